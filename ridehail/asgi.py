@@ -1,0 +1,22 @@
+"""The ASGI application: HTTP goes to Django, WebSockets to the tracking routes."""
+
+import os
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ridehail.settings")
+
+# First, because it loads the apps whose models the routes import.
+django_application = get_asgi_application()
+
+from tracking.routing import websocket_urlpatterns  # noqa: E402
+
+application = ProtocolTypeRouter(
+    {
+        "http": django_application,
+        # No origin check: these routes are authenticated by a token in the message, never by a
+        # cookie, so a foreign page gains nothing; and native apps send no Origin at all.
+        "websocket": URLRouter(websocket_urlpatterns),
+    }
+)

@@ -1,0 +1,195 @@
+"""Settings, all of them from the environment. `.env.example` names and explains each variable."""
+
+import os
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from tracking.conf import DEFAULTS as TRACKING_DEFAULTS
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+if (BASE_DIR / ".env").exists():
+    env.read_env(BASE_DIR / ".env")
+
+DEBUG = env.bool("DEBUG", default=True)
+
+
+def _secret(name: str) -> str:
+    """A secret that has a known default for developers, which production refuses."""
+    value: str = env.str(name, default="")
+    if value:
+        return value
+    if not DEBUG:
+        raise ImproperlyConfigured(
+            f"Set {name} in the environment: with DEBUG off there is no default. "
+            'Make one with: python -c "import secrets; print(secrets.token_urlsafe(50))"'
+        )
+    return f"development-only-{name.lower().replace('_', '-')}-never-use-it-in-production"
+
+
+SECRET_KEY = _secret("SECRET_KEY")
+JWT_SIGNING_KEY = _secret("JWT_SIGNING_KEY")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+INSTALLED_APPS = [
+    # Before daphne, whose runserver it extends, and daphne before staticfiles for the same reason.
+    "ridehail",
+    "daphne",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "rest_framework",
+    "accounts",
+    "tracking",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "ridehail.urls"
+ASGI_APPLICATION = "ridehail.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+
+def _database() -> dict[str, Any]:
+    """SQLite for developers, or what DATABASE_URL names."""
+    if not env.str("DATABASE_URL", default=""):
+        config: dict[str, Any] = {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": BASE_DIR / "db.sqlite3",
+        }
+    else:
+        config = dict(env.db("DATABASE_URL"))
+    options = config.setdefault("OPTIONS", {})
+    if config["ENGINE"].endswith("sqlite3"):
+        # WAL lets readers go on while the one writer writes. FULL syncs each commit, so that an
+        # acknowledged location survives a power cut. IMMEDIATE takes the write lock at BEGIN,
+        # where a wait is possible; a lock upgrade later would fail at once.
+        options.setdefault("transaction_mode", "IMMEDIATE")
+        options.setdefault("timeout", 20)
+        options.setdefault("init_command", "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;")
+        # A file, because a shared in-memory database locks whole tables between threads.
+        config.setdefault(
+            "TEST", {"NAME": Path(tempfile.gettempdir()) / f"ridehail-test-{os.getpid()}.sqlite3"}
+        )
+    elif config["ENGINE"].endswith("postgresql"):
+        # Under ASGI, persistent connections belong in a pool (Django refuses CONN_MAX_AGE with it).
+        options.setdefault("pool", {"min_size": 2, "max_size": 10, "timeout": 5})
+    return config
+
+
+DATABASES = {"default": _database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+
+def _channel_layer() -> dict[str, Any]:
+    """The in-memory layer for developers, or Redis pub/sub on the hosts that REDIS_URL names."""
+    urls = env.list("REDIS_URL", default=[])
+    if not urls:
+        return {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+    hosts = [
+        {
+            "address": url,
+            # Without these, a Redis that is gone without a reset freezes the worker.
+            "health_check_interval": 5,
+            "socket_timeout": 2,
+            "socket_connect_timeout": 2,
+        }
+        for url in urls
+    ]
+    return {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": hosts, "prefix": "ridehail"},
+    }
+
+
+CHANNEL_LAYERS = {"default": _channel_layer()}
+
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "accounts:login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "accounts:login"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework_simplejwt.authentication.JWTAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+}
+
+SIMPLE_JWT = {
+    "ALGORITHM": "HS256",
+    "SIGNING_KEY": JWT_SIGNING_KEY,
+    "USER_ID_CLAIM": "id",
+    "ACCESS_TOKEN_LIFETIME": timedelta(
+        seconds=env.int("ACCESS_TOKEN_LIFETIME_SECONDS", default=3600)
+    ),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=14),
+    "TOKEN_OBTAIN_SERIALIZER": "accounts.tokens.TokenObtainSerializer",
+    "TOKEN_REFRESH_SERIALIZER": "accounts.tokens.TokenRefreshSerializer",
+}
+
+# Every key of TRACKING can be given as TRACKING_<KEY>, read with the type of its default.
+TRACKING = {
+    key: env.get_value(f"TRACKING_{key}", cast=type(default), default=default)
+    for key, default in TRACKING_DEFAULTS.items()
+}
+
+# The largest message of the contract has under 2 KiB.
+DAPHNE_WEBSOCKET_MAX_MESSAGE_SIZE = DAPHNE_WEBSOCKET_MAX_FRAME_SIZE = 16 * 1024
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+if not DEBUG:
+    # After SecurityMiddleware; developers' static files come from runserver.
+    MIDDLEWARE.insert(1, "whitenoise.middleware.WhiteNoiseMiddleware")
+    STORAGES = {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    }
