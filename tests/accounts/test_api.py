@@ -1,0 +1,176 @@
+import jwt
+import pytest
+from django.conf import settings
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import User
+from accounts.tokens import access_token_for, refresh_token_for
+
+pytestmark = pytest.mark.django_db
+
+PASSWORD = " a space at either end "
+
+
+@pytest.fixture
+def user():
+    return User.objects.create_user(email="jonh@gmail.com", password=PASSWORD, name="Jonh")
+
+
+@pytest.fixture
+def client():
+    """A client that, like the real ones, gets no exemption from the CSRF check."""
+    return Client(enforce_csrf_checks=True)
+
+
+def post(client, path, data=None, **headers):
+    return client.post(path, data, content_type="application/json", headers=headers)
+
+
+def claims(token):
+    return jwt.decode(token, settings.JWT_SIGNING_KEY, algorithms=["HS256"])
+
+
+def test_credentials_give_an_access_and_a_refresh_token(client, user):
+    response = post(client, "/accounts/token/", {"email": user.email, "password": PASSWORD})
+    assert response.status_code == 200
+    assert response.json().keys() == {"access", "refresh"}
+    assert claims(response.json()["access"])["id"] == user.pk
+
+
+def test_email_may_be_typed_in_any_case(client, user):
+    response = post(client, "/accounts/token/", {"email": "JONH@gmail.com", "password": PASSWORD})
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        {"email": "jonh@gmail.com", "password": "wrong"},
+        {"email": "jonh@gmail.com", "password": PASSWORD.strip()},
+        {"email": "nobody@gmail.com", "password": PASSWORD},
+    ],
+    ids=["wrong password", "password without its spaces", "unknown user"],
+)
+def test_wrong_credentials_are_answered_401_and_tell_nothing(client, user, credentials):
+    response = post(client, "/accounts/token/", credentials)
+    assert response.status_code == 401
+    assert response.json() == {"detail": "No active account found with the given credentials"}
+
+
+def test_inactive_user_gets_no_token(client, user):
+    User.objects.update(is_active=False)
+    response = post(client, "/accounts/token/", {"email": user.email, "password": PASSWORD})
+    assert response.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({}, {"email", "password"}),
+        ({"email": "jonh@gmail.com"}, {"password"}),
+        ({"email": "jonh@gmail.com", "password": ""}, {"password"}),
+        ({"email": None, "password": "x"}, {"email"}),
+        ({"email": ["jonh@gmail.com"], "password": {}}, {"email", "password"}),
+        ({"email": "jonh\x00@gmail.com", "password": "x"}, {"email"}),
+        (["jonh@gmail.com", "x"], {"non_field_errors"}),
+        ("not JSON", {"detail"}),
+    ],
+)
+def test_malformed_credentials_are_answered_400_naming_the_field(client, user, body, fields):
+    response = post(client, "/accounts/token/", body)
+    assert response.status_code == 400
+    assert response.json().keys() == fields
+
+
+def test_token_endpoint_takes_nothing_but_a_json_post(client):
+    assert client.get("/accounts/token/").status_code == 405
+    assert client.post("/accounts/token/", {"email": "a"}).status_code == 415
+
+
+def test_refresh_gives_an_access_token_with_the_claims_of_today(client, user):
+    refresh = refresh_token_for(user)
+    User.objects.update(name="John", email="john@gmail.com")
+    response = post(client, "/accounts/token/refresh/", {"refresh": refresh})
+    assert response.status_code == 200
+    payload = claims(response.json()["access"])
+    assert (payload["id"], payload["email"], payload["name"]) == (user.pk, "john@gmail.com", "John")
+    assert type(payload["id"]) is int
+
+
+@pytest.mark.parametrize("change", ["deleted", "inactive", "password changed"])
+def test_refresh_is_answered_401_once_the_user_is(client, user, change):
+    refresh = refresh_token_for(user)
+    if change == "deleted":
+        user.delete()
+    elif change == "inactive":
+        User.objects.update(is_active=False)
+    else:
+        user.set_password("another")
+        user.save()
+    response = post(client, "/accounts/token/refresh/", {"refresh": refresh})
+    assert response.status_code == 401
+    assert response.json()["code"] == "token_not_valid"
+
+
+@pytest.mark.parametrize("refresh", ["x", "a.b.c", 5])
+def test_refresh_with_something_else_is_answered_401(client, refresh):
+    response = post(client, "/accounts/token/refresh/", {"refresh": refresh})
+    assert response.status_code == 401
+    assert response.json()["code"] == "token_not_valid"
+
+
+def test_refresh_with_an_access_token_is_answered_401(client, user):
+    response = post(client, "/accounts/token/refresh/", {"refresh": access_token_for(user)})
+    assert response.status_code == 401
+
+
+@pytest.mark.parametrize("body", [{}, {"refresh": ""}, {"refresh": None}, {"refresh": []}])
+def test_refresh_without_a_token_is_answered_400_naming_the_field(client, body):
+    response = post(client, "/accounts/token/refresh/", body)
+    assert response.status_code == 400
+    assert response.json().keys() == {"refresh"}
+
+
+def log_in_on_the_web(client, user):
+    """Log in through the page and return the CSRF token, as a script on a page knows it."""
+    client.get(reverse("accounts:login"))
+    response = client.post(
+        reverse("accounts:login"),
+        {"username": user.email, "password": PASSWORD},
+        headers={"X-CSRFToken": client.cookies["csrftoken"].value},
+    )
+    assert response.status_code == 302
+    return client.cookies["csrftoken"].value
+
+
+def test_web_session_gives_an_access_token(client, user):
+    csrf_token = log_in_on_the_web(client, user)
+    response = post(client, "/accounts/token/session/", **{"X-CSRFToken": csrf_token})
+    assert response.status_code == 200
+    assert response.json().keys() == {"access"}
+    assert claims(response.json()["access"])["id"] == user.pk
+
+
+def test_web_session_without_its_csrf_token_is_answered_403(client, user):
+    log_in_on_the_web(client, user)
+    response = post(client, "/accounts/token/session/")
+    assert response.status_code == 403
+    assert "CSRF" in response.json()["detail"]
+
+
+def test_no_session_is_answered_403(client):
+    assert post(client, "/accounts/token/session/").status_code == 403
+
+
+def test_session_token_is_not_given_for_an_access_token(client, user):
+    token = access_token_for(user)
+    response = post(client, "/accounts/token/session/", Authorization=f"Bearer {token}")
+    assert response.status_code == 403
+
+
+def test_session_of_a_user_made_inactive_is_answered_403(client, user):
+    csrf_token = log_in_on_the_web(client, user)
+    User.objects.update(is_active=False)
+    response = post(client, "/accounts/token/session/", **{"X-CSRFToken": csrf_token})
+    assert response.status_code == 403
