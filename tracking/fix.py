@@ -1,0 +1,47 @@
+"""One timestamped measurement from a device, and the clock that orders what arrives."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+
+class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A fix of one driver: WGS 84 degrees, metres, degrees from true north, metres per second.
+
+    `recorded_at` is the device's clock and never later than `received_at`, the server's; both
+    are aware UTC. The field names are `DriverLocation`'s columns: `storage` relies on it.
+    """
+
+    driver_id: int
+    latitude: float
+    longitude: float
+    recorded_at: datetime
+    received_at: datetime
+    accuracy: float | None = None
+    heading: float | None = None
+    speed: float | None = None
+
+    def is_newer_than(self, other: "Fix | None") -> bool:
+        """Tell whether this fix replaces `other`: the device's clock decides, then arrival."""
+        return other is None or (self.recorded_at, self.received_at) > (
+            other.recorded_at,
+            other.received_at,
+        )
+
+
+class ArrivalClock:
+    """Aware UTC that never repeats and never goes back, so that arrivals keep their order.
+
+    When the system clock is set back, it creeps on by microseconds until time catches up.
+    """
+
+    def __init__(self) -> None:
+        self._last = datetime.min.replace(tzinfo=UTC)
+
+    def now(self) -> datetime:
+        """Return the time of an arrival, at microsecond resolution."""
+        now = datetime.now(UTC)
+        if now <= self._last:
+            now = self._last + timedelta(microseconds=1)
+        self._last = now
+        return now
