@@ -1,0 +1,170 @@
+"""From the channel layer to watchers: one channel per process, however many watch.
+
+A watcher joins the driver's shard group first and reads the snapshot second, so that nothing
+falls between the two. Every couple of seconds the hub reads again what it may have missed: a
+lost message heals by itself, and with the channel layer gone watchers live off the database.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from tracking.batching import Loader
+from tracking.broadcast import decode_batch, shard_of
+from tracking.fix import Fix
+from tracking.outbox import Event, Outbox
+from tracking.protocol import encode_location
+
+logger = logging.getLogger(__name__)
+
+# A feed that was quiet for one whole interval is read again. So a watcher's view is at most two
+# intervals old when the channel layer loses messages or is gone.
+HEAL_INTERVAL: Final = 1.0
+# How long a broken channel layer is left alone.
+RETRY_AFTER: Final = 1.0
+# Deliveries between two turns of the event loop: 256 take about 4 ms.
+DELIVERIES_PER_TURN: Final = 256
+
+
+class Feed:
+    """What is known of one driver, and who watches. It never goes back in time."""
+
+    __slots__ = ("event", "newest", "quiet", "watchers")
+
+    def __init__(self) -> None:
+        self.watchers: set[Outbox] = set()
+        self.newest: Fix | None = None
+        self.event: Event | None = None
+        self.quiet = True
+
+    def offer(self, fix: Fix) -> int:
+        """Deliver `fix` if it is the newest; return to how many watchers."""
+        if not fix.is_newer_than(self.newest):
+            return 0
+        self.newest = fix
+        frame = encode_location(fix.latitude, fix.longitude)
+        self.event = {"type": "websocket.send", "text": frame}
+        for watcher in self.watchers:
+            watcher.offer(self.event)
+        return len(self.watchers)
+
+
+class Hub:
+    """The process's one receiver: decodes a batch once, hands its frames to those who watch.
+
+    `load_snapshots` maps driver ids to their stored fixes.
+    """
+
+    def __init__(
+        self, layer: Any, load_snapshots: Callable[[list[int]], Awaitable[Mapping[int, Fix]]]
+    ) -> None:
+        self._layer = layer
+        self._load_snapshots = load_snapshots
+        self._snapshots = Loader(load_snapshots)
+        self._memberships = Loader(self._join_shards)
+        self._feeds: dict[int, Feed] = {}
+        self._joined: set[str] = set()
+        self._channel: str | None = None
+        self._failing = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def join(self, driver_id: int, watcher: Outbox) -> None:
+        """Deliver the driver's newest location to `watcher`, and every newer one from now on."""
+        if not self._tasks:
+            self._tasks.add(asyncio.create_task(self._heal_forever()))
+        feed = self._feeds.get(driver_id)
+        if feed is None:
+            feed = self._feeds[driver_id] = Feed()
+        if watcher in feed.watchers:
+            return
+        feed.watchers.add(watcher)
+        if feed.event is not None:
+            watcher.offer(feed.event)
+            return
+        shard = shard_of(driver_id)
+        if shard not in self._joined and not self._failing:
+            await self._memberships.get(shard)
+        try:
+            snapshot = await self._snapshots.get(driver_id)
+        except Exception as error:  # whatever it is, healing tries again
+            logger.warning("A snapshot could not be read: %r", error)
+        else:
+            if snapshot is not None:
+                feed.offer(snapshot)
+
+    def leave(self, driver_id: int, watcher: Outbox) -> None:
+        """Deliver nothing more to `watcher`."""
+        feed = self._feeds.get(driver_id)
+        if feed is not None:
+            feed.watchers.discard(watcher)
+            if not feed.watchers:
+                del self._feeds[driver_id]
+
+    async def close(self) -> None:
+        """Stop receiving."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._memberships.close()
+        await self._snapshots.close()
+
+    async def _join_shards(self, shards: list[str]) -> Mapping[str, None]:
+        try:
+            if self._channel is None:
+                self._channel = await self._layer.new_channel()
+                self._tasks.add(asyncio.create_task(self._receive_forever(self._channel)))
+            for shard in shards:
+                await self._layer.group_add(shard, self._channel)
+                self._joined.add(shard)
+        except Exception as error:  # each layer has errors of its own
+            if not self._failing:
+                logger.error("Live locations cannot be received, will keep trying: %r", error)
+            self._failing = True
+        else:
+            self._failing = False
+        return {}
+
+    async def _receive_forever(self, channel: str) -> None:
+        while True:
+            try:
+                await self._deliver(await self._layer.receive(channel))
+            except Exception:
+                logger.exception("A batch of live locations was lost")
+                await asyncio.sleep(RETRY_AFTER)
+
+    async def _deliver(self, event: dict[str, Any]) -> None:
+        deliveries = 0
+        for fix in decode_batch(event):
+            feed = self._feeds.get(fix.driver_id)
+            if feed is None:
+                continue
+            feed.quiet = False
+            deliveries += feed.offer(fix)
+            if deliveries >= DELIVERIES_PER_TURN:
+                deliveries = 0
+                await asyncio.sleep(0)
+
+    async def _heal_forever(self) -> None:
+        while True:
+            await asyncio.sleep(HEAL_INTERVAL)
+            try:
+                await self._heal()
+            except Exception as error:  # the database is away, the next round tries
+                logger.warning("Watched locations could not be read again: %r", error)
+
+    async def _heal(self) -> None:
+        watched = {shard_of(driver_id) for driver_id in self._feeds}
+        if watched - self._joined:
+            await self._join_shards(list(watched - self._joined))
+        for shard in self._joined - watched:
+            await self._layer.group_discard(shard, self._channel)
+            self._joined.discard(shard)
+        quiet = [driver_id for driver_id, feed in self._feeds.items() if feed.quiet]
+        for feed in self._feeds.values():
+            feed.quiet = True
+        if quiet:
+            for driver_id, fix in (await self._load_snapshots(quiet)).items():
+                if driver_id in self._feeds:
+                    self._feeds[driver_id].offer(fix)

@@ -1,0 +1,61 @@
+"""What the connections of one event loop share, made when the first of them needs it."""
+
+import asyncio
+from functools import partial
+from weakref import WeakKeyDictionary
+
+from channels.layers import get_channel_layer
+from django.contrib.auth.base_user import AbstractBaseUser
+
+from tracking.authentication import load_users
+from tracking.batching import Loader
+from tracking.broadcast import Publisher
+from tracking.database import DatabaseThread
+from tracking.fix import ArrivalClock, Fix
+from tracking.hub import Hub
+from tracking.storage import Storage, Waiter, load_snapshots
+
+
+class Runtime:
+    """The clock, the two pumps, the hub, and the two threads to the database."""
+
+    def __init__(self) -> None:
+        layer = get_channel_layer()
+        # Two threads, so that a write that waits for the disk delays no snapshot.
+        self._reader = DatabaseThread("tracking-reader")
+        self._writer = DatabaseThread("tracking-writer")
+        self._publisher = Publisher(layer)
+        self._storage = Storage(self._writer)
+        self.clock = ArrivalClock()
+        self.users: Loader[int, AbstractBaseUser] = Loader(partial(self._reader.run, load_users))
+        self.hub = Hub(layer, partial(self._reader.run, load_snapshots))
+
+    def submit(self, fix: Fix, waiter: Waiter) -> None:
+        """Broadcast and store a checked fix, neither waiting for the other."""
+        self._publisher.publish(fix)
+        self._storage.store(fix, waiter)
+
+    async def drain(self) -> None:
+        """Wait until everything submitted is stored and acknowledged."""
+        await self._storage.drain()
+
+    async def close(self) -> None:
+        """Stop everything, and close the database connections."""
+        await self.hub.close()
+        await self.users.close()
+        await self._publisher.close()
+        await self._storage.close()
+        self._reader.close()
+        self._writer.close()
+
+
+_runtimes: WeakKeyDictionary[asyncio.AbstractEventLoop, Runtime] = WeakKeyDictionary()
+
+
+def get_runtime() -> Runtime:
+    """Return the running event loop's."""
+    loop = asyncio.get_running_loop()
+    runtime = _runtimes.get(loop)
+    if runtime is None:
+        runtime = _runtimes[loop] = Runtime()
+    return runtime
