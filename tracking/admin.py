@@ -1,0 +1,176 @@
+"""Where everybody was last seen. Read-only: `tracking.storage` alone writes locations."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from tracking.conf import conf
+from tracking.models import DriverLocation
+from tracking.protocol import format_degrees
+from tracking.status import Status, has_status, status_of
+
+
+def _existing(*names: str) -> tuple[str, ...]:
+    """Those of the names that are fields of the project's user model, each once."""
+    fields = []
+    for name in dict.fromkeys(names):
+        try:
+            get_user_model()._meta.get_field(name)
+        except FieldDoesNotExist:
+            continue
+        fields.append(name)
+    return tuple(fields)
+
+
+# This app knows only what every user model has, and these usual names.
+NAME_FIELDS = _existing("name", "first_name", "last_name")
+SEARCH_FIELDS = _existing(
+    get_user_model().USERNAME_FIELD, get_user_model().get_email_field_name(), *NAME_FIELDS
+)
+
+
+def full_name(user: AbstractBaseUser) -> str:
+    """The user's name as far as the user model knows one, or else the log-in name."""
+    parts = [getattr(user, field) for field in NAME_FIELDS]
+    return " ".join(part for part in parts if part) or user.get_username()
+
+
+def contact(user: AbstractBaseUser) -> str:
+    """The user's e-mail address, or the log-in name where the user model has no address."""
+    return getattr(user, user.get_email_field_name(), "") or user.get_username()
+
+
+def time_ago(seconds: float) -> str:
+    """The largest whole unit that fits: "12 s ago", "3 min ago", "5 h ago", "2 d ago"."""
+    # Another server's clock may be a little ahead.
+    age = max(0, int(seconds))
+    if age < 60:
+        return _("%(count)d s ago") % {"count": age}
+    if age < 3600:
+        return _("%(count)d min ago") % {"count": age // 60}
+    if age < 86400:
+        return _("%(count)d h ago") % {"count": age // 3600}
+    return _("%(count)d d ago") % {"count": age // 86400}
+
+
+def _age(location: DriverLocation) -> float:
+    return (timezone.now() - location.recorded_at).total_seconds()
+
+
+class StatusFilter(admin.SimpleListFilter):
+    title = gettext_lazy("status")
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(status.value, str(status.label)) for status in Status]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[DriverLocation]
+    ) -> QuerySet[DriverLocation]:
+        value = self.value()
+        if value is None or value not in Status:
+            return queryset
+        return queryset.filter(has_status(Status(value), timezone.now()))
+
+
+@admin.register(DriverLocation)
+class DriverLocationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    list_display = (
+        "driver_identity",
+        "status",
+        "last_seen",
+        "latitude_degrees",
+        "longitude_degrees",
+        "map_link",
+    )
+    list_filter = (StatusFilter,)
+    list_select_related = ("driver",)
+    search_fields = tuple(f"driver__{field}" for field in SEARCH_FIELDS)
+    ordering = ("-recorded_at",)
+    fields = (
+        "driver",
+        "status",
+        "last_seen",
+        "latitude_degrees",
+        "longitude_degrees",
+        "map_link",
+        "accuracy",
+        "heading",
+        "speed",
+        "recorded_at",
+        "received_at",
+    )
+    readonly_fields = fields
+
+    class Media:
+        css: ClassVar[dict[str, list[str]]] = {"all": ["tracking/admin.css"]}
+
+    @admin.display(description=gettext_lazy("driver"), ordering=f"driver__{SEARCH_FIELDS[-1]}")
+    def driver_identity(self, location: DriverLocation) -> str:
+        return format_html(
+            '{}<span class="tracking-contact">{}</span>',
+            full_name(location.driver),
+            contact(location.driver),
+        )
+
+    @admin.display(description=gettext_lazy("latitude"), ordering="latitude")
+    def latitude_degrees(self, location: DriverLocation) -> str:
+        return format_degrees(location.latitude)
+
+    @admin.display(description=gettext_lazy("longitude"), ordering="longitude")
+    def longitude_degrees(self, location: DriverLocation) -> str:
+        return format_degrees(location.longitude)
+
+    @admin.display(description=gettext_lazy("status"))
+    def status(self, location: DriverLocation) -> str:
+        status = status_of(_age(location))
+        return format_html(
+            '<span class="tracking-status tracking-{}">{}</span>', status.value, status.label
+        )
+
+    @admin.display(description=gettext_lazy("last seen"), ordering="recorded_at")
+    def last_seen(self, location: DriverLocation) -> str:
+        recorded_at = timezone.localtime(location.recorded_at)
+        return format_html(
+            '<time datetime="{}" title="{}">{}</time>',
+            recorded_at.isoformat(),
+            f"{recorded_at:%Y-%m-%d %H:%M:%S %Z}",
+            time_ago(_age(location)),
+        )
+
+    @admin.display(description=gettext_lazy("map"))
+    def map_link(self, location: DriverLocation) -> str:
+        url = conf.MAP_LINK_URL.replace("{latitude}", format_degrees(location.latitude))
+        url = url.replace("{longitude}", format_degrees(location.longitude))
+        return format_html(
+            '<a href="{}" target="_blank" rel="noopener noreferrer" aria-label="{}">{}</a>',
+            url,
+            _("Show %(driver)s on a map") % {"driver": full_name(location.driver)},
+            _("Show"),
+        )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: DriverLocation | None = None
+    ) -> bool:
+        return False
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: DriverLocation | None = None
+    ) -> bool:
+        # Not in these pages. But a user who is deleted takes the location along, and the user's
+        # page asks here first: a plain False would make drivers undeletable.
+        page = (request.resolver_match and request.resolver_match.url_name) or ""
+        own_pages = f"{self.opts.app_label}_{self.opts.model_name}_"
+        return not page.startswith(own_pages) and super().has_delete_permission(request, obj)

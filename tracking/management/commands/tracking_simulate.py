@@ -1,0 +1,179 @@
+"""Drive simulated vehicles through the real socket, as phones would."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from argparse import ArgumentTypeError
+from collections.abc import Iterator
+from typing import Any, Final
+
+from asgiref.sync import async_to_sync
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rest_framework_simplejwt.settings import api_settings
+from rest_framework_simplejwt.tokens import AccessToken
+
+from tracking.permissions import may_publish
+from tracking.simulation.fleet import Fleet, Mint, ServerMissing, check_server
+
+# The part of its life after which a token is replaced, while it is still good.
+RENEW_AFTER: Final = 0.8
+
+
+class Command(BaseCommand):
+    help = (
+        "Drives simulated vehicles in a made-up city and sends their locations through the real "
+        "socket, as phones would. Ends with Ctrl-C."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--drivers", type=_positive(int), default=20, metavar="N")
+        parser.add_argument(
+            "--interval", type=_positive(float), default=5.0, metavar="S", help="between two sends"
+        )
+        parser.add_argument("--url", default="ws://127.0.0.1:3002", help="the server's, ws or http")
+        parser.add_argument("--duration", type=_positive(float), metavar="S", help="then stop")
+        parser.add_argument("--seed", type=int, help="the same drives again")
+        parser.add_argument(
+            "--exclude",
+            type=int,
+            action="append",
+            default=[],
+            metavar="ID",
+            help="leave this driver to a real phone; may be repeated",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        options["url"] = _websocket_url(options["url"])
+        _allow_sockets(options["drivers"])
+        # Before the event loop, so that the queries run on this thread's connection.
+        users = async_to_sync(_find_drivers)(options["drivers"], options["exclude"])
+        asyncio.run(self._simulate({user.pk: _mint(user) for user in users}, **options))
+
+    async def _simulate(
+        self,
+        mints: dict[int, Mint],
+        *,
+        url: str,
+        interval: float,
+        duration: float | None,
+        seed: int | None,
+        **_: Any,
+    ) -> None:
+        fleet = Fleet(
+            mints,
+            url=url,
+            interval=interval,
+            seed=seed,
+            say=lambda text: self.stderr.write(self._over_line(text)),
+        )
+        try:
+            await check_server(url)
+        except ServerMissing as error:
+            raise CommandError(f"{error}. Start one with: manage.py runserver") from error
+        stop = asyncio.Event()
+        with _stopping_on_signals(stop):
+            if duration is not None:
+                asyncio.get_running_loop().call_later(duration, stop.set)
+            started = time.perf_counter()
+            await fleet.run(stop, self._show, 1.0 if self.stdout.isatty() else 5.0)
+            seconds = time.perf_counter() - started
+        self.stdout.write(self._over_line(fleet.tally.summary(fleet.size, seconds)))
+        if not fleet.tally.acknowledged:
+            raise CommandError("The server acknowledged nothing.")
+
+    def _show(self, line: str) -> None:
+        if self.stdout.isatty():
+            self.stdout.write(self._over_line(line), ending="")
+        else:
+            self.stdout.write(line)
+        self.stdout.flush()
+
+    def _over_line(self, text: str) -> str:
+        """On a terminal, takes the place of the progress line."""
+        return f"\r\x1b[K{text}" if self.stdout.isatty() else text
+
+
+async def _find_drivers(wanted: int, exclude: list[int]) -> list[AbstractBaseUser]:
+    """The first active users who may publish for themselves."""
+    users = get_user_model()._default_manager.filter(is_active=True).exclude(pk__in=exclude)
+    found: list[AbstractBaseUser] = []
+    async for user in users.order_by("pk").aiterator():
+        if await may_publish(user, user.pk):
+            found.append(user)
+            if len(found) == wanted:
+                return found
+    raise CommandError(
+        f"{wanted} drivers wanted, but only {len(found)} active users may publish for themselves. "
+        f"Ask for --drivers {len(found)}, or create more."
+        if found
+        else "No active user may publish for themselves: create some drivers first."
+    )
+
+
+def _mint(user: AbstractBaseUser) -> Mint:
+    """A source of tokens as the log-in issues them."""
+
+    def mint() -> tuple[str, float]:
+        token = AccessToken()
+        # Not `for_user`, which makes the id a string: the log-in's is a number.
+        token[api_settings.USER_ID_CLAIM] = user.pk
+        token["email"] = getattr(user, "email", "")
+        token["name"] = getattr(user, "name", user.get_username())
+        renew_at = time.time() + RENEW_AFTER * api_settings.ACCESS_TOKEN_LIFETIME.total_seconds()
+        return str(token), renew_at
+
+    return mint
+
+
+def _websocket_url(url: str) -> str:
+    scheme, separator, rest = url.rstrip("/").partition("://")
+    scheme = {"http": "ws", "https": "wss"}.get(scheme, scheme)
+    if scheme not in ("ws", "wss") or not separator or not rest:
+        raise CommandError(f"--url must start with ws://, wss://, http:// or https://, not {url!r}")
+    return f"{scheme}://{rest}"
+
+
+def _allow_sockets(drivers: int) -> None:
+    """Raise the limit on open files, which shells set low, to what so many connections need."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    needed = drivers + 100
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        if hard != resource.RLIM_INFINITY and hard < needed:
+            raise CommandError(
+                f"{drivers} connections need {needed} open files, and this system allows {hard}: "
+                f"raise it with ulimit -n, or ask for fewer drivers."
+            )
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+@contextlib.contextmanager
+def _stopping_on_signals(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    # Elsewhere, Ctrl-C ends the command without a summary.
+    signals = [] if sys.platform == "win32" else [signal.SIGINT, signal.SIGTERM]
+    for number in signals:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+def _positive(kind: type) -> Any:
+    def parse(text: str) -> Any:
+        value = kind(text)
+        if not 0 < value < float("inf"):
+            raise ArgumentTypeError(f"{text} is not a positive number")
+        return value
+
+    parse.__name__ = kind.__name__  # what argparse calls it in "invalid … value"
+    return parse
