@@ -22,15 +22,14 @@ DEBUG = env.bool("DEBUG", default=True)
 
 def _secret(name: str) -> str:
     """A secret that has a known default for developers, which production refuses."""
-    value: str = env.str(name, default="")
-    if value:
-        return value
-    if not DEBUG:
+    default = f"development-only-{name.lower().replace('_', '-')}-never-use-it-in-production"
+    value: str = env.str(name, default="") or default
+    if not DEBUG and (value == default or len(value.encode()) < 32):
         raise ImproperlyConfigured(
-            f"Set {name} in the environment: with DEBUG off there is no default. "
-            'Make one with: python -c "import secrets; print(secrets.token_urlsafe(50))"'
+            f"With DEBUG off, {name} must be set in the environment, to a secret of 32 bytes or "
+            'more. Make one with: python -c "import secrets; print(secrets.token_urlsafe(50))"'
         )
-    return f"development-only-{name.lower().replace('_', '-')}-never-use-it-in-production"
+    return value
 
 
 SECRET_KEY = _secret("SECRET_KEY")

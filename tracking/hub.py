@@ -70,17 +70,21 @@ class Hub:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def join(self, driver_id: int, watcher: Outbox) -> None:
-        """Deliver the driver's newest location to `watcher`, and every newer one from now on."""
+        """Deliver the driver's newest location to `watcher`, and every newer one from now on.
+
+        A watcher that joins again gets the newest location again: so a client can find out
+        whether its connection is alive.
+        """
         if not self._tasks:
             self._tasks.add(asyncio.create_task(self._heal_forever()))
         feed = self._feeds.get(driver_id)
         if feed is None:
             feed = self._feeds[driver_id] = Feed()
-        if watcher in feed.watchers:
-            return
+        repeated = watcher in feed.watchers
         feed.watchers.add(watcher)
         if feed.event is not None:
             watcher.offer(feed.event)
+        if feed.event is not None or repeated:
             return
         shard = shard_of(driver_id)
         if shard not in self._joined and not self._failing:

@@ -1,0 +1,61 @@
+# `make demo` to see it, `make test` to check it, `make serve` to run it for real.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 3002
+HOST ?= 127.0.0.1
+# Workers hear of each other through Redis; without it there can be only one.
+WORKERS ?= $(if $(REDIS_URL),2,1)
+
+.PHONY: help demo test check format serve services bench clean
+
+help:  ## Show what there is to make
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.run  ## Set up and run the demo on http://localhost:3002/
+	@$(BIN)/python manage.py demo --port $(PORT)
+
+test: check services  ## Set up what the tests need and run them all
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev  ## Style, types, migrations, settings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py check
+
+format: $(VENV)/.dev  ## Bring the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+serve: export DEBUG = 0
+serve: $(VENV)/.run  ## Serve in production: DATABASE_URL, REDIS_URL, SECRET_KEY, JWT_SIGNING_KEY, ALLOWED_HOSTS
+	$(BIN)/python manage.py migrate --no-input
+	$(BIN)/python manage.py collectstatic --no-input --verbosity 0
+	exec $(BIN)/uvicorn ridehail.asgi:application --host $(HOST) --port $(PORT) \
+		--workers $(WORKERS) --loop uvloop --http httptools \
+		--ws websockets-sansio --ws-max-size 16384 --ws-per-message-deflate false \
+		--timeout-graceful-shutdown 10 --lifespan off \
+		--no-access-log --log-config ridehail/uvicorn-logging.json
+
+clean:  ## Remove what make and the tests have made
+	rm -rf $(VENV) .make staticfiles artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/.venv:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version + ". Give another with: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.run: requirements.txt | $(VENV)/.venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/.dev: requirements.txt requirements-dev.txt | $(VENV)/.venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+# No stamp: it is quick, and notices a program that was removed since.
+services: $(VENV)/.dev
+	@$(BIN)/python -m tests.services

@@ -1,0 +1,55 @@
+import pytest
+
+from tracking.checks import check_settings
+
+
+def ids():
+    return [message.id for message in check_settings()]
+
+
+def test_the_projects_own_settings_pass():
+    assert check_settings() == []
+
+
+def test_a_project_without_settings_gets_defaults_that_pass(settings):
+    del settings.TRACKING
+    assert check_settings() == []
+
+
+@pytest.mark.parametrize(
+    ("tracking", "expected"),
+    [
+        ({"WATCH_POLICIES": "x"}, ["tracking.E001"]),
+        ({"WATCH_POLICY": "tracking.permissions.nobody"}, ["tracking.E002"]),
+        ({"WATCH_POLICY": "no.such.module"}, ["tracking.E002"]),
+        ({"WATCH_POLICY": "not dotted"}, ["tracking.E002"]),
+        ({"PUBLISH_POLICY": "tracking.permissions.__name__"}, ["tracking.E002"]),
+        ({"AUTHENTICATION_TIMEOUT": 0}, ["tracking.E003"]),
+        ({"AUTHENTICATION_TIMEOUT": "10"}, ["tracking.E003"]),
+        ({"AUTHENTICATION_TIMEOUT": True}, ["tracking.E003"]),
+        ({"STALE_AFTER": 60, "OFFLINE_AFTER": 60}, ["tracking.E003"]),
+        ({"SHARDS": 0}, ["tracking.E003"]),
+        ({"SHARDS": 2.0}, ["tracking.E003"]),
+        ({"MAP_LINK_URL": "https://example.org/{latitude}"}, ["tracking.E004"]),
+    ],
+)
+def test_a_wrong_setting_is_named(settings, tracking, expected):
+    settings.TRACKING = tracking
+    assert ids() == expected
+
+
+def test_a_missing_channel_layer_is_named(settings):
+    settings.CHANNEL_LAYERS = {}
+    assert ids() == ["tracking.E005"]
+
+
+def test_a_user_model_without_integer_ids_is_named(monkeypatch):
+    from django.contrib.sessions.models import Session
+
+    monkeypatch.setattr("tracking.checks.get_user_model", lambda: Session)
+    assert ids() == ["tracking.E006"]
+
+
+def test_a_signing_key_that_can_be_guessed_is_named(settings):
+    settings.SIMPLE_JWT = {**settings.SIMPLE_JWT, "SIGNING_KEY": "x" * 31}
+    assert ids() == ["tracking.E007"]

@@ -1,0 +1,116 @@
+"""System checks: what is wrong with the project's settings, and what would be right."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from channels import DEFAULT_CHANNEL_LAYER
+from channels.layers import get_channel_layer
+from django.apps import AppConfig
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.checks import CheckMessage, Error
+from django.db import models
+from django.utils.module_loading import import_string
+from rest_framework_simplejwt import settings as simplejwt
+
+from tracking.conf import DEFAULTS, conf
+
+# RFC 7518 section 3.2: an HMAC key as long as the hash, and SHA-256 has 32 bytes.
+MIN_KEY_BYTES = 32
+
+
+def check_settings(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Check `TRACKING` and what tracking needs of the project around it."""
+    return [
+        *_keys(),
+        *_policies(),
+        *_numbers(),
+        *_map_link(),
+        *_layer(),
+        *_users(),
+        *_signing_key(),
+    ]
+
+
+def _keys() -> Iterator[CheckMessage]:
+    for key in sorted(set(getattr(settings, "TRACKING", {})) - set(DEFAULTS)):
+        yield Error(
+            f"TRACKING has no setting {key!r}.",
+            hint=f"There are: {', '.join(DEFAULTS)}.",
+            id="tracking.E001",
+        )
+
+
+def _policies() -> Iterator[CheckMessage]:
+    for key in ("PUBLISH_POLICY", "WATCH_POLICY"):
+        path = getattr(conf, key)
+        try:
+            found = callable(import_string(path))
+        except (ImportError, AttributeError):
+            found = False
+        if not found:
+            yield Error(
+                f"TRACKING[{key!r}] names no function: {path!r}.",
+                hint="Give the dotted path of a function (user, driver_id) -> bool.",
+                id="tracking.E002",
+            )
+
+
+def _numbers() -> Iterator[CheckMessage]:
+    for key in ("AUTHENTICATION_TIMEOUT", "STALE_AFTER", "OFFLINE_AFTER"):
+        if not _is_number(getattr(conf, key)) or getattr(conf, key) <= 0:
+            yield Error(
+                f"TRACKING[{key!r}] must be a number of seconds above 0.", id="tracking.E003"
+            )
+            return
+    if conf.STALE_AFTER >= conf.OFFLINE_AFTER:
+        yield Error(
+            "TRACKING['STALE_AFTER'] must be less than TRACKING['OFFLINE_AFTER'].",
+            id="tracking.E003",
+        )
+    if type(conf.SHARDS) is not int or not 1 <= conf.SHARDS <= 256:
+        yield Error("TRACKING['SHARDS'] must be a whole number from 1 to 256.", id="tracking.E003")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _map_link() -> Iterator[CheckMessage]:
+    if "{latitude}" not in conf.MAP_LINK_URL or "{longitude}" not in conf.MAP_LINK_URL:
+        yield Error(
+            "TRACKING['MAP_LINK_URL'] must contain {latitude} and {longitude}.",
+            id="tracking.E004",
+        )
+
+
+def _layer() -> Iterator[CheckMessage]:
+    layer = None
+    if DEFAULT_CHANNEL_LAYER in getattr(settings, "CHANNEL_LAYERS", {}):
+        layer = get_channel_layer()
+    if layer is None or "groups" not in getattr(type(layer), "extensions", ["groups"]):
+        yield Error(
+            "Live tracking needs a default channel layer with groups.",
+            hint="Set CHANNEL_LAYERS['default'], to channels.layers.InMemoryChannelLayer to begin.",
+            id="tracking.E005",
+        )
+
+
+def _users() -> Iterator[CheckMessage]:
+    if not isinstance(get_user_model()._meta.pk, models.IntegerField):
+        yield Error(
+            "The user model's primary key must be an integer: it is the driver's id on the wire.",
+            id="tracking.E006",
+        )
+
+
+def _signing_key() -> Iterator[CheckMessage]:
+    key = simplejwt.api_settings.SIGNING_KEY or ""
+    if simplejwt.api_settings.ALGORITHM.startswith("HS") and len(key.encode()) < MIN_KEY_BYTES:
+        yield Error(
+            f"SIMPLE_JWT['SIGNING_KEY'] has fewer than {MIN_KEY_BYTES} bytes: it can be guessed.",
+            hint="Make one with: python -c 'import secrets; print(secrets.token_urlsafe(50))'",
+            id="tracking.E007",
+        )
