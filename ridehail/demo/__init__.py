@@ -1,0 +1,1 @@
+"""The demonstration: its accounts, its processes, and what it prints. Development only."""

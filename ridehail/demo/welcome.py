@@ -1,0 +1,81 @@
+"""What the demo prints: where to look, how to log in, what to paste."""
+
+from typing import Final
+
+from rest_framework_simplejwt.settings import api_settings
+
+from accounts.tokens import access_token_for
+from ridehail.demo.accounts import PASSWORD, DemoAccounts
+
+WATCH: Final = """\
+const watcher = new WebSocket("ws://localhost:{port}/driver/get-tracking?userId={driver_id}");
+watcher.onopen = () => watcher.send(JSON.stringify({{
+  type: "authenticate",
+  payload: {{ token: "{token}", command: "start" }},
+}}));
+watcher.onmessage = (event) => console.log("watching", JSON.parse(event.data));"""
+
+SEND: Final = """\
+const driver = new WebSocket("ws://localhost:{port}/driver/set-tracking?userId={driver_id}");
+driver.onopen = () => {{
+  const send = () => driver.send(JSON.stringify({{
+    type: "authenticate",
+    payload: {{
+      token: "{token}",
+      command: "send", lat: "-1.4354", lon: "0.9871",
+    }},
+  }}));
+  send();
+  setInterval(send, 5000);
+}};
+driver.onmessage = (event) => console.log("acknowledged", JSON.parse(event.data));"""
+
+
+def welcome(accounts: DemoAccounts, port: int, log: str, *, idle_driver: bool) -> str:
+    """The text, with fresh tokens in it."""
+    rider, driver = accounts.rider, accounts.driver
+    rider_token, driver_token = access_token_for(rider), access_token_for(driver)
+    minutes = api_settings.ACCESS_TOKEN_LIFETIME.total_seconds() / 60
+    logins = "\n".join(
+        f"  {user.email:<26} {what}"
+        for user, what in (
+            (accounts.admin, "superuser"),
+            (accounts.dispatcher, "dispatcher: sees the last known locations in the admin"),
+            (rider, f"rider {rider.pk}, {rider.name}"),
+            (driver, f"driver {driver.pk}, {driver.name}"),
+        )
+    )
+    moves = (
+        f"Driver {driver.pk} stands still until you send."
+        if idle_driver
+        else f"The simulator drives driver {driver.pk} too, so what you send here makes the dot "
+        "jump there and back.\nTo have the driver to yourself: manage.py demo --idle-driver"
+    )
+    return f"""
+The demo runs, with {accounts.driver_count} drivers. Ctrl-C stops all of it.
+
+  http://localhost:{port}/
+  http://localhost:{port}/admin/
+  server log: {log}
+
+LOG IN, every password is: {PASSWORD}
+
+{logins}
+
+TOKENS, good for {minutes:.0f} minutes
+
+  rider {rider.pk}:
+{rider_token}
+
+  driver {driver.pk}:
+{driver_token}
+
+WATCH driver {driver.pk} as rider {rider.pk}: paste it into the browser's console on any page above
+
+{WATCH.format(port=port, driver_id=driver.pk, token=rider_token)}
+
+SEND as driver {driver.pk}: paste it into the console of a second tab
+{moves}
+
+{SEND.format(port=port, driver_id=driver.pk, token=driver_token)}
+"""

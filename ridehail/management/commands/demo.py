@@ -1,0 +1,84 @@
+"""Set up and run the demo: accounts, server, simulated drivers."""
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
+
+from ridehail.demo.accounts import DRIVER_ID, DemoAccounts, seed
+from ridehail.demo.processes import (
+    Stopped,
+    check_port_is_free,
+    manage,
+    stopping_on_signals,
+    wait_until_listening,
+)
+from ridehail.demo.welcome import welcome
+
+
+class Command(BaseCommand):
+    help = "Sets up the demo's accounts and runs the server with simulated drivers."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--port", type=int, default=3002)
+        parser.add_argument(
+            "--interval", type=float, default=1.0, help="seconds between a driver's sends"
+        )
+        # By default the simulator drives this one too: a rider who watches sees something move
+        # at once, and one who sends from the console sees it jump, which proves that it works.
+        parser.add_argument(
+            "--idle-driver",
+            action="store_true",
+            help=f"leave driver {DRIVER_ID} to you: the simulator does not move it",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.DEBUG:
+            raise CommandError(
+                "The demo's passwords are public, so it runs with DEBUG on only. "
+                "To run the server itself: make serve"
+            )
+        port: int = options["port"]
+        check_port_is_free(port)
+        try:
+            with stopping_on_signals():
+                call_command("migrate", verbosity=0, interactive=False)
+                accounts = seed()
+                self._run(accounts, port, options["interval"], idle_driver=options["idle_driver"])
+        except Stopped:
+            self.stdout.write("\nThe demo has stopped.")
+
+    def _run(
+        self, accounts: DemoAccounts, port: int, interval: float, *, idle_driver: bool
+    ) -> None:
+        log = Path(settings.BASE_DIR) / ".make" / "demo.log"
+        log.parent.mkdir(exist_ok=True)
+        with ExitStack() as running:
+            output = running.enter_context(log.open("w"))
+            server = running.enter_context(
+                manage("runserver", "--noreload", str(port), output=output)
+            )
+            wait_until_listening(port, server, log)
+            text = welcome(accounts, port, str(log), idle_driver=idle_driver)
+            connections.close_all()
+            self.stdout.write(text)
+            self.stdout.flush()
+            simulator = running.enter_context(
+                manage(
+                    "tracking_simulate",
+                    f"--drivers={accounts.driver_count - idle_driver}",
+                    f"--interval={interval}",
+                    f"--url=ws://127.0.0.1:{port}",
+                    *([f"--exclude={accounts.driver.pk}"] if idle_driver else []),
+                )
+            )
+            while server.poll() is None and simulator.poll() is None:
+                time.sleep(0.2)
+            if server.poll() is not None:
+                raise CommandError(f"The server has ended. Its last words are in {log}")
+            raise CommandError("The simulator has ended.")

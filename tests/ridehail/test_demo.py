@@ -1,0 +1,190 @@
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from queue import Queue
+from urllib.parse import quote
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from websockets.sync.client import connect
+
+from accounts.models import User
+from ridehail.demo.accounts import DRIVERS, PASSWORD, seed
+from ridehail.demo.welcome import welcome
+
+DEADLINE = 60
+
+
+@pytest.mark.django_db
+def test_the_accounts_are_the_ones_that_the_contract_speaks_of():
+    accounts = seed()
+    assert (accounts.rider.pk, accounts.rider.email, accounts.rider.name, accounts.rider.role) == (
+        22,
+        "jonh@gmail.com",
+        "Jonh",
+        "rider",
+    )
+    assert (accounts.driver.pk, accounts.driver.role) == (19, "driver")
+    assert accounts.admin.is_superuser
+    assert accounts.dispatcher.has_perm("tracking.view_driverlocation")
+    assert not accounts.dispatcher.has_perm("tracking.change_driverlocation")
+    assert User.objects.filter(role="driver").count() == accounts.driver_count == len(DRIVERS)
+    for user in (accounts.admin, accounts.dispatcher, accounts.rider, accounts.driver):
+        assert user.check_password(PASSWORD)
+
+
+@pytest.mark.django_db
+def test_seeding_again_changes_nothing_and_repairs_what_was_changed():
+    seed()
+    before = list(User.objects.order_by("pk").values())
+    User.objects.filter(pk=19).update(is_active=False)
+    seed()
+    assert list(User.objects.order_by("pk").values()) == before
+
+
+@pytest.mark.django_db
+def test_users_made_after_the_demos_get_ids_of_their_own():
+    seed()
+    user = User.objects.create_user(email="new@example.com", name="New")
+    assert user.pk > max(User.objects.exclude(pk=user.pk).values_list("pk", flat=True))
+    seed()
+    assert User.objects.filter(pk=user.pk, email="new@example.com").exists()
+
+
+@pytest.mark.django_db
+def test_a_database_with_users_of_its_own_gets_no_accounts_with_known_passwords():
+    User.objects.create_user(email="real@example.com", name="Real")
+    with pytest.raises(CommandError, match="users of its own"):
+        seed()
+    assert User.objects.count() == 1
+
+
+def test_the_demo_refuses_to_run_with_debug_off(settings):
+    settings.DEBUG = False
+    with pytest.raises(CommandError, match="DEBUG on only"):
+        call_command("demo")
+
+
+def test_a_port_in_use_is_named_together_with_the_way_out(settings):
+    settings.DEBUG = True  # the test runner turns it off
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(CommandError, match=rf"Port {port} .*--port"):
+            call_command("demo", port=port)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("idle_driver", [False, True])
+def test_the_welcome_says_whether_the_driver_moves_by_itself(idle_driver):
+    text = welcome(seed(), 3002, "demo.log", idle_driver=idle_driver)
+    assert ("stands still" in text) is idle_driver
+    assert ("--idle-driver" in text) is not idle_driver
+    assert "ws://localhost:3002/driver/get-tracking?userId=19" in text
+    assert "ws://localhost:3002/driver/set-tracking?userId=19" in text
+
+
+class Demo:
+    """`manage.py demo` on a free port, and the lines that it prints."""
+
+    def __init__(self, directory):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        database = f"sqlite:///{quote(str(directory / 'demo.sqlite3'))}"
+        self.process = subprocess.Popen(
+            [sys.executable, settings.BASE_DIR / "manage.py", "demo", f"--port={self.port}"],
+            env={**os.environ, "DATABASE_URL": database, "REDIS_URL": "", "DEBUG": "on"},
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.lines = Queue()
+        self.text = ""
+        self.reader = threading.Thread(target=self.read)
+        self.reader.start()
+
+    def read(self):
+        for line in self.process.stdout:
+            self.lines.put(line)
+        self.lines.put("")
+
+    def until(self, pattern):
+        """The match of the first line that has the pattern."""
+        while True:
+            line = self.lines.get(timeout=DEADLINE)
+            self.text += line
+            assert line, f"the demo ended:\n{self.text}"
+            if found := re.search(pattern, line):
+                return found
+
+    def stop(self, number):
+        self.process.send_signal(number)
+        code = self.process.wait(DEADLINE)
+        self.reader.join(DEADLINE)
+        self.process.stdout.close()
+        while line := self.lines.get(timeout=DEADLINE):
+            self.text += line
+        return code
+
+    def children(self):
+        """Command lines that carry the demo's port, on systems that tell."""
+        for file in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                command = file.read_bytes().decode(errors="replace").split("\0")
+            except OSError:
+                continue
+            if any(str(self.port) in argument for argument in command):
+                yield command
+
+
+def test_the_demo_shows_a_moving_driver_and_leaves_nothing_behind_twice_in_a_row(tmp_path):
+    directory = tmp_path / "a path with a space"
+    directory.mkdir()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        demo = Demo(directory)
+        try:
+            token = demo.until(r'token: "([^"]+)", command: "start"').group(1)
+            demo.until(r"acknowledged [1-9]")
+            url = f"ws://127.0.0.1:{demo.port}/driver/get-tracking?userId=19"
+            with connect(url, proxy=None) as watcher:
+                watcher.send(
+                    json.dumps(
+                        {"type": "authenticate", "payload": {"token": token, "command": "start"}}
+                    )
+                )
+                frames = [json.loads(watcher.recv(timeout=DEADLINE)) for _ in range(3)]
+        finally:
+            code = demo.stop(number)
+        assert code == 0, demo.text
+        assert "Traceback" not in demo.text
+        assert demo.text.rstrip().endswith("The demo has stopped.")
+        assert not list(demo.children())
+        assert len({frame["location_lat"] + frame["location_lon"] for frame in frames}) > 1
+
+
+def test_the_demo_ends_with_its_server(tmp_path):
+    demo = Demo(tmp_path)
+    try:
+        demo.until(r"acknowledged [1-9]")
+        (server,) = [
+            int(file.parent.name)
+            for file in Path("/proc").glob("[0-9]*/cmdline")
+            if {"runserver", str(demo.port)} <= set(file.read_text().split("\0"))
+        ]
+        os.kill(server, signal.SIGKILL)
+        assert demo.process.wait(DEADLINE) == 1
+    finally:
+        demo.stop(signal.SIGTERM)
+    assert "The server has ended" in demo.text
+    assert not list(demo.children())

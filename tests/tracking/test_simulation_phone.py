@@ -1,0 +1,263 @@
+import asyncio
+import contextlib
+import json
+import random
+import socket
+import threading
+import time
+from io import StringIO
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.core.management import CommandError, call_command
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import serve
+
+from accounts.models import User
+from tracking.simulation.city import City
+from tracking.simulation.phone import Phone
+from tracking.simulation.tally import Tally
+from tracking.simulation.vehicle import Vehicle
+
+DEADLINE = 20
+
+
+class FakeServer:
+    """Acknowledges what drivers send, but ends each one's first connections as it was told to."""
+
+    def __init__(self, endings):
+        self.endings = {driver: list(codes) for driver, codes in endings.items()}
+        self.payloads = {}
+        self.connections = {}
+        self.acknowledged = {}
+        self.changed = threading.Condition()
+        self.url = ""
+
+    def handle(self, websocket):
+        query = parse_qs(urlsplit(websocket.request.path).query)
+        driver = int(query["userId"][0]) if query else None
+        with contextlib.suppress(ConnectionClosed):
+            self.count(self.connections, driver)
+            codes = self.endings.get(driver)
+            ending = codes.pop(0) if codes else None
+            for text in websocket:
+                message = json.loads(text)
+                assert message.keys() == {"type", "payload"}
+                assert message["type"] == "authenticate"
+                self.payloads.setdefault(driver, []).append(message["payload"])
+                if ending in (4401, 4403):
+                    websocket.send('{"error": {"code": "x", "message": "x"}}')
+                    websocket.close(ending)
+                    return
+                self.acknowledge(websocket, message["payload"])
+                self.count(self.acknowledged, driver)
+                if ending is not None:
+                    websocket.close(ending)
+                    return
+
+    def acknowledge(self, websocket, payload):
+        lat, lon = (f"{float(payload[key]):.7f}".rstrip("0") for key in ("lat", "lon"))
+        websocket.send(json.dumps({"location_lat": lat, "location_lon": lon}))
+
+    def count(self, counts, driver):
+        with self.changed:
+            counts[driver] = counts.get(driver, 0) + 1
+            self.changed.notify_all()
+
+    async def until(self, condition):
+        """Wait for something that handling a message brings about."""
+
+        def wait():
+            with self.changed:
+                return self.changed.wait_for(condition, DEADLINE)
+
+        assert await asyncio.to_thread(wait)
+
+
+@contextlib.contextmanager
+def running(fake):
+    with serve(fake.handle, "127.0.0.1", 0, compression=None) as server:
+        fake.url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield fake
+        finally:
+            server.shutdown()
+            thread.join(DEADLINE)
+
+
+@pytest.fixture(scope="module")
+def city():
+    return City.load()
+
+
+@contextlib.asynccontextmanager
+async def driving(city, fake, driver_id=19, *, token_life=3600):
+    minted = []
+
+    def mint():
+        minted.append(f"token {len(minted)}")
+        return minted[-1], time.time() + token_life
+
+    rng = random.Random(driver_id)
+    phone = Phone(
+        driver_id,
+        Vehicle(city, rng),
+        mint,
+        url=fake.url,
+        interval=0.02,
+        tally=Tally(),
+        rng=rng,
+    )
+    task = asyncio.create_task(phone.run())
+    try:
+        yield phone, phone._tally, task
+    finally:
+        task.cancel()
+        await asyncio.wait({task}, timeout=DEADLINE)
+
+
+async def test_a_phone_sends_the_contracts_frames_and_every_send_is_acknowledged(city):
+    with running(FakeServer({})) as fake:
+        async with driving(city, fake) as (_, tally, task):
+            await fake.until(lambda: fake.acknowledged.get(19, 0) >= 10)
+            task.cancel()
+            await asyncio.wait({task}, timeout=DEADLINE)
+        assert tally.sent == tally.acknowledged == len(fake.payloads[19])
+        assert not tally.errors
+        assert tally.connected == 0
+        for payload in fake.payloads[19]:
+            assert payload.keys() == {"token", "command", "lat", "lon"}
+            assert payload["command"] == "send"
+            assert isinstance(payload["lat"], str)
+            assert -1.48 < float(payload["lat"]) < -1.39
+            assert 0.93 < float(payload["lon"]) < 1.04
+
+
+async def test_a_refused_token_is_replaced_at_once(city):
+    with running(FakeServer({19: [4401]})) as fake:
+        async with driving(city, fake) as (phone, tally, _):
+            await fake.until(lambda: fake.acknowledged.get(19, 0) >= 3)
+        tokens = [payload["token"] for payload in fake.payloads[19]]
+        assert tokens[0] == "token 0"
+        assert set(tokens[1:]) == {"token 1"}
+        assert tally.errors["closed 4401"] == 1
+        assert phone.stopped is None
+
+
+async def test_a_token_is_renewed_before_it_expires(city):
+    with running(FakeServer({})) as fake:
+        async with driving(city, fake, token_life=0.05):
+            await fake.until(lambda: fake.acknowledged.get(19, 0) >= 10)
+        assert fake.connections[19] == 1
+        assert len({payload["token"] for payload in fake.payloads[19]}) > 1
+
+
+async def test_a_phone_comes_back_after_the_server_restarted(city):
+    with running(FakeServer({19: [1012]})) as fake:
+        async with driving(city, fake) as (phone, tally, _):
+            await fake.until(lambda: fake.acknowledged.get(19, 0) >= 4)
+        assert fake.connections[19] == 2
+        assert {payload["token"] for payload in fake.payloads[19]} == {"token 0"}
+        assert tally.errors["closed 1012"] == 1
+        assert phone.stopped is None
+
+
+@pytest.mark.parametrize("code", [4400, 4403, 4408])
+async def test_a_phone_that_is_told_not_to_retry_stops_and_says_why(city, code):
+    with running(FakeServer({19: [code]})) as fake:
+        async with driving(city, fake) as (phone, _, task):
+            await asyncio.wait_for(task, DEADLINE)
+        assert phone.stopped.startswith("driver 19 stops: ")
+        assert phone.stopped.endswith(f"(close code {code})")
+        assert fake.connections[19] == 1
+
+
+async def test_an_acknowledgement_of_something_else_is_an_error(city):
+    class Liar(FakeServer):
+        def acknowledge(self, websocket, payload):
+            websocket.send('{"location_lat": "1", "location_lon": "2"}')
+
+    with running(Liar({})) as fake:
+        async with driving(city, fake) as (_, tally, _):
+            await fake.until(lambda: fake.acknowledged.get(19, 0) >= 3)
+        assert tally.acknowledged == 0
+        assert tally.errors["acknowledgement of something not sent"] >= 2
+        assert tally.errors["not acknowledged"] == tally.sent
+
+
+async def test_a_skipped_send_does_not_shift_the_later_acknowledgements(city):
+    class Forgetful(FakeServer):
+        def acknowledge(self, websocket, payload):
+            if len(self.payloads[19]) % 3:
+                super().acknowledge(websocket, payload)
+
+    with running(Forgetful({})) as fake:
+        async with driving(city, fake) as (_, tally, _):
+            await fake.until(lambda: fake.acknowledged.get(19, 0) >= 10)
+        assert tally.errors.keys() == {"not acknowledged"}
+        assert tally.acknowledged + tally.errors["not acknowledged"] == tally.sent
+
+
+@pytest.fixture
+def drivers(db):
+    for number in range(3):
+        User.objects.create_user(email=f"d{number}@example.com", name="D", role="driver")
+    User.objects.create_user(email="off@example.com", name="Off", role="driver", is_active=False)
+    User.objects.create_user(email="r@example.com", name="R", role="rider")
+    return list(User.objects.filter(role="driver", is_active=True).values_list("pk", flat=True))
+
+
+def simulate(**options):
+    out, err = StringIO(), StringIO()
+    call_command("tracking_simulate", stdout=out, stderr=err, **options)
+    return out.getvalue(), err.getvalue()
+
+
+def test_the_command_drives_through_refusals_and_restarts_to_the_end(drivers):
+    refused, restarted, renewed = drivers
+    fake = FakeServer({refused: [4403], restarted: [1012], renewed: [4401]})
+    with running(fake):
+        url = fake.url.replace("ws://", "http://")
+        out, err = simulate(drivers=3, interval=0.05, url=url, duration=2.5, seed=1)
+    assert f"driver {refused} stops: may not publish for this driver" in err
+    assert fake.connections[refused] == 1
+    assert fake.connections[restarted] == 2
+    assert fake.connections[renewed] == 2
+    assert fake.acknowledged[renewed] > 5
+    assert "3 drivers" in out
+    assert "1 x closed 1012" in out
+    assert "1 x closed 4401" in out
+
+
+def test_the_command_fails_if_nothing_was_acknowledged(drivers):
+    fake = FakeServer({driver: [4403] for driver in drivers})
+    with running(fake), pytest.raises(CommandError, match="acknowledged nothing"):
+        simulate(drivers=3, interval=0.05, url=fake.url)
+
+
+def test_the_command_leaves_excluded_drivers_alone(drivers):
+    fake = FakeServer({})
+    with running(fake):
+        simulate(drivers=2, interval=0.05, url=fake.url, duration=0.5, exclude=[drivers[0]])
+    assert set(fake.acknowledged) == set(drivers[1:])
+
+
+def test_the_command_says_how_many_drivers_there_are_when_they_are_too_few(drivers):
+    with pytest.raises(CommandError, match="4 drivers wanted, but only 3"):
+        simulate(drivers=4)
+
+
+def test_the_command_says_that_there_is_no_server(drivers):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"ws://127.0.0.1:{closed.getsockname()[1]}"
+        with pytest.raises(CommandError, match="no server at"):
+            simulate(drivers=1, url=url)
+
+
+@pytest.mark.parametrize("url", ["localhost:3002", "ftp://localhost", "ws://"])
+def test_the_command_explains_a_url_that_is_none(url):
+    with pytest.raises(CommandError, match="--url must start with"):
+        simulate(url=url)

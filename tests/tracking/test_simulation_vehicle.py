@@ -1,0 +1,109 @@
+import math
+import random
+from itertools import islice, pairwise
+
+import pytest
+
+from tracking.simulation.city import City
+from tracking.simulation.vehicle import GPS_WORST, Vehicle
+
+
+@pytest.fixture(scope="module")
+def city():
+    return City.load()
+
+
+def drives(city, *, vehicles=15, seconds=400, step=1.0):
+    """The tracks of some vehicles: a position after each step."""
+    for seed in range(vehicles):
+        vehicle = Vehicle(city, random.Random(seed))
+        yield [vehicle.advance(step) for _ in range(round(seconds / step))]
+
+
+def test_the_same_seed_drives_the_same_way(city):
+    first, second = (list(islice(drives(city), 2)) for _ in range(2))
+    assert first == second
+    assert first[0] != first[1]
+
+
+@pytest.mark.parametrize("step", [0.2, 1.0, 5.0])
+def test_a_vehicle_stays_on_the_streets_within_the_error_of_its_gps(city, step):
+    cells = {}
+    for a, ways in enumerate(city.roads):
+        for b in ways:
+            (ax, ay), (bx, by) = city.points[a], city.points[b]
+            for k in range(math.ceil(city.distance(a, b) / 5) + 1):
+                part = min(1.0, 5 * k / city.distance(a, b))
+                x, y = ax + (bx - ax) * part, ay + (by - ay) * part
+                cells.setdefault((round(x / 20), round(y / 20)), []).append((x, y))
+    for track in drives(city, vehicles=6, step=step):
+        for position in track:
+            x, y = city.metres(position.latitude, position.longitude)
+            near = [
+                math.dist((x, y), p)
+                for cx in (-1, 0, 1)
+                for cy in (-1, 0, 1)
+                for p in cells.get((round(x / 20) + cx, round(y / 20) + cy), ())
+            ]
+            # Half of what the street's points are apart comes on top.
+            assert min(near) < GPS_WORST * math.sqrt(2) + 2.5
+
+
+def test_a_vehicle_keeps_to_the_speed_limits_and_covers_the_ground_that_its_speed_says(city):
+    for track in drives(city):
+        for before, after in pairwise(track):
+            assert 0 <= after.speed <= 16.71
+            moved = math.dist(
+                city.metres(before.latitude, before.longitude),
+                city.metres(after.latitude, after.longitude),
+            )
+            # A second at the faster of the two speeds, and the jitter of two measurements.
+            assert moved <= max(before.speed, after.speed) + 1.8 + 4
+
+
+def test_a_vehicle_brakes_and_accelerates_as_a_car_does(city):
+    for track in drives(city):
+        for before, after in pairwise(track):
+            if after.speed > 0:  # the last half metre to the kerb ends at once
+                assert -5 <= after.speed - before.speed <= 2
+
+
+def test_the_heading_is_the_direction_of_motion(city):
+    agree = total = 0
+    for track in drives(city):
+        for before, after in pairwise(track):
+            if before.speed > 5 and after.speed > 5:
+                ax, ay = city.metres(before.latitude, before.longitude)
+                bx, by = city.metres(after.latitude, after.longitude)
+                course = math.degrees(math.atan2(bx - ax, by - ay))
+                off = abs((course - after.heading + 180) % 360 - 180)
+                assert 0 <= after.heading < 360
+                total += 1
+                agree += off < 30
+    # Not in corners, and not where the error of the GPS is as long as the way.
+    assert total > 1000
+    assert agree / total > 0.93
+
+
+def test_a_vehicle_does_not_turn_round_on_the_way(city):
+    for track in drives(city):
+        turns = [
+            abs((after.heading - before.heading + 180) % 360 - 180)
+            for before, after in pairwise(track)
+            if before.speed > 2 and after.speed > 2
+        ]
+        assert sum(turn > 150 for turn in turns) == 0
+
+
+def test_a_vehicle_stops_at_the_kerb_for_a_while_and_drives_on(city):
+    stops = []
+    for track in drives(city, vehicles=8, seconds=900):
+        standing = 0
+        for position in track:
+            if position.speed == 0:
+                standing += 1
+            elif standing:
+                stops.append(standing)
+                standing = 0
+    assert len(stops) > 10
+    assert all(7 <= stop <= 47 for stop in stops)

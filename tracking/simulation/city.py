@@ -1,0 +1,98 @@
+"""The made-up city's streets as a graph to drive on."""
+
+import heapq
+import json
+import math
+from array import array
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+CITY_FILE: Final = Path(__file__).parents[1] / "static" / "tracking" / "city.json"
+METRES_PER_DEGREE: Final = 111_195.0  # of the mean Earth radius; enough for a town
+
+# Metres per second: 60, 50 and 30 km/h.
+SPEED_LIMITS: Final = {"primary": 16.7, "secondary": 13.9, "residential": 8.3}
+
+# Vehicles share the routes to a destination, so a thousand of them route for free. Each costs one
+# search of the whole graph, 10 ms, when the first vehicle goes there.
+DESTINATIONS: Final = 80
+
+Point = tuple[float, float]  # metres east and north of the city's origin
+
+
+class City:
+    """Places by number, and the streets between them.
+
+    `points` are the places; `roads[a]` maps each neighbour of place a to the speed limit (m/s) of
+    the street that leads there; `destinations` are the places that one drives to.
+    """
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        self._latitude, self._longitude = data["latitude"], data["longitude"]
+        self._north = METRES_PER_DEGREE
+        self._east = METRES_PER_DEGREE * math.cos(math.radians(self._latitude))
+        self.points: list[Point] = []
+        self.roads: list[dict[int, float]] = []
+        places: dict[Point, int] = {}
+        for street in data["streets"]:
+            steps = street["points"]
+            line: list[int] = []
+            for step in zip(steps[::2], steps[1::2], strict=True):
+                if step not in places:
+                    places[step] = len(self.points)
+                    x, y = (value * data["unit"] for value in step)
+                    self.points.append((x * self._east, y * self._north))
+                    self.roads.append({})
+                line.append(places[step])
+            for a, b in pairwise(line):
+                self.roads[a][b] = self.roads[b][a] = SPEED_LIMITS[street["class"]]
+        crossings = [place for place, ways in enumerate(self.roads) if len(ways) > 2]
+        self.destinations = crossings[:: max(1, len(crossings) // DESTINATIONS)]
+        self._routes: dict[int, array[int]] = {}
+
+    @classmethod
+    def load(cls, file: Path = CITY_FILE) -> "City":
+        """The city that comes with the project."""
+        return cls(json.loads(file.read_text(encoding="utf-8")))
+
+    def degrees(self, point: Point) -> tuple[float, float]:
+        """Latitude and longitude of a point."""
+        return self._latitude + point[1] / self._north, self._longitude + point[0] / self._east
+
+    def metres(self, latitude: float, longitude: float) -> Point:
+        """The point at a latitude and longitude."""
+        return (longitude - self._longitude) * self._east, (latitude - self._latitude) * self._north
+
+    def distance(self, a: int, b: int) -> float:
+        """Metres between two places, as the crow flies."""
+        return math.dist(self.points[a], self.points[b])
+
+    def route(self, start: int, destination: int) -> list[int]:
+        """The places of the fastest way, both ends included."""
+        towards = self._towards(destination)
+        route = [start]
+        while route[-1] != destination:
+            route.append(towards[route[-1]])
+        return route
+
+    def _towards(self, destination: int) -> "array[int]":
+        """For every place, the next one on the fastest way to the destination (Dijkstra)."""
+        if destination in self._routes:
+            return self._routes[destination]
+        towards = array("l", [destination]) * len(self.points)
+        seconds = [math.inf] * len(self.points)
+        seconds[destination] = 0.0
+        queue = [(0.0, destination)]
+        while queue:
+            so_far, place = heapq.heappop(queue)
+            if so_far > seconds[place]:
+                continue
+            for neighbour, limit in self.roads[place].items():
+                arrival = so_far + self.distance(place, neighbour) / limit
+                if arrival < seconds[neighbour]:
+                    seconds[neighbour] = arrival
+                    towards[neighbour] = place
+                    heapq.heappush(queue, (arrival, neighbour))
+        self._routes[destination] = towards
+        return towards

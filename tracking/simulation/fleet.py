@@ -1,0 +1,97 @@
+"""Many phones in one process, and what is printed while they drive."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidHandshake, InvalidURI
+
+from tracking.simulation.city import City
+from tracking.simulation.phone import Phone
+from tracking.simulation.tally import Tally
+from tracking.simulation.vehicle import Vehicle
+
+Mint = Callable[[], tuple[str, float]]
+
+
+class ServerMissing(Exception):
+    """No server answers at the URL; the message says what did happen."""
+
+
+async def check_server(url: str) -> None:
+    """Open and close one WebSocket; raise `ServerMissing` where that fails."""
+    try:
+        async with connect(f"{url}/driver/set-tracking", compression=None, proxy=None):
+            pass
+    except InvalidURI as error:
+        raise ServerMissing(f"{url} is not a WebSocket URL") from error
+    except InvalidHandshake as error:
+        raise ServerMissing(f"{url} answers, but not as a tracking server: {error}") from error
+    except (OSError, TimeoutError) as error:
+        raise ServerMissing(f"no server at {url}: {error}") from error
+
+
+class Fleet:
+    """One phone for each driver in `mints`, which gives each its tokens."""
+
+    def __init__(
+        self,
+        mints: Mapping[int, Mint],
+        *,
+        url: str,
+        interval: float,
+        seed: int | None,
+        say: Callable[[str], None],
+    ) -> None:
+        self.tally = Tally()
+        self._interval, self._say = interval, say
+        city, rng = City.load(), random.Random(seed)  # noqa: S311, a game of chance
+        self._phones = [
+            Phone(
+                driver_id,
+                Vehicle(city, rng),
+                mint,
+                url=url,
+                interval=interval,
+                tally=self.tally,
+                rng=rng,
+            )
+            for driver_id, mint in mints.items()
+        ]
+
+    @property
+    def size(self) -> int:
+        return len(self._phones)
+
+    async def run(self, stop: asyncio.Event, show: Callable[[str], None], every: float) -> None:
+        """Drive until `stop` is set or no phone is left, showing progress every so many seconds."""
+        # Spread over the interval, as phones in the street are.
+        drives = [
+            asyncio.create_task(self._drive(phone, self._interval * number / self.size))
+            for number, phone in enumerate(self._phones)
+        ]
+        stopped = asyncio.create_task(stop.wait())
+        everyone = asyncio.gather(*drives)
+        ends: list[asyncio.Future[Any]] = [stopped, everyone]
+        started = time.perf_counter()
+        try:
+            while not stopped.done() and not everyone.done():
+                await asyncio.wait(ends, timeout=every, return_when=asyncio.FIRST_COMPLETED)
+                now = time.perf_counter()
+                show(self.tally.progress(self.size, max(now - started, 1e-3)))
+                started = now
+            if everyone.done():
+                await everyone  # a bug in a phone is not hidden
+        finally:
+            stopped.cancel()
+            everyone.cancel()  # and with it every phone
+            await asyncio.gather(*drives, return_exceptions=True)
+            await asyncio.gather(everyone, return_exceptions=True)
+
+    async def _drive(self, phone: Phone, delay: float) -> None:
+        await phone.run(delay)
+        if phone.stopped is not None:
+            self._say(phone.stopped)

@@ -1,0 +1,130 @@
+"""A vehicle that drives about the city, and the position that its phone measures."""
+
+import math
+import random
+from array import array
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from tracking.simulation.city import City, Point
+
+ACCELERATION: Final = 1.8  # m/s², an unhurried driver's
+BRAKING: Final = 2.2  # m/s²
+CORNER: Final = 3.5  # m/s around a right angle
+CRAWL: Final = 0.8  # m/s, so that braking to a standstill comes to an end
+TICK: Final = 0.5  # seconds; at full speed 8 m, less than the shortest block
+KERB: Final = (8.0, 45.0)  # seconds that a stop takes
+
+# Metres. A phone's error wanders slowly, it does not jump about: each measurement keeps most of
+# the last one's error.
+GPS_ERROR: Final = 1.5
+GPS_MEMORY: Final = 0.9
+GPS_WORST: Final = 5.0
+
+
+class Position(NamedTuple):
+    """WGS 84 degrees, degrees clockwise from true north, metres per second."""
+
+    latitude: float
+    longitude: float
+    heading: float
+    speed: float
+
+
+class Vehicle:
+    """Drives from destination to destination, with a stop at the kerb at each.
+
+    What it does depends on the city, the random generator and the calls of `advance` alone.
+    """
+
+    def __init__(self, city: City, rng: random.Random) -> None:
+        self._city, self._rng = city, rng
+        self._error: Point = (0.0, 0.0)
+        self._waiting = 0.0
+        self._speed = 0.0
+        self._place = int(rng.random() * len(city.points))
+        self._previous = self._place
+        self._set_off()
+        # Vehicles are met in the middle of a trip, not all at its start.
+        self._leg = int(rng.random() * 0.5 * (len(self._route) - 1))
+
+    def advance(self, seconds: float) -> Position:
+        """Drive on for so long, then measure the position."""
+        while seconds > 1e-9:
+            tick = min(TICK, seconds)
+            seconds -= tick
+            if self._waiting > 0:
+                self._waiting -= tick
+                if self._waiting <= 0:
+                    self._set_off()
+            else:
+                self._drive(tick)
+        return self._measure()
+
+    def _set_off(self) -> None:
+        """Choose the next destination and plan the way: the speed limits, and where to brake."""
+        city, start = self._city, self._place
+        elsewhere = [place for place in city.destinations if place != start]
+        for _ in range(8):
+            route = city.route(start, elsewhere[int(self._rng.random() * len(elsewhere))])
+            # Nobody turns round in the road while another errand lies ahead.
+            if route[1] != self._previous:
+                break
+        limits = [city.roads[a][b] for a, b in pairwise(route)]
+        speeds = [CRAWL] * len(route)
+        for i in range(len(route) - 2, 0, -1):
+            brake = math.sqrt(speeds[i + 1] ** 2 + 2 * BRAKING * city.distance(*route[i : i + 2]))
+            corner = _corner_speed(*(city.points[place] for place in route[i - 1 : i + 2]))
+            speeds[i] = min(corner, brake, limits[i - 1], limits[i])
+        # Arrays, because thousands of vehicles keep one each: 12 bytes a place instead of 100.
+        self._route = array("l", route)
+        self._limits = array("f", limits)
+        self._speeds = array("f", speeds)
+        self._leg, self._along = 0, 0.0
+
+    def _drive(self, tick: float) -> None:
+        ahead = self._city.distance(self._route[self._leg], self._route[self._leg + 1])
+        rest = max(ahead - self._along, 0.0)
+        safe = math.sqrt(self._speeds[self._leg + 1] ** 2 + 2 * BRAKING * rest)
+        faster = self._speed + ACCELERATION * tick
+        self._speed = max(CRAWL, min(faster, safe, self._limits[self._leg]))
+        self._along += self._speed * tick
+        while self._along >= ahead:
+            self._along -= ahead
+            self._leg += 1
+            if self._leg == len(self._route) - 1:
+                self._arrive()
+                return
+            ahead = self._city.distance(self._route[self._leg], self._route[self._leg + 1])
+
+    def _arrive(self) -> None:
+        self._previous, self._place = self._route[-2], self._route[-1]
+        # At the end of the last street, and facing the way it came in.
+        self._leg -= 1
+        self._along = self._city.distance(self._previous, self._place)
+        self._speed = 0.0
+        self._waiting = KERB[0] + self._rng.random() * (KERB[1] - KERB[0])
+
+    def _measure(self) -> Position:
+        (ax, ay), (bx, by) = (self._city.points[p] for p in self._route[self._leg : self._leg + 2])
+        part = self._along / math.dist((ax, ay), (bx, by))
+        spread = GPS_ERROR * math.sqrt(1 - GPS_MEMORY**2)
+        x, y = (
+            max(-GPS_WORST, min(GPS_MEMORY * error + self._rng.gauss(0, spread), GPS_WORST))
+            for error in self._error
+        )
+        self._error = (x, y)
+        latitude, longitude = self._city.degrees(
+            (ax + (bx - ax) * part + x, ay + (by - ay) * part + y)
+        )
+        heading = math.degrees(math.atan2(bx - ax, by - ay)) % 360
+        return Position(latitude, longitude, heading, self._speed)
+
+
+def _corner_speed(a: Point, b: Point, c: Point) -> float:
+    """Metres per second at which to pass b: a bend costs nothing, a right angle most."""
+    turn = math.atan2(c[1] - b[1], c[0] - b[0]) - math.atan2(b[1] - a[1], b[0] - a[0])
+    turn = abs((turn + math.pi) % (2 * math.pi) - math.pi)
+    if turn < math.radians(12):
+        return math.inf
+    return CORNER / max(math.sin(min(turn, math.pi / 2)), 0.2)
