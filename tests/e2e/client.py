@@ -1,0 +1,160 @@
+"""A phone or a browser as the server sees one: raw text frames, and bad manners on request."""
+
+import asyncio
+import json
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Self
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+DEADLINE = 10.0  # seconds that any one event may take
+
+
+class Client:
+    """A WebSocket connection that keeps all it receives, in `frames`, as it came.
+
+    With `reads=False` it takes nothing from its socket after the handshake, like a phone that has
+    lost its network but not yet its connection, until `resume()`.
+    """
+
+    def __init__(self, url: str, *, reads: bool = True) -> None:
+        self.url = url
+        self.frames: list[str | bytes] = []
+        self._reads = reads
+        self._connection: ClientConnection
+        self._reader: asyncio.Task[None]
+        self._news = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        options: dict[str, Any] = {}
+        if not self._reads:
+            options["sock"] = _narrow_socket(self.url)
+        self._connection = await connect(
+            self.url,
+            compression=None,
+            ping_interval=None,
+            open_timeout=DEADLINE,
+            close_timeout=DEADLINE,
+            max_queue=None,  # keep all that comes: reading stops only if we say so
+            proxy=None,
+            **options,
+        )
+        if not self._reads:
+            self._connection.transport.pause_reading()
+        self._reader = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        if not self._reads:
+            self.vanish()
+        await self._connection.close()
+        await self._reader
+
+    async def _read(self) -> None:
+        with suppress(ConnectionClosed):
+            async for frame in self._connection:
+                self.frames.append(frame)
+                self._news.set()
+
+    async def send_text(self, frame: str | bytes) -> None:
+        """Send a frame as it is, right or wrong; bytes make it a binary one."""
+        await self._connection.send(frame)
+
+    async def send_message(self, **payload: Any) -> None:
+        await self.send_text(json.dumps({"type": "authenticate", "payload": payload}))
+
+    async def until(
+        self, condition: Callable[[list[str | bytes]], Any], seconds: float = DEADLINE
+    ) -> None:
+        """Wait until `condition(frames)` is true.
+
+        Raises AssertionError with what did come when the time is up, or when the connection has
+        ended without it.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while not condition(self.frames):
+                    self._news.clear()
+                    news = asyncio.ensure_future(self._news.wait())
+                    await asyncio.wait({news, self._reader}, return_when=asyncio.FIRST_COMPLETED)
+                    news.cancel()
+                    if self._reader.done() and not condition(self.frames):
+                        raise AssertionError(f"closed with {self._closed()}; got {self._tail()}")
+        except TimeoutError:
+            raise AssertionError(f"not within {seconds} s; got {self._tail()}") from None
+
+    async def frame(self, number: int, seconds: float = DEADLINE) -> str | bytes:
+        """The frame with that index, as soon as it is there."""
+        await self.until(lambda frames: len(frames) > number, seconds)
+        return self.frames[number]
+
+    async def close_code(self, seconds: float = DEADLINE) -> int:
+        """The code with which the connection ended, once it has; 1006 if it just broke."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._connection.wait_closed()
+        except TimeoutError:
+            raise AssertionError(f"still open after {seconds} s; got {self._tail()}") from None
+        await self._reader
+        return self._closed()
+
+    def vanish(self) -> None:
+        """Break the connection without a close frame."""
+        self._connection.transport.abort()
+
+    def resume(self) -> None:
+        """Begin to read, where reading was off."""
+        self._reads = True
+        self._connection.transport.resume_reading()
+
+    def _closed(self) -> int:
+        code = self._connection.close_code
+        assert code is not None
+        return code
+
+    def _tail(self) -> str:
+        return f"{len(self.frames)} frames, the last of them {self.frames[-3:]}"
+
+
+class Driver(Client):
+    """The app of a driver, on the set-tracking route."""
+
+    def __init__(self, server_url: str, driver_id: int, token: str) -> None:
+        super().__init__(f"{server_url}/driver/set-tracking?userId={driver_id}")
+        self.token = token
+        self._sent = 0
+
+    async def post(self, lat: Any, lon: Any, **details: Any) -> int:
+        """Send a location without waiting; gives the index of the frame that will answer it."""
+        number = self._sent
+        self._sent += 1
+        await self.send_message(token=self.token, command="send", lat=lat, lon=lon, **details)
+        return number
+
+    async def send(self, lat: Any, lon: Any, **details: Any) -> str | bytes:
+        """Send a location and give the answer: its acknowledgement, or an error."""
+        return await self.frame(await self.post(lat, lon, **details))
+
+
+class Watcher(Client):
+    """Somebody who watches a driver, on the get-tracking route."""
+
+    def __init__(self, server_url: str, driver_id: int, token: str, *, reads: bool = True) -> None:
+        super().__init__(f"{server_url}/driver/get-tracking?userId={driver_id}", reads=reads)
+        self.token = token
+
+    async def start(self, **details: Any) -> None:
+        await self.send_message(token=self.token, command="start", **details)
+
+
+def _narrow_socket(url: str) -> socket.socket:
+    """A socket that fills after some kilobytes, so that the server soon notices."""
+    host, _, port = url.split("/")[2].partition(":")
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    narrow.connect((host, int(port)))
+    narrow.setblocking(False)
+    return narrow

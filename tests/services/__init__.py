@@ -1,0 +1,34 @@
+"""Real services for tests and benchmarks: each is a context manager that starts and stops one.
+
+`python -m tests.services` makes sure that there is one of each.
+"""
+
+from .browser import find_browser, launch_options
+from .postgres import Postgres, find_postgres, postgres_service
+from .process import Process, ServiceError
+from .redis import Redis, find_redis, redis_service
+from .server import JWT_SIGNING_KEY, Runserver, Uvicorn, cluster, environment, manage, sqlite
+from .users import StoredLocation, create_users, locations
+
+__all__ = [
+    "JWT_SIGNING_KEY",
+    "Postgres",
+    "Process",
+    "Redis",
+    "Runserver",
+    "ServiceError",
+    "StoredLocation",
+    "Uvicorn",
+    "cluster",
+    "create_users",
+    "environment",
+    "find_browser",
+    "find_postgres",
+    "find_redis",
+    "launch_options",
+    "locations",
+    "manage",
+    "postgres_service",
+    "redis_service",
+    "sqlite",
+]

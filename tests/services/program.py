@@ -1,0 +1,76 @@
+"""Finding a program that a service needs: on the system, or inside an installed Python wheel."""
+
+import importlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .process import ServiceError
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Program:
+    """An executable file, where it came from in a word or two, and variables that it needs."""
+
+    path: Path
+    origin: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def version(self) -> str:
+        """What it says of its version, in one line; empty if it does not run."""
+        try:
+            answer = subprocess.run(
+                [self.path, "--version"],
+                env={**os.environ, **self.environment},
+                capture_output=True,
+                timeout=30,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return ""
+        return answer.stdout.decode().strip() if answer.returncode == 0 else ""
+
+
+# Somewhere to look; gives None if the program is not there.
+Source = Callable[[], Program | None]
+
+
+def find(sources: Iterable[Source], otherwise: str) -> Program:
+    """The first program found, or `ServiceError(otherwise)`."""
+    for source in sources:
+        if program := source():
+            return program
+    raise ServiceError(otherwise)
+
+
+def on_path(*names: str) -> Program | None:
+    """The first of `names` on PATH that runs (a distribution may leave a stub that does not)."""
+    for name in names:
+        if path := shutil.which(name):
+            program = Program(Path(path), "system")
+            if program.version():
+                return program
+    return None
+
+
+def in_wheel(distribution: str, file: str) -> Program | None:
+    """`file` inside the package of an installed wheel, which is not imported."""
+    importlib.invalidate_caches()
+    spec = importlib.util.find_spec(distribution.replace("-", "_"))
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    path = Path(spec.submodule_search_locations[0]) / file
+    return Program(path, f"{distribution} wheel") if path.exists() else None
+
+
+def install_wheel(distribution: str) -> None:
+    """Install it with the version that requirements-services.txt pins."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pins = PROJECT / "requirements-services.txt"
+    subprocess.run([*pip, "--constraint", pins, distribution], check=True)

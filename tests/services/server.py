@@ -1,0 +1,127 @@
+"""The project's own servers, run as a developer and as production run them."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from .process import Process, ServiceError
+from .program import PROJECT
+
+# Known here, so that a test can sign a token that is expired or otherwise wrong.
+JWT_SIGNING_KEY = "tests-only-jwt-signing-key-longer-than-thirty-two-bytes"
+SECRET_KEY = "tests-only-secret-key-" + "longer-than-fifty-characters-in-all"
+
+_SETTINGS = ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "DATABASE_URL", "DEBUG", "REDIS_URL")
+
+
+def environment(database_url: str, redis_url: str = "", **settings: str) -> dict[str, str]:
+    """The environment of a server: this process's, with none of its settings of the project.
+
+    Without `redis_url` the server has the in-memory channel layer, so it must be the only one.
+    `settings` are further variables, for example `TRACKING_AUTHENTICATION_TIMEOUT="1"`.
+    """
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _SETTINGS and not name.startswith(("TRACKING_", "UVICORN_"))
+    }
+    return {
+        **inherited,
+        "DJANGO_SETTINGS_MODULE": "ridehail.settings",
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "SECRET_KEY": SECRET_KEY,
+        "JWT_SIGNING_KEY": JWT_SIGNING_KEY,
+        "ALLOWED_HOSTS": "127.0.0.1,localhost",
+        "PYTHONUNBUFFERED": "1",
+        **settings,
+    }
+
+
+@contextmanager
+def sqlite() -> Iterator[str]:
+    """The URL of a new SQLite database in a file, which is removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="ridehail-sqlite-") as directory:
+        yield f"sqlite:///{quote(str(Path(directory) / 'db.sqlite3'))}"
+
+
+def manage(environment: Mapping[str, str], *arguments: str, timeout: float = 120) -> str:
+    """Run `manage.py` to its end and give its output. Raises `ServiceError` if it fails."""
+    answer = subprocess.run(
+        [sys.executable, PROJECT / "manage.py", *arguments],
+        env=environment,
+        cwd=PROJECT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+    )
+    if answer.returncode:
+        raise ServiceError(f"manage.py {' '.join(arguments)} failed:\n{answer.stdout}")
+    return answer.stdout
+
+
+class Server(Process):
+    """A server of this project."""
+
+    def __init__(self, name: str, environment: Mapping[str, str]) -> None:
+        super().__init__(name, environment=environment, directory=PROJECT)
+
+    @property
+    def http_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def websocket_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+
+class Runserver(Server):
+    """`manage.py runserver` on a free port, as a developer runs it; DEBUG is on.
+
+    The database must have been migrated.
+    """
+
+    def __init__(self, environment: Mapping[str, str], name: str = "runserver") -> None:
+        super().__init__(name, {"DEBUG": "true", **environment})
+
+    def command(self) -> list[str | os.PathLike[str]]:
+        address = f"127.0.0.1:{self.port}"
+        return [sys.executable, PROJECT / "manage.py", "runserver", "--noreload", address]
+
+
+class Uvicorn(Server):
+    """One uvicorn worker on a port of its own, with the flags of `make serve`; DEBUG is off.
+
+    Production's workers share a port. Here each has its own, so that a test can put a driver on
+    one worker and its watchers on another. The database must have been migrated.
+    """
+
+    flags = (
+        *("--ws", "websockets-sansio", "--loop", "uvloop", "--http", "httptools"),
+        *("--ws-max-size", "16384", "--ws-per-message-deflate", "false"),
+        *("--timeout-graceful-shutdown", "10", "--lifespan", "off"),
+        *("--no-access-log", "--log-config", "ridehail/uvicorn-logging.json"),
+    )
+
+    def __init__(self, environment: Mapping[str, str], name: str = "uvicorn") -> None:
+        super().__init__(name, {"DEBUG": "false", **environment})
+
+    def command(self) -> list[str | os.PathLike[str]]:
+        uvicorn = [sys.executable, "-m", "uvicorn", "ridehail.asgi:application"]
+        return [*uvicorn, "--host", "127.0.0.1", "--port", str(self.port), *self.flags]
+
+
+@contextmanager
+def cluster(environment: Mapping[str, str], workers: int = 2) -> Iterator[list[Uvicorn]]:
+    """Several workers that share one database, migrated first, and one Redis."""
+    manage(environment, "migrate", "--no-input")
+    with ExitStack() as stack:
+        names = [f"uvicorn {number}" for number in range(1, workers + 1)]
+        yield [stack.enter_context(Uvicorn(environment, name)) for name in names]
