@@ -1,0 +1,47 @@
+// Compiled, never run: what a TypeScript page may write, and what it may not.
+import {
+  geolocationSource,
+  shareLocation,
+  watchDriver,
+  watchFleet,
+  type Location,
+  type State,
+} from "../../tracking/static/tracking/tracking-client.js";
+
+const getToken = async ({ refresh }: { refresh: boolean }) => (refresh ? "new" : null);
+
+const watch = watchDriver({
+  url: new URL("https://example.com/rides/"),
+  driverId: 19,
+  getToken,
+  onLocation: (location: Location, frame) => [location.recordedAt?.toFixed(), frame.userId],
+  onStatus: (status) => status === "live",
+  onState: (state: State, reason) => state === "closed" && reason?.retry,
+  onError: ({ code, message }) => code + message,
+});
+watch.pause();
+watch.resume();
+// @ts-expect-error the state is read only
+watch.state = "open" as const;
+// @ts-expect-error a watcher needs a driver
+watchDriver({ getToken });
+
+const share = shareLocation({
+  driverId: "19",
+  getToken: () => "token",
+  source: geolocationSource(navigator.geolocation, { timeout: 1000, quietAfter: 5000 }),
+  onAcknowledged: ({ fixes, waiting }) => fixes.length + waiting,
+});
+share.waiting.toFixed();
+share.close();
+async function* drive() {
+  yield { latitude: 0.5, longitude: 102.4 };
+}
+shareLocation({ driverId: 19, getToken, source: drive(), environment: { now: () => 0 } });
+// @ts-expect-error a location has a longitude
+shareLocation({ driverId: 19, getToken, source: (take) => take({ latitude: 0 }) });
+
+const fleet = watchFleet({ getToken, bbox: [101, 0, 102, 1], onSnapshot: (all) => all.length });
+fleet.setBbox(null);
+// @ts-expect-error west, south, east, north
+fleet.setBbox([1, 2, 3]);

@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { watchDriver, watchFleet } from "./client.js";
+import { FakeBrowser, settle } from "./fakes.js";
+
+const PLAIN = { location_lat: "-2.3123", location_lon: "2.4535" };
+const DETAILED = {
+  ...PLAIN,
+  userId: 19,
+  recorded_at: "2026-01-01T11:59:58.000Z",
+  received_at: "2026-01-01T11:59:58.250Z",
+  heading: 90,
+  speed: 8.5,
+  accuracy: null,
+  status: "live",
+};
+
+async function opened(watch, overrides) {
+  const browser = new FakeBrowser();
+  const handle = watch(browser.options(overrides));
+  await settle();
+  await browser.socket.open();
+  return { browser, handle, clock: browser.clock };
+}
+
+test("a watcher starts the stream with details", async () => {
+  const { browser } = await opened(watchDriver);
+  assert.equal(browser.socket.sent[0].type, "authenticate");
+  assert.deepEqual(browser.socket.payloads, [{ command: "start", details: true }]);
+});
+
+test("a watcher without details sends what every server knows", async () => {
+  const { browser } = await opened(watchDriver, { details: false });
+  assert.deepEqual(browser.socket.payloads, [{ command: "start" }]);
+});
+
+test("a location is given as numbers, with the frame as it came", async () => {
+  const seen = [];
+  const onLocation = (...values) => seen.push(values);
+  const { browser } = await opened(watchDriver, { onLocation });
+  await browser.socket.receive(DETAILED);
+  const recordedAt = Date.parse(DETAILED.recorded_at);
+  const location = {
+    latitude: -2.3123,
+    longitude: 2.4535,
+    userId: 19,
+    name: null,
+    recordedAt,
+    receivedAt: recordedAt + 250,
+    heading: 90,
+    speed: 8.5,
+    accuracy: null,
+    status: "live",
+  };
+  assert.deepEqual(seen, [[location, DETAILED]]);
+});
+
+test("a server without details gives a location with nulls", async () => {
+  const seen = [];
+  const onLocation = (location) => seen.push(location);
+  const { browser } = await opened(watchDriver, { onLocation });
+  await browser.socket.receive(PLAIN);
+  assert.equal(seen[0].latitude, -2.3123);
+  assert.equal(seen[0].recordedAt, null);
+  assert.equal(seen[0].status, null);
+});
+
+test("the status is told when it changes", async () => {
+  const statuses = [];
+  const onStatus = (status) => statuses.push(status);
+  const { browser } = await opened(watchDriver, { onStatus });
+  await browser.socket.receive({ userId: 19, status: "unknown" });
+  for (const status of ["live", "live", "stale", "offline", "live"]) {
+    await browser.socket.receive({ ...DETAILED, status });
+  }
+  assert.deepEqual(statuses, ["unknown", "live", "stale", "offline", "live"]);
+});
+
+for (const place of [null, "", "north", true, [], {}, "91", 1e999]) {
+  test(`a latitude of ${JSON.stringify(place)} is no location`, async () => {
+    const onLocation = () => assert.fail("not a location");
+    const { browser } = await opened(watchDriver, { onLocation });
+    await browser.socket.receive({ location_lat: place, location_lon: "2" });
+  });
+}
+
+test("the fleet gives snapshot, updates and removals", async () => {
+  const seen = [];
+  const { browser } = await opened(watchFleet, {
+    onSnapshot: (locations) => seen.push(["snapshot", locations.map(({ name }) => name)]),
+    onUpdate: (locations) => seen.push(["update", locations.map(({ userId }) => userId)]),
+    onRemove: (userIds) => seen.push(["remove", userIds]),
+  });
+  assert.deepEqual(browser.socket.url, "wss://rides.example/fleet/get-tracking");
+  assert.deepEqual(browser.socket.payloads, [{ command: "start" }]);
+  await browser.socket.receive({ snapshot: [{ ...DETAILED, name: "Ana" }, null, 5, {}] });
+  await browser.socket.receive({ update: [DETAILED], remove: [7] });
+  await browser.socket.receive({ snapshot: "no", update: 1, remove: null });
+  assert.deepEqual(seen, [["snapshot", ["Ana"]], ["update", [19]], ["remove", [7]]]);
+});
+
+test("the fleet's bbox follows the map, and is asked for again after a reconnect", async () => {
+  const { browser, handle, clock } = await opened(watchFleet, { bbox: [101, 0, 102, 1] });
+  handle.setBbox([103, 0, 104, 1]);
+  await settle();
+  await browser.socket.drop();
+  handle.setBbox([105, 0, 106, 1]);
+  await clock.advance(2000);
+  await browser.socket.open();
+  assert.deepEqual(
+    browser.sockets.flatMap(({ payloads }) => payloads.map(({ bbox }) => bbox)),
+    [[101, 0, 102, 1], [103, 0, 104, 1], [105, 0, 106, 1]],
+  );
+});

@@ -1,0 +1,181 @@
+/** Live driver locations over WebSockets. Times are milliseconds since 1970, degrees WGS 84. */
+
+/** `closed` is final unless `resume()` is called; the others lead to `open` by themselves. */
+export type State = "connecting" | "open" | "reconnecting" | "closed";
+
+/** `live`, `stale` or `offline`: how old the location is; `unknown`: there is none yet. */
+export type Status = "live" | "stale" | "offline" | "unknown";
+
+/** Why a connection is not there. */
+export interface Reason {
+  /** The WebSocket close code; 1000 for `close()` and `pause()`, 1006 for a lost connection. */
+  code: number;
+  /** The code of the server's last error frame, such as `forbidden`. */
+  error: string | null;
+  message: string;
+  /** Whether the client tries again by itself. */
+  retry: boolean;
+}
+
+/** An error frame of the server, or what went wrong on this side. */
+export interface TrackingError {
+  /**
+   * A code of the protocol, or `invalid_frame`, `token_unavailable`, `source_failed`,
+   * `permission_denied`, `position_unavailable`, `timeout`.
+   */
+  code: string;
+  message: string;
+  cause?: unknown;
+}
+
+/** Null where the server said nothing: without details, only the degrees are there. */
+export interface Location {
+  latitude: number;
+  longitude: number;
+  userId: number | null;
+  name: string | null;
+  /** When the device measured it. */
+  recordedAt: number | null;
+  receivedAt: number | null;
+  /** Degrees clockwise from true north. */
+  heading: number | null;
+  /** Metres per second. */
+  speed: number | null;
+  /** Metres. */
+  accuracy: number | null;
+  status: Status | null;
+}
+
+/** What a source gives. Without `recordedAt` it was measured now. */
+export interface SourceFix {
+  latitude: number;
+  longitude: number;
+  recordedAt?: number;
+  heading?: number | null;
+  speed?: number | null;
+  accuracy?: number | null;
+}
+
+export interface Fix extends SourceFix {
+  recordedAt: number;
+}
+
+export interface Acknowledgement {
+  /** As the server stored it. */
+  latitude: number;
+  longitude: number;
+  /** What is now stored or superseded, oldest first. */
+  fixes: Fix[];
+  /** How many fixes are not acknowledged yet. */
+  waiting: number;
+}
+
+/**
+ * Called only when a token is needed. `refresh` asks for a newly issued one, because the last
+ * expires soon or was refused. Resolve to null when there is none: the connection closes. Reject
+ * when there may be one later: it is asked for again.
+ */
+export type GetToken = (request: {
+  refresh: boolean;
+}) => string | null | undefined | Promise<string | null | undefined>;
+
+/** What the client takes from the browser; tests and other runtimes replace parts of it. */
+export interface Environment {
+  WebSocket: new (url: string) => WebSocket;
+  now: () => number;
+  random: () => number;
+  setTimeout: (action: () => void, milliseconds: number) => unknown;
+  clearTimeout: (timer: any) => void;
+  /** What relative addresses are relative to. */
+  base: string | undefined;
+  /** Where `online` and `pageshow` are heard. */
+  target: Partial<EventTarget>;
+  document: (EventTarget & { readonly visibilityState: string }) | undefined;
+}
+
+export interface ConnectionOptions {
+  getToken: GetToken;
+  /** `reason` comes with `reconnecting` and `closed`. */
+  onState?: (state: State, reason: Reason | null) => void;
+  onError?: (error: TrackingError) => void;
+  environment?: Partial<Environment>;
+}
+
+interface CommonOptions extends ConnectionOptions {
+  /** The server's root, http(s) or ws(s), absolute or relative to the page. Default: `/`. */
+  url?: string | URL;
+}
+
+export interface WatchOptions extends CommonOptions {
+  driverId: number | string;
+  /** Ask for status, times, heading, speed and accuracy. Default: true. */
+  details?: boolean;
+  /** `frame` is the server's message as it came. */
+  onLocation?: (location: Location, frame: Record<string, unknown>) => void;
+  /** Called when the status changes. */
+  onStatus?: (status: Status) => void;
+}
+
+/** West, south, east, north. */
+export type Bbox = [number, number, number, number];
+
+export interface FleetOptions extends CommonOptions {
+  /** Only drivers in here. Default: all. */
+  bbox?: Bbox | null;
+  /** Everybody there is: replaces what was known. Comes first, and after every reconnect. */
+  onSnapshot?: (locations: Location[]) => void;
+  /** The drivers that changed or appeared. */
+  onUpdate?: (locations: Location[]) => void;
+  /** The drivers that left the bbox. */
+  onRemove?: (userIds: number[]) => void;
+}
+
+/** Calls `take` with every fix and `fail` with every error; returns what ends it. */
+export type Subscribe = (
+  take: (fix: SourceFix) => void,
+  fail: (error: unknown) => void,
+) => (() => void) | void;
+
+export interface ShareOptions extends CommonOptions {
+  driverId: number | string;
+  source: Subscribe | AsyncIterable<SourceFix>;
+  /** Milliseconds between sends, of the newest fix each. Default: 5000. */
+  interval?: number;
+  /** Send what gathered while offline; else only the newest. Default: true. */
+  batch?: boolean;
+  onAcknowledged?: (acknowledgement: Acknowledgement) => void;
+}
+
+export interface Handle {
+  readonly state: State;
+  /** End it for good. */
+  close(): void;
+}
+
+export interface WatchHandle extends Handle {
+  /** Disconnect for now. */
+  pause(): void;
+  /** Connect again after `pause()`, or after the server closed the connection for good. */
+  resume(): void;
+}
+
+export interface FleetHandle extends WatchHandle {
+  /** A new snapshot follows. */
+  setBbox(bbox: Bbox | null): void;
+}
+
+export interface ShareHandle extends Handle {
+  /** How many fixes are not acknowledged yet. */
+  readonly waiting: number;
+}
+
+export function watchDriver(options: WatchOptions): WatchHandle;
+export function watchFleet(options: FleetOptions): FleetHandle;
+/** Connects with the first fix. */
+export function shareLocation(options: ShareOptions): ShareHandle;
+
+/** A source from `navigator.geolocation`; asks again after `quietAfter` ms (10000) of silence. */
+export function geolocationSource(
+  geolocation: Geolocation,
+  options?: PositionOptions & { quietAfter?: number; environment?: Partial<Environment> },
+): Subscribe;

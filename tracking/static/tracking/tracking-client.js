@@ -1,0 +1,735 @@
+/**
+ * Live driver locations over WebSockets: watch a driver, share a location, watch the fleet.
+ *
+ * Needs nothing but a browser. `docs/frontend.md` shows the use, `tracking-client.d.ts` is the
+ * contract of what is exported, `docs/protocol.md` that of the wire.
+ */
+
+/** @import * as types from "./tracking-client.d.ts" */
+/**
+ * What the connection carries. `greet` sends what the server answers: on a new connection, with
+ * a renewed token, and to find out whether anybody is still there.
+ * @typedef {object} Session
+ * @property {() => void} greet
+ * @property {(frame: any) => void} receive a frame that is neither error nor expiry warning
+ * @property {(code: string) => void} [refused] an error frame came
+ * @property {() => void} [lost] the socket is gone
+ * @property {() => void} [ended] nothing more will happen, unless the page resumes
+ */
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+
+const RETRY_FLOOR = 0.5 * SECOND;
+const RETRY_CEILING = 20 * SECOND;
+const STABLE_AFTER = MINUTE;
+const CONNECT_TIMEOUT = 10 * SECOND;
+// Browsers cannot ping: after this much silence the client says something that gets an answer.
+const PROBE_AFTER = 45 * SECOND;
+// Patient, because a restarted server loads many snapshots at once.
+const ANSWER_TIMEOUT = 30 * SECOND;
+// Acknowledgements wait while the server's database fails over; a reconnect would not help.
+const ACKNOWLEDGE_TIMEOUT = MINUTE;
+// Somebody looks at the page again: a connection that slept is judged sooner, unless it just spoke.
+const WAKE_ANSWER_TIMEOUT = 5 * SECOND;
+const RENEW_BEFORE = MINUTE;
+const RENEW_RETRY = 5 * SECOND;
+// Longer delays make timers fire at once.
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+const NORMAL = 1000;
+const ABNORMAL = 1006;
+const UNAUTHORIZED = 4401;
+// Bad request, forbidden, never authenticated: the next attempt would end the same way.
+const FINAL_CODES = new Set([4400, 4403, 4408]);
+const MOST_REFUSALS = 2;
+
+const SHARE_INTERVAL = 5 * SECOND;
+// One `send_batch` carries them all.
+const MOST_WAITING = 100;
+// Below the 15 s after which the server calls a location stale.
+const QUIET_AFTER = 10 * SECOND;
+const GEOLOCATION_ERRORS = ["", "permission_denied", "position_unavailable", "timeout"];
+
+/** @type {typeof types.watchDriver} */
+export function watchDriver({ url, driverId, details = true, onLocation, onStatus, ...options }) {
+  /** @type {types.Status | null} */
+  let status = null;
+  let answers = false;
+  const route = `driver/get-tracking?userId=${encodeURIComponent(driverId)}`;
+  const connection = new Connection(options, url, route, {
+    greet() {
+      connection.send({ command: "start", ...(details && { details }) });
+      // Without details, a driver that was never located is answered with silence.
+      if (answers) connection.expect(ANSWER_TIMEOUT);
+    },
+    receive(frame) {
+      answers = true;
+      const location = parseLocation(frame);
+      if (location) call(onLocation, location, frame);
+      if (typeof frame.status === "string" && frame.status !== status) {
+        status = frame.status;
+        call(onStatus, frame.status);
+      }
+    },
+  });
+  queueMicrotask(() => connection.start());
+  return connection.handle();
+}
+
+/** @type {typeof types.watchFleet} */
+export function watchFleet({ url, bbox, onSnapshot, onUpdate, onRemove, ...options }) {
+  const connection = new Connection(options, url, "fleet/get-tracking", {
+    greet() {
+      connection.send({ command: "start", ...(bbox && { bbox }) });
+      connection.expect(ANSWER_TIMEOUT);
+    },
+    receive({ snapshot, update, remove }) {
+      if (Array.isArray(snapshot)) call(onSnapshot, parseLocations(snapshot));
+      if (Array.isArray(update)) call(onUpdate, parseLocations(update));
+      if (Array.isArray(remove)) call(onRemove, remove);
+    },
+  });
+  queueMicrotask(() => connection.start());
+  return Object.assign(connection.handle(), {
+    /** @param {types.Bbox | null} next */
+    setBbox(next) {
+      bbox = next;
+      connection.greet();
+    },
+  });
+}
+
+/** @type {typeof types.shareLocation} */
+export function shareLocation({
+  url,
+  driverId,
+  source,
+  interval = SHARE_INTERVAL,
+  batch = true,
+  onAcknowledged,
+  ...options
+}) {
+  /** @type {types.Fix[]} */
+  let waiting = [];
+  /** The fixes of each sent message, in order: every one gets one answer. @type {types.Fix[][]} */
+  let unanswered = [];
+  /** @type {types.Fix | null} */
+  let newest = null;
+  let sampledAt = -Infinity;
+  /** @type {any} */
+  let timer;
+  let ended = false;
+
+  const route = `driver/set-tracking?userId=${encodeURIComponent(driverId)}`;
+  const connection = new Connection(options, url, route, {
+    greet() {
+      // With nothing new to say, the newest fix again: the server knows it by `recorded_at`.
+      if (newest && !waiting.length && !unanswered.length) waiting = [newest];
+      flush();
+      if (unanswered.length) connection.expect(ACKNOWLEDGE_TIMEOUT);
+    },
+    receive(frame) {
+      const location = parseLocation(frame);
+      const fixes = location && unanswered.shift();
+      if (unanswered.length) connection.expect(ACKNOWLEDGE_TIMEOUT);
+      if (fixes) call(onAcknowledged, { ...location, fixes, waiting: countWaiting() });
+    },
+    refused(code) {
+      if (!["invalid_message", "invalid_location", "rate_limited"].includes(code)) return;
+      // Acknowledgements lag, refusals do not: this one means what was sent last.
+      const fixes = unanswered.pop() ?? [];
+      if (code === "rate_limited") keep(fixes);
+      if (code === "invalid_message" && fixes.length > 1) {
+        batch = false; // A server without `send_batch`.
+        keep(fixes);
+        flush();
+      }
+    },
+    lost() {
+      const fixes = unanswered.flat();
+      unanswered = [];
+      keep(fixes);
+    },
+    ended() {
+      ended = true;
+      connection.environment.clearTimeout(timer);
+      unsubscribe();
+    },
+  });
+
+  /** @param {types.Fix[]} fixes older than those that wait */
+  function keep(fixes) {
+    waiting = thin([...fixes, ...waiting], connection.environment.now());
+  }
+
+  function countWaiting() {
+    return waiting.length + unanswered.flat().length;
+  }
+
+  function flush() {
+    if (connection.state !== "open" || !waiting.length) return;
+    const fixes = batch ? waiting : waiting.slice(-1);
+    waiting = [];
+    const payloads = fixes.map(toPayload);
+    if (payloads.length > 1) connection.send({ command: "send_batch", fixes: payloads });
+    else connection.send({ command: "send", ...payloads[0] });
+    unanswered.push(fixes);
+    connection.expect(ACKNOWLEDGE_TIMEOUT);
+  }
+
+  function sample() {
+    timer = undefined;
+    if (!newest) return;
+    sampledAt = connection.environment.now();
+    waiting = thin([...waiting, newest], sampledAt);
+    // Not before: a connection that says nothing is closed as unauthenticated.
+    connection.start();
+    flush();
+  }
+
+  /** @param {types.SourceFix} fix */
+  function take(fix) {
+    if (ended) return;
+    const now = connection.environment.now();
+    if (!isOnEarth(fix?.latitude, fix?.longitude)) {
+      connection.report("invalid_location", "the source gave no valid latitude and longitude");
+      return;
+    }
+    const recordedAt = Number(fix.recordedAt);
+    newest = { ...fix, recordedAt: recordedAt > 0 && recordedAt <= now ? recordedAt : now };
+    // The elapsed time is negative after the device's clock was set back.
+    const elapsed = Math.max(0, now - sampledAt);
+    if (elapsed >= interval) sample();
+    else timer ??= connection.environment.setTimeout(sample, interval - elapsed);
+  }
+
+  /** @param {any} cause */
+  function fail(cause) {
+    if (ended) return;
+    const code = typeof cause?.code === "string" ? cause.code : "source_failed";
+    connection.report(code, String(cause?.message ?? cause), cause);
+  }
+
+  let unsubscribe = () => {};
+  const subscribe = typeof source === "function" ? source : fromIterable(source);
+  queueMicrotask(() => {
+    if (ended) return;
+    unsubscribe = subscribe(take, fail) ?? unsubscribe;
+    if (ended) unsubscribe();
+  });
+  return {
+    get state() {
+      return connection.state;
+    },
+    get waiting() {
+      return countWaiting();
+    },
+    close: connection.close,
+  };
+}
+
+/** @type {typeof types.geolocationSource} */
+export function geolocationSource(
+  geolocation,
+  { quietAfter = QUIET_AFTER, environment, ...options } = {},
+) {
+  const { setTimeout, clearTimeout } = { ...browser(), ...environment };
+  const watchOptions = { enableHighAccuracy: true, maximumAge: 0, ...options };
+  const askOptions = { ...watchOptions, timeout: quietAfter };
+  return (take, fail) => {
+    /** @type {any} */
+    let timer;
+    let stopped = false;
+    // A phone that lies still may report nothing, and its driver would look offline.
+    const askLater = () => {
+      if (stopped) return;
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        // What goes wrong is told by the watch, too.
+        geolocation.getCurrentPosition(hear, askLater, askOptions);
+      }, quietAfter);
+    };
+    /** @param {GeolocationPosition} position */
+    const hear = ({ coords, timestamp }) => {
+      askLater();
+      const { latitude, longitude, heading, speed, accuracy } = coords;
+      take({ latitude, longitude, heading, speed, accuracy, recordedAt: timestamp });
+    };
+    /** @param {GeolocationPositionError} error */
+    const explain = ({ code, message }) => {
+      if (code === 1) stop();
+      fail({ code: GEOLOCATION_ERRORS[code], message });
+    };
+    const watch = geolocation.watchPosition(hear, explain, watchOptions);
+    const stop = () => {
+      stopped = true;
+      geolocation.clearWatch(watch);
+      clearTimeout(timer);
+    };
+    askLater();
+    return stop;
+  };
+}
+
+/** One WebSocket after another, until the page or the server ends it. */
+class Connection {
+  /** @type {types.State} */
+  state = "connecting";
+
+  #active = false;
+  #disposed = false;
+  // What an earlier attempt still reports is ignored: its number is not this one.
+  #attempt = 0;
+  #failures = 0;
+  #heardAt = 0;
+  #deadline = Infinity;
+  /** @type {WebSocket | null} */
+  #socket = null;
+  /** The last frame, if an error: if the socket closes, why. @type {types.TrackingError | null} */
+  #error = null;
+  /** @type {Map<string, any>} */
+  #timers = new Map();
+  #listeners = new AbortController();
+
+  /**
+   * @param {types.ConnectionOptions} options
+   * @param {string | URL | undefined} url the server's root, of this page by default
+   * @param {string} route
+   * @param {Session} session
+   */
+  constructor({ getToken, onState, onError, environment }, url = "/", route, session) {
+    this.environment = { ...browser(), ...environment };
+    this.onState = onState;
+    this.onError = onError;
+    this.url = resolve(url, route, this.environment.base);
+    this.session = session;
+    this.tokens = new Tokens(getToken, this.environment.now, (cause) => {
+      if (this.#active) this.report("token_unavailable", `getToken failed: ${cause}`, cause);
+    });
+  }
+
+  /** Connect, unless connected or closed for good. */
+  start = () => {
+    if (this.#active || this.#disposed) return;
+    this.#active = true;
+    const { target, document } = this.environment;
+    this.#listeners = new AbortController();
+    const { signal } = this.#listeners;
+    target.addEventListener?.("online", this.#wake, { signal });
+    target.addEventListener?.("pageshow", this.#wake, { signal });
+    document?.addEventListener("visibilitychange", this.#wake, { signal });
+    this.#setState("connecting");
+    if (this.#active) this.#connect();
+  };
+
+  pause = () => {
+    if (this.#active) this.#end(NORMAL, "paused");
+  };
+
+  close = () => {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#end(NORMAL, "closed by the page");
+  };
+
+  /** What the page gets: nothing of this class but its verbs. */
+  handle() {
+    const connection = this;
+    return {
+      get state() {
+        return connection.state;
+      },
+      close: this.close,
+      pause: this.pause,
+      resume: this.start,
+    };
+  }
+
+  /** @param {object} payload sent with the token, which every server understands */
+  send(payload) {
+    const message = { type: "authenticate", payload: { token: this.tokens.value, ...payload } };
+    this.#socket?.send(JSON.stringify(message));
+  }
+
+  /** Reconnect unless a frame comes in time. @param {number} milliseconds */
+  expect(milliseconds) {
+    const deadline = this.environment.now() + milliseconds;
+    if (deadline >= this.#deadline) return;
+    this.#deadline = deadline;
+    this.#after("answer", milliseconds, () => this.#lost(ABNORMAL, "the server went silent"));
+  }
+
+  /** Greet with a token that is good for a while. @param {number} [patience] milliseconds */
+  async greet(patience) {
+    if (this.state !== "open") return;
+    const attempt = this.#attempt;
+    const token = await this.tokens.obtain();
+    if (attempt !== this.#attempt) return;
+    if (token === null) return this.#end(UNAUTHORIZED, "getToken gave none");
+    // If getToken failed, the held one may do a little longer.
+    this.session.greet();
+    if (patience && this.#deadline < Infinity) this.expect(patience);
+    const renewal = Math.max(RENEW_RETRY, this.tokens.renewAt - this.environment.now());
+    if (renewal < Infinity) this.#after("renew", renewal, () => this.greet());
+  }
+
+  /** @param {string} code @param {string} message @param {unknown} [cause] */
+  report(code, message, cause) {
+    call(this.onError, { code, message, cause });
+  }
+
+  async #connect() {
+    const attempt = this.#abandon();
+    const token = await this.tokens.obtain();
+    if (attempt !== this.#attempt) return;
+    if (token === undefined) return this.#lost(ABNORMAL, "getToken failed");
+    if (token === null) return this.#end(UNAUTHORIZED, "getToken gave none");
+    let socket;
+    try {
+      socket = new this.environment.WebSocket(this.url);
+    } catch (cause) {
+      // Mixed content: a page served by https may not use ws.
+      return this.#end(ABNORMAL, String(cause));
+    }
+    this.#socket = socket;
+    socket.onopen = () => attempt === this.#attempt && this.#opened();
+    socket.onmessage = ({ data }) => attempt === this.#attempt && this.#received(data);
+    socket.onclose = ({ code, reason }) => attempt === this.#attempt && this.#lost(code, reason);
+    // A close event follows; some implementations throw what nobody listens to.
+    socket.onerror = () => {};
+    this.#after("answer", CONNECT_TIMEOUT, () => this.#lost(ABNORMAL, "connecting took too long"));
+  }
+
+  #opened() {
+    this.#heard();
+    this.#after("stable", STABLE_AFTER, () => {
+      this.#failures = 0;
+      this.tokens.accepted();
+    });
+    this.#setState("open");
+    this.greet();
+  }
+
+  #heard() {
+    this.#heardAt = this.environment.now();
+    this.#deadline = Infinity;
+    this.#cancel("answer");
+    this.#after("probe", PROBE_AFTER, () => this.greet());
+  }
+
+  /** @param {unknown} data */
+  #received(data) {
+    this.#heard();
+    const frame = parseObject(data);
+    if (!frame) return this.report("invalid_frame", "the server sent no JSON object");
+    if ("error" in frame) {
+      this.#error = { code: String(frame.error?.code), message: String(frame.error?.message) };
+      this.session.refused?.(this.#error.code);
+      return this.report(this.#error.code, this.#error.message);
+    }
+    this.#error = null;
+    this.tokens.accepted();
+    if ("token_expires_in" in frame) {
+      this.tokens.expire();
+      return void this.greet();
+    }
+    this.session.receive(frame);
+  }
+
+  /** @param {number} code @param {string} message */
+  #lost(code, message) {
+    const error = this.#error?.code ?? null;
+    message = this.#error?.message || message;
+    const isRefused = code === UNAUTHORIZED && this.tokens.refused() >= MOST_REFUSALS;
+    if (isRefused || FINAL_CODES.has(code)) return this.#end(code, message, error);
+    this.#abandon();
+    this.session.lost?.();
+    // Full jitter: a restarted server must not meet all its clients in the same instant.
+    const ceiling = Math.min(RETRY_CEILING, 4 * RETRY_FLOOR * 2 ** this.#failures);
+    const delay = RETRY_FLOOR + this.environment.random() * (ceiling - RETRY_FLOOR);
+    const atOnce = code === UNAUTHORIZED && this.#failures === 0;
+    this.#failures += 1;
+    this.#after("retry", atOnce ? 0 : delay, () => this.#connect());
+    this.#setState("reconnecting", { code, error, message, retry: true });
+  }
+
+  /** Forget the socket and every timer; return the number of the attempt that begins. */
+  #abandon() {
+    for (const name of [...this.#timers.keys()]) this.#cancel(name);
+    this.#deadline = Infinity;
+    this.#error = null;
+    this.#socket?.close();
+    this.#socket = null;
+    this.#attempt += 1;
+    return this.#attempt;
+  }
+
+  /** @param {number} code @param {string} message @param {string | null} [error] */
+  #end(code, message, error = null) {
+    this.#abandon();
+    this.#listeners.abort();
+    this.#active = false;
+    this.#failures = 0;
+    this.session.lost?.();
+    this.session.ended?.();
+    this.#setState("closed", { code, error, message, retry: false });
+  }
+
+  /** @param {Event} event */
+  #wake = ({ type }) => {
+    const { document, now } = this.environment;
+    if (type === "visibilitychange" && document?.visibilityState === "hidden") return;
+    if (this.#timers.has("retry")) this.#connect();
+    else if (now() - this.#heardAt >= WAKE_ANSWER_TIMEOUT) this.greet(WAKE_ANSWER_TIMEOUT);
+  };
+
+  /** @param {types.State} state @param {types.Reason | null} [reason] */
+  #setState(state, reason = null) {
+    this.state = state;
+    call(this.onState, state, reason);
+  }
+
+  /** @param {string} name @param {number} milliseconds @param {() => void} action */
+  #after(name, milliseconds, action) {
+    this.#cancel(name);
+    const fire = () => {
+      this.#timers.delete(name);
+      action();
+    };
+    const delay = Math.min(milliseconds, LONGEST_TIMER);
+    this.#timers.set(name, this.environment.setTimeout(fire, delay));
+  }
+
+  /** @param {string} name */
+  #cancel(name) {
+    this.environment.clearTimeout(this.#timers.get(name));
+    this.#timers.delete(name);
+  }
+}
+
+/** Holds the access token, and asks for one only when there is none, or none that will do. */
+class Tokens {
+  /** @type {string | null} */
+  value = null;
+  /** When to get the next one, in milliseconds of this device's clock. */
+  renewAt = -Infinity;
+
+  #isFresh = false;
+  #refusals = 0;
+  /** @type {Promise<string | null | void> | null} */
+  #pending = null;
+
+  /**
+   * @param {types.GetToken} getToken @param {() => number} now
+   * @param {(cause: unknown) => void} onFailure
+   */
+  constructor(getToken, now, onFailure) {
+    this.getToken = getToken;
+    this.now = now;
+    this.onFailure = onFailure;
+  }
+
+  /** The held token, or a new one; null if there is none to be had, undefined if asking failed. */
+  async obtain() {
+    if (this.value && this.now() < this.renewAt) return this.value;
+    this.#pending ??= this.#request()
+      .catch(this.onFailure)
+      .finally(() => (this.#pending = null));
+    return this.#pending;
+  }
+
+  async #request() {
+    const refresh = Boolean(this.value);
+    this.#take(await this.getToken({ refresh }), refresh);
+    if (this.value && !refresh && this.now() >= this.renewAt) {
+      this.#take(await this.getToken({ refresh: true }), true);
+    }
+    return this.value;
+  }
+
+  /** @param {string | null | undefined} token @param {boolean} isFresh issued just now */
+  #take(token, isFresh) {
+    const { iat, exp } = claims(token);
+    const lifetime = exp - iat;
+    // A fresh token's age is known, whatever this device's clock says.
+    const expiresAt = isFresh && lifetime > 0 ? this.now() + lifetime : exp;
+    this.renewAt = expiresAt - Math.min(RENEW_BEFORE, lifetime / 4 || RENEW_BEFORE);
+    this.value = token || null;
+    this.#isFresh = isFresh;
+  }
+
+  /** What is held is not to be used again. */
+  expire() {
+    this.renewAt = -Infinity;
+  }
+
+  /** The server took the token: refusals are no longer in a row. */
+  accepted() {
+    this.#refusals = 0;
+  }
+
+  /** The server refused the token. Return how many fresh ones it refused in a row. */
+  refused() {
+    if (this.#isFresh) this.#refusals += 1;
+    this.expire();
+    return this.#refusals;
+  }
+}
+
+/** @returns {types.Environment} */
+function browser() {
+  return {
+    WebSocket: globalThis.WebSocket,
+    now: () => Date.now(),
+    random: () => Math.random(),
+    setTimeout: (action, milliseconds) => setTimeout(action, milliseconds),
+    clearTimeout: (timer) => clearTimeout(timer),
+    base: globalThis.location?.href,
+    target: globalThis,
+    document: globalThis.document,
+  };
+}
+
+/**
+ * @param {string | URL} root @param {string} route @param {string | undefined} base
+ * @returns {string} the route's address below the root, with ws or wss for http or https
+ */
+function resolve(root, route, base) {
+  const url = new URL(root, base);
+  url.protocol = url.protocol.replace("http", "ws");
+  if (!url.pathname.endsWith("/")) url.pathname += "/";
+  return new URL(route, url).href;
+}
+
+/** @param {Function | undefined} callback the page's @param {unknown[]} values */
+function call(callback, ...values) {
+  try {
+    callback?.(...values);
+  } catch (error) {
+    // A mistake of the page is shown as one, and does not stop the stream.
+    (globalThis.reportError ?? console.error)(error);
+  }
+}
+
+/** When a JWT was issued and expires, in ms; the rest is the server's. @param {unknown} token */
+function claims(token) {
+  let payload;
+  try {
+    const part = String(token).split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
+    payload = JSON.parse(atob(part));
+  } catch {
+    // Not a JWT: it is renewed when the server refuses it.
+  }
+  const [iat, exp] = [Number(payload?.iat), Number(payload?.exp)];
+  return { iat: iat * SECOND, exp: exp > 0 ? exp * SECOND : Infinity };
+}
+
+/** @param {unknown} data @returns {Record<string, any> | null} */
+function parseObject(data) {
+  try {
+    const value = JSON.parse(String(data));
+    return typeof value === "object" && !Array.isArray(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/** @param {any} frame @returns {types.Location | null} */
+function parseLocation(frame) {
+  const latitude = toNumber(frame?.location_lat);
+  const longitude = toNumber(frame?.location_lon);
+  if (!isOnEarth(latitude, longitude)) return null;
+  return {
+    latitude,
+    longitude,
+    userId: frame.userId ?? null,
+    name: frame.name ?? null,
+    recordedAt: toTime(frame.recorded_at),
+    receivedAt: toTime(frame.received_at),
+    heading: frame.heading ?? null,
+    speed: frame.speed ?? null,
+    accuracy: frame.accuracy ?? null,
+    status: frame.status ?? null,
+  };
+}
+
+/** @param {unknown[]} frames */
+function parseLocations(frames) {
+  return frames.map(parseLocation).filter((location) => location !== null);
+}
+
+/** @param {unknown} degrees @returns {number} NaN unless a number or a decimal string */
+function toNumber(degrees) {
+  return typeof degrees === "number" ? degrees : parseFloat(String(degrees));
+}
+
+/** @param {unknown} timestamp RFC 3339 @returns {number | null} milliseconds since 1970 */
+function toTime(timestamp) {
+  return Date.parse(String(timestamp)) || null;
+}
+
+/** @param {unknown} latitude @param {unknown} longitude */
+function isOnEarth(latitude, longitude) {
+  /** @param {unknown} value @param {number} limit */
+  const isWithin = (value, limit) => typeof value === "number" && Math.abs(value) <= limit;
+  return isWithin(latitude, 90) && isWithin(longitude, 180);
+}
+
+/** @param {types.Fix} fix @returns {object} what a `send` says about it */
+function toPayload({ latitude, longitude, recordedAt, heading, speed, accuracy }) {
+  return {
+    lat: latitude.toFixed(7),
+    lon: longitude.toFixed(7),
+    recorded_at: new Date(recordedAt).toISOString(),
+    // Browsers say null or NaN, some phones -1, for what they did not measure.
+    heading: isMeasured(heading) ? round(heading) % 360 : undefined,
+    speed: isMeasured(speed) ? round(speed) : undefined,
+    accuracy: isMeasured(accuracy) ? round(accuracy) || undefined : undefined,
+  };
+}
+
+/** @param {number | null | undefined} value @returns {value is number} */
+function isMeasured(value) {
+  return typeof value === "number" && value >= 0 && value < Infinity;
+}
+
+/** @param {number} value */
+function round(value) {
+  return Math.round(value * 100) / 100;
+}
+
+/**
+ * Keep every fix of the last minute, one per 10 s of the last five, one per minute before that:
+ * more than an hour, in one message.
+ * @param {types.Fix[]} fixes oldest first @param {number} now
+ */
+function thin(fixes, now) {
+  /** @type {types.Fix[]} */
+  const kept = [];
+  // From the oldest on, so that a fix which was kept once is kept again as it ages.
+  for (const fix of fixes) {
+    const age = now - fix.recordedAt;
+    const spacing = age < MINUTE ? 0 : age < 5 * MINUTE ? 10 * SECOND : MINUTE;
+    const previous = kept.at(-1)?.recordedAt ?? -Infinity;
+    if (fix === fixes.at(-1) || fix.recordedAt - previous >= spacing) kept.push(fix);
+  }
+  return kept.slice(-MOST_WAITING);
+}
+
+/**
+ * @param {AsyncIterable<types.SourceFix>} iterable
+ * @returns {types.Subscribe}
+ */
+function fromIterable(iterable) {
+  return (take, fail) => {
+    const iterator = iterable[Symbol.asyncIterator]();
+    const pull = async () => {
+      for (let step = await iterator.next(); !step.done; step = await iterator.next()) {
+        take(step.value);
+      }
+    };
+    pull().catch(fail);
+    return () => void iterator.return?.();
+  };
+}
