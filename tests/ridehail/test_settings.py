@@ -1,0 +1,102 @@
+"""The settings module, imported anew in a process with an environment of its own."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tracking.conf import DEFAULTS
+
+PROJECT = Path(__file__).resolve().parents[2]
+SECRETS = {"SECRET_KEY": "s" * 50, "JWT_SIGNING_KEY": "j" * 50}
+PRINT = """
+import json, os, environ
+if "ENV_FILE" in os.environ:
+    environ.Env.read_env(os.environ["ENV_FILE"])
+from django.conf import settings
+print(json.dumps({key: getattr(settings, key) for key in %r.split()}, default=str))
+"""
+
+
+def settings_with(names="DEBUG", **environment):
+    """Return the named settings, or the error that importing them ends with."""
+    kept = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "ridehail.settings"}
+    run = subprocess.run(
+        [sys.executable, "-c", PRINT % names],
+        env=kept | environment,
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+    )
+    return json.loads(run.stdout) if run.returncode == 0 else run.stderr.splitlines()[-1]
+
+
+def test_a_developer_needs_no_environment():
+    found = settings_with("DEBUG DATABASES CHANNEL_LAYERS")
+    assert found["DEBUG"] is True
+    assert found["DATABASES"]["default"]["ENGINE"].endswith("sqlite3")
+    assert "InMemory" in found["CHANNEL_LAYERS"]["default"]["BACKEND"]
+
+
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("value", ["", "too short", "s" * 31])
+def test_production_refuses_a_secret_that_is_missing_or_short(name, value):
+    error = settings_with(DEBUG="off", **(SECRETS | {name: value}))
+    assert "ImproperlyConfigured" in error
+    assert f"{name} must be set" in error
+    assert not value or value not in error
+
+
+def test_production_refuses_the_secrets_that_developers_have():
+    developers = settings_with("SECRET_KEY")
+    assert "SECRET_KEY must be set" in settings_with(DEBUG="off", **(SECRETS | developers))
+
+
+def test_production_starts_with_secrets():
+    assert settings_with(DEBUG="off", **SECRETS) == {"DEBUG": False}
+
+
+def test_urls_choose_postgresql_and_redis():
+    found = settings_with(
+        "DATABASES CHANNEL_LAYERS",
+        DATABASE_URL="postgres://u:p@db.example:5433/rides",
+        REDIS_URL="redis://a.example:6379/0,redis://b.example:6379/0",
+    )
+    database = found["DATABASES"]["default"]
+    assert database["ENGINE"].endswith("postgresql")
+    assert (database["HOST"], database["PORT"], database["NAME"]) == ("db.example", 5433, "rides")
+    hosts = found["CHANNEL_LAYERS"]["default"]["CONFIG"]["hosts"]
+    assert [host["address"] for host in hosts] == [
+        "redis://a.example:6379/0",
+        "redis://b.example:6379/0",
+    ]
+
+
+def test_every_tracking_setting_comes_from_the_environment_with_the_type_of_its_default():
+    given = {bool: "on", int: "7", float: "7.5", str: "seven", list: "seven,eight"}
+    expected = {bool: True, int: 7, float: 7.5, str: "seven", list: ["seven", "eight"]}
+    environment = {f"TRACKING_{key}": given[type(value)] for key, value in DEFAULTS.items()}
+    assert settings_with("TRACKING", **environment)["TRACKING"] == {
+        key: expected[type(value)] for key, value in DEFAULTS.items()
+    }
+
+
+def test_the_example_names_every_variable_that_the_settings_read():
+    source = (PROJECT / "ridehail" / "settings.py").read_text()
+    read = set(re.findall(r'(?:env\.\w+|_secret)\(\s*"([A-Z_]+)"', source))
+    read |= {f"TRACKING_{key}" for key in DEFAULTS}
+    example = (PROJECT / ".env.example").read_text()
+    assert set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE)) == read
+
+
+def test_the_example_copied_as_it_is_changes_nothing():
+    names = "DEBUG SECRET_KEY JWT_SIGNING_KEY DATABASES CHANNEL_LAYERS TRACKING SIMPLE_JWT"
+    copied = settings_with(names, ENV_FILE=str(PROJECT / ".env.example"))
+    plain = settings_with(names)
+    for found in (copied, plain):
+        del found["DATABASES"]["default"]["TEST"]  # Named after the process.
+    assert copied == plain
