@@ -34,11 +34,7 @@ serve: export DEBUG = 0
 serve: $(VENV)/.run  ## Serve in production: DATABASE_URL, REDIS_URL, SECRET_KEY, JWT_SIGNING_KEY, ALLOWED_HOSTS
 	$(BIN)/python manage.py migrate --no-input
 	$(BIN)/python manage.py collectstatic --no-input --verbosity 0
-	exec $(BIN)/uvicorn ridehail.asgi:application --host $(HOST) --port $(PORT) \
-		--workers $(WORKERS) --loop uvloop --http httptools \
-		--ws websockets-sansio --ws-max-size 16384 --ws-per-message-deflate false \
-		--timeout-graceful-shutdown 10 --lifespan off \
-		--no-access-log --log-config ridehail/uvicorn-logging.json
+	exec $(BIN)/python manage.py serve --host $(HOST) --port $(PORT) --workers $(WORKERS)
 
 clean:  ## Remove what make and the tests have made
 	rm -rf $(VENV) .make staticfiles artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis

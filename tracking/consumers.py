@@ -11,7 +11,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from tracking import protocol
 from tracking.conf import conf
 from tracking.fix import Fix
-from tracking.outbox import Event, Outbox
+from tracking.outbox import Event, Outbox, abort
 from tracking.permissions import may_publish, may_watch
 from tracking.protocol import (
     AuthenticationTimeout,
@@ -75,6 +75,7 @@ class TrackingConsumer(AsyncConsumer):
             if not isinstance(self.failure, TimeoutError):
                 raise self.failure from None
             logger.info("A client that does not read was disconnected")
+            abort(send)
         finally:
             timeout.cancel()
             self.session.close()

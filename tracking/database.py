@@ -1,13 +1,31 @@
 """Threads with a database connection of their own, for work that event loops must not wait for."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import InterfaceError, OperationalError, connections, router
+from django.db.models import Model
+from django.db.models.expressions import RawSQL
 
 Result = TypeVar("Result")
+
+_ELEMENTS: Final = {
+    "postgresql": "SELECT json_array_elements_text(%s)::bigint",
+    "sqlite": "SELECT value FROM json_each(%s)",
+}
+
+
+def any_of(ids: list[int], model: type[Model]) -> RawSQL:
+    """Return what `filter(pk__in=...)` takes for any number of ids, as one parameter.
+
+    A parameter per id costs psycopg more to bind than PostgreSQL to answer (measured in a storm
+    of 5,000 reconnects: a seventh of the worker's time), and SQLite takes 32,766 of them.
+    """
+    vendor = connections[router.db_for_read(model)].vendor
+    return RawSQL(_ELEMENTS[vendor], [json.dumps(ids)])  # noqa: S611 - one of two constants
 
 
 class DatabaseThread:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from tracking.batching import Loader
 from tracking.broadcast import decode_batch, shard_of
 from tracking.fix import Fix
-from tracking.outbox import Event, Outbox
+from tracking.outbox import Outbox
 from tracking.protocol import encode_location
 
 logger = logging.getLogger(__name__)
@@ -30,12 +30,12 @@ DELIVERIES_PER_TURN: Final = 256
 class Feed:
     """What is known of one driver, and who watches. It never goes back in time."""
 
-    __slots__ = ("event", "newest", "quiet", "watchers")
+    __slots__ = ("frame", "newest", "quiet", "watchers")
 
     def __init__(self) -> None:
         self.watchers: set[Outbox] = set()
         self.newest: Fix | None = None
-        self.event: Event | None = None
+        self.frame: str | None = None
         self.quiet = True
 
     def offer(self, fix: Fix) -> int:
@@ -43,10 +43,10 @@ class Feed:
         if not fix.is_newer_than(self.newest):
             return 0
         self.newest = fix
-        frame = encode_location(fix.latitude, fix.longitude)
-        self.event = {"type": "websocket.send", "text": frame}
+        self.frame = encode_location(fix.latitude, fix.longitude)
+        event = {"type": "websocket.send", "text": self.frame}
         for watcher in self.watchers:
-            watcher.offer(self.event)
+            watcher.offer(event)
         return len(self.watchers)
 
 
@@ -82,9 +82,9 @@ class Hub:
             feed = self._feeds[driver_id] = Feed()
         repeated = watcher in feed.watchers
         feed.watchers.add(watcher)
-        if feed.event is not None:
-            watcher.offer(feed.event)
-        if feed.event is not None or repeated:
+        if feed.frame is not None:
+            watcher.offer({"type": "websocket.send", "text": feed.frame})
+        if feed.frame is not None or repeated:
             return
         shard = shard_of(driver_id)
         if shard not in self._joined and not self._failing:

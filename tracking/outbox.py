@@ -34,18 +34,21 @@ class Outbox:
     ) -> None:
         self._send = send
         self._on_failure = on_failure
-        self._queue: deque[Event] = deque()
+        # Made when needed: an empty deque has 0.7 KiB, and most outboxes never block.
+        self._queue: deque[Event] | None = None
         self._latest: Event | None = None
         self._task: asyncio.Task[None] | None = None
         self.closed = False
 
     def __len__(self) -> int:
         """Return how many events wait that were `put`."""
-        return len(self._queue)
+        return len(self._queue or ())
 
     def put(self, event: Event) -> None:
         """Send `event` after all that were put before."""
         if self._task is not None:
+            if self._queue is None:
+                self._queue = deque()
             self._queue.append(event)
         elif not self.closed:
             self._start(event)
@@ -70,8 +73,7 @@ class Outbox:
     def abandon(self) -> None:
         """The client is gone: take nothing more, give up what waits."""
         self.closed = True
-        self._queue.clear()
-        self._latest = None
+        self._queue = self._latest = None
         if self._task is not None:
             self._task.cancel()
 
@@ -113,6 +115,17 @@ class Outbox:
             return self._queue.popleft()
         latest, self._latest = self._latest, None
         return latest
+
+
+def abort(send: Callable[[Event], Any]) -> None:
+    """Cut a connection without a word, on servers that can be reached to do so.
+
+    ASGI has no event for it. uvicorn, told to close, first waits for what it has buffered to be
+    read, which a client that does not read makes last for ever.
+    """
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    if transport is not None:
+        transport.abort()
 
 
 @types.coroutine

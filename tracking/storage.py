@@ -9,7 +9,7 @@ import msgspec
 from django.db import DatabaseError, InterfaceError, OperationalError, connections, router
 
 from tracking.batching import Pump
-from tracking.database import DatabaseThread
+from tracking.database import DatabaseThread, any_of
 from tracking.fix import Fix
 from tracking.models import DriverLocation
 
@@ -17,8 +17,6 @@ logger = logging.getLogger(__name__)
 
 # How long a failed batch waits for the database to come back.
 RETRY_AFTER: Final = 0.5
-# SQLite binds at most 32,766 values to a statement.
-SNAPSHOT_CHUNK: Final = 5_000
 
 _COLUMNS: Final = Fix.__struct_fields__
 
@@ -158,9 +156,5 @@ def _upsert_statement(vendor: str) -> str:
 
 def load_snapshots(driver_ids: list[int]) -> Mapping[int, Fix]:
     """Return the stored fixes of those of the drivers who have one."""
-    snapshots: dict[int, Fix] = {}
-    for start in range(0, len(driver_ids), SNAPSHOT_CHUNK):
-        chunk = driver_ids[start : start + SNAPSHOT_CHUNK]
-        rows = DriverLocation.objects.filter(pk__in=chunk).values_list(*_COLUMNS)
-        snapshots.update((row[0], Fix(*row)) for row in rows)
-    return snapshots
+    stored = DriverLocation.objects.filter(pk__in=any_of(driver_ids, DriverLocation))
+    return {row[0]: Fix(*row) for row in stored.values_list(*_COLUMNS)}

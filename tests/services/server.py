@@ -97,25 +97,17 @@ class Runserver(Server):
 
 
 class Uvicorn(Server):
-    """One uvicorn worker on a port of its own, with the flags of `make serve`; DEBUG is off.
+    """One `manage.py serve` worker on a port of its own, as production runs it; DEBUG is off.
 
     Production's workers share a port. Here each has its own, so that a test can put a driver on
     one worker and its watchers on another. The database must have been migrated.
     """
 
-    flags = (
-        *("--ws", "websockets-sansio", "--loop", "uvloop", "--http", "httptools"),
-        *("--ws-max-size", "16384", "--ws-per-message-deflate", "false"),
-        *("--timeout-graceful-shutdown", "10", "--lifespan", "off"),
-        *("--no-access-log", "--log-config", "ridehail/uvicorn-logging.json"),
-    )
-
     def __init__(self, environment: Mapping[str, str], name: str = "uvicorn") -> None:
         super().__init__(name, {"DEBUG": "false", **environment})
 
     def command(self) -> list[str | os.PathLike[str]]:
-        uvicorn = [sys.executable, "-m", "uvicorn", "ridehail.asgi:application"]
-        return [*uvicorn, "--host", "127.0.0.1", "--port", str(self.port), *self.flags]
+        return [sys.executable, PROJECT / "manage.py", "serve", "--port", str(self.port)]
 
 
 @contextmanager
