@@ -27,12 +27,12 @@ def shard_of(driver_id: int) -> str:
     return f"tracking.shard.{driver_id % conf.SHARDS}"
 
 
-def encode_batch(fixes: list[Fix]) -> dict[str, Any]:
-    """Return the channel-layer event that carries fixes.
+def encode_batch(fixes: list[Fix], origin: str) -> dict[str, Any]:
+    """Return the channel-layer event that carries fixes, and which runtime they come from.
 
     The fixes go as bytes, because the in-memory layer copies anything else deeply.
     """
-    return {"type": "tracking.fixes", "fixes": msgspec.msgpack.encode(fixes)}
+    return {"type": "tracking.fixes", "origin": origin, "fixes": msgspec.msgpack.encode(fixes)}
 
 
 def decode_batch(event: dict[str, Any]) -> list[Fix]:
@@ -45,8 +45,9 @@ class Publisher:
     driver, and sends them when it is back.
     """
 
-    def __init__(self, layer: Any) -> None:
+    def __init__(self, layer: Any, origin: str) -> None:
         self._layer = layer
+        self._origin = origin
         self._newest: dict[str, dict[int, Fix]] = {}
         self._pump = Pump(self._flush)
         self._failing = False
@@ -67,7 +68,9 @@ class Publisher:
         while newest:
             shard, fixes = newest.popitem()
             try:
-                await self._layer.group_send(shard, encode_batch(list(fixes.values())))
+                await self._layer.group_send(
+                    shard, encode_batch(list(fixes.values()), self._origin)
+                )
             except Exception as error:  # each layer has errors of its own
                 newest[shard] = fixes
                 await self._retry_later(newest, error)

@@ -1,5 +1,6 @@
 """From the channel layer to watchers: one channel per process, however many watch.
 
+What this process's own drivers send needs no channel layer to reach this process's watchers.
 A watcher joins the driver's shard group first and reads the snapshot second, so that nothing
 falls between the two. Every couple of seconds the hub reads again what it may have missed: a
 lost message heals by itself, and with the channel layer gone watchers live off the database.
@@ -53,13 +54,18 @@ class Feed:
 class Hub:
     """The process's one receiver: decodes a batch once, hands its frames to those who watch.
 
-    `load_snapshots` maps driver ids to their stored fixes.
+    `load_snapshots` maps driver ids to their stored fixes. Batches of `origin` are this
+    process's own, and were delivered before they were sent.
     """
 
     def __init__(
-        self, layer: Any, load_snapshots: Callable[[list[int]], Awaitable[Mapping[int, Fix]]]
+        self,
+        layer: Any,
+        origin: str,
+        load_snapshots: Callable[[list[int]], Awaitable[Mapping[int, Fix]]],
     ) -> None:
         self._layer = layer
+        self._origin = origin
         self._load_snapshots = load_snapshots
         self._snapshots = Loader(load_snapshots)
         self._memberships = Loader(self._join_shards)
@@ -105,6 +111,14 @@ class Hub:
             if not feed.watchers:
                 del self._feeds[driver_id]
 
+    def deliver(self, fix: Fix) -> int:
+        """Hand `fix` to the driver's watchers in this process; return to how many."""
+        feed = self._feeds.get(fix.driver_id)
+        if feed is None:
+            return 0
+        feed.quiet = False
+        return feed.offer(fix)
+
     async def close(self) -> None:
         """Stop receiving."""
         for task in self._tasks:
@@ -133,19 +147,17 @@ class Hub:
     async def _receive_forever(self, channel: str) -> None:
         while True:
             try:
-                await self._deliver(await self._layer.receive(channel))
+                await self._deliver_batch(await self._layer.receive(channel))
             except Exception:
                 logger.exception("A batch of live locations was lost")
                 await asyncio.sleep(RETRY_AFTER)
 
-    async def _deliver(self, event: dict[str, Any]) -> None:
+    async def _deliver_batch(self, event: dict[str, Any]) -> None:
+        if event.get("origin") == self._origin:
+            return
         deliveries = 0
         for fix in decode_batch(event):
-            feed = self._feeds.get(fix.driver_id)
-            if feed is None:
-                continue
-            feed.quiet = False
-            deliveries += feed.offer(fix)
+            deliveries += self.deliver(fix)
             if deliveries >= DELIVERIES_PER_TURN:
                 deliveries = 0
                 await asyncio.sleep(0)

@@ -1,6 +1,7 @@
 """What the connections of one event loop share, made when the first of them needs it."""
 
 import asyncio
+import uuid
 from functools import partial
 from weakref import WeakKeyDictionary
 
@@ -24,14 +25,16 @@ class Runtime:
         # Two threads, so that a write that waits for the disk delays no snapshot.
         self._reader = DatabaseThread("tracking-reader")
         self._writer = DatabaseThread("tracking-writer")
-        self._publisher = Publisher(layer)
+        origin = uuid.uuid4().hex
+        self._publisher = Publisher(layer, origin)
         self._storage = Storage(self._writer)
         self.clock = ArrivalClock()
         self.users: Loader[int, AbstractBaseUser] = Loader(partial(self._reader.run, load_users))
-        self.hub = Hub(layer, partial(self._reader.run, load_snapshots))
+        self.hub = Hub(layer, origin, partial(self._reader.run, load_snapshots))
 
     def submit(self, fix: Fix, waiter: Waiter) -> None:
-        """Broadcast and store a checked fix, neither waiting for the other."""
+        """Deliver, broadcast and store a checked fix, none waiting for another."""
+        self.hub.deliver(fix)
         self._publisher.publish(fix)
         self._storage.store(fix, waiter)
 
