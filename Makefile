@@ -36,6 +36,10 @@ serve: $(VENV)/.run  ## Serve in production: DATABASE_URL, REDIS_URL, SECRET_KEY
 	$(BIN)/python manage.py collectstatic --no-input --verbosity 0
 	exec $(BIN)/python manage.py serve --host $(HOST) --port $(PORT) --workers $(WORKERS)
 
+bench: services  ## Measure this project and its peers, in ten minutes (QUICK=1: in two)
+	if command -v npm >/dev/null; then cd benchmarks/peers/node && npm ci --no-audit --no-fund --silent; fi
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
 clean:  ## Remove what make and the tests have made
 	rm -rf $(VENV) .make staticfiles artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
 

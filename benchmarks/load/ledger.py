@@ -1,0 +1,102 @@
+"""What was sent, and whether what came back matches it. No input or output of its own."""
+
+from collections.abc import Iterable
+
+from benchmarks.load.wire import LATITUDES, SEQUENCES, longitude, read_location
+
+
+class MismatchError(Exception):
+    """The server said something that the sent fixes do not explain. The run is void."""
+
+
+class DriverLedger:
+    """One driver's fixes: numbered from 1 as sent, acknowledged in the same order."""
+
+    __slots__ = ("acknowledged", "driver_id", "longitude", "sent", "sequences")
+
+    def __init__(self, driver_id: int) -> None:
+        self.driver_id = driver_id
+        self.longitude = longitude(driver_id)
+        self.sent = 0
+        self.acknowledged = 0
+        # Frames read before: hundreds of watchers get the same bytes.
+        self.sequences: dict[bytes, int] = {}
+
+    def send(self) -> bytes:
+        """The latitude of the next fix."""
+        self.sent += 1
+        return LATITUDES[self.sent]
+
+    def acknowledge(self, payload: bytes) -> int:
+        """The number of the fix that this frame acknowledges, which must be the oldest one open."""
+        sequence = self.sequence(payload)
+        if sequence > self.sent or sequence != self.acknowledged + 1:
+            raise MismatchError(
+                f"driver {self.driver_id}: acknowledgement of fix {sequence} after "
+                f"{self.acknowledged}, with {self.sent} sent"
+            )
+        self.acknowledged = sequence
+        return sequence
+
+    def sequence(self, payload: bytes) -> int:
+        """The number of the fix that this frame names."""
+        sequence = self.sequences.get(payload)
+        if sequence is None:
+            sequence = self.sequences[payload] = self._read(payload)
+        return sequence
+
+    def _read(self, payload: bytes) -> int:
+        try:
+            latitude, longitude_ = read_location(payload)
+        except ValueError as error:
+            raise MismatchError(f"driver {self.driver_id}: {error}") from error
+        sequence = SEQUENCES.get(latitude)
+        if sequence is None or longitude_ != self.longitude:
+            raise MismatchError(f"driver {self.driver_id}: never sent {payload!r}")
+        return sequence
+
+
+class WatcherLedger:
+    """What one watcher of a driver has seen: a rising subsequence of the driver's fixes."""
+
+    __slots__ = ("driver", "seen")
+
+    def __init__(self, driver: DriverLedger) -> None:
+        self.driver = driver
+        self.seen = -1
+
+    def deliver(self, payload: bytes) -> int:
+        """The number of the fix in this frame, which must be newer than the last one seen."""
+        driver = self.driver
+        sequence = driver.sequence(payload)
+        if not self.seen < sequence <= driver.sent:
+            raise MismatchError(
+                f"a watcher of driver {driver.driver_id}: fix {sequence} after {self.seen}, "
+                f"with {driver.sent} sent"
+            )
+        self.seen = sequence
+        return sequence
+
+
+def check_rows(
+    rows: Iterable[tuple[int, float, float]], sent: dict[int, int], acknowledged: dict[int, int]
+) -> None:
+    """Each driver's row (id, latitude, longitude) is its newest acknowledged fix.
+
+    Or a newer one, where fixes were still on their way when the run ended.
+    """
+    stored = {driver_id: (latitude, longitude_) for driver_id, latitude, longitude_ in rows}
+    for driver_id, newest in acknowledged.items():
+        if driver_id not in stored:
+            raise MismatchError(f"driver {driver_id}: no row in the database")
+        latitude, longitude_ = stored[driver_id]
+        sequence = SEQUENCES.get(b"%.7f" % latitude)
+        if sequence is None or b"%.7f" % longitude_ != longitude(driver_id):
+            raise MismatchError(
+                f"driver {driver_id}: the row ({latitude}, {longitude_}) was never sent"
+            )
+        if not newest <= sequence <= sent[driver_id]:
+            raise MismatchError(
+                f"driver {driver_id}: the database holds fix {sequence}, acknowledged is {newest}, "
+                f"sent {sent[driver_id]}"
+            )

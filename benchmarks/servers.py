@@ -1,0 +1,246 @@
+"""Who is measured: how each server is started, and where it keeps its locations."""
+
+import os
+import shutil
+import signal
+import string
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks.database import ROOT, Table
+from benchmarks.load.cpu import processes_of
+from tests.services import Process
+
+PEERS: Final = ROOT / "benchmarks" / "peers"
+TUTORIAL: Final = PEERS / "channels_tutorial"
+NODE: Final = PEERS / "node"
+NCHAN_MODULES: Final = (
+    Path("/usr/lib/nginx/modules/ngx_nchan_module.so"),
+    Path("/usr/lib64/nginx/modules/ngx_nchan_module.so"),
+    Path("/usr/local/lib/nginx/modules/ngx_nchan_module.so"),
+)
+
+Command = Callable[[int, Path], list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """One row of the report. `command` gets the port and an empty directory to work in."""
+
+    name: str
+    title: str
+    command: Command
+    project: str
+    redis: bool = True
+    sqlite: bool = False
+    workers: int = 1
+    dialect: str = "tracking"
+    missing: Callable[[], str] = lambda: ""
+
+    def command_line(self) -> str:
+        """The command as the report shows it, without this machine's paths."""
+        if self.dialect == "nchan":
+            return "nginx -c benchmarks/peers/nchan/nginx.conf"
+        program, *arguments = self.command(0, Path())
+        shown = [Path(program).name.rstrip("0123456789."), *arguments]
+        return " ".join(shown).replace(f"{ROOT}/", "").replace(" 0", " PORT", 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """A code base that several servers may run: its folder, and how its database is made."""
+
+    folder: Path
+    table: Table
+    settings: str = ""
+    schema: Path | None = None
+
+
+PROJECTS: Final = {
+    "ours": Project(
+        folder=ROOT,
+        settings="ridehail.settings",
+        table=Table(
+            "tracking_driverlocation",
+            "recorded_at, received_at",
+            "'2020-01-01 00:00:00', '2020-01-01 00:00:00'",
+        ),
+    ),
+    "tutorial": Project(
+        folder=TUTORIAL,
+        settings="tutorial.settings",
+        table=Table("tutorial_location", "updated_at", "'2020-01-01 00:00:00'"),
+    ),
+    "node": Project(
+        folder=NODE,
+        schema=NODE / "schema.sql",
+        table=Table("driver_location", "updated_at", "'2020-01-01 00:00:00'"),
+    ),
+}
+
+
+def _uvicorn(application: str, *options: str) -> Command:
+    def command(port: int, _directory: Path) -> list[str]:
+        return [
+            *(sys.executable, "-m", "uvicorn", application),
+            *("--host", "127.0.0.1", "--port", str(port), "--backlog", "8192"),
+            *("--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio"),
+            *("--ws-per-message-deflate", "false", "--ws-max-size", "16384"),
+            *("--no-access-log", "--log-level", "warning", *options),
+        ]
+
+    return command
+
+
+def _serve(workers: int) -> Command:
+    def command(port: int, _directory: Path) -> list[str]:
+        serve = [sys.executable, str(ROOT / "manage.py"), "serve", "--port", str(port)]
+        return [*serve, "--workers", str(workers)]
+
+    return command
+
+
+def _daphne(application: str) -> Command:
+    def command(port: int, _directory: Path) -> list[str]:
+        return [
+            *(sys.executable, "-m", "daphne", "--bind", "127.0.0.1", "--port", str(port)),
+            *("--verbosity", "0", application),
+        ]
+
+    return command
+
+
+def _node(port: int, _directory: Path) -> list[str]:
+    return [which("node"), str(NODE / "server.js"), str(port)]
+
+
+def _nginx(port: int, directory: Path) -> list[str]:
+    template = string.Template((PEERS / "nchan" / "nginx.conf").read_text())
+    module = next(path for path in NCHAN_MODULES if path.exists())
+    values = {"module": module, "directory": directory, "port": port}
+    configuration = directory / "nginx.conf"
+    configuration.write_text(template.safe_substitute(values))
+    return [which("nginx"), "-p", str(directory), "-c", str(configuration)]
+
+
+def which(program: str) -> str:
+    """The absolute path of a program, or "" where it is not installed."""
+    return shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin") or ""
+
+
+def _node_missing() -> str:
+    if not which("node"):
+        return "Node.js is not installed"
+    if not (NODE / "node_modules").exists():
+        return "not installed: run `npm ci` in benchmarks/peers/node"
+    return ""
+
+
+def _nchan_missing() -> str:
+    if not which("nginx"):
+        return "nginx is not installed"
+    if not any(path.exists() for path in NCHAN_MODULES):
+        return "nginx is installed, its nchan module is not"
+    return ""
+
+
+SERVERS: Final = {
+    server.name: server
+    for server in (
+        Server(
+            name="ours",
+            title="This project, uvicorn",
+            project="ours",
+            command=_serve(1),
+        ),
+        Server(
+            name="ours-2",
+            title="This project, uvicorn, two workers",
+            project="ours",
+            workers=2,
+            command=_serve(2),
+        ),
+        Server(
+            name="node",
+            title="Node.js: ws, jsonwebtoken, pg, ioredis",
+            project="node",
+            command=_node,
+            missing=_node_missing,
+        ),
+        Server(
+            name="tutorial-uvicorn",
+            title="Channels as its tutorial teaches, uvicorn",
+            project="tutorial",
+            command=_uvicorn("tutorial.asgi:application", "--lifespan", "off"),
+        ),
+        Server(
+            name="tutorial-daphne",
+            title="Channels as its tutorial teaches, Daphne",
+            project="tutorial",
+            command=_daphne("tutorial.asgi:application"),
+        ),
+        Server(
+            name="nchan",
+            title="nginx with nchan (no tokens, no storage)",
+            project="",
+            redis=False,
+            command=_nginx,
+            dialect="nchan",
+            missing=_nchan_missing,
+        ),
+        Server(
+            name="ours-embedded",
+            title="This project, Daphne",
+            project="ours",
+            redis=False,
+            sqlite=True,
+            command=_daphne("ridehail.asgi:application"),
+        ),
+        Server(
+            name="tutorial-embedded",
+            title="Channels as its tutorial teaches, Daphne",
+            project="tutorial",
+            redis=False,
+            sqlite=True,
+            command=_daphne("tutorial.asgi:application"),
+        ),
+    )
+}
+
+
+class _ServerProcess(Process):
+    def __init__(self, server: Server, *, directory: Path, environment: dict[str, str]) -> None:
+        folder = PROJECTS[server.project].folder if server.project else directory
+        super().__init__(
+            server.name, environment=environment | {"PYTHONPATH": str(folder)}, directory=folder
+        )
+        self._server = server
+        self._own_directory = directory
+
+    def command(self) -> list[str]:
+        return self._server.command(self.port, self._own_directory)
+
+
+@contextmanager
+def running(
+    server: Server, *, environment: Mapping[str, str], directory: Path
+) -> Iterator[Process]:
+    """The server, answering on its port; with all its children gone at the end.
+
+    `environment` is what it is told; `directory` is empty and its own.
+    """
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    process = _ServerProcess(server, directory=directory, environment={**inherited, **environment})
+    with process:
+        session = process.pid
+        try:
+            yield process
+        finally:
+            # Its clients are gone already, so a polite end would only take time.
+            for pid in processes_of(session):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
