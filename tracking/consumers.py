@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from channels.consumer import AsyncConsumer
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import Error as DatabaseError
 
 from tracking import protocol
 from tracking.conf import conf
@@ -58,17 +59,22 @@ class TrackingConsumer(AsyncConsumer):
         self.failure: Exception | None = None
         self.session = Session(self.runtime.users, self.authorize, self.fail)
         self.bad_messages = 0
-        timeout = asyncio.get_running_loop().call_later(
-            conf.AUTHENTICATION_TIMEOUT, self.fail, AuthenticationTimeout()
-        )
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + conf.AUTHENTICATION_TIMEOUT
+        timer = loop.call_at(deadline, self.fail, AuthenticationTimeout())
+        accepted = False
         try:
-            self.driver_id = protocol.parse_driver_id(scope["query_string"])
+            self.driver_id = protocol.parse_driver_id(scope.get("query_string", b""))
         except TrackingError as error:
             self.fail(error)
         try:
             while (event := await receive())["type"] == "websocket.receive":
-                if not self.outbox.closed and await self.handle(event):
-                    timeout.cancel()
+                if self.outbox.closed:
+                    continue
+                timer.cancel()  # How long a message takes to judge is not the client's fault.
+                accepted = await self.handle(event) or accepted
+                if not accepted:
+                    timer = loop.call_at(deadline, self.fail, AuthenticationTimeout())
         except asyncio.CancelledError:
             if self.failure is None:
                 raise
@@ -77,7 +83,7 @@ class TrackingConsumer(AsyncConsumer):
             logger.info("A client that does not read was disconnected")
             abort(send)
         finally:
-            timeout.cancel()
+            timer.cancel()
             self.session.close()
             self.outbox.abandon()
             self.disconnected()
@@ -95,6 +101,10 @@ class TrackingConsumer(AsyncConsumer):
             await self.receive(text)
         except TrackingError as error:
             self.fail(error)
+            return False
+        except DatabaseError as error:
+            logger.warning("A message could not be judged, the database is away: %s", error)
+            self.outbox.close(CloseCode.TRY_AGAIN_LATER)
             return False
         except Exception:
             self.outbox.close(CloseCode.INTERNAL_ERROR)
@@ -156,6 +166,8 @@ class DriverConsumer(TrackingConsumer):
         if self.unacknowledged >= MAX_UNACKNOWLEDGED:
             self.resume = asyncio.Event()
             await self.resume.wait()
+        if len(self.outbox) >= MAX_UNACKNOWLEDGED:
+            await self.outbox.drain()
 
     def acknowledge(self, fix: Fix) -> None:
         frame = protocol.encode_location(fix.latitude, fix.longitude)

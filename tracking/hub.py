@@ -147,10 +147,15 @@ class Hub:
     async def _receive_forever(self, channel: str) -> None:
         while True:
             try:
-                await self._deliver_batch(await self._layer.receive(channel))
+                event = await self._layer.receive(channel)
+            except Exception as error:  # each layer has errors of its own
+                logger.error("Live locations cannot be received, will keep trying: %r", error)
+                await asyncio.sleep(RETRY_AFTER)
+                continue
+            try:
+                await self._deliver_batch(event)
             except Exception:
                 logger.exception("A batch of live locations was lost")
-                await asyncio.sleep(RETRY_AFTER)
 
     async def _deliver_batch(self, event: dict[str, Any]) -> None:
         if event.get("origin") == self._origin:
@@ -173,10 +178,14 @@ class Hub:
     async def _heal(self) -> None:
         watched = {shard_of(driver_id) for driver_id in self._feeds}
         if watched - self._joined:
-            await self._join_shards(list(watched - self._joined))
+            # Through the loader, or a second channel could be opened beside a slow join's.
+            await asyncio.gather(*map(self._memberships.get, watched - self._joined))
         for shard in self._joined - watched:
-            await self._layer.group_discard(shard, self._channel)
-            self._joined.discard(shard)
+            self._joined.discard(shard)  # First: whoever joins meanwhile has to add it again.
+            try:
+                await self._layer.group_discard(shard, self._channel)
+            except Exception as error:  # each layer has errors of its own
+                logger.warning("A shard could not be left, its fixes are ignored: %r", error)
         quiet = [driver_id for driver_id, feed in self._feeds.items() if feed.quiet]
         for feed in self._feeds.values():
             feed.quiet = True

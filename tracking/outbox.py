@@ -46,19 +46,28 @@ class Outbox:
 
     def put(self, event: Event) -> None:
         """Send `event` after all that were put before."""
-        if self._task is not None:
-            if self._queue is None:
-                self._queue = deque()
-            self._queue.append(event)
-        elif not self.closed:
+        if self.closed:
+            return
+        if self._task is None:
             self._start(event)
+            return
+        if self._queue is None:
+            self._queue = deque()
+        self._queue.append(event)
+
+    async def drain(self) -> None:
+        """Wait until nothing waits, or the client is gone."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
 
     def offer(self, event: Event) -> None:
         """Send `event`, unless a newer one is offered before the client takes it."""
-        if self._task is not None:
-            self._latest = event
-        elif not self.closed:
+        if self.closed:
+            return
+        if self._task is None:
             self._start(event)
+        else:
+            self._latest = event
 
     def close(self, code: int, *farewell: Event) -> None:
         """Send what waits, `farewell` and a close frame; take nothing more."""

@@ -28,11 +28,13 @@ async def may_watch(user: AbstractBaseUser, driver_id: int) -> bool:
 
 async def _apply(dotted_path: str, user: AbstractBaseUser, driver_id: int) -> bool:
     policy: Policy = import_string(dotted_path)
-    if inspect.iscoroutinefunction(policy):
-        return bool(await policy(user, driver_id))
-    # Not on the thread that Django's own synchronous code shares: a slow policy would stop it.
-    in_thread = database_sync_to_async(policy, thread_sensitive=False)
-    return bool(await in_thread(user, driver_id))
+    if inspect.iscoroutinefunction(policy) or inspect.iscoroutinefunction(type(policy).__call__):
+        verdict = policy(user, driver_id)
+    else:
+        # Not on the thread that Django's own synchronous code shares: a slow policy would stop it.
+        verdict = await database_sync_to_async(policy, thread_sensitive=False)(user, driver_id)
+    # A decorated coroutine function looks like a plain one, and its coroutine like a yes.
+    return bool(await verdict if inspect.isawaitable(verdict) else verdict)
 
 
 async def own_location(user: AbstractBaseUser, driver_id: int) -> bool:

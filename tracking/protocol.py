@@ -20,7 +20,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-# JavaScript's and PostgreSQL's numbers agree up to here (PostgreSQL bigint).
+# A PostgreSQL bigint, which is what Django's keys are.
 MAX_ID: Final = 2**63 - 1
 
 # The largest message of the contract has under 2 KiB.
@@ -29,7 +29,7 @@ MAX_MESSAGE_SIZE: Final = 16 * 1024
 # About 1 cm on the ground; more is noise, and costs bytes in every frame.
 DECIMALS: Final = 7
 
-_DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _INTEGER: Final = re.compile(r"[0-9]{1,19}")
 
 
@@ -38,6 +38,7 @@ class CloseCode(IntEnum):
 
     MESSAGE_TOO_BIG = 1009
     INTERNAL_ERROR = 1011
+    TRY_AGAIN_LATER = 1013
     BAD_REQUEST = 4400
     UNAUTHORIZED = 4401
     FORBIDDEN = 4403

@@ -43,7 +43,8 @@ class Runtime:
         await self._storage.drain()
 
     async def close(self) -> None:
-        """Stop everything, and close the database connections."""
+        """Stop everything, and close the database connections; whoever comes next gets anew."""
+        _runtimes.pop(asyncio.get_running_loop(), None)
         await self.hub.close()
         await self.users.close()
         await self._publisher.close()

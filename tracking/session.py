@@ -81,15 +81,18 @@ class Session:
     def _on_timer(self, claims: Claims) -> None:
         if claims.expires_at <= time.time():
             self._on_end(TokenExpired())
-        else:
+            return
+        # First, so that a check that takes long never outlasts the token.
+        self._set_timer(claims)
+        if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._recheck(claims))
 
     async def _recheck(self, claims: Claims) -> None:
         try:
             await self._check(claims)
         except TrackingError as error:
+            if self._timer is not None:
+                self._timer.cancel()
             self._on_end(error)
-            return
         except Exception as error:  # a database that is away decides nothing
             logger.warning("A session could not be checked again, it goes on: %r", error)
-        self._set_timer(claims)

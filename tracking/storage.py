@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final, Protocol
 
 import msgspec
-from django.db import DatabaseError, InterfaceError, OperationalError, connections, router
+from django.db import DataError, Error, IntegrityError, connections, router
 
 from tracking.batching import Pump
 from tracking.database import DatabaseThread, any_of
@@ -28,16 +28,16 @@ _ROWS: Final = {
         "driver_id bigint, latitude float8, longitude float8, recorded_at timestamptz,"
         " received_at timestamptz, accuracy float8, heading float8, speed float8)"
     ),
-    # SQLite keeps a time as Django writes it: a space for the T, and no Z.
     # WHERE true, or its parser takes ON CONFLICT for a join's ON.
-    "sqlite": (
-        "SELECT value->>'driver_id', value->>'latitude', value->>'longitude',"
-        " rtrim(replace(value->>'recorded_at', 'T', ' '), 'Z'),"
-        " rtrim(replace(value->>'received_at', 'T', ' '), 'Z'),"
-        " value->>'accuracy', value->>'heading', value->>'speed'"
-        " FROM json_each(%s) WHERE true"
-    ),
+    "sqlite": "SELECT {values} FROM json_each(%s) WHERE true",
 }
+
+# SQLite keeps a time as Django writes it: a space for the T, and no Z.
+_SQLITE_TIME: Final = "rtrim(replace(json_extract(value, '$.{0}'), 'T', ' '), 'Z')"
+_SQLITE_VALUES: Final = ", ".join(
+    (_SQLITE_TIME if column.endswith("_at") else "json_extract(value, '$.{0}')").format(column)
+    for column in _COLUMNS
+)
 
 _UPSERT: Final = (
     "INSERT INTO {table} ({columns}) {rows}"
@@ -94,7 +94,7 @@ class Storage:
         waiting, self._waiting = self._waiting, []
         try:
             rejected = await self._thread.run(upsert, list(newest.values()))
-        except (OperationalError, InterfaceError) as error:
+        except Error as error:  # such as OperationalError, or a standby's InternalError
             if not self._failing:
                 logger.error("Locations cannot be stored, will keep trying: %s", error)
             self._failing = True
@@ -131,9 +131,7 @@ def upsert(fixes: list[Fix]) -> set[int]:
                 _upsert_statement(connections[alias].vendor),
                 [msgspec.json.encode(fixes).decode()],
             )
-    except (OperationalError, InterfaceError):
-        raise
-    except DatabaseError as error:
+    except (IntegrityError, DataError) as error:
         if len(fixes) == 1:
             logger.warning(
                 "A location of driver %s was refused: %s", fixes[0].driver_id, type(error)
@@ -149,7 +147,7 @@ def _upsert_statement(vendor: str) -> str:
     return _UPSERT.format(
         table=DriverLocation._meta.db_table,
         columns=columns,
-        rows=_ROWS[vendor].format(columns=columns),
+        rows=_ROWS[vendor].format(columns=columns, values=_SQLITE_VALUES),
         assignments=", ".join(f"{column} = EXCLUDED.{column}" for column in _COLUMNS[1:]),
     )
 

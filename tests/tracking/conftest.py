@@ -1,0 +1,138 @@
+"""Databases to store in, SQLite and a real PostgreSQL; a hub; and whole connections."""
+
+import asyncio
+
+import environ
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import connections
+
+from tests.services import postgres_service
+from tracking import hub as hub_module
+from tracking import runtime as runtime_module
+from tracking.hub import Hub
+from tracking.models import DriverLocation
+from tracking.runtime import get_runtime
+
+from .fakes import DEADLINE, HERE, NOON, Layer, Loads, settle, within_deadline
+from .sockets import Socket
+
+ALIAS = "postgresql"
+
+
+class ToPostgreSQL:
+    """A database router that sends every model to PostgreSQL."""
+
+    def db_for_read(self, model, **hints):
+        return ALIAS
+
+    db_for_write = db_for_read
+
+
+@pytest.fixture(scope="session")
+def postgresql(django_db_setup, django_db_blocker):
+    """A migrated PostgreSQL database beside the default one, for the rest of the session."""
+    with postgres_service() as server:
+        # Like the project's own, but without a pool, whose threads would outlive a test.
+        config = {**connections.settings["default"], **environ.Env.db_url_config(server.url)}
+        config["OPTIONS"] = {}
+        connections.settings[ALIAS] = config
+        with django_db_blocker.unblock():
+            call_command("migrate", database=ALIAS, verbosity=0)
+        yield
+        with django_db_blocker.unblock():
+            connections[ALIAS].close()
+        del connections[ALIAS], connections.settings[ALIAS]
+
+
+@pytest.fixture(params=["default", ALIAS])
+def database(request, postgresql, settings):
+    """The alias of an empty database that every model is routed to, once of either kind.
+
+    The test is marked `django_db(transaction=True, databases=["default", "postgresql"])`.
+    """
+    if request.param == ALIAS:
+        settings.DATABASE_ROUTERS = [ToPostgreSQL()]
+    return request.param
+
+
+@pytest.fixture
+def layer():
+    return Layer()
+
+
+@pytest.fixture
+def stored():
+    """What the database holds, for the hub to read."""
+    return Loads()
+
+
+@pytest.fixture
+async def hub(layer, stored):
+    hub = Hub(layer, HERE, stored)
+    yield hub
+    stored.gate.set()
+    if layer.hold is not None:
+        layer.hold.set()
+    await within_deadline(hub.close())
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.fixture
+def heal_often(monkeypatch):
+    monkeypatch.setattr(hub_module, "HEAL_INTERVAL", 0.01)
+
+
+@pytest.fixture
+def app_layer(layer, monkeypatch):
+    """The channel layer of the connections."""
+    monkeypatch.setattr(runtime_module, "get_channel_layer", lambda: layer)
+    return layer
+
+
+@pytest.fixture
+async def connect(app_layer):
+    """Open sockets, and ends them and what they share."""
+    sockets = []
+
+    async def connect(route, query):
+        socket = Socket(route, query if isinstance(query, str) else f"?userId={query}")
+        sockets.append(socket)
+        accepted, _ = await socket.connect(timeout=DEADLINE)
+        assert accepted
+        return socket
+
+    yield connect
+    try:
+        for socket in sockets:
+            await socket.send_input({"type": "websocket.disconnect", "code": 1000})
+            await socket.wait(DEADLINE)
+    finally:
+        await within_deadline(get_runtime().close())
+    await settle()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.fixture
+def driver(transactional_db):
+    return get_user_model().objects.create_user(email="driver@example.com", role="driver").pk
+
+
+@pytest.fixture
+def other_driver(transactional_db):
+    return get_user_model().objects.create_user(email="other@example.com", role="driver").pk
+
+
+@pytest.fixture
+def rider(transactional_db):
+    return get_user_model().objects.create_user(email="jonh@gmail.com", name="Jonh").pk
+
+
+@pytest.fixture
+def located(driver):
+    """A driver with a stored location."""
+    DriverLocation.objects.create(
+        driver_id=driver, latitude=-2.3123, longitude=2.4535, recorded_at=NOON, received_at=NOON
+    )
+    return driver

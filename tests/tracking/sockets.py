@@ -1,0 +1,86 @@
+"""Both ends of a connection to the routes: a client's, and an ASGI server's."""
+
+import asyncio
+import json
+import time
+
+from channels.routing import URLRouter
+from channels.testing import WebsocketCommunicator
+from rest_framework_simplejwt.tokens import AccessToken
+
+from tracking.routing import websocket_urlpatterns
+from tracking.runtime import get_runtime
+
+from .fakes import DEADLINE, Client, within_deadline
+
+application = URLRouter(websocket_urlpatterns)
+
+
+def token_for(user_id, lifetime=3600):
+    token = AccessToken()
+    token["id"] = user_id
+    token["exp"] = int(time.time()) + lifetime
+    return str(token)
+
+
+class Socket(WebsocketCommunicator):
+    """A client's end of a connection to one of the routes."""
+
+    def __init__(self, route, query):
+        super().__init__(application, f"/driver/{route}-tracking{query}")
+
+    async def send(self, payload, **rest):
+        await self.send_json_to({"type": "authenticate", "payload": payload, **rest})
+
+    async def start(self, token):
+        await self.send({"token": token, "command": "start"})
+
+    async def report(self, token, lat="-1.4354", lon="0.9871"):
+        await self.send({"token": token, "command": "send", "lat": lat, "lon": lon})
+
+    async def frame(self):
+        return await self.receive_from(timeout=DEADLINE)
+
+    async def error(self):
+        return json.loads(await self.frame())["error"]["code"]
+
+    async def close_code(self):
+        event = await self.receive_output(timeout=DEADLINE)
+        assert event["type"] == "websocket.close"
+        return event["code"]
+
+
+class Server:
+    """Runs a consumer as an ASGI server does, with a client that may stop reading."""
+
+    def __init__(self, route, driver_id):
+        self.client = Client()
+        self.taken = 0
+        self._input = asyncio.Queue()
+        scope = {
+            "type": "websocket",
+            "path": f"/driver/{route}-tracking",
+            "query_string": f"userId={driver_id}".encode(),
+            "headers": [],
+        }
+        self._input.put_nowait({"type": "websocket.connect"})
+        self.task = asyncio.create_task(application(scope, self._receive, self.client))
+
+    async def _receive(self):
+        event = await self._input.get()
+        self.taken += 1
+        return event
+
+    def report(self, token, lat=1.0):
+        payload = {"token": token, "command": "send", "lat": lat, "lon": 0}
+        text = json.dumps({"type": "authenticate", "payload": payload})
+        self._input.put_nowait({"type": "websocket.receive", "text": text})
+
+    async def end(self):
+        self._input.put_nowait({"type": "websocket.disconnect", "code": 1000})
+        await within_deadline(self.task)
+        await within_deadline(get_runtime().close())
+
+
+async def stored(driver_id):
+    return (await get_runtime().hub._load_snapshots([driver_id])).get(driver_id)

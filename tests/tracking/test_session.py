@@ -1,0 +1,288 @@
+import asyncio
+import itertools
+import json
+import time
+
+import pytest
+
+from tracking import session as session_module
+from tracking.authentication import Claims
+from tracking.batching import Loader
+from tracking.protocol import Forbidden, TokenExpired, TokenInvalid
+from tracking.session import Session
+
+from .fakes import DEADLINE, Loads, Log, settle, within_deadline
+
+USER, OTHER = 22, 23
+
+
+numbers = itertools.count()
+
+
+def token(user_id=USER, lifetime=3600.0):
+    """What `read` takes for a token; unlike a real one it expires at a fraction of a second."""
+    return json.dumps([user_id, time.time() + lifetime, next(numbers)])
+
+
+def read(token):
+    user_id, expires_at, _ = json.loads(token)
+    if expires_at <= time.time():
+        raise TokenExpired
+    return Claims(user_id, expires_at)
+
+
+@pytest.fixture(autouse=True)
+def _short_lived_tokens(monkeypatch):
+    monkeypatch.setattr(session_module, "verify", read)
+
+
+class Gatekeeper:
+    """Decides, and remembers whom it was asked about."""
+
+    def __init__(self):
+        self.permits = True
+        self.asked = Log()
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def __call__(self, user):
+        self.asked.append(user)
+        await self.gate.wait()
+        return self.permits
+
+
+@pytest.fixture
+def loads():
+    return Loads({USER: "the user", OTHER: "another user"})
+
+
+@pytest.fixture
+def gatekeeper():
+    return Gatekeeper()
+
+
+@pytest.fixture
+def ends():
+    return Log()
+
+
+@pytest.fixture
+async def session(loads, gatekeeper, ends):
+    users = Loader(loads)
+    session = Session(users, gatekeeper, ends.append)
+    yield session
+    session.close()
+    loads.gate.set()
+    await users.close()
+    await settle()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.fixture
+def recheck_often(monkeypatch):
+    monkeypatch.setattr(session_module, "RECHECK_INTERVAL", 0.01)
+
+
+# Opening
+
+
+async def test_a_good_token_of_a_permitted_user_opens_a_session(session, gatekeeper, ends):
+    await session.authenticate(token())
+    assert (gatekeeper.asked, ends) == (["the user"], [])
+
+
+async def test_the_token_of_an_open_session_is_not_checked_again(session, gatekeeper, loads):
+    good = token()
+    for _ in range(5):
+        await session.authenticate(good)
+    assert (len(loads.calls), len(gatekeeper.asked)) == (1, 1)
+
+
+async def test_a_user_who_is_gone_or_inactive_is_refused(session):
+    with pytest.raises(TokenInvalid):
+        await session.authenticate(token(user_id=99))
+
+
+async def test_a_user_who_is_not_permitted_is_refused(session, gatekeeper):
+    gatekeeper.permits = False
+    with pytest.raises(Forbidden):
+        await session.authenticate(token())
+
+
+async def test_a_refused_token_is_checked_again_next_time(session, gatekeeper):
+    good = token()
+    gatekeeper.permits = False
+    with pytest.raises(Forbidden):
+        await session.authenticate(good)
+    gatekeeper.permits = True
+    await session.authenticate(good)
+    assert len(gatekeeper.asked) == 2
+
+
+async def test_an_expired_token_is_refused(session, loads):
+    with pytest.raises(TokenExpired):
+        await session.authenticate(token(lifetime=-1))
+    assert loads.calls == []
+
+
+async def test_another_users_token_is_forbidden_and_the_session_stays(session, ends, gatekeeper):
+    good = token()
+    await session.authenticate(good)
+    with pytest.raises(Forbidden):
+        await session.authenticate(token(OTHER))
+    await session.authenticate(good)
+    assert (len(gatekeeper.asked), ends) == (1, [])
+
+
+async def test_a_database_that_is_away_opens_no_session(session, loads):
+    loads.error = OSError("away")
+    with pytest.raises(OSError, match="away"):
+        await session.authenticate(token())
+
+
+# Expiry
+
+
+async def test_a_session_ends_when_its_token_expires_without_a_message(session, ends):
+    started = time.time()
+    await session.authenticate(token(lifetime=0.2))
+    (end,) = await ends.reach(1)
+    assert isinstance(end, TokenExpired)
+    assert 0.19 <= time.time() - started < 1
+
+
+async def test_the_token_of_a_session_is_refused_once_it_has_expired(session, monkeypatch):
+    good = token()
+    await session.authenticate(good)
+    later = time.time() + 3601
+    monkeypatch.setattr(session_module.time, "time", lambda: later)
+    with pytest.raises(TokenExpired):
+        await session.authenticate(good)
+
+
+async def test_a_token_that_expires_while_its_user_is_loaded_ends_the_session(session, loads, ends):
+    loads.gate.clear()
+    opening = asyncio.create_task(session.authenticate(token(lifetime=0.05)))
+    await loads.calls.reach(1)
+    await asyncio.sleep(0.06)  # the real passing of time is the condition
+    loads.gate.set()
+    await within_deadline(opening)
+    (end,) = await ends.reach(1)
+    assert isinstance(end, TokenExpired)
+
+
+async def test_a_newer_token_of_the_same_user_extends_the_session(session, ends):
+    await session.authenticate(token(lifetime=0.1))
+    longer = time.time() + 0.4
+    await session.authenticate(token(lifetime=0.4))
+    await ends.reach(1)
+    assert time.time() >= longer - 0.01
+    await settle()
+    assert len(ends) == 1
+
+
+async def test_an_expiry_is_on_time_while_the_user_is_being_checked_again(
+    session, loads, ends, recheck_often
+):
+    await session.authenticate(token(lifetime=0.2))
+    loads.gate.clear()  # the database answers no more
+    (end,) = await ends.reach(1)
+    assert isinstance(end, TokenExpired)
+
+
+async def test_a_renewal_during_a_check_is_not_forgotten(session, gatekeeper, ends, monkeypatch):
+    monkeypatch.setattr(session_module, "RECHECK_INTERVAL", 0.01)
+    await session.authenticate(token(lifetime=0.1))
+    slow, quick = asyncio.Event(), gatekeeper.gate
+    gatekeeper.gate = slow
+    await gatekeeper.asked.reach(2)  # the check of the first token is under way
+    gatekeeper.gate = quick
+    longer = time.time() + 0.5
+    await session.authenticate(token(lifetime=0.5))
+    slow.set()
+    await ends.reach(1)
+    assert time.time() >= longer - 0.01
+
+
+async def test_a_closed_session_does_not_expire(session, ends):
+    await session.authenticate(token(lifetime=0.05))
+    session.close()
+    await asyncio.sleep(0.1)  # the real passing of time is the condition
+    assert ends == []
+
+
+# Checking again
+
+
+async def test_a_user_is_checked_again_and_again(session, gatekeeper, ends, recheck_often):
+    await session.authenticate(token())
+    await gatekeeper.asked.reach(4)
+    assert ends == []
+
+
+async def test_a_user_who_was_deactivated_meanwhile_is_out(session, loads, ends, recheck_often):
+    await session.authenticate(token())
+    del loads.values[USER]
+    (end,) = await ends.reach(1)
+    assert isinstance(end, TokenInvalid)
+
+
+async def test_a_user_who_lost_the_permission_is_out(session, gatekeeper, ends, recheck_often):
+    await session.authenticate(token())
+    gatekeeper.permits = False
+    (end,) = await ends.reach(1)
+    assert isinstance(end, Forbidden)
+
+
+async def test_a_session_ends_once(session, gatekeeper, ends, recheck_often):
+    await session.authenticate(token(lifetime=0.1))
+    gatekeeper.permits = False
+    await ends.reach(1)
+    await asyncio.sleep(0.15)  # past the expiry: the real passing of time is the condition
+    assert len(ends) == 1
+
+
+async def test_a_database_that_is_away_keeps_the_session_and_is_asked_again(
+    session, loads, gatekeeper, ends, recheck_often, caplog
+):
+    await session.authenticate(token())
+    loads.error = OSError("away")
+    await loads.calls.reach(4)
+    loads.error = None
+    await gatekeeper.asked.reach(3)
+    assert ends == []
+    assert "away" in caplog.text
+
+
+async def test_a_session_still_expires_while_the_database_is_away(
+    session, loads, ends, recheck_often
+):
+    await session.authenticate(token(lifetime=0.1))
+    loads.error = OSError("away")
+    (end,) = await ends.reach(1)
+    assert isinstance(end, TokenExpired)
+
+
+async def test_closing_gives_up_the_check_under_way(session, loads, ends, recheck_often):
+    await session.authenticate(token())
+    loads.gate.clear()
+    del loads.values[USER]
+    await loads.calls.reach(2)
+    session.close()
+    loads.gate.set()
+    await settle()
+    assert ends == []
+
+
+async def test_many_sessions_share_the_queries_of_their_checks(loads, recheck_often):
+    users = Loader(loads)
+    loads.values = {user_id: user_id for user_id in range(1, 201)}
+    ends, asked = Log(), Gatekeeper()
+    sessions = [Session(users, asked, ends.append) for _ in range(200)]
+    opening = [s.authenticate(token(number)) for number, s in enumerate(sessions, start=1)]
+    async with asyncio.timeout(DEADLINE):
+        await asyncio.gather(*opening)
+    assert len(loads.calls) == 1
+    for session in sessions:
+        session.close()
+    await users.close()

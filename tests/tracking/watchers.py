@@ -1,0 +1,41 @@
+"""Watchers of a hub, and fixes to show them."""
+
+from tracking.broadcast import encode_batch, shard_of
+from tracking.outbox import Outbox
+from tracking.protocol import encode_location
+
+from .fakes import ELSEWHERE, Client, Log, fix_of, within_deadline
+
+
+class Watcher:
+    """A client with the outbox that the hub knows it by."""
+
+    def __init__(self):
+        self.client = Client()
+        self.failures = Log()
+        self.outbox = Outbox(self.client, self.failures.append)
+
+    @property
+    def frames(self):
+        return self.client.texts
+
+
+def moved(second, driver_id=19):
+    """A fix whose place tells its time."""
+    return fix_of(driver_id, second, latitude=float(second), longitude=0.5)
+
+
+def frame(second):
+    return encode_location(float(second), 0.5)
+
+
+async def publish(layer, *fixes):
+    """Do what another worker does."""
+    for fix in fixes:
+        await layer.group_send(shard_of(fix.driver_id), encode_batch([fix], ELSEWHERE))
+
+
+async def join(hub, driver_id=19):
+    watcher = Watcher()
+    await within_deadline(hub.join(driver_id, watcher.outbox))
+    return watcher
