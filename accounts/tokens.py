@@ -1,31 +1,40 @@
 """The JSON Web Tokens that prove who a user is.
 
 An access token carries `id` (a number), `email` and `name`, read from the database whenever one is
-issued. A refresh token carries `id`, and ends with the password that it was issued for.
+issued. A refresh token carries `id`. Both end with the password that they were issued for.
 """
 
 from typing import Any, cast
 
+from django.contrib.auth.signals import user_logged_in
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 from rest_framework import serializers
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework_simplejwt import serializers as simplejwt
 from rest_framework_simplejwt.exceptions import InvalidToken
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
+from rest_framework_simplejwt.utils import get_md5_hash_password
 
+from accounts.lockout import LockedOut, lock_ends_in
 from accounts.models import User
 
 PASSWORD_CLAIM = "password"  # noqa: S105, the name of a claim
 
 
 def access_token_for(user: User) -> str:
-    """A new access token, which lives as long as SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"] says."""
+    """A new access token, void once the user's password changes.
+
+    It lives as long as SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"] says.
+    """
     token = AccessToken()
     # Not `for_user`: it would make the id a string.
     token[api_settings.USER_ID_CLAIM] = user.pk
     token["email"] = user.email
     token["name"] = user.name
+    # SimpleJWT's sign of the password, the hash of a salted hash: nobody can try passwords on it.
+    token[api_settings.REVOKE_TOKEN_CLAIM] = get_md5_hash_password(user.password)
     return str(token)
 
 
@@ -63,8 +72,16 @@ class TokenObtainSerializer(simplejwt.TokenObtainSerializer):
         self.fields["password"] = serializers.CharField(write_only=True, trim_whitespace=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
-        super().validate(attrs)
+        request = self.context["request"]
+        try:
+            super().validate(attrs)
+        except AuthenticationFailed as error:
+            if getattr(request, "axes_locked_out", False):
+                raise LockedOut(lock_ends_in(request, attrs)) from error
+            raise
         user = cast("User", self.user)
+        # As Django's log-in page does: it ends the count of failures and notes the time.
+        user_logged_in.send(sender=User, request=request, user=user)
         return {"access": access_token_for(user), "refresh": refresh_token_for(user)}
 
 

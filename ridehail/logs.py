@@ -1,6 +1,7 @@
 """What goes into the production server's log, and what must not."""
 
 import logging
+import re
 from typing import Any, Final
 
 
@@ -13,12 +14,33 @@ class WithoutHandshakes(logging.Filter):
         return not str(record.msg).startswith('%s - "WebSocket ')
 
 
+class WithoutSecrets(logging.Formatter):
+    """Hides tokens, and the row that PostgreSQL quotes when it refuses one, locations included.
+
+    Nothing logs them on purpose, but an exception's text may carry them.
+    """
+
+    SECRETS = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=DETAIL:  ).+")
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self.SECRETS.sub("[hidden]", super().format(record))
+
+
 LOGGING: Final[dict[str, Any]] = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"without_handshakes": {"()": WithoutHandshakes}},
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "formatters": {
+        "plain": {
+            "()": WithoutSecrets,
+            "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "loggers": {"uvicorn.error": {"filters": ["without_handshakes"]}},
+    "loggers": {
+        "uvicorn.error": {"filters": ["without_handshakes"]},
+        # Below, it tells of every log-in.
+        "axes": {"level": "WARNING"},
+    },
     "root": {"level": "INFO", "handlers": ["console"]},
 }

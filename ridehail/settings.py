@@ -9,6 +9,8 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from ridehail import security
+from ridehail.proxies import parse_networks
 from tracking.conf import DEFAULTS as TRACKING_DEFAULTS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -49,18 +51,23 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "rest_framework",
+    "axes",
     "accounts",
     "tracking",
 ]
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django_permissions_policy.PermissionsPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # Last, as it answers in place of a log-in page that refused because of a lock.
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "ridehail.urls"
@@ -145,9 +152,31 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+AUTHENTICATION_BACKENDS = [
+    # First, as it stops whoever is locked out.
+    "accounts.lockout.LockoutBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
 LOGIN_URL = "accounts:login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "accounts:login"
+
+# Failed log-ins within the time below that lock: one account from one address, one account from
+# anywhere, any account from one address. accounts/lockout.py says why these numbers.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], ["username"], ["ip_address"]]
+LOG_IN_FAILURE_LIMITS = [5, 100, 100]
+AXES_FAILURE_LIMIT = LOG_IN_FAILURE_LIMITS[0]
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_HANDLER = "accounts.lockout.LogInHandler"
+AXES_LOCKOUT_CALLABLE = "accounts.lockout.locked_out_page"
+AXES_USERNAME_CALLABLE = "accounts.lockout.account"
+AXES_CLIENT_IP_CALLABLE = "ridehail.proxies.request_limit_key"
+# Of those who log in, nothing is kept. `manage.py axes_reset_username` unlocks.
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken"]
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -156,6 +185,17 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_THROTTLE_CLASSES": ["ridehail.throttling.ClientRateThrottle"],
+    # Per worker. A log-in costs a password hash, some 0.3 s of a core; many drivers may share the
+    # address of their depot.
+    "DEFAULT_THROTTLE_RATES": {"log-in": "30/min", "token": "120/min"},
+}
+# Of this process alone: it holds nothing but the counts of throttling, one per client and scope.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    }
 }
 
 SIMPLE_JWT = {
@@ -166,6 +206,8 @@ SIMPLE_JWT = {
         seconds=env.int("ACCESS_TOKEN_LIFETIME_SECONDS", default=3600)
     ),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=14),
+    # An access token ends with the password that it was issued for.
+    "CHECK_REVOKE_TOKEN": True,
     "TOKEN_OBTAIN_SERIALIZER": "accounts.tokens.TokenObtainSerializer",
     "TOKEN_REFRESH_SERIALIZER": "accounts.tokens.TokenRefreshSerializer",
 }
@@ -175,6 +217,29 @@ TRACKING = {
     key: env.get_value(f"TRACKING_{key}", cast=type(default), default=default)
     for key, default in TRACKING_DEFAULTS.items()
 }
+
+# Who may say, in X-Forwarded-For and X-Forwarded-Proto, whom a request comes from and how.
+TRUSTED_PROXIES = parse_networks(env.list("TRUSTED_PROXIES", default=[]))
+if TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=False)
+if SECURE_SSL_REDIRECT and not TRUSTED_PROXIES:
+    raise ImproperlyConfigured(
+        "SECURE_SSL_REDIRECT needs TRUSTED_PROXIES, the addresses of the proxy that speaks HTTPS. "
+        "Without them every request looks like HTTP and would be redirected for ever."
+    )
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0)
+# They ask for HSTS on all hosts below ours, and in every browser: not a server's to decide.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+# Our scripts find the CSRF token in the page.
+CSRF_COOKIE_HTTPONLY = True
+
+CONTENT_SECURITY_POLICY = security.content_security_policy(
+    ALLOWED_HOSTS, TRACKING.get("TILE_URL", "")
+)
+PERMISSIONS_POLICY = security.PERMISSIONS_POLICY
 
 # The largest message of the contract has under 2 KiB.
 DAPHNE_WEBSOCKET_MAX_MESSAGE_SIZE = DAPHNE_WEBSOCKET_MAX_FRAME_SIZE = 16 * 1024

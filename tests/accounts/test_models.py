@@ -40,10 +40,10 @@ def test_email_is_stored_in_lower_case():
 
 
 @pytest.mark.parametrize("typed", ["jonh@gmail.com", "Jonh@Gmail.COM", " jonh@gmail.com"])
-def test_log_in_finds_the_email_in_any_case(typed):
+def test_log_in_finds_the_email_in_any_case(rf, typed):
     user = User.objects.create_user(email="Jonh@gmail.com", password=PASSWORD)
-    assert authenticate(username=typed, password=PASSWORD) == user
-    assert authenticate(email=typed, password=PASSWORD) == user
+    assert authenticate(rf.post("/"), username=typed, password=PASSWORD) == user
+    assert authenticate(rf.post("/"), email=typed, password=PASSWORD) == user
 
 
 @pytest.mark.django_db(transaction=True)
@@ -52,9 +52,9 @@ async def test_asynchronous_look_up_finds_the_email_in_any_case():
     assert await User.objects.aget_by_natural_key("JONH@gmail.com") == user
 
 
-def test_inactive_user_cannot_log_in():
+def test_inactive_user_cannot_log_in(rf):
     User.objects.create_user(email="jonh@gmail.com", password=PASSWORD, is_active=False)
-    assert authenticate(username="jonh@gmail.com", password=PASSWORD) is None
+    assert authenticate(rf.post("/"), username="jonh@gmail.com", password=PASSWORD) is None
 
 
 def test_same_email_in_another_case_is_refused():

@@ -4,6 +4,8 @@ from datetime import timedelta
 import jwt
 import pytest
 from django.conf import settings
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import RefreshToken
 
@@ -34,6 +36,23 @@ def test_access_token_lives_as_long_as_the_setting_says(user):
     payload = claims(access_token_for(user))
     assert payload["exp"] - payload["iat"] == 3600
     assert abs(payload["iat"] - time.time()) < 60
+
+
+def test_access_token_ends_with_the_password(rf, user):
+    request = rf.get("/", headers={"Authorization": f"Bearer {access_token_for(user)}"})
+    assert JWTAuthentication().authenticate(request)[0] == user
+    user.set_password("after")
+    user.save()
+    with pytest.raises(AuthenticationFailed, match="password has been changed"):
+        JWTAuthentication().authenticate(request)
+
+
+def test_access_token_does_not_show_the_stored_password(user):
+    salt, digest = user.password.split("$")[-2:]
+    shown = str(claims(access_token_for(user)))
+    assert user.password not in shown
+    assert salt not in shown
+    assert digest not in shown
 
 
 def test_refresh_token_tells_nothing_but_the_id(user):

@@ -60,6 +60,27 @@ def test_production_starts_with_secrets():
     assert settings_with(DEBUG="off", **SECRETS) == {"DEBUG": False}
 
 
+def test_nobody_is_a_trusted_proxy_but_those_named():
+    found = settings_with("TRUSTED_PROXIES SECURE_PROXY_SSL_HEADER")
+    assert found == {"TRUSTED_PROXIES": [], "SECURE_PROXY_SSL_HEADER": None}
+    found = settings_with(
+        "TRUSTED_PROXIES SECURE_PROXY_SSL_HEADER", TRUSTED_PROXIES="127.0.0.1,10.0.0.0/8"
+    )
+    assert found == {
+        "TRUSTED_PROXIES": ["127.0.0.1/32", "10.0.0.0/8"],
+        "SECURE_PROXY_SSL_HEADER": ["HTTP_X_FORWARDED_PROTO", "https"],
+    }
+
+
+def test_what_is_no_network_is_no_trusted_proxy():
+    assert "TRUSTED_PROXIES: 'nginx'" in settings_with(TRUSTED_PROXIES="nginx")
+
+
+def test_redirecting_to_https_without_a_proxy_is_refused_as_it_would_never_end():
+    error = settings_with(SECURE_SSL_REDIRECT="on")
+    assert "ImproperlyConfigured: SECURE_SSL_REDIRECT needs TRUSTED_PROXIES" in error
+
+
 def test_urls_choose_postgresql_and_redis():
     found = settings_with(
         "DATABASES CHANNEL_LAYERS",

@@ -16,7 +16,17 @@ from .program import PROJECT
 JWT_SIGNING_KEY = "tests-only-jwt-signing-key-longer-than-thirty-two-bytes"
 SECRET_KEY = "tests-only-secret-key-" + "longer-than-fifty-characters-in-all"
 
-_SETTINGS = ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "DATABASE_URL", "DEBUG", "REDIS_URL")
+_SETTINGS = (
+    "ACCESS_TOKEN_LIFETIME_SECONDS",
+    "ALLOWED_HOSTS",
+    "CSRF_TRUSTED_ORIGINS",
+    "DATABASE_URL",
+    "DEBUG",
+    "REDIS_URL",
+    "SECURE_HSTS_SECONDS",
+    "SECURE_SSL_REDIRECT",
+    "TRUSTED_PROXIES",
+)
 
 
 def environment(database_url: str, redis_url: str = "", **settings: str) -> dict[str, str]:

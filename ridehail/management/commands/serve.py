@@ -32,6 +32,8 @@ class Command(BaseCommand):
             backlog=8192,
             timeout_graceful_shutdown=10,
             lifespan="off",
+            # It would believe whoever connects from 127.0.0.1; ridehail.proxies decides.
+            proxy_headers=False,
             access_log=False,
             log_config=LOGGING,
         )

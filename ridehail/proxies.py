@@ -1,0 +1,84 @@
+"""Whom a request comes from, when proxies stand between."""
+
+import re
+from collections.abc import Sequence
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+from typing import TypeAlias
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
+
+Address: TypeAlias = IPv4Address | IPv6Address
+Network: TypeAlias = IPv4Network | IPv6Network
+
+# Some proxies add the port: 192.0.2.1:4711, [2001:db8::1]:4711.
+WITH_PORT = re.compile(r"\[(.+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
+
+
+def client_address(
+    peer: str | None, forwarded_for: str, trusted: Sequence[Network]
+) -> Address | None:
+    """The address nearest to the server that is not a trusted proxy's.
+
+    `peer` is the other end of the connection, `forwarded_for` the value of X-Forwarded-For, its
+    lines joined by commas. Each proxy appends the address it was called from, so the header is
+    read from its end, and only as far as trusted proxies wrote it: what stands before that is
+    whatever the client made up. None if the peer has no address, as on a Unix socket.
+    """
+    address = _parse(peer or "")
+    hops = [hop for hop in forwarded_for.split(",") if hop.strip()]
+    while address is not None and hops and any(address in network for network in trusted):
+        hop = _parse(hops.pop())
+        if hop is None:
+            break
+        address = hop
+    return address
+
+
+def limit_key(address: Address | None) -> str:
+    """What limits per address count by: the address, or the /64 that an IPv6 address is in.
+
+    A /64 is the least that one customer gets, and each of its 2^64 addresses would be a new start.
+    """
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((address, 64), strict=False).network_address)
+    return str(address or "")
+
+
+def request_limit_key(request: HttpRequest) -> str | None:
+    """The `limit_key` of the client that sent the request, or None if it has no address."""
+    address = client_address(
+        request.META.get("REMOTE_ADDR"),
+        request.META.get("HTTP_X_FORWARDED_FOR", ""),
+        settings.TRUSTED_PROXIES,
+    )
+    return limit_key(address) or None
+
+
+def parse_networks(texts: Sequence[str]) -> list[Network]:
+    """Networks from addresses and CIDR blocks; raises ImproperlyConfigured on anything else."""
+    try:
+        return [ip_network(text.strip()) for text in texts]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"TRUSTED_PROXIES: {error}") from error
+
+
+def _parse(text: str) -> Address | None:
+    text = text.strip()
+    if found := WITH_PORT.fullmatch(text):
+        text = found[1] or found[2]
+    try:
+        # The zone of fe80::1%eth0 means something on its own machine only.
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    # A socket that serves both families shows 192.0.2.1 as ::ffff:192.0.2.1.
+    return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address

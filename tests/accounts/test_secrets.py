@@ -1,0 +1,77 @@
+"""Passwords and tokens are written nowhere: not to a log, not into a report of an error."""
+
+import logging
+
+import pytest
+from django.core import mail
+
+from accounts.lockout import LogInHandler
+from accounts.models import User
+from accounts.tokens import access_token_for, refresh_token_for
+
+pytestmark = pytest.mark.django_db
+
+PASSWORD = "correct horse battery staple"
+WRONG = "wr0ng-passw0rd"
+GARBAGE = "eyJhbGciOiJIUzI1NiJ9.eyJpZCI6MX0.g4rbage"
+LOGIN = "/accounts/login/"
+
+
+@pytest.fixture
+def user():
+    return User.objects.create_user(email="jonh@gmail.com", password=PASSWORD, name="Jonh")
+
+
+def post(client, path, data, **headers):
+    return client.post(path, data, content_type="application/json", headers=headers)
+
+
+def test_no_secret_is_logged(client, user, caplog):
+    caplog.set_level(logging.INFO)
+    access, refresh = access_token_for(user), refresh_token_for(user)
+    secrets = [PASSWORD, WRONG, GARBAGE, access, refresh]
+    for password in (WRONG, PASSWORD):
+        for path in (LOGIN, "/admin/login/"):
+            client.post(f"{path}?next=/{GARBAGE}", {"username": user.email, "password": password})
+        answer = post(client, "/accounts/token/", {"email": user.email, "password": password})
+        secrets += answer.json().values() if password == PASSWORD else []
+    for token in (refresh, access, GARBAGE, PASSWORD):
+        answer = post(client, "/accounts/token/refresh/", {"refresh": token})
+        secrets += answer.json().values() if token == refresh else []
+        post(client, "/accounts/token/session/", {}, Authorization=f"Bearer {token}")
+    post(client, "/accounts/token/", f'{{"email": "{user.email}", "password": "{PASSWORD}"')
+    for _ in range(5):  # Into the lock.
+        client.post(LOGIN, {"username": user.email, "password": WRONG})
+    # Where the password was typed as the name.
+    client.post(LOGIN, {"username": PASSWORD, "password": user.email})
+
+    assert "Locking out" in caplog.text
+    assert "Unauthorized: /accounts/token/" in caplog.text
+    formatter = logging.Formatter("%(message)s %(args)s")
+    written = caplog.text + "".join(map(formatter.format, caplog.records))
+    assert not [secret for secret in secrets if secret in written]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [(LOGIN, None), ("/admin/login/", None), ("/accounts/token/", "json")]
+)
+def test_report_of_an_error_at_log_in_has_no_password(
+    client, user, settings, monkeypatch, caplog, path, kind
+):
+    def broken(self, request, credentials=None):
+        raise RuntimeError("the database is on fire")
+
+    monkeypatch.setattr(LogInHandler, "get_failures", broken)
+    settings.ADMINS = [("Ada", "ada@example.com")]
+    for handler in logging.getLogger("django").handlers:
+        monkeypatch.setattr(handler, "include_html", True, raising=False)
+    client.raise_request_exception = False
+    fields = {"username": user.email, "email": user.email, "password": PASSWORD}
+    answer = post(client, path, fields) if kind else client.post(path, fields)
+
+    assert answer.status_code == 500
+    (report,) = mail.outbox
+    (html, _type), *_ = report.alternatives
+    assert "the database is on fire" in html
+    for text in (report.subject, report.body, html, caplog.text):
+        assert PASSWORD not in text
