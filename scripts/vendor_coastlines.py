@@ -14,7 +14,7 @@ from typing import Any, Final
 from scripts.vendor_leaflet import VENDOR, npm_package, read, write
 
 PACKAGE: Final = "world-atlas@2.0.2"
-INTEGRITY: Final = "sha512-IXfV0qwlKXpckz1FhwXVwKRjiIhOnWttOskm5CtxMsjgE/MXAYRHWJqgXOpM8IkcPBoXnyTU5lFHcYa5ChG0LQ=="
+INTEGRITY: Final = "sha512-IXfV0qwlKXpckz1FhwXVwKRjiIhOnWttOskm5CtxMsjgE/MXAYRHWJqgXOpM8IkcPBoXnyTU5lFHcYa5ChG0LQ=="  # noqa: E501
 UNIT: Final = 0.01  # degrees, 1.1 km
 TOLERANCE: Final = 0.03  # degrees that a dropped point may lie off the line
 SMALLEST: Final = 0.15  # degrees across, or the island is left out

@@ -3,9 +3,6 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.contrib.auth import get_user_model
-from django.contrib.auth.base_user import AbstractBaseUser
-from django.core.exceptions import FieldDoesNotExist
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -13,40 +10,13 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+# The site looks for registrations in this module alone.
+from tracking import grants_admin  # noqa: F401
 from tracking.conf import conf
 from tracking.models import DriverLocation
+from tracking.people import SEARCH_FIELDS, full_name, identity
 from tracking.protocol import format_degrees
 from tracking.status import Status, has_status, status_of
-
-
-def _existing(*names: str) -> tuple[str, ...]:
-    """Those of the names that are fields of the project's user model, each once."""
-    fields = []
-    for name in dict.fromkeys(names):
-        try:
-            get_user_model()._meta.get_field(name)
-        except FieldDoesNotExist:
-            continue
-        fields.append(name)
-    return tuple(fields)
-
-
-# This app knows only what every user model has, and these usual names.
-NAME_FIELDS = _existing("name", "first_name", "last_name")
-SEARCH_FIELDS = _existing(
-    get_user_model().USERNAME_FIELD, get_user_model().get_email_field_name(), *NAME_FIELDS
-)
-
-
-def full_name(user: AbstractBaseUser) -> str:
-    """The user's name as far as the user model knows one, or else the log-in name."""
-    parts = [getattr(user, field) for field in NAME_FIELDS]
-    return " ".join(part for part in parts if part) or user.get_username()
-
-
-def contact(user: AbstractBaseUser) -> str:
-    """The user's e-mail address, or the log-in name where the user model has no address."""
-    return getattr(user, user.get_email_field_name(), "") or user.get_username()
 
 
 def time_ago(seconds: float) -> str:
@@ -116,11 +86,7 @@ class DriverLocationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generi
 
     @admin.display(description=gettext_lazy("driver"), ordering=f"driver__{SEARCH_FIELDS[-1]}")
     def driver_identity(self, location: DriverLocation) -> str:
-        return format_html(
-            '{}<span class="tracking-contact">{}</span>',
-            full_name(location.driver),
-            contact(location.driver),
-        )
+        return identity(location.driver)
 
     @admin.display(description=gettext_lazy("latitude"), ordering="latitude")
     def latitude_degrees(self, location: DriverLocation) -> str:

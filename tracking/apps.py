@@ -1,5 +1,7 @@
 from django.apps import AppConfig
+from django.conf import settings
 from django.core import checks
+from django.db.models.signals import post_delete, post_save
 from django.utils.translation import gettext_lazy as _
 
 
@@ -9,6 +11,11 @@ class TrackingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from tracking.checks import check_settings
+        from tracking import grants  # noqa: F401 - connects its receivers
+        from tracking.checks import check_deployment, check_settings
+        from tracking.signals import user_changed
 
         checks.register(check_settings)
+        checks.register(check_deployment, deploy=True)
+        post_save.connect(user_changed, sender=settings.AUTH_USER_MODEL)
+        post_delete.connect(user_changed, sender=settings.AUTH_USER_MODEL)

@@ -10,16 +10,24 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from rest_framework_simplejwt.exceptions import TokenBackendError, TokenBackendExpiredToken
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.state import token_backend
+from rest_framework_simplejwt.utils import get_md5_hash_password
 
 from tracking.database import any_of
 from tracking.protocol import MAX_ID, TokenExpired, TokenInvalid
 
 
 class Claims(NamedTuple):
-    """What a token says: whose it is, and until when, in seconds since the epoch."""
+    """What a token says: whose it is, until when, in seconds since the epoch, and with SimpleJWT's
+    CHECK_REVOKE_TOKEN, which password was the user's when it was issued.
+    """
 
     user_id: int
     expires_at: float
+    password: str | None = None
+
+    def fit(self, user: AbstractBaseUser) -> bool:
+        """Tell whether the password is still that one. The existing log-in's tokens do not say."""
+        return self.password in (None, get_md5_hash_password(user.password))
 
 
 def verify(token: str) -> Claims:
@@ -54,7 +62,8 @@ def _verify_signature(token: str) -> Claims:
     expires_at = claims.get("exp")
     if isinstance(expires_at, bool) or not isinstance(expires_at, int | float):
         raise TokenInvalid
-    return Claims(_positive_integer(user_id), expires_at)
+    password = claims.get(api_settings.REVOKE_TOKEN_CLAIM)
+    return Claims(_positive_integer(user_id), expires_at, password)
 
 
 def _positive_integer(claim: object) -> int:

@@ -9,6 +9,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as CheckWarning
 from django.db import models
 from django.utils.module_loading import import_string
 from rest_framework_simplejwt import settings as simplejwt
@@ -31,6 +32,25 @@ def check_settings(
         *_layer(),
         *_users(),
         *_signing_key(),
+    ]
+
+
+def check_deployment(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Check what is right for developers and may be wrong in production: `check --deploy`."""
+    if conf.WATCH_POLICY != "tracking.permissions.any_authenticated":
+        return []
+    return [
+        CheckWarning(
+            "Everybody who is logged in may watch every driver.",
+            hint=(
+                "Set TRACKING['WATCH_POLICY'] to 'tracking.permissions.granted' (staff, and whoever"
+                " has a live grant), to 'tracking.permissions.staff_only', or to a policy of your"
+                " own. If everybody may: SILENCED_SYSTEM_CHECKS = ['tracking.W001']."
+            ),
+            id="tracking.W001",
+        )
     ]
 
 

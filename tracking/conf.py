@@ -6,7 +6,7 @@ from django.conf import settings
 
 DEFAULTS: Final[dict[str, Any]] = {
     # Who may publish for a driver, and who may watch one: dotted paths to
-    # (user, driver_id) -> bool, plain or async.
+    # (user, driver_id) -> tracking.permissions.Decision, plain or async.
     "PUBLISH_POLICY": "tracking.permissions.own_location",
     "WATCH_POLICY": "tracking.permissions.any_authenticated",
     # Seconds from connecting to the first valid message.
@@ -22,6 +22,12 @@ DEFAULTS: Final[dict[str, Any]] = {
         "https://www.openstreetmap.org/?mlat={latitude}&mlon={longitude}"
         "#map=16/{latitude}/{longitude}"
     ),
+    # The map's tiles, such as https://tiles.example.org/{z}/{x}/{y}.png, and whom to thank for
+    # them. Without a URL the map draws its own base layer and asks no other host.
+    "TILE_URL": "",
+    "TILE_ATTRIBUTION": "",
+    # Where a logged-in page gets its access token: a path, or the name of a URL.
+    "TOKEN_URL": "/accounts/token/session/",
 }
 
 

@@ -13,7 +13,7 @@ from tracking import protocol
 from tracking.conf import conf
 from tracking.fix import Fix
 from tracking.outbox import Event, Outbox, abort
-from tracking.permissions import may_publish, may_watch
+from tracking.permissions import Decision, may_publish, may_watch
 from tracking.protocol import (
     AuthenticationTimeout,
     CloseCode,
@@ -57,7 +57,7 @@ class TrackingConsumer(AsyncConsumer):
         self.outbox = Outbox(send, self.give_up)
         self.task = asyncio.current_task()
         self.failure: Exception | None = None
-        self.session = Session(self.runtime.users, self.authorize, self.fail)
+        self.session = Session(self.runtime.users, self.runtime.registry, self.authorize, self.fail)
         self.bad_messages = 0
         loop = asyncio.get_running_loop()
         deadline = loop.time() + conf.AUTHENTICATION_TIMEOUT
@@ -135,8 +135,8 @@ class TrackingConsumer(AsyncConsumer):
         """Act on one message; raise `TrackingError`."""
         raise NotImplementedError
 
-    async def authorize(self, user: AbstractBaseUser) -> bool:
-        """Decide whether an authenticated user may be here."""
+    async def authorize(self, user: AbstractBaseUser) -> Decision:
+        """Decide whether an authenticated user may be here, and until when."""
         raise NotImplementedError
 
     def disconnected(self) -> None:
@@ -195,7 +195,7 @@ class WatcherConsumer(TrackingConsumer):
         await self.session.authenticate(token)
         await self.runtime.hub.join(self.driver_id, self.outbox)
 
-    async def authorize(self, user: AbstractBaseUser) -> bool:
+    async def authorize(self, user: AbstractBaseUser) -> Decision:
         # A driver that does not exist gets the same answer as one that may not be watched.
         driver = await self.runtime.users.get(self.driver_id)
         return (

@@ -1,9 +1,10 @@
-"""From the channel layer to watchers: one channel per process, however many watch.
+"""From fixes to watchers.
 
-What this process's own drivers send needs no channel layer to reach this process's watchers.
-A watcher joins the driver's shard group first and reads the snapshot second, so that nothing
-falls between the two. Every couple of seconds the hub reads again what it may have missed: a
-lost message heals by itself, and with the channel layer gone watchers live off the database.
+What this process's own drivers send is delivered at once; what others send comes through the
+channel layer, in batches. A watcher joins the driver's shard group first and reads the snapshot
+second, so that nothing falls between the two. Every second the hub reads again what it may have
+missed: a lost message heals by itself, and with the channel layer gone watchers live off the
+database.
 """
 
 import asyncio
@@ -16,14 +17,13 @@ from tracking.broadcast import decode_batch, shard_of
 from tracking.fix import Fix
 from tracking.outbox import Outbox
 from tracking.protocol import encode_location
+from tracking.receiver import Receiver
 
 logger = logging.getLogger(__name__)
 
 # A feed that was quiet for one whole interval is read again. So a watcher's view is at most two
 # intervals old when the channel layer loses messages or is gone.
 HEAL_INTERVAL: Final = 1.0
-# How long a broken channel layer is left alone.
-RETRY_AFTER: Final = 1.0
 # Deliveries between two turns of the event loop: 256 take about 4 ms.
 DELIVERIES_PER_TURN: Final = 256
 
@@ -52,7 +52,7 @@ class Feed:
 
 
 class Hub:
-    """The process's one receiver: decodes a batch once, hands its frames to those who watch.
+    """Decodes a batch once, encodes a frame once, hands it to those who watch.
 
     `load_snapshots` maps driver ids to their stored fixes. Batches of `origin` are this
     process's own, and were delivered before they were sent.
@@ -60,20 +60,18 @@ class Hub:
 
     def __init__(
         self,
-        layer: Any,
+        receiver: Receiver,
         origin: str,
         load_snapshots: Callable[[list[int]], Awaitable[Mapping[int, Fix]]],
     ) -> None:
-        self._layer = layer
+        self._receiver = receiver
         self._origin = origin
         self._load_snapshots = load_snapshots
         self._snapshots = Loader(load_snapshots)
-        self._memberships = Loader(self._join_shards)
         self._feeds: dict[int, Feed] = {}
-        self._joined: set[str] = set()
-        self._channel: str | None = None
-        self._failing = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._shards: set[str] = set()
+        self._healing: asyncio.Task[None] | None = None
+        receiver.handle("tracking.fixes", self._deliver_batch)
 
     async def join(self, driver_id: int, watcher: Outbox) -> None:
         """Deliver the driver's newest location to `watcher`, and every newer one from now on.
@@ -81,8 +79,8 @@ class Hub:
         A watcher that joins again gets the newest location again: so a client can find out
         whether its connection is alive.
         """
-        if not self._tasks:
-            self._tasks.add(asyncio.create_task(self._heal_forever()))
+        if self._healing is None:
+            self._healing = asyncio.create_task(self._heal_forever())
         feed = self._feeds.get(driver_id)
         if feed is None:
             feed = self._feeds[driver_id] = Feed()
@@ -92,9 +90,8 @@ class Hub:
             watcher.offer({"type": "websocket.send", "text": feed.frame})
         if feed.frame is not None or repeated:
             return
-        shard = shard_of(driver_id)
-        if shard not in self._joined and not self._failing:
-            await self._memberships.get(shard)
+        self._shards.add(shard_of(driver_id))
+        await self._receiver.join(shard_of(driver_id))
         try:
             snapshot = await self._snapshots.get(driver_id)
         except Exception as error:  # whatever it is, healing tries again
@@ -120,42 +117,11 @@ class Hub:
         return feed.offer(fix)
 
     async def close(self) -> None:
-        """Stop receiving."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        await self._memberships.close()
+        """Stop reading again."""
+        if self._healing is not None:
+            self._healing.cancel()
+            await asyncio.wait([self._healing])
         await self._snapshots.close()
-
-    async def _join_shards(self, shards: list[str]) -> Mapping[str, None]:
-        try:
-            if self._channel is None:
-                self._channel = await self._layer.new_channel()
-                self._tasks.add(asyncio.create_task(self._receive_forever(self._channel)))
-            for shard in shards:
-                await self._layer.group_add(shard, self._channel)
-                self._joined.add(shard)
-        except Exception as error:  # each layer has errors of its own
-            if not self._failing:
-                logger.error("Live locations cannot be received, will keep trying: %r", error)
-            self._failing = True
-        else:
-            self._failing = False
-        return {}
-
-    async def _receive_forever(self, channel: str) -> None:
-        while True:
-            try:
-                event = await self._layer.receive(channel)
-            except Exception as error:  # each layer has errors of its own
-                logger.error("Live locations cannot be received, will keep trying: %r", error)
-                await asyncio.sleep(RETRY_AFTER)
-                continue
-            try:
-                await self._deliver_batch(event)
-            except Exception:
-                logger.exception("A batch of live locations was lost")
 
     async def _deliver_batch(self, event: dict[str, Any]) -> None:
         if event.get("origin") == self._origin:
@@ -176,16 +142,10 @@ class Hub:
                 logger.warning("Watched locations could not be read again: %r", error)
 
     async def _heal(self) -> None:
-        watched = {shard_of(driver_id) for driver_id in self._feeds}
-        if watched - self._joined:
-            # Through the loader, or a second channel could be opened beside a slow join's.
-            await asyncio.gather(*map(self._memberships.get, watched - self._joined))
-        for shard in self._joined - watched:
-            self._joined.discard(shard)  # First: whoever joins meanwhile has to add it again.
-            try:
-                await self._layer.group_discard(shard, self._channel)
-            except Exception as error:  # each layer has errors of its own
-                logger.warning("A shard could not be left, its fixes are ignored: %r", error)
+        unwatched = self._shards - {shard_of(driver_id) for driver_id in self._feeds}
+        for shard in unwatched:
+            self._receiver.leave(shard)
+        self._shards -= unwatched
         quiet = [driver_id for driver_id, feed in self._feeds.items() if feed.quiet]
         for feed in self._feeds.values():
             feed.quiet = True

@@ -1,40 +1,51 @@
 """Who may publish and who may watch: policies, named by dotted path in the settings.
 
-A policy is `(user, driver_id) -> bool`, a plain function or a coroutine function. The user is
+A policy is `(user, driver_id) -> Decision`, a plain function or a coroutine function. The user is
 active and authenticated. A plain function may query the database; it runs in a thread.
 """
 
 import inspect
 from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TypeAlias
 
 from channels.db import database_sync_to_async
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from tracking.conf import conf
+from tracking.models import WatchGrant
 
-Policy = Callable[[AbstractBaseUser, int], bool | Awaitable[bool]]
+# Yes, no, or an aware time: yes until then, exclusively. Whoever streams is asked about again at
+# that time, and cut off unless the answer has changed.
+Decision: TypeAlias = bool | datetime
+
+Policy = Callable[[AbstractBaseUser, int], Decision | Awaitable[Decision]]
 
 
 async def may_publish(user: AbstractBaseUser, driver_id: int) -> bool:
     """Apply `TRACKING["PUBLISH_POLICY"]`."""
-    return await _apply(conf.PUBLISH_POLICY, user, driver_id)
+    return bool(await _apply(conf.PUBLISH_POLICY, user, driver_id))
 
 
-async def may_watch(user: AbstractBaseUser, driver_id: int) -> bool:
-    """Apply `TRACKING["WATCH_POLICY"]`."""
+async def may_watch(user: AbstractBaseUser, driver_id: int) -> Decision:
+    """Apply `TRACKING["WATCH_POLICY"]`. A time that it returns lies in the future."""
     return await _apply(conf.WATCH_POLICY, user, driver_id)
 
 
-async def _apply(dotted_path: str, user: AbstractBaseUser, driver_id: int) -> bool:
+async def _apply(dotted_path: str, user: AbstractBaseUser, driver_id: int) -> Decision:
     policy: Policy = import_string(dotted_path)
     if inspect.iscoroutinefunction(policy) or inspect.iscoroutinefunction(type(policy).__call__):
-        verdict = policy(user, driver_id)
+        answer = policy(user, driver_id)
     else:
         # Not on the thread that Django's own synchronous code shares: a slow policy would stop it.
-        verdict = await database_sync_to_async(policy, thread_sensitive=False)(user, driver_id)
-    # A decorated coroutine function looks like a plain one, and its coroutine like a yes.
-    return bool(await verdict if inspect.isawaitable(verdict) else verdict)
+        answer = await database_sync_to_async(policy, thread_sensitive=False)(user, driver_id)
+    if inspect.isawaitable(answer):
+        answer = await answer
+    if isinstance(answer, datetime):
+        return answer if answer > timezone.now() else False
+    return bool(answer)
 
 
 async def own_location(user: AbstractBaseUser, driver_id: int) -> bool:
@@ -45,3 +56,16 @@ async def own_location(user: AbstractBaseUser, driver_id: int) -> bool:
 async def any_authenticated(user: AbstractBaseUser, driver_id: int) -> bool:
     """Whoever is logged in watches whomever they like."""
     return True
+
+
+async def staff_only(user: AbstractBaseUser, driver_id: int) -> bool:
+    """Staff watches everybody, and nobody else watches anybody."""
+    return getattr(user, "is_staff", False)
+
+
+def granted(user: AbstractBaseUser, driver_id: int) -> Decision:
+    """Staff watches everybody, a driver itself, and the others until their last live grant ends."""
+    if getattr(user, "is_staff", False) or user.pk == driver_id:
+        return True
+    grants = WatchGrant.objects.filter(watcher=user.pk, driver=driver_id).live(timezone.now())
+    return grants.order_by("-ends_at").values_list("ends_at", flat=True).first() or False

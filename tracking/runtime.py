@@ -14,11 +14,13 @@ from tracking.broadcast import Publisher
 from tracking.database import DatabaseThread
 from tracking.fix import ArrivalClock, Fix
 from tracking.hub import Hub
+from tracking.receiver import Receiver
+from tracking.revocation import Registry
 from tracking.storage import Storage, Waiter, load_snapshots
 
 
 class Runtime:
-    """The clock, the two pumps, the hub, and the two threads to the database."""
+    """The clock, the pumps, the channel, and the threads to the database."""
 
     def __init__(self) -> None:
         layer = get_channel_layer()
@@ -30,7 +32,9 @@ class Runtime:
         self._storage = Storage(self._writer)
         self.clock = ArrivalClock()
         self.users: Loader[int, AbstractBaseUser] = Loader(partial(self._reader.run, load_users))
-        self.hub = Hub(layer, origin, partial(self._reader.run, load_snapshots))
+        self._receiver = Receiver(layer)
+        self.registry = Registry(self._receiver)
+        self.hub = Hub(self._receiver, origin, partial(self._reader.run, load_snapshots))
 
     def submit(self, fix: Fix, waiter: Waiter) -> None:
         """Deliver, broadcast and store a checked fix, none waiting for another."""
@@ -46,6 +50,7 @@ class Runtime:
         """Stop everything, and close the database connections; whoever comes next gets anew."""
         _runtimes.pop(asyncio.get_running_loop(), None)
         await self.hub.close()
+        await self._receiver.close()
         await self.users.close()
         await self._publisher.close()
         await self._storage.close()

@@ -13,6 +13,7 @@ from tracking import hub as hub_module
 from tracking import runtime as runtime_module
 from tracking.hub import Hub
 from tracking.models import DriverLocation
+from tracking.receiver import Receiver
 from tracking.runtime import get_runtime
 
 from .fakes import DEADLINE, HERE, NOON, Layer, Loads, settle, within_deadline
@@ -69,13 +70,19 @@ def stored():
 
 
 @pytest.fixture
-async def hub(layer, stored):
-    hub = Hub(layer, HERE, stored)
+async def receiver(layer):
+    return Receiver(layer)
+
+
+@pytest.fixture
+async def hub(receiver, layer, stored):
+    hub = Hub(receiver, HERE, stored)
     yield hub
     stored.gate.set()
     if layer.hold is not None:
         layer.hold.set()
     await within_deadline(hub.close())
+    await within_deadline(receiver.close())
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 

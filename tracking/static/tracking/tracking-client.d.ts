@@ -143,6 +143,7 @@ export interface ShareOptions extends CommonOptions {
   interval?: number;
   /** Send what gathered while offline; else only the newest. Default: true. */
   batch?: boolean;
+  onSent?: (fixes: Fix[]) => void;
   onAcknowledged?: (acknowledgement: Acknowledgement) => void;
 }
 

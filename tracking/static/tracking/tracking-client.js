@@ -107,6 +107,7 @@ export function shareLocation({
   source,
   interval = SHARE_INTERVAL,
   batch = true,
+  onSent,
   onAcknowledged,
   ...options
 }) {
@@ -175,6 +176,7 @@ export function shareLocation({
     if (payloads.length > 1) connection.send({ command: "send_batch", fixes: payloads });
     else connection.send({ command: "send", ...payloads[0] });
     unanswered.push(fixes);
+    call(onSent, fixes);
     connection.expect(ACKNOWLEDGE_TIMEOUT);
   }
 

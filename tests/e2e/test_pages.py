@@ -1,0 +1,343 @@
+"""The pages in a real browser, under the project's strict content security policy."""
+
+import asyncio
+import re
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import expect
+
+from tests import services
+
+from .client import Driver
+from .tokens import login_token
+
+ARTEFACTS = services.server.PROJECT / "artefacts"
+FAKE_CLIENT = Path(__file__).with_name("fake_client.js")
+PASSWORD = "correct horse battery staple"
+RIDER, DISPATCHER = 911, 912
+NAMES = {901: "driver", 902: "driver", 903: "driver", RIDER: "rider", DISPATCHER: "dispatcher"}
+# Short enough to be renewed within a test: the client does so at three quarters of the lifetime,
+# five seconds after it began at the earliest.
+TOKEN_SECONDS = 8
+STALE_AFTER, OFFLINE_AFTER = 2, 4
+DEADLINE = 15_000  # ms
+METRES_PER_PIXEL = 2.388  # at zoom 16, on the equator
+LATITUDE, LONGITUDE = -1.4354, 0.9871
+# Chromium says so whenever a server is away, which is what some tests are about.
+UNREACHABLE = re.compile(r"WebSocket connection to .* failed|ERR_CONNECTION_REFUSED")
+
+
+@pytest.fixture(scope="module")
+def host():
+    """A host project with our pages in it, and people who can log in."""
+    with services.sqlite() as database_url:
+        environment = services.environment(
+            database_url,
+            DJANGO_SETTINGS_MODULE="tests.e2e.host_project.settings",
+            ACCESS_TOKEN_LIFETIME_SECONDS=str(TOKEN_SECONDS),
+            TRACKING_STALE_AFTER=str(STALE_AFTER),
+            TRACKING_OFFLINE_AFTER=str(OFFLINE_AFTER),
+        )
+        services.manage(environment, "migrate", "--no-input")
+        services.create_users(
+            environment,
+            [
+                {
+                    "id": pk,
+                    "email": f"{pk}@example.org",
+                    "name": f"Person {pk}",
+                    "role": role,
+                    "password": PASSWORD,
+                    "is_staff": pk == DISPATCHER,
+                    "is_superuser": pk == DISPATCHER,
+                }
+                for pk, role in NAMES.items()
+            ],
+        )
+        with services.Runserver(environment, "host project") as server:
+            yield server
+
+
+def drive(host, driver_id):
+    return Driver(host.websocket_url, driver_id, login_token(driver_id))
+
+
+@pytest.fixture
+async def visit(host, browser):
+    """Opens a page as somebody; in the end, nothing may have gone wrong in any page."""
+    complaints = []
+
+    def listen(page):
+        page.on(
+            "console",
+            lambda message: (
+                message.type in ("error", "warning") and complaints.append(message.text)
+            ),
+        )
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "request",
+            lambda request: (
+                urlsplit(request.url).netloc in (f"127.0.0.1:{host.port}", "")
+                or complaints.append(f"request to {request.url}")
+            ),
+        )
+
+    @asynccontextmanager
+    async def visit(user_id, path, *, client=None, **options):
+        context = await browser.browser.new_context(**options)
+        page = await context.new_page()
+        listen(page)
+        if client:
+            await page.route(
+                "**/tracking-client.js",
+                lambda route: route.fulfill(path=client, content_type="text/javascript"),
+            )
+        log_in = await page.goto(f"{host.http_url}/accounts/login/?next={path}")
+        assert "default-src 'none'" in log_in.headers["content-security-policy"]
+        await page.get_by_label("e-mail").fill(f"{user_id}@example.org")
+        await page.get_by_label("Password").fill(PASSWORD)
+        await page.get_by_role("button", name="Log in").click()
+        await page.wait_for_url(f"{host.http_url}{path}")
+        yield page
+        await context.close()
+
+    yield visit
+    assert [said for said in complaints if not UNREACHABLE.search(said)] == []
+
+
+async def keep(page, name):
+    ARTEFACTS.mkdir(exist_ok=True)
+    await page.screenshot(path=ARTEFACTS / f"{name}.png")
+
+
+def status(page):
+    return page.locator("[data-part=status]")
+
+
+def car_at(page, latitude, longitude):
+    return page.locator(f".tracking-car[data-latitude='{latitude}'][data-longitude='{longitude}']")
+
+
+async def left_edge(page):
+    return (await page.locator(".tracking-car").bounding_box())["x"]
+
+
+async def test_marker_goes_where_the_driver_sends_it_and_ends_offline(host, visit):
+    async with visit(RIDER, "/driver/901/map/") as page:
+        await expect(status(page)).to_have_text("No location yet", timeout=DEADLINE)
+        async with drive(host, 901) as driver:
+            await driver.send(LATITUDE, LONGITUDE)
+            await expect(car_at(page, LATITUDE, LONGITUDE)).to_be_visible(timeout=DEADLINE)
+            await expect(status(page)).to_have_text("Live")
+            before = await left_edge(page)
+            await driver.send(LATITUDE, LONGITUDE + 0.001)  # 111 m east
+            await expect(car_at(page, LATITUDE, LONGITUDE + 0.001)).to_be_visible()
+            await keep(page, "rider-live")
+        await expect(status(page)).to_have_text(
+            re.compile("Last seen [23] s ago"), timeout=DEADLINE
+        )
+        await expect(status(page)).to_have_text("Offline", timeout=DEADLINE)
+        await expect(page.locator("[data-part=announcement]")).to_have_text(
+            "Driver 901: Offline", timeout=DEADLINE
+        )
+        await keep(page, "rider-offline")
+        assert await left_edge(page) - before == pytest.approx(111 / METRES_PER_PIXEL, abs=2)
+
+
+async def places_on_the_way(page):
+    """Where the car is drawn, frame by frame, for 600 ms from the next fix on."""
+    return await page.evaluate(
+        """() => new Promise((resolve) => {
+            const car = document.querySelector(".tracking-car");
+            const places = new Set();
+            const look = (end) => {
+                places.add(Math.round(car.getBoundingClientRect().x));
+                if (performance.now() < end) requestAnimationFrame(() => look(end));
+                else resolve(places.size);
+            };
+            new MutationObserver((_, observer) => {
+                observer.disconnect();
+                look(performance.now() + 600);
+            }).observe(car, { attributeFilter: ["data-longitude"] });
+            document.body.dataset.ready = "";
+        })"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("driver_id", "preference", "moves"), [(902, "no-preference", True), (903, "reduce", False)]
+)
+async def test_car_glides_unless_reduced_motion_is_preferred(
+    host, visit, driver_id, preference, moves
+):
+    async with (
+        visit(RIDER, f"/driver/{driver_id}/map/", reduced_motion=preference) as page,
+        drive(host, driver_id) as driver,
+    ):
+        await driver.send(LATITUDE, LONGITUDE)
+        await expect(car_at(page, LATITUDE, LONGITUDE)).to_be_visible(timeout=DEADLINE)
+        # The time between two fixes is how long the second one takes.
+        await expect(page.locator("[data-part=detail]")).to_have_text("Waiting for a signal")
+        looking = asyncio.create_task(places_on_the_way(page))
+        await expect(page.locator("body[data-ready]")).to_be_attached()
+        await driver.send(LATITUDE, LONGITUDE + 0.002)
+        places = await looking
+        assert places > 5 if moves else places <= 2
+
+
+async def test_page_recovers_after_the_server_was_killed_and_started_again(host, visit):
+    async with visit(RIDER, "/driver/901/map/") as page:
+        async with drive(host, 901) as driver:
+            await driver.send("-1.43", "0.98")
+            await expect(car_at(page, -1.43, 0.98)).to_be_visible(timeout=DEADLINE)
+        host.kill()
+        banner = page.locator("[data-part=banner]")
+        await expect(banner).to_have_text(re.compile("Connection lost"), timeout=DEADLINE)
+        await keep(page, "rider-reconnecting")
+        host.start()
+        async with drive(host, 901) as driver:
+            await driver.send("-1.431", "0.981")
+            await expect(car_at(page, -1.431, 0.981)).to_be_visible(timeout=30_000)
+        await expect(banner).to_be_hidden()
+
+
+async def test_token_that_expires_while_the_page_is_open_is_renewed(host, visit):
+    async with visit(RIDER, "/driver/902/map/") as page, drive(host, 902) as driver:
+        states = await page.evaluate_handle(
+            """() => {
+                const widget = document.querySelector("[data-tracking]");
+                const states = [];
+                const note = () => states.push(widget.dataset.connection);
+                const filter = { attributeFilter: ["data-connection"] };
+                new MutationObserver(note).observe(widget, filter);
+                return states;
+            }"""
+        )
+        await driver.send("-1.44", "0.98")
+        await expect(car_at(page, -1.44, 0.98)).to_be_visible(timeout=DEADLINE)
+        async with page.expect_response("**/token/session/", timeout=DEADLINE) as renewal:
+            pass
+        assert (await renewal.value).status == 200
+        # Long enough for the first token to have run out.
+        await expect(page.locator("[data-part=detail]")).to_have_text(
+            "Last seen 9 s ago", timeout=DEADLINE
+        )
+        await driver.send("-1.441", "0.981")
+        await expect(car_at(page, -1.441, 0.981)).to_be_visible(timeout=DEADLINE)
+        assert set(await states.json_value()) <= {"connecting", "open"}
+
+
+async def test_driver_who_may_not_be_watched_is_refused_in_words(visit):
+    async with visit(RIDER, "/driver/999999/map/") as page:
+        await expect(page.locator("[data-part=connection]")).to_have_text(
+            "You may not see this driver.", timeout=DEADLINE
+        )
+        await expect(page.get_by_role("button", name="Try again")).to_be_visible()
+        await keep(page, "rider-refused")
+
+
+async def test_map_is_moved_by_keyboard_and_follows_again_at_the_press_of_a_button(host, visit):
+    async with visit(RIDER, "/driver/903/map/") as page, drive(host, 903) as driver:
+        await driver.send(LATITUDE, LONGITUDE)
+        await expect(car_at(page, LATITUDE, LONGITUDE)).to_be_visible(timeout=DEADLINE)
+        follow = page.get_by_role("button", name="Follow the driver")
+        await expect(follow).to_have_attribute("aria-pressed", "true")
+        await page.locator("[data-part=map]").focus()
+        await page.keyboard.press("ArrowRight")
+        await expect(follow).to_have_attribute("aria-pressed", "false")
+        await follow.press("Enter")
+        await expect(follow).to_have_attribute("aria-pressed", "true")
+
+
+PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "device_scale_factor": 2}
+
+
+@pytest.mark.parametrize("path", ["/", "/driver/901/map/", "/driver/share/", "/driver/fleet/"])
+async def test_page_is_no_wider_than_a_phone(visit, path):
+    async with visit(DISPATCHER, path, client=FAKE_CLIENT, color_scheme="dark", **PHONE) as page:
+        await expect(page.get_by_role("heading").first).to_be_visible()
+        assert await page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+async def test_driver_page_shares_the_phone_s_position(host, visit):
+    position = {"latitude": -1.25, "longitude": 2.5, "accuracy": 7}
+    options = {**PHONE, "geolocation": position, "permissions": ["geolocation"]}
+    async with visit(901, "/driver/share/", **options) as page:
+        await page.get_by_role("button", name="Start sharing").click()
+        acknowledged = page.locator("[data-part=acknowledged]")
+        await expect(acknowledged).to_contain_text("-1.25000, 2.50000", timeout=DEADLINE)
+        await expect(page.locator("[data-part=sent]")).to_contain_text("-1.25000, 2.50000")
+        await expect(page.locator("[data-part=waiting]")).to_have_text("0")
+        await expect(status(page)).to_have_text("Sharing your location")
+        await keep(page, "share-on")
+        stored = services.locations(host.environment)[901]
+        assert (stored.latitude, stored.longitude) == (-1.25, 2.5)
+        await page.context.set_geolocation({**position, "latitude": -1.26})
+        await expect(acknowledged).to_contain_text("-1.26000, 2.50000", timeout=DEADLINE)
+        await page.get_by_role("button", name="Stop sharing").click()
+        await expect(status(page)).to_have_text("Not sharing")
+
+
+async def test_driver_page_explains_a_denied_permission(visit):
+    async with visit(901, "/driver/share/", **PHONE) as page:
+        await page.get_by_role("button", name="Start sharing").click()
+        await expect(page.locator("[data-part=problem]")).to_contain_text("Allow the location")
+        await expect(page.get_by_role("button", name="Start sharing")).to_be_visible()
+        await keep(page, "share-denied")
+
+
+async def test_template_tag_shows_two_drivers_in_a_foreign_page(host, visit):
+    async with (
+        visit(RIDER, "/foreign/") as page,
+        drive(host, 901) as first,
+        drive(host, 902) as second,
+    ):
+        await first.send("-1.5", "0.5")
+        await second.send("-1.6", "0.6")
+        widgets = page.locator("[data-tracking]")
+        for widget, latitude in ((widgets.nth(0), "-1.5"), (widgets.nth(1), "-1.6")):
+            await expect(
+                widget.locator(f".tracking-car[data-latitude='{latitude}']")
+            ).to_be_visible(timeout=DEADLINE)
+        await keep(page, "foreign")
+
+
+FRAMES_PER_SECOND = """() => new Promise((resolve) => {
+    const start = performance.now();
+    let frames = 0;
+    const count = () => {
+        frames += 1;
+        const elapsed = performance.now() - start;
+        if (elapsed < 3000) requestAnimationFrame(count);
+        else resolve((frames * 1000) / elapsed);
+    };
+    requestAnimationFrame(count);
+})"""
+
+
+async def test_fleet_map_stays_fluid_with_ten_thousand_drivers(visit):
+    async with visit(DISPATCHER, "/driver/fleet/", client=FAKE_CLIENT) as page:
+        await expect(page.locator("[data-part=count-live]")).to_have_text("7,500", timeout=DEADLINE)
+        # The best of three: other programs run on this machine, too.
+        rates = [await page.evaluate(FRAMES_PER_SECOND) for _ in range(3)]
+        await keep(page, "fleet")
+        print(f"frames per second: {rates}")
+        assert max(rates) >= 30
+
+
+async def test_fleet_map_finds_a_driver_and_shows_who_it_is(host, visit):
+    async with drive(host, 901) as driver:
+        await driver.send(LATITUDE, LONGITUDE)
+    async with visit(DISPATCHER, "/driver/fleet/", client=FAKE_CLIENT) as page:
+        await expect(page.locator("[data-part=count-live]")).to_have_text("7,500", timeout=DEADLINE)
+        await page.get_by_role("searchbox").fill("901@")
+        await page.get_by_role("button", name="Person 901").click()
+        popup = page.locator(".leaflet-popup")
+        await expect(popup).to_contain_text("901@example.org", timeout=DEADLINE)
+        link = popup.get_by_role("link", name="Open the record")
+        await expect(link).to_have_attribute("href", "/admin/tracking/driverlocation/901/change/")
+        await keep(page, "fleet-found")

@@ -1,0 +1,123 @@
+"""The template tags in a page that is not ours, and the static files as production has them."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.template import Context, Template
+from django.template.loader import get_template
+from django.utils import translation
+
+from tracking.widgets import MODULES, TEXTS
+
+STATIC = Path(__file__).parents[2] / "tracking" / "static" / "tracking"
+FOREIGN = "{% load tracking %}<h1>Order</h1>{% driver_map driver_id %}{% driver_map 20 %}"
+
+
+def render(text, **context):
+    return Template(text).render(Context(context))
+
+
+def modules_in(page):
+    return [
+        json.loads(found.replace("&quot;", '"'))
+        for found in re.findall(r'data-modules="([^"]+)"', page)
+    ]
+
+
+def test_driver_map_stands_in_a_foreign_template_several_times():
+    page = render(FOREIGN, driver_id=19)
+    assert re.findall(r'data-driver-id="(\d+)"', page) == ["19", "20"]
+    assert page.count('<script type="module" src=') == 2
+    assert " id=" not in page, "an id would be there twice"
+
+
+def test_fleet_map_stands_in_a_foreign_template():
+    page = render("{% load tracking %}{% fleet_map %}")
+    assert 'data-tracking="fleet-map"' in page
+    assert 'role="search"' in page
+
+
+def test_csrf_token_of_the_foreign_page_reaches_the_widget():
+    text = "{% load tracking %}{% driver_map 19 %}"
+    page = Template(text).render(Context({"csrf_token": "of-the-page"}))
+    assert 'data-csrf-token="of-the-page"' in page
+
+
+def test_driver_id_of_another_type_never_becomes_markup():
+    page = render(FOREIGN, driver_id='1"><script>alert(1)</script>')
+    assert "alert" not in page
+
+
+def test_host_project_overrides_a_block_and_keeps_the_rest(tmp_path, settings):
+    (tmp_path / "tracking").mkdir()
+    (tmp_path / "tracking" / "driver_map.html").write_text(
+        '{% extends "tracking/driver_map.html" %}{% block title %}Your car{% endblock %}'
+    )
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+    page = get_template("tracking/share_location_page.html").template.engine.from_string(FOREIGN)
+    text = page.render(Context({"driver_id": 19}))
+    assert text.count('data-title="Your car"') == 2
+    assert 'data-driver-id="19"' in text
+
+
+def test_texts_go_through_gettext(monkeypatch):
+    monkeypatch.setattr("tracking.widgets.gettext", str.upper)
+    with translation.override("en"):
+        page = render(FOREIGN, driver_id=19)
+    assert "LAST SEEN %(AGO)S" in page
+
+
+@pytest.mark.parametrize("widget", MODULES)
+def test_every_text_that_a_module_says_is_there(widget):
+    said = set()
+    for path in MODULES[widget].values():
+        if path.startswith("vendor/") or path == "tracking-client.js":
+            continue
+        said |= set(re.findall(r'\.say\("(\w+)"', (STATIC / path).read_text()))
+    ages = {"just_now"} if widget == "share" else set()  # the driver's page tells no ages
+    assert said - ages <= set(TEXTS[widget])
+
+
+def test_modules_do_not_import_each_other():
+    """A relative import would name a file without its hash."""
+    for path in STATIC.glob("*.js"):
+        assert not re.search(r"^(import\b|export .* from)", path.read_text(), re.MULTILINE), path
+
+
+@pytest.mark.parametrize("library", ["leaflet", "coastlines"])
+def test_vendored_files_are_those_of_the_checksums(library):
+    directory = STATIC / "vendor" / library
+    lines = (directory / "CHECKSUMS").read_text().splitlines()
+    expected = {name: digest for digest, name in (line.split("  ") for line in lines)}
+    found = {
+        path.relative_to(directory).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in directory.rglob("*")
+        if path.is_file() and path.name != "CHECKSUMS"
+    }
+    assert found == expected
+    assert "LICENSE" in found
+
+
+@pytest.mark.parametrize(
+    "storage",
+    [
+        "django.contrib.staticfiles.storage.ManifestStaticFilesStorage",
+        "whitenoise.storage.CompressedManifestStaticFilesStorage",
+    ],
+)
+def test_hashed_static_files_are_what_the_widgets_name(storage, tmp_path, settings):
+    settings.STATIC_ROOT = str(tmp_path)
+    settings.DEBUG = False
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": {"BACKEND": storage}}
+    call_command("collectstatic", interactive=False, verbosity=0)
+    page = render(FOREIGN, driver_id=19)
+    urls = [url for modules in modules_in(page) for url in modules.values()]
+    urls += re.findall(r'(?:src|href|data-city|data-coastlines)="([^"]+)"', page)
+    assert len(urls) > 20
+    for url in urls:
+        assert re.search(r"\.[0-9a-f]{12}\.\w+$", url), url
+        assert (tmp_path / url.removeprefix("/static/")).is_file()

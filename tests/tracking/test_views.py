@@ -1,0 +1,169 @@
+import json
+import re
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.utils import timezone
+
+from accounts.models import User
+from tracking.models import DriverLocation
+
+pytestmark = pytest.mark.django_db
+
+RIDER_MAP = "/driver/19/map/"
+SHARE = "/driver/share/"
+FLEET = "/driver/fleet/"
+SEARCH = "/driver/search/"
+
+
+def create(role="rider", pk=None, **fields):
+    email = fields.pop("email", f"{role}@example.org")
+    return User.objects.create_user(email=email, name=role.title(), role=role, pk=pk, **fields)
+
+
+@pytest.fixture
+def rider(client):
+    user = create()
+    client.force_login(user)
+    return user
+
+
+@pytest.fixture
+def dispatcher(client):
+    user = create("dispatcher", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_driverlocation"))
+    client.force_login(user)
+    return user
+
+
+def locate(driver, **age):
+    seen = timezone.now() - timezone.timedelta(**age)
+    return DriverLocation.objects.create(
+        driver=driver, latitude=-1.5, longitude=2.25, recorded_at=seen, received_at=seen
+    )
+
+
+@pytest.mark.parametrize("page", [RIDER_MAP, SHARE, FLEET, SEARCH])
+def test_pages_send_strangers_to_the_log_in_page_and_back(client, page):
+    response = client.get(page)
+    assert response.status_code == 302
+    assert response.url == f"/accounts/login/?next={page}"
+
+
+@pytest.mark.parametrize("page", [RIDER_MAP, SHARE])
+def test_pages_have_no_inline_script_style_or_handler(client, rider, page):
+    text = client.get(page).content.decode()
+    assert re.findall(r"<script(?![^>]* src=)", text) == []
+    assert "<style" not in text
+    assert re.findall(r"\s(?:style|on\w+)=", text) == []
+
+
+def test_fleet_page_has_no_inline_script_style_or_handler(client, dispatcher):
+    test_pages_have_no_inline_script_style_or_handler(client, dispatcher, FLEET)
+
+
+def test_rider_page_is_of_the_driver_in_its_address(client, rider):
+    response = client.get(RIDER_MAP)
+    text = response.content.decode()
+    assert 'data-driver-id="19"' in text
+    assert 'data-token-url="/accounts/token/session/"' in text
+    assert 'data-stale-after="15" data-offline-after="60"' in text
+    assert "csrftoken" in response.cookies
+
+
+def test_rider_page_says_nothing_of_whether_the_driver_exists(client, rider):
+    create("driver", pk=19)
+    there, missing = (client.get(f"/driver/{pk}/map/").content.decode() for pk in (19, 20))
+    csrf = re.compile(r'data-csrf-token="\w+"')
+    assert csrf.sub("", there) == csrf.sub("", missing).replace("20", "19")
+
+
+@pytest.mark.parametrize("driver_id", ["0", "-1", "x", "1.5"])
+def test_rider_page_of_no_positive_integer_is_not_found(client, rider, driver_id):
+    assert client.get(f"/driver/{driver_id}/map/").status_code == 404
+
+
+def test_thresholds_and_tiles_of_the_settings_reach_the_page(client, rider, settings):
+    settings.TRACKING = {
+        "STALE_AFTER": 7.5,
+        "OFFLINE_AFTER": 90.0,
+        "TILE_URL": "https://tiles.example/{z}/{x}/{y}.png",
+        "TILE_ATTRIBUTION": '<a href="https://tiles.example">Tiles</a>',
+        "TOKEN_URL": "accounts:token",
+    }
+    text = client.get(RIDER_MAP).content.decode()
+    assert 'data-stale-after="7.5" data-offline-after="90"' in text
+    assert 'data-tile-url="https://tiles.example/{z}/{x}/{y}.png"' in text
+    assert 'data-tile-attribution="&lt;a href=&quot;https://tiles.example&quot;&gt;' in text
+    assert 'data-token-url="/accounts/token/"' in text
+
+
+def test_driver_shares_his_own_location(client):
+    client.force_login(create("driver", pk=19))
+    text = client.get(SHARE).content.decode()
+    assert 'data-tracking="share"' in text
+    assert 'data-driver-id="19"' in text
+
+
+def test_somebody_who_may_not_publish_reads_why(client, rider):
+    text = client.get(SHARE).content.decode()
+    assert "This page is for drivers" in text
+    assert "data-tracking" not in text
+
+
+@pytest.mark.parametrize("page", [FLEET, SEARCH])
+def test_the_fleet_is_refused_to_riders_and_to_staff_without_the_permission(client, rider, page):
+    assert client.get(page).status_code == 403
+    client.force_login(create("dispatcher", is_staff=True))
+    assert client.get(page).status_code == 403
+
+
+def test_fleet_page_links_to_the_rows_of_the_admin(client, dispatcher):
+    text = client.get(FLEET).content.decode()
+    assert 'data-row-url="/admin/tracking/driverlocation/0/change/"' in text
+    assert f'data-search-url="{SEARCH}"' in text
+
+
+@pytest.mark.parametrize("query", ["driv", "MARLOW@", "19"])
+def test_search_finds_a_located_driver_by_name_address_or_id(client, dispatcher, query):
+    locate(create("driver", pk=19, email="marlow@example.org"), seconds=20)
+    (found,) = client.get(SEARCH, {"q": query}).json()["drivers"]
+    assert found.pop("recordedAt") > 1.6e12
+    assert found == {
+        "userId": 19,
+        "name": "Driver",
+        "email": "marlow@example.org",
+        "latitude": -1.5,
+        "longitude": 2.25,
+        "status": "stale",
+    }
+
+
+@pytest.mark.parametrize("query", ["", "  ", "nobody", "9" * 40])
+def test_search_finds_nobody_where_nobody_is_meant(client, dispatcher, query):
+    locate(create("driver", pk=19), seconds=1)
+    assert client.get(SEARCH, {"q": query}).json() == {"drivers": []}
+
+
+def test_search_leaves_out_who_was_never_located_and_stops_at_eight(client, dispatcher):
+    drivers = [create("driver", email=f"driver{number}@example.org") for number in range(12)]
+    for driver in drivers[1:]:
+        locate(driver, hours=1)
+    found = client.get(SEARCH, {"q": "driver"}).json()["drivers"]
+    assert len(found) == 8
+    assert drivers[0].pk not in {driver["userId"] for driver in found}
+
+
+def test_pages_are_read_only(client, dispatcher):
+    for page in (RIDER_MAP, SHARE, FLEET, SEARCH):
+        assert client.post(page).status_code == 405
+
+
+def test_modules_of_a_page_are_files_that_exist(client, dispatcher):
+    from django.contrib.staticfiles import finders
+
+    text = client.get(FLEET).content.decode().replace("&quot;", '"')
+    modules = json.loads(re.search(r'data-modules="(\{.*?\})"', text)[1])
+    assert {"client", "leaflet", "widget"} < set(modules)
+    for url in [*modules.values(), *re.findall(r'="/static/([^"]+)"', text)]:
+        assert finders.find(url.removeprefix("/static/")), url

@@ -1,0 +1,134 @@
+"""Watch grants: dispatch opens one when a trip is assigned, and ends it when the trip ends.
+
+Whatever changes a grant, these functions, the admin, `grant.save()` or a deletion, the watcher's
+open connections on every worker are checked again once the change is committed. Only
+`QuerySet.update()` and the bulk methods, which Django tells nobody about, are noticed later.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import ValidationError
+from django.db import router, transaction
+from django.db.models import QuerySet
+from django.db.models.signals import post_delete, post_save, pre_save
+from django.dispatch import receiver
+from django.utils import timezone
+
+from tracking import revocation
+from tracking.models import WatchGrant
+
+
+class InvalidGrant(ValueError):
+    """A grant that cannot be. `reasons` holds the messages for each field that is wrong."""
+
+    def __init__(self, reasons: dict[str, list[str]]) -> None:
+        super().__init__(" ".join(f"{name}: {' '.join(why)}" for name, why in reasons.items()))
+        self.reasons = reasons
+
+
+def open_grant(
+    *,
+    driver: AbstractBaseUser | int,
+    watcher: AbstractBaseUser | int,
+    ends_at: datetime,
+    reference: str = "",
+    starts_at: datetime | None = None,
+) -> WatchGrant:
+    """Store and return a grant, from now on or from `starts_at`. Users are given as such or by id.
+
+    Raise InvalidGrant, a ValueError: for a time without a time zone, an `ends_at` that is not in
+    the future or not after `starts_at`, a driver who is the watcher, a user who does not exist,
+    a reference of more than 100 characters.
+    """
+    grant = WatchGrant(
+        driver_id=_id(driver),
+        watcher_id=_id(watcher),
+        starts_at=timezone.now() if starts_at is None else starts_at,
+        ends_at=ends_at,
+        reference=reference,
+    )
+    _validate(grant)
+    grant.save()
+    return grant
+
+
+def reschedule_grant(grant: WatchGrant, *, ends_at: datetime) -> None:
+    """Let `grant` end sooner or later than it said; one that has expired lives again.
+
+    Raise InvalidGrant for a time as in `open_grant`, or when the grant was ended.
+    """
+    if grant.ended_at is not None:
+        raise InvalidGrant({"ends_at": ["The grant was ended, which is for good: open another."]})
+    before, grant.ends_at = grant.ends_at, ends_at
+    try:
+        _validate(grant)
+    except InvalidGrant:
+        grant.ends_at = before
+        raise
+    # This field alone, or the grant would come back if somebody ended it meanwhile.
+    grant.save(update_fields=["ends_at"])
+
+
+def end_grant(grant: WatchGrant) -> None:
+    """End `grant` now, also before it starts. One that was ended or deleted stays as it is."""
+    stored = WatchGrant.objects.using(router.db_for_write(WatchGrant)).filter(pk=grant.pk)
+    end_grants(stored)
+    grant.ended_at = stored.values_list("ended_at", flat=True).first()
+
+
+def end_grants(grants: QuerySet[WatchGrant]) -> int:
+    """End those of `grants` that were not ended, now; return how many there were."""
+    using = router.db_for_write(WatchGrant)
+    with transaction.atomic(using=using):
+        # Locked, so that of two who end a grant one is the first. Ordered, so that two who end
+        # many do not wait for each other.
+        open_grants = WatchGrant.objects.using(using).filter(
+            pk__in=grants.using(using).values("pk"), ended_at=None
+        )
+        locked = open_grants.select_for_update().order_by("pk")
+        watchers = dict(locked.values_list("pk", "watcher_id"))
+        WatchGrant.objects.using(using).filter(pk__in=watchers).update(ended_at=timezone.now())
+        _recheck_on_commit(watchers.values(), using)
+    return len(watchers)
+
+
+def _id(user: AbstractBaseUser | int) -> int:
+    return user if isinstance(user, int) else user.pk
+
+
+def _validate(grant: WatchGrant) -> None:
+    try:
+        grant.full_clean(validate_unique=False, validate_constraints=False)
+    except ValidationError as error:
+        raise InvalidGrant(error.message_dict) from error
+
+
+def _recheck_on_commit(watcher_ids: Iterable[int], using: str) -> None:
+    if user_ids := sorted(set(watcher_ids)):
+        transaction.on_commit(partial(revocation.recheck, user_ids), using=using)
+
+
+@receiver(pre_save, sender=WatchGrant)
+def _before_save(instance: WatchGrant, using: str, **kwargs: Any) -> None:
+    # A save may hand the grant to another watcher. The one who loses it is checked, too.
+    if instance.pk is not None:
+        stored = WatchGrant.objects.using(using).filter(pk=instance.pk)
+        instance.stored_watcher_id = stored.values_list("watcher_id", flat=True).first()
+
+
+@receiver(post_save, sender=WatchGrant)
+def _after_save(instance: WatchGrant, using: str, **kwargs: Any) -> None:
+    _recheck_on_commit(
+        {instance.watcher_id, instance.stored_watcher_id or instance.watcher_id}, using
+    )
+
+
+@receiver(post_delete, sender=WatchGrant)
+def _after_delete(instance: WatchGrant, using: str, **kwargs: Any) -> None:
+    # A user may take years of grants along. Those that are over permitted nothing.
+    if instance.ended_at is None and instance.ends_at > timezone.now():
+        _recheck_on_commit([instance.watcher_id], using)

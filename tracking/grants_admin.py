@@ -1,0 +1,140 @@
+"""Who may watch whom until when, for dispatchers: open, reschedule and end watch grants."""
+
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Final
+
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy, ngettext
+
+from tracking.grants import end_grants, reschedule_grant
+from tracking.models import WatchGrant, WatchGrantQuerySet
+from tracking.people import SEARCH_FIELDS, identity
+
+# What the form for a new grant suggests. Longer than nearly every trip in a town.
+USUAL_TRIP: Final = timedelta(hours=1)
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = gettext_lazy("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(state.value, str(state.label)) for state in WatchGrant.State]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> WatchGrantQuerySet:
+        grants: WatchGrantQuerySet = queryset
+        value = self.value()
+        if value is None or value not in WatchGrant.State:
+            return grants
+        return grants.in_state(WatchGrant.State(value), timezone.now())
+
+
+@admin.register(WatchGrant)
+class WatchGrantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    """Of a grant that is open, only the end can change; one that was ended is history."""
+
+    list_display = (
+        "reference_or_id",
+        "state",
+        "driver_identity",
+        "watcher_identity",
+        "starts",
+        "ends",
+    )
+    list_filter = (StateFilter,)
+    list_select_related = ("driver", "watcher")
+    search_fields = (
+        "reference",
+        *(f"{user}__{field}" for user in ("driver", "watcher") for field in SEARCH_FIELDS),
+    )
+    ordering = ("-pk",)
+    fields = ("driver", "watcher", "starts_at", "ends_at", "reference")
+    actions = ("end_selected",)
+    # Where the project's users have no admin that could be searched: see below.
+    raw_id_fields = ("driver", "watcher")
+
+    class Media:
+        css: ClassVar[dict[str, list[str]]] = {
+            "all": ["tracking/admin.css", "tracking/grants-admin.css"]
+        }
+
+    @admin.display(description=gettext_lazy("reference"), ordering="reference")
+    def reference_or_id(self, grant: WatchGrant) -> str:
+        return grant.reference or f"#{grant.pk}"
+
+    @admin.display(description=gettext_lazy("state"))
+    def state(self, grant: WatchGrant) -> str:
+        state = grant.state_at(timezone.now())
+        return format_html(
+            '<span class="tracking-status tracking-{}">{}</span>', state.value, state.label
+        )
+
+    @admin.display(description=gettext_lazy("driver"), ordering=f"driver__{SEARCH_FIELDS[-1]}")
+    def driver_identity(self, grant: WatchGrant) -> str:
+        return identity(grant.driver)
+
+    @admin.display(description=gettext_lazy("watcher"), ordering=f"watcher__{SEARCH_FIELDS[-1]}")
+    def watcher_identity(self, grant: WatchGrant) -> str:
+        return identity(grant.watcher)
+
+    @admin.display(description=gettext_lazy("starts"), ordering="starts_at")
+    def starts(self, grant: WatchGrant) -> str:
+        return _minute(grant.starts_at)
+
+    @admin.display(description=gettext_lazy("ends"), ordering="ends_at")
+    def ends(self, grant: WatchGrant) -> str:
+        return _minute(grant.ended_at or grant.ends_at)
+
+    @admin.action(description=gettext_lazy("End selected grants"), permissions=["change"])
+    def end_selected(self, request: HttpRequest, queryset: QuerySet[WatchGrant]) -> None:
+        count = end_grants(queryset)
+        self.message_user(
+            request,
+            ngettext("%(count)d grant ended.", "%(count)d grants ended.", count) % {"count": count},
+        )
+
+    def get_fields(self, request: HttpRequest, obj: WatchGrant | None = None) -> tuple[str, ...]:
+        return self.fields if obj is None else ("state", *self.fields, "ended_at")
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: WatchGrant | None = None
+    ) -> tuple[str, ...]:
+        if obj is None:
+            return ()
+        return tuple(name for name in self.get_fields(request, obj) if name != "ends_at")
+
+    def has_change_permission(self, request: HttpRequest, obj: WatchGrant | None = None) -> bool:
+        was_ended = obj is not None and obj.ended_at is not None
+        return not was_ended and super().has_change_permission(request, obj)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        now = timezone.now()
+        usual = {"starts_at": now, "ends_at": now + USUAL_TRIP}
+        return {**usual, **super().get_changeform_initial_data(request)}
+
+    def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        # Not `autocomplete_fields`: that is an error in a project without an admin for its users.
+        users = self.admin_site._registry.get(get_user_model())
+        return ("driver", "watcher") if users and users.search_fields else ()
+
+    def save_model(self, request: HttpRequest, obj: WatchGrant, form: Any, change: bool) -> None:  # noqa: FBT001
+        if change:
+            reschedule_grant(obj, ends_at=obj.ends_at)
+        else:
+            # The form has checked what `open_grant` checks.
+            obj.save()
+
+
+def _minute(time: datetime) -> str:
+    local = timezone.localtime(time)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        local.isoformat(),
+        f"{local:%Y-%m-%d %H:%M:%S %Z}",
+        f"{local:%Y-%m-%d %H:%M}",
+    )

@@ -1,0 +1,186 @@
+"""Watch grants over HTTP, for staff: what dispatch systems that are not written in Python call."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from rest_framework import mixins, serializers, viewsets
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.decorators import action
+from rest_framework.pagination import CursorPagination
+from rest_framework.parsers import JSONParser
+from rest_framework.permissions import IsAdminUser
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+from rest_framework_simplejwt.authentication import JWTAuthentication
+
+from tracking.grants import InvalidGrant, end_grant, open_grant, reschedule_grant
+from tracking.models import WatchGrant, WatchGrantQuerySet
+from tracking.protocol import MAX_ID
+
+
+class AwareDateTimeField(serializers.DateTimeField):
+    """RFC 3339 in any time zone, but in one; UTC out."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(default_timezone=UTC, **kwargs)
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        if timezone.is_naive(value):
+            raise serializers.ValidationError(_("Give the time zone: 2026-01-31T12:00:00Z."))
+        return super().enforce_timezone(value)
+
+
+class Input(serializers.Serializer[Any]):
+    """Refuses keys that it does not know: a misspelt `starts_at` would open a grant too early."""
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        unknown = {key: [_("There is no such field.")] for key in self.initial_data}
+        for name in self.fields:
+            unknown.pop(name, None)
+        if unknown:
+            raise serializers.ValidationError(unknown)
+        return attrs
+
+
+class OpenInput(Input):
+    driver = serializers.IntegerField(min_value=1)
+    watcher = serializers.IntegerField(min_value=1)
+    starts_at = AwareDateTimeField(required=False, allow_null=True)
+    ends_at = AwareDateTimeField()
+    reference = serializers.CharField(required=False, allow_blank=True)
+
+
+class RescheduleInput(Input):
+    ends_at = AwareDateTimeField()
+
+
+class ListInput(serializers.Serializer[Any]):
+    driver = serializers.IntegerField(required=False, max_value=MAX_ID)
+    watcher = serializers.IntegerField(required=False, max_value=MAX_ID)
+    live = serializers.BooleanField(required=False)
+
+
+class GrantOutput(serializers.ModelSerializer[WatchGrant]):
+    """A grant, its users by id, its times in UTC, and what it is worth now."""
+
+    starts_at = AwareDateTimeField()
+    ends_at = AwareDateTimeField()
+    ended_at = AwareDateTimeField()
+    state = serializers.SerializerMethodField()
+
+    class Meta:
+        model = WatchGrant
+        fields = (
+            "id",
+            "driver",
+            "watcher",
+            "starts_at",
+            "ends_at",
+            "ended_at",
+            "reference",
+            "state",
+        )
+
+    def get_state(self, grant: WatchGrant) -> str:
+        return grant.state_at(timezone.now()).value
+
+
+class NewestFirst(CursorPagination):
+    """Pages that cost the same however many grants there ever were."""
+
+    ordering = "-id"
+    page_size = 100
+    page_size_query_param = "page_size"
+    max_page_size = 1_000
+
+
+class GrantViewSet(
+    mixins.RetrieveModelMixin, mixins.ListModelMixin, viewsets.GenericViewSet[WatchGrant]
+):
+    """List, open, look at, reschedule and end grants. Nothing is deleted: DELETE ends.
+
+    Errors have the shape of those on the socket, and `fields` where the input is at fault:
+    `{"error": {"code": "invalid", "message": …, "fields": {"ends_at": […]}}}`.
+    """
+
+    # What the host project chose for its own views does not matter here.
+    authentication_classes = (JWTAuthentication, SessionAuthentication)
+    permission_classes = (IsAdminUser,)
+    parser_classes = (JSONParser,)
+    renderer_classes = (JSONRenderer,)
+    pagination_class = NewestFirst
+    serializer_class = GrantOutput
+    queryset = WatchGrant.objects.all()
+
+    def get_exception_handler(self) -> Callable[[Exception, Any], Response | None]:
+        return _error_response
+
+    def filter_queryset(self, queryset: Any) -> Any:
+        if self.action != "list":
+            return queryset
+        # A plain dict: in what looks like an HTML form, a missing boolean would mean "no".
+        asked = ListInput(data=self.request.query_params.dict())
+        asked.is_valid(raise_exception=True)
+        return _filtered(queryset, **asked.validated_data)
+
+    def create(self, request: Request) -> Response:
+        grant = _valid(open_grant, **_read(OpenInput, request))
+        return Response(self.get_serializer(grant).data, status=201)
+
+    def partial_update(self, request: Request, pk: str) -> Response:
+        grant = self.get_object()
+        _valid(reschedule_grant, grant, **_read(RescheduleInput, request))
+        return Response(self.get_serializer(grant).data)
+
+    @action(detail=True, methods=["post"])
+    def end(self, request: Request, pk: str) -> Response:
+        grant = self.get_object()
+        end_grant(grant)
+        return Response(self.get_serializer(grant).data)
+
+    def destroy(self, request: Request, pk: str) -> Response:
+        end_grant(self.get_object())
+        return Response(status=204)
+
+
+def _filtered(
+    grants: WatchGrantQuerySet, *, live: bool | None = None, **users: int
+) -> WatchGrantQuerySet:
+    grants = grants.filter(**users)
+    if live is None:
+        return grants
+    now_live = grants.live(timezone.now())
+    return now_live if live else grants.exclude(pk__in=now_live)
+
+
+def _read(serializer_class: type[Input], request: Request) -> dict[str, Any]:
+    serializer = serializer_class(data=request.data)
+    serializer.is_valid(raise_exception=True)
+    validated: dict[str, Any] = serializer.validated_data
+    return validated
+
+
+def _valid(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    try:
+        return function(*args, **kwargs)
+    except InvalidGrant as error:
+        raise serializers.ValidationError(error.reasons) from error
+
+
+def _error_response(error: Exception, context: Any) -> Response | None:
+    response = exception_handler(error, context)
+    if response is None:
+        return None
+    if isinstance(error, serializers.ValidationError):
+        fields = response.data
+        message = " ".join(f"{name}: {' '.join(messages)}" for name, messages in fields.items())
+        response.data = {"error": {"code": "invalid", "message": message, "fields": fields}}
+    else:
+        detail = response.data["detail"]
+        response.data = {"error": {"code": detail.code, "message": str(detail)}}
+    return response

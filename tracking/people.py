@@ -1,0 +1,42 @@
+"""How people are named, whatever user model the project has."""
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import FieldDoesNotExist
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+
+def _existing(*names: str) -> tuple[str, ...]:
+    """Those of the names that are fields of the project's user model, each once."""
+    fields = []
+    for name in dict.fromkeys(names):
+        try:
+            get_user_model()._meta.get_field(name)
+        except FieldDoesNotExist:
+            continue
+        fields.append(name)
+    return tuple(fields)
+
+
+# This app knows only what every user model has, and these usual names.
+NAME_FIELDS = _existing("name", "first_name", "last_name")
+SEARCH_FIELDS = _existing(
+    get_user_model().USERNAME_FIELD, get_user_model().get_email_field_name(), *NAME_FIELDS
+)
+
+
+def full_name(user: AbstractBaseUser) -> str:
+    """The user's name as far as the user model knows one, or else the log-in name."""
+    parts = [getattr(user, field) for field in NAME_FIELDS]
+    return " ".join(part for part in parts if part) or user.get_username()
+
+
+def contact(user: AbstractBaseUser) -> str:
+    """The user's e-mail address, or the log-in name where the user model has no address."""
+    return getattr(user, user.get_email_field_name(), "") or user.get_username()
+
+
+def identity(user: AbstractBaseUser) -> SafeString:
+    """The name and, below it, the contact: a cell of the admin's lists."""
+    return format_html('{}<span class="tracking-contact">{}</span>', full_name(user), contact(user))

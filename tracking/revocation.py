@@ -1,0 +1,95 @@
+"""Cutting off: sessions are checked again, on every worker, when something about a user changes.
+
+The change itself is not broadcast, only whose sessions to look at: what counts is what the
+database and the policies say then.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Any, Final, Protocol
+
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+
+from tracking.receiver import Receiver
+
+logger = logging.getLogger(__name__)
+
+GROUP: Final = "tracking.recheck"
+
+# A host's request must not hang on a channel layer that does. Open sessions are checked again
+# from time to time anyway.
+BROADCAST_TIMEOUT: Final = 2.0
+
+
+class Revocable(Protocol):
+    """A session."""
+
+    def recheck(self) -> None:
+        """Find out whether the user may still be here, and end if not."""
+
+
+class Registry:
+    """The process's open sessions by user."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self._sessions: dict[int, set[Revocable]] = {}
+        receiver.handle(GROUP, self._recheck)
+
+    async def listen(self) -> None:
+        """Hear of changes from when this returns, so call it before a session's first check."""
+        await self._receiver.join(GROUP)
+
+    def add(self, user_id: int, session: Revocable) -> None:
+        """Have `session` checked again with its user's others."""
+        self._sessions.setdefault(user_id, set()).add(session)
+
+    def discard(self, user_id: int, session: Revocable) -> None:
+        """Forget `session`."""
+        sessions = self._sessions.get(user_id)
+        if sessions is not None:
+            sessions.discard(session)
+            if not sessions:
+                del self._sessions[user_id]
+
+    def count(self, user_id: int) -> int:
+        """Return how many sessions a user has in this process."""
+        return len(self._sessions.get(user_id, ()))
+
+    async def _recheck(self, event: dict[str, Any]) -> None:
+        for user_id in event["users"]:
+            for session in self._sessions.get(user_id, ()):
+                session.recheck()
+
+
+def recheck(user_ids: Iterable[int]) -> None:
+    """Have all open sessions of these users checked again, on every worker.
+
+    For whoever changes what a policy looks at: call it after the change is committed. It never
+    raises. With the channel layer away, sessions notice within `session.RECHECK_INTERVAL`.
+    """
+    event = {"type": GROUP, "users": list(user_ids)}
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        async_to_sync(_broadcast)(event)
+    else:
+        task = loop.create_task(_broadcast(event))
+        _broadcasts.add(task)
+        task.add_done_callback(_broadcasts.discard)
+
+
+# The event loop holds tasks weakly.
+_broadcasts: set[asyncio.Task[None]] = set()
+
+
+async def _broadcast(event: dict[str, Any]) -> None:
+    try:
+        async with asyncio.timeout(BROADCAST_TIMEOUT):
+            layer = get_channel_layer()
+            if layer is not None:
+                await layer.group_send(GROUP, event)
+    except Exception as error:  # each layer has errors of its own
+        logger.warning("Open sessions could not be told of a change, they notice later: %r", error)

@@ -1,0 +1,104 @@
+/** One car on a map: where it is, how sure that is, and where it came from. */
+
+const TRAIL = 60; // fixes
+const FADES = 4; // steps from the newest part of the trail to its end
+
+/**
+ * @param {any} L Leaflet
+ * @param {any} map
+ * @param {{ Motion: any }} motion the module
+ * @param {{ smooth: boolean, title: string, follow: (at: [number, number]) => void }} options
+ */
+export function createCar(L, map, { Motion }, { smooth, title, follow }) {
+  const motion = new Motion({ smooth });
+  const parts = Array.from({ length: FADES }, (_, age) =>
+    L.polyline([], { className: `tracking-trail tracking-trail-${age}`, interactive: false }),
+  );
+  const circle = L.circle([0, 0], { className: "tracking-accuracy", interactive: false, radius: 1 });
+  const marker = L.marker([0, 0], {
+    icon: L.divIcon({ className: "tracking-car", iconSize: [44, 44], html: carPicture() }),
+    keyboard: false,
+    interactive: false,
+    zIndexOffset: 1000,
+    alt: title,
+  });
+  let trail = [];
+  let frame = 0;
+
+  function draw() {
+    frame = 0;
+    const now = performance.now();
+    const { latitude, longitude, heading, moving } = motion.at(now);
+    const at = [latitude, longitude];
+    marker.setLatLng(at);
+    circle.setLatLng(at);
+    parts[0].setLatLngs([...trail.slice(-bite()), at]);
+    const picture = marker.getElement();
+    picture.classList.toggle("tracking-has-heading", heading !== null);
+    picture.firstElementChild.style.transform = `rotate(${heading ?? 0}deg)`;
+    follow(at);
+    if (moving) schedule();
+  }
+
+  function schedule() {
+    frame ||= requestAnimationFrame(draw);
+  }
+
+  /** How many fixes one step of the trail holds. */
+  function bite() {
+    return Math.ceil(TRAIL / FADES);
+  }
+
+  function drawTrail() {
+    for (let age = 1; age < FADES; age += 1) {
+      // Each begins where the one before ends, so that there is no gap.
+      const end = trail.length - age * bite() + 1;
+      parts[age].setLatLngs(trail.slice(Math.max(0, end - bite() - 1), Math.max(0, end)));
+    }
+  }
+
+  return {
+    /** Move there; what is null in a location stays unknown. */
+    push(location) {
+      const now = performance.now();
+      const before = motion.at(now);
+      const jumps = motion.push(location, now);
+      if (jumps) trail = [];
+      else if (before) trail = [...trail, [before.latitude, before.longitude]].slice(-TRAIL);
+      const { latitude, longitude, accuracy } = location;
+      circle.setRadius(accuracy ?? 0);
+      if (!map.hasLayer(marker)) {
+        for (const layer of [...parts, circle, marker]) layer.addTo(map);
+      }
+      Object.assign(marker.getElement().dataset, { latitude, longitude });
+      drawTrail();
+      schedule();
+    },
+
+    /** Grey it out, or not. */
+    setStatus(status) {
+      marker.getElement()?.setAttribute("data-status", status);
+    },
+
+    /** Where the newest fix is, not where the picture glides just now. */
+    get at() {
+      const { latitude, longitude } = marker.getElement()?.dataset ?? {};
+      return latitude === undefined ? null : [Number(latitude), Number(longitude)];
+    },
+  };
+}
+
+function carPicture() {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "-22 -22 44 44");
+  svg.setAttribute("aria-hidden", "true");
+  const shape = (name, attributes) => {
+    const node = document.createElementNS(svg.namespaceURI, name);
+    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+    svg.append(node);
+  };
+  shape("circle", { class: "tracking-car-disc", r: "15" });
+  shape("path", { class: "tracking-car-arrow", d: "M0-9.5 7 7.5 0 4-7 7.5Z" });
+  shape("circle", { class: "tracking-car-dot", r: "5.5" });
+  return svg;
+}

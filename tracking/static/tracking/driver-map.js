@@ -1,0 +1,157 @@
+/** The rider's widget: one driver on a map, and in words. */
+
+const NOTHING_YET_AFTER = 2_500;
+const CLOSE = 16; // zoom
+
+/** @param {HTMLElement} element @param {any} modules */
+export function start(element, modules) {
+  const { data, part } = parts(element);
+  const words = new modules.words.Words(JSON.parse(data.texts));
+  const announce = modules.words.announcer(part("announcement"));
+  const smooth = !modules.map.prefersReducedMotion();
+  const map = modules.map.createMap(part("map"), modules, data, words);
+  const freshness = {
+    stale: Number(data.staleAfter) * 1000,
+    offline: Number(data.offlineAfter) * 1000,
+  };
+
+  let following = true;
+  let place = "";
+  let seenAt = null;
+  let serverStatus = null;
+  let openedAt = null;
+  let announced = "";
+
+  const car = modules.car.createCar(modules.leaflet, map, modules.motion, {
+    smooth,
+    title: data.title,
+    follow: (at) => following && keepInView(at),
+  });
+
+  /** Let the car move within the middle of the map, and bring it back there when it leaves. */
+  function keepInView(at) {
+    const point = map.latLngToContainerPoint(at);
+    const size = map.getSize();
+    const off = Math.max(
+      Math.abs(point.x - size.x / 2) / size.x,
+      Math.abs(point.y - size.y / 2) / size.y,
+    );
+    if (off > 0.6) map.setView(at, map.getZoom(), { animate: false });
+    else if (off > 0.22 && !map._panAnim?._inProgress) {
+      map.panTo(at, { animate: smooth, duration: 1, easeLinearity: 0.5 });
+    }
+  }
+
+  function setFollowing(value) {
+    following = value;
+    part("follow").setAttribute("aria-pressed", String(value));
+    if (value && car.at) map.setView(car.at, Math.max(map.getZoom(), CLOSE - 2), { animate: smooth });
+  }
+
+  function onLocation(location) {
+    const first = seenAt === null;
+    const { latitude, longitude } = location;
+    const isSame = place === `${latitude},${longitude}`;
+    place = `${latitude},${longitude}`;
+    if (location.status) {
+      // What the server calls live was just seen, whatever this device's clock says.
+      const isLive = location.status === "live";
+      seenAt = isLive ? Date.now() : (location.recordedAt ?? seenAt ?? Date.now());
+    } else if (!isSame || currentStatus() === "live") {
+      // Without details, the last location again may be an answer to this page's own question,
+      // which brings nobody back.
+      seenAt = Date.now();
+    }
+    serverStatus = location.status;
+    car.push(location);
+    if (first) map.setView([latitude, longitude], CLOSE, { animate: false });
+    element.dataset.located = "";
+    const { speed, accuracy } = location;
+    setFact("speed", speed === null ? "" : words.say("kmh", { count: Math.round(speed * 3.6) }));
+    setFact("accuracy", accuracy === null ? "" : words.say("metres", { count: Math.round(accuracy) }));
+    showStatus();
+  }
+
+  function setFact(name, text) {
+    part(name).textContent = text;
+    part(name).closest("[data-fact]").hidden = !text;
+  }
+
+  /** The worse of what the server says and what the silence since then means. */
+  function currentStatus() {
+    if (seenAt === null) return "unknown";
+    const age = Date.now() - seenAt;
+    const bySilence = age < freshness.stale ? "live" : age < freshness.offline ? "stale" : "offline";
+    const order = ["live", "stale", "offline"];
+    return order[Math.max(order.indexOf(bySilence), order.indexOf(serverStatus))];
+  }
+
+  function showStatus() {
+    const status = currentStatus();
+    const ago = seenAt === null ? "" : words.ago(Date.now() - seenAt);
+    const waits = openedAt !== null && Date.now() - openedAt > NOTHING_YET_AFTER;
+    const text = {
+      live: words.say("live"),
+      stale: words.say("last_seen", { ago }),
+      offline: words.say("offline"),
+      unknown: words.say(waits ? "never_seen" : "loading"),
+    }[status];
+    const detail = {
+      live: words.say("updated", { ago }),
+      stale: words.say("weak_signal"),
+      offline: words.say("last_seen", { ago }),
+      unknown: waits ? words.say("will_appear") : "",
+    }[status];
+    element.dataset.status = status;
+    part("status").textContent = text;
+    part("detail").textContent = detail;
+    if (status !== "unknown") car.setStatus(status);
+    // Not with every second that passes: a new status only.
+    const kind = status === "unknown" && waits ? "never seen" : status;
+    if (kind !== announced) announce(`${data.title}: ${text}`);
+    announced = kind;
+  }
+
+  function onState(state, reason) {
+    element.dataset.connection = state;
+    openedAt = state === "open" ? (openedAt ?? Date.now()) : null;
+    const banner = {
+      connecting: words.say("connecting"),
+      open: "",
+      reconnecting: words.say("reconnecting"),
+      closed: words.reason(reason),
+    }[state];
+    part("connection").textContent = banner;
+    part("banner").hidden = !banner;
+    part("retry").hidden = state !== "closed";
+    if (banner && state !== "connecting") announce(banner);
+    showStatus();
+  }
+
+  const watch = modules.client.watchDriver({
+    url: data.url,
+    driverId: data.driverId,
+    getToken: modules.session.sessionToken(data),
+    onLocation,
+    onStatus(status) {
+      serverStatus = status === "unknown" ? null : status;
+      showStatus();
+    },
+    onState,
+  });
+  part("retry").addEventListener("click", () => watch.resume());
+  part("follow").addEventListener("click", () => setFollowing(!following));
+  map.on("dragstart", () => setFollowing(false));
+  part("map").addEventListener("keydown", ({ key }) => {
+    if (key.startsWith("Arrow")) setFollowing(false);
+  });
+  setInterval(showStatus, 1000);
+  showStatus();
+}
+
+function parts(element) {
+  return {
+    data: element.dataset,
+    part: (name) => element.querySelector(`[data-part="${name}"]`),
+  };
+}

@@ -1,0 +1,131 @@
+/** The driver's widget: shares where this phone is. */
+
+/** @param {HTMLElement} element @param {any} modules */
+export function start(element, { client, session, words: { Words, announcer } }) {
+  const data = element.dataset;
+  const part = (name) => element.querySelector(`[data-part="${name}"]`);
+  const words = new Words(JSON.parse(data.texts));
+  const announce = announcer(part("announcement"));
+  const button = part("toggle");
+  const getToken = session.sessionToken(data);
+
+  let share = null;
+  let lock = null;
+  let problem = "";
+  let state = "";
+  let sent = null;
+  let acknowledged = null;
+
+  function show() {
+    const text = problem
+      ? words.say("not_sharing_properly")
+      : !share
+        ? words.say("stopped")
+        : state === "open"
+          ? words.say(acknowledged ? "sharing" : "starting")
+          : state === "reconnecting"
+            ? words.say("offline_keeps")
+            : words.say("locating");
+    element.dataset.sharing = share ? "on" : "off";
+    element.dataset.connection = share ? state : "";
+    element.toggleAttribute("data-problem", Boolean(problem));
+    button.textContent = words.say(share ? "stop" : "start");
+    button.setAttribute("aria-pressed", String(Boolean(share)));
+    part("status").textContent = text;
+    part("problem").textContent = problem;
+    part("problem-box").hidden = !problem;
+    part("waiting").textContent = String(share?.waiting ?? 0);
+    part("sent").replaceChildren(...describe(sent));
+    part("acknowledged").replaceChildren(...describe(acknowledged));
+    announce(problem || text);
+  }
+
+  function describe(fix) {
+    if (!fix) return [words.say("nothing_yet")];
+    const place = document.createElement("span");
+    place.className = "tracking-degrees";
+    place.textContent = `${fix.latitude.toFixed(5)}, ${fix.longitude.toFixed(5)}`;
+    return [words.time(fix.at), place];
+  }
+
+  function onError({ code, message }) {
+    problem = words.say(`error_${code}`) || (code === "timeout" ? "" : message);
+    if (code === "permission_denied") stop();
+    show();
+  }
+
+  /** A running screen keeps the browser, and with it the location, awake. */
+  async function stayAwake() {
+    if (!share || document.visibilityState === "hidden") return;
+    try {
+      lock = await navigator.wakeLock?.request("screen");
+      // Stopped while the browser thought about it.
+      if (!share) release();
+    } catch {
+      // The battery is low, or the browser cannot: the driver keeps the screen on by hand.
+    }
+  }
+
+  function release() {
+    lock?.release();
+    lock = null;
+  }
+
+  function begin() {
+    problem = "";
+    state = "";
+    if (!navigator.geolocation) {
+      problem = words.say("error_no_geolocation");
+      return show();
+    }
+    const watch = client.geolocationSource(navigator.geolocation);
+    share = client.shareLocation({
+      url: data.url,
+      driverId: data.driverId,
+      getToken,
+      source: watch,
+      onSent(fixes) {
+        const newest = fixes.at(-1);
+        sent = { ...newest, at: Date.now() };
+        show();
+      },
+      onAcknowledged({ latitude, longitude, fixes }) {
+        problem = "";
+        sent ??= { ...fixes.at(-1), at: fixes.at(-1).recordedAt };
+        acknowledged = { latitude, longitude, at: Date.now() };
+        show();
+      },
+      onError,
+      onState(next, reason) {
+        state = next;
+        if (next === "open") problem = "";
+        if (next === "closed" && reason?.code !== 1000) {
+          problem = words.reason(reason);
+          stop();
+        }
+        show();
+      },
+    });
+    stayAwake();
+    show();
+  }
+
+  function stop() {
+    const handle = share;
+    share = null;
+    handle?.close();
+    release();
+  }
+
+  button.addEventListener("click", () => {
+    if (share) {
+      stop();
+      problem = "";
+      show();
+    } else begin();
+  });
+  document.addEventListener("visibilitychange", stayAwake);
+  setInterval(() => share && (part("waiting").textContent = String(share.waiting)), 500);
+  button.disabled = false;
+  show();
+}

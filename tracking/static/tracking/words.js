@@ -1,0 +1,68 @@
+/** What the widgets say. The texts come from the page, in its language. */
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+const ANNOUNCE_EVERY = 10 * SECOND;
+
+export class Words {
+  /** @param {Record<string, string>} texts with %(name)s where something is filled in */
+  constructor(texts) {
+    this.texts = texts;
+    const language = document.documentElement.lang || undefined;
+    this.clock = new Intl.DateTimeFormat(language, { timeStyle: "medium" });
+  }
+
+  /** The text, filled in; empty if there is none of that name. */
+  say(name, values = {}) {
+    const fill = (_, key) => String(values[key] ?? "");
+    return (this.texts[name] ?? "").replace(/%\((\w+)\)s/g, fill);
+  }
+
+  /** A span of time in its largest whole unit: "40 s ago". @param {number} milliseconds */
+  ago(milliseconds) {
+    const age = Math.max(0, milliseconds);
+    if (age < 2 * SECOND) return this.say("just_now");
+    const [name, unit] =
+      age < MINUTE
+        ? ["seconds_ago", SECOND]
+        : age < HOUR
+          ? ["minutes_ago", MINUTE]
+          : age < DAY
+            ? ["hours_ago", HOUR]
+            : ["days_ago", DAY];
+    return this.say(name, { count: Math.floor(age / unit) });
+  }
+
+  time(milliseconds) {
+    return this.clock.format(milliseconds);
+  }
+
+  /** Why the connection is closed or not there yet. @param {any} reason the client's */
+  reason(reason) {
+    return (
+      this.say(`error_${reason?.error}`) ||
+      this.say(`closed_${reason?.code}`) ||
+      reason?.message ||
+      this.say("closed")
+    );
+  }
+}
+
+/** A live region that says only what is new, and not too often. @param {HTMLElement} element */
+export function announcer(element) {
+  let next = "";
+  let timer = null;
+  let spokenAt = -Infinity;
+  const speak = () => {
+    timer = null;
+    spokenAt = Date.now();
+    if (element.textContent !== next) element.textContent = next;
+  };
+  return (text) => {
+    if (text === next) return;
+    next = text;
+    timer ??= setTimeout(speak, Math.max(0, spokenAt + ANNOUNCE_EVERY - Date.now()));
+  };
+}

@@ -1,0 +1,36 @@
+"""`{% load tracking %}`: the maps, for any page of the host project.
+
+Each adds a `<div>`, its style sheets and one module script, and may stand on a page several times.
+To change what it looks like, override its template or parts of it:
+`{% extends "tracking/driver_map.html" %}{% block panel %}…{% endblock %}`.
+"""
+
+from typing import Any
+
+from django import template
+
+from tracking.widgets import reverse_if_there, widget_context
+
+register = template.Library()
+
+
+@register.inclusion_tag("tracking/driver_map.html")
+def driver_map(driver_id: int) -> dict[str, Any]:
+    """One driver on a map, as far as the user who is logged in may watch that driver."""
+    return widget_context("driver-map", driver_id=driver_id)
+
+
+@register.inclusion_tag("tracking/fleet_map.html")
+def fleet_map() -> dict[str, Any]:
+    """Everybody on one map, for staff."""
+    return widget_context(
+        "fleet-map",
+        search_url=reverse_if_there("tracking:search"),
+        row_url=reverse_if_there("admin:tracking_driverlocation_change", 0),
+    )
+
+
+@register.inclusion_tag("tracking/share_location.html")
+def share_location(driver_id: int) -> dict[str, Any]:
+    """A button that shares where this phone is, for that driver and nobody else."""
+    return widget_context("share", driver_id=driver_id)

@@ -1,0 +1,91 @@
+"""The pages. Who may watch whom is the socket's to say: a page shows nothing by itself."""
+
+from collections.abc import Callable
+
+from asgiref.sync import async_to_sync
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.csrf import ensure_csrf_cookie
+from django.views.decorators.http import require_safe
+
+from tracking.models import DriverLocation
+from tracking.people import SEARCH_FIELDS, contact, full_name
+from tracking.permissions import may_publish
+from tracking.status import status_of
+
+MOST_RESULTS = 8
+
+
+def _staff_only(view: Callable[[HttpRequest], HttpResponse]) -> Callable[..., HttpResponse]:
+    """For whom the admin shows the last known locations; the others are refused."""
+
+    @login_required
+    def checked(request: HttpRequest) -> HttpResponse:
+        user = request.user
+        if not (user.is_staff and user.has_perm("tracking.view_driverlocation")):
+            raise PermissionDenied
+        return view(request)
+
+    return checked
+
+
+@require_safe
+@login_required
+@ensure_csrf_cookie
+def driver_map(request: HttpRequest, driver_id: int) -> HttpResponse:
+    """The rider's page."""
+    if driver_id < 1:
+        raise Http404
+    return render(request, "tracking/driver_map_page.html", {"driver_id": driver_id})
+
+
+@require_safe
+@login_required
+@ensure_csrf_cookie
+def share(request: HttpRequest) -> HttpResponse:
+    """The driver's page. Whoever may not publish reads why."""
+    user = request.user
+    assert not isinstance(user, AnonymousUser)  # noqa: S101, for the type checker
+    may_share = async_to_sync(may_publish)(user, user.pk)
+    return render(request, "tracking/share_location_page.html", {"may_share": may_share})
+
+
+@require_safe
+@_staff_only
+@ensure_csrf_cookie
+def fleet_map(request: HttpRequest) -> HttpResponse:
+    """The dispatcher's page."""
+    return render(request, "tracking/fleet_map_page.html")
+
+
+@require_safe
+@_staff_only
+def search(request: HttpRequest) -> HttpResponse:
+    """The located drivers whose name or address contains `q`, as `{"drivers": […]}`."""
+    query = request.GET.get("q", "").strip()
+    matches = Q()
+    for field in SEARCH_FIELDS:
+        matches |= Q(**{f"driver__{field}__icontains": query})
+    if query.isdecimal():
+        matches |= Q(driver=int(query[:18]))
+    found = DriverLocation.objects.filter(matches).select_related("driver") if query else ()
+    return JsonResponse({"drivers": [_result(location) for location in found[:MOST_RESULTS]]})
+
+
+def _result(location: DriverLocation) -> dict[str, object]:
+    """A location in the names of the browser's client."""
+    age = (timezone.now() - location.recorded_at).total_seconds()
+    return {
+        "userId": location.driver_id,
+        "name": full_name(location.driver),
+        "email": contact(location.driver),
+        "latitude": location.latitude,
+        "longitude": location.longitude,
+        "status": status_of(age).value,
+        "recordedAt": int(location.recorded_at.timestamp() * 1000),
+    }
