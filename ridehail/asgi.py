@@ -1,9 +1,11 @@
 """The ASGI application: HTTP goes to Django, WebSockets to the tracking routes."""
 
 import os
+from typing import Any, cast
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
+from django.urls import re_path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ridehail.settings")
 
@@ -12,11 +14,18 @@ django_application = get_asgi_application()
 
 from tracking.routing import websocket_urlpatterns  # noqa: E402
 
+
+async def refuse(scope: Any, receive: Any, send: Any) -> None:
+    """An unknown path ends in a refused handshake. Without this it is a server error in the log."""
+    await receive()
+    await send({"type": "websocket.close"})
+
+
 application = ProtocolTypeRouter(
     {
         "http": django_application,
         # No origin check: these routes are authenticated by a token in the message, never by a
         # cookie, so a foreign page gains nothing; and native apps send no Origin at all.
-        "websocket": URLRouter(websocket_urlpatterns),
+        "websocket": URLRouter([*websocket_urlpatterns, cast("Any", re_path)("", refuse)]),
     }
 )

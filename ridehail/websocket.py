@@ -1,9 +1,17 @@
 """uvicorn's WebSocket protocol with a fast path for what this project sends most."""
 
-from typing import Any
+import socket
+from typing import Any, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Frame, Opcode
+from websockets.frames import CloseCode, Frame, Opcode
+
+# Bytes for one client that may wait here, and as many again in the kernel, before sends block and
+# only the newest location waits. A phone that comes back reads up to that much of the past first.
+MAX_UNSENT: Final = 4096
+
+# Seconds for which a client that broke the protocol is read, and ignored, before it is cut off.
+LINGER: Final = 0.5
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -13,6 +21,13 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     same bytes for everybody. The first connection to send an event leaves them in it, under the
     key `wire`, for the others.
     """
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=MAX_UNSENT)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            connection = transport.get_extra_info("socket")
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT)
 
     async def send(self, message: Any) -> None:
         if (
@@ -31,6 +46,26 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.write(wire)
         else:
             await super().send(message)
+
+    def data_received(self, data: bytes) -> None:
+        if self.conn.parser_exc is None:
+            super().data_received(data)
+
+    def handle_parser_exception(self) -> None:
+        """What uvicorn calls when a client breaks the protocol, as with a frame too big.
+
+        It would close the transport with the rest of that frame unread, upon which the kernel
+        resets the connection, often before the client has seen the close code.
+        """
+        close = self.conn.close_sent
+        code = close.code if close is not None else CloseCode.PROTOCOL_ERROR
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.close_timer = self.loop.call_later(LINGER, self.transport.close)
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
 
     def start_keepalive(self) -> None:
         """What uvicorn calls right after the handshake's answer was sent.

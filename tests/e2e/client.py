@@ -13,6 +13,17 @@ from websockets.exceptions import ConnectionClosed
 DEADLINE = 10.0  # seconds that any one event may take
 
 
+def read_error(frame: str | bytes) -> tuple[str, str]:
+    """The code and the message of an error frame, which must have exactly the contract's shape."""
+    content = json.loads(frame)
+    assert list(content) == ["error"]
+    assert list(content["error"]) == ["code", "message"]
+    code, message = content["error"].values()
+    assert isinstance(message, str)
+    assert message
+    return code, message
+
+
 class Client:
     """A WebSocket connection that keeps all it receives, in `frames`, as it came.
 
@@ -20,10 +31,12 @@ class Client:
     lost its network but not yet its connection, until `resume()`.
     """
 
-    def __init__(self, url: str, *, reads: bool = True) -> None:
+    def __init__(self, url: str, *, reads: bool = True, origin: str | None = None) -> None:
+        """Native apps send no `origin`; browsers send the page's."""
         self.url = url
         self.frames: list[str | bytes] = []
         self._reads = reads
+        self._origin = origin
         self._connection: ClientConnection
         self._reader: asyncio.Task[None]
         self._news = asyncio.Event()
@@ -40,6 +53,7 @@ class Client:
             close_timeout=DEADLINE,
             max_queue=None,  # keep all that comes: reading stops only if we say so
             proxy=None,
+            origin=self._origin,
             **options,
         )
         if not self._reads:
@@ -122,8 +136,8 @@ class Client:
 class Driver(Client):
     """The app of a driver, on the set-tracking route."""
 
-    def __init__(self, server_url: str, driver_id: int, token: str) -> None:
-        super().__init__(f"{server_url}/driver/set-tracking?userId={driver_id}")
+    def __init__(self, server_url: str, driver_id: int, token: str, **options: Any) -> None:
+        super().__init__(f"{server_url}/driver/set-tracking?userId={driver_id}", **options)
         self.token = token
         self._sent = 0
 
@@ -142,8 +156,8 @@ class Driver(Client):
 class Watcher(Client):
     """Somebody who watches a driver, on the get-tracking route."""
 
-    def __init__(self, server_url: str, driver_id: int, token: str, *, reads: bool = True) -> None:
-        super().__init__(f"{server_url}/driver/get-tracking?userId={driver_id}", reads=reads)
+    def __init__(self, server_url: str, driver_id: int, token: str, **options: Any) -> None:
+        super().__init__(f"{server_url}/driver/get-tracking?userId={driver_id}", **options)
         self.token = token
 
     async def start(self, **details: Any) -> None:
@@ -151,10 +165,15 @@ class Watcher(Client):
 
 
 def _narrow_socket(url: str) -> socket.socket:
-    """A socket that fills after some kilobytes, so that the server soon notices."""
+    """A socket that fills after some kilobytes, so that the server soon notices.
+
+    With packets as small as a mobile network's: for the loopback's large ones, the server's side
+    keeps megabytes.
+    """
     host, _, port = url.split("/")[2].partition(":")
     narrow = socket.socket()
     narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    narrow.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 88)
     narrow.connect((host, int(port)))
     narrow.setblocking(False)
     return narrow

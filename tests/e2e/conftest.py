@@ -5,6 +5,8 @@ from playwright.async_api import async_playwright
 
 from tests import services
 
+from .stack import Stack, create_people
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item):
@@ -12,6 +14,7 @@ def pytest_runtest_makereport(item):
     report = yield
     if report.failed:
         for value in item.funcargs.values():
+            value = value.servers if isinstance(value, Stack) else value
             for server in value if isinstance(value, list) else [value]:
                 if isinstance(server, services.Process):
                     report.sections.append((f"log of {server.name}", server.log()[-4000:]))
@@ -48,9 +51,62 @@ def cluster(postgres_service, redis_service):
         yield workers
 
 
+@pytest.fixture(scope="session")
+def runserver_stack(runserver):
+    return Stack([runserver], create_people(runserver.environment))
+
+
+@pytest.fixture(scope="session")
+def cluster_stack(cluster):
+    return Stack(cluster, create_people(cluster[0].environment))
+
+
+@pytest.fixture(scope="session", params=["runserver", "cluster"])
+def stack(request):
+    """Each of the two, users included."""
+    return request.getfixturevalue(f"{request.param}_stack")
+
+
+class Strict:
+    """Runs a server's command by `tests.e2e.strict` in place of `manage.py`."""
+
+    def command(self):
+        python, _, *arguments = super().command()
+        return [python, "-m", "tests.e2e.strict", *arguments]
+
+
+class StrictRunserver(Strict, services.Runserver):
+    pass
+
+
+class StrictUvicorn(Strict, services.Uvicorn):
+    pass
+
+
+@pytest.fixture(scope="session")
+def strict(stack):
+    """The stack once more, on one server that soon loses its patience, and where all may watch
+    only themselves.
+    """
+    environment = {
+        **stack.environment,
+        "TRACKING_AUTHENTICATION_TIMEOUT": "1",
+        "TRACKING_WATCH_POLICY": "tracking.permissions.own_location",
+    }
+    development = isinstance(stack.driver_server, services.Runserver)
+    with (StrictRunserver if development else StrictUvicorn)(environment, "strict") as server:
+        yield Stack([server], stack.tokens)
+
+
 @pytest.fixture
-async def browser_page():
-    """A new page of a headless browser, for Playwright's async API.
+def driver_id(stack):
+    """A driver of the test's own, who has no location yet."""
+    return stack.new_driver()
+
+
+@pytest.fixture
+async def browser():
+    """A headless browser's new context, for Playwright's async API.
 
     The sync API keeps an event loop running in the test's thread, which no async client could
     then use.
@@ -59,5 +115,10 @@ async def browser_page():
         browser = await playwright.chromium.launch(
             **services.launch_options(services.find_browser())
         )
-        yield await browser.new_page()
+        yield await browser.new_context()
         await browser.close()
+
+
+@pytest.fixture
+async def browser_page(browser):
+    return await browser.new_page()

@@ -1,0 +1,128 @@
+"""Watchers who vanish or do not read, and a Redis that dies: what the others get."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from tests.services import Redis, cluster, environment, find_redis
+
+from .stack import Stack, create_people
+
+# Of locations: 1.3 MB. What lies between the server and a watcher was seen to hold 0.4 MB.
+FILLING = 30_000
+
+
+async def fill(watcher):
+    """Have the server send more than all buffers on the way to a watcher who does not read hold.
+
+    Each `start` brings the newest location again.
+    """
+    for _ in range(FILLING):
+        await watcher.start()
+
+
+async def follow(driver, watcher, count):
+    """Send locations, and see each arrive before the next; gives the frames."""
+    sent = []
+    for number in range(count):
+        sent.append(await driver.send(number / 1000, len(watcher.frames) / 1000))
+        await watcher.until(lambda frames: frames[-1:] == sent[-1:])
+    return sent
+
+
+@pytest.mark.parametrize("speaks", [True, False])
+async def test_a_watcher_who_vanishes_takes_nothing_from_the_other(stack, driver_id, speaks):
+    async with (
+        stack.driver(driver_id) as driver,
+        stack.watcher(driver_id) as watcher,
+        stack.watcher(driver_id) as vanishing,
+    ):
+        await driver.send(1, 2)
+        for each in (watcher, vanishing):
+            await each.start()
+            await each.frame(0)
+        if speaks:
+            await vanishing.start()
+        vanishing.vanish()
+        sent = await follow(driver, watcher, 100)
+        assert watcher.frames[1:] == sent
+        async with stack.watcher(driver_id) as late:
+            await late.start()
+            assert await late.frame(0) == sent[-1]
+
+
+async def test_a_watcher_who_does_not_read_takes_nothing_from_the_other(cluster_stack):
+    driver_id = cluster_stack.new_driver()
+    async with (
+        cluster_stack.driver(driver_id) as driver,
+        cluster_stack.watcher(driver_id) as watcher,
+        cluster_stack.watcher(driver_id, reads=False) as stalled,
+    ):
+        first = await driver.send(1, 2)
+        await watcher.start()
+        assert await watcher.frame(0) == first
+        await fill(stalled)
+        sent = await follow(driver, watcher, 100)
+        assert watcher.frames == [first, *sent]
+        # It now gets what was on the way, then the newest, and not what was sent in between.
+        stalled.resume()
+        await stalled.until(lambda frames: frames[-1:] == sent[-1:])
+        assert len(stalled.frames) < FILLING
+        seen = list(dict.fromkeys(stalled.frames))
+        assert seen == [first, *(frame for frame in sent if frame in seen)]
+        assert len(seen) < 10
+        assert await driver.send(3, 4) == await watcher.frame(101)
+        await stalled.until(lambda frames: frames[-1:] == watcher.frames[-1:])
+
+
+@pytest.mark.parametrize("stack", ["cluster"], indirect=True)
+async def test_a_watcher_who_does_not_read_for_long_is_disconnected(strict, driver_id):
+    token = strict.tokens[driver_id]
+    async with (
+        strict.driver(driver_id) as driver,
+        strict.watcher(driver_id, token=token) as watcher,
+        strict.watcher(driver_id, token=token, reads=False) as stalled,
+    ):
+        await driver.send(1, 2)
+        await watcher.start()
+        with suppress(ConnectionClosed):
+            await fill(stalled)
+        async with asyncio.timeout(10):
+            while "A client that does not read was disconnected" not in strict.log():
+                await follow(driver, watcher, 10)
+        stalled.resume()
+        assert await stalled.close_code() == 1006
+        await follow(driver, watcher, 10)
+
+
+async def test_watchers_get_locations_from_the_database_while_redis_is_dead(postgres_service):
+    with (
+        Redis(find_redis()) as redis,
+        cluster(environment(postgres_service.new_database(), redis.url)) as servers,
+    ):
+        stack = Stack(servers, create_people(servers[0].environment))
+        driver_id = stack.new_driver()
+        async with (
+            stack.driver(driver_id) as driver,
+            stack.watcher(driver_id) as watcher,
+            stack.watcher(driver_id) as late,
+        ):
+            await driver.send(1, 2)
+            await watcher.start()
+            await follow(driver, watcher, 10)
+            redis.kill()
+            async with asyncio.timeout(10):
+                sent = await follow(driver, watcher, 2)
+            await late.start()
+            assert await late.frame(0) == sent[-1]
+            async with asyncio.timeout(10):
+                await follow(driver, late, 1)
+            redis.start()
+            # From the database alone, each location would take a second.
+            for each in (watcher, late):
+                async with asyncio.timeout(15):
+                    await follow(driver, each, 30)
+            assert "watchers are served from the database" in servers[0].log()
+            assert "Live locations are broadcast again" in servers[0].log()
