@@ -6,12 +6,14 @@ from typing import Any, Final
 
 
 class WithoutHandshakes(logging.Filter):
-    """Drops uvicorn's line per WebSocket handshake: its query string may carry a secret, and
-    thousands of them at once, after a restart, are no help to anyone.
+    """Drops uvicorn's three lines per WebSocket: the first has a query string, which may carry a
+    secret, and thousands of them at once, after a restart, are no help to anyone.
     """
 
+    LINES = ('%s - "WebSocket ', "connection open", "connection closed")
+
     def filter(self, record: logging.LogRecord) -> bool:
-        return not str(record.msg).startswith('%s - "WebSocket ')
+        return not str(record.msg).startswith(self.LINES)
 
 
 class WithoutSecrets(logging.Formatter):

@@ -54,7 +54,9 @@ class TrackingConsumer(AsyncConsumer):
         # Always accepted: a refusal before that reaches a browser as a bare 1006.
         await send({"type": "websocket.accept"})
         self.runtime = get_runtime()
-        self.outbox = Outbox(send, self.give_up)
+        self.outbox = Outbox(
+            send, self.give_up, scope.get("extensions", {}).get("ridehail.send_now")
+        )
         self.task = asyncio.current_task()
         self.failure: Exception | None = None
         self.session = Session(self.runtime.users, self.runtime.registry, self.authorize, self.fail)
