@@ -8,7 +8,7 @@ HOST ?= 127.0.0.1
 # Workers hear of each other through Redis; without it there can be only one.
 WORKERS ?= $(if $(REDIS_URL),2,1)
 
-.PHONY: help demo test check format serve services bench clean
+.PHONY: help demo test check js format serve services bench clean
 
 help:  ## Show what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -16,7 +16,7 @@ help:  ## Show what there is to make
 demo: $(VENV)/.run  ## Set up and run the demo on http://localhost:3002/
 	@$(BIN)/python manage.py demo --port $(PORT)
 
-test: check services  ## Set up what the tests need and run them all
+test: check js services  ## Set up what the tests need and run them all
 	$(BIN)/python -m pytest
 
 check: $(VENV)/.dev  ## Style, types, migrations, settings
@@ -25,6 +25,13 @@ check: $(VENV)/.dev  ## Style, types, migrations, settings
 	$(BIN)/mypy
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check
+
+js:  ## Types and tests of the browser client
+	@if command -v npm >/dev/null; then \
+		cd tests/js && npm ci --no-audit --no-fund --silent && node_modules/.bin/tsc -p . && node --test; \
+	else \
+		echo "Node.js and npm are not installed: THE BROWSER CLIENT IS NOT TESTED."; \
+	fi
 
 format: $(VENV)/.dev  ## Bring the code into shape
 	$(BIN)/ruff check --fix .

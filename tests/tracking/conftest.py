@@ -58,6 +58,12 @@ def database(request, postgresql, settings):
     return request.param
 
 
+@pytest.fixture(autouse=True)
+def _several_shards(settings):
+    """What holds for four shards holds for one."""
+    settings.TRACKING = settings.TRACKING | {"SHARDS": 4}
+
+
 @pytest.fixture
 def layer():
     return Layer()

@@ -71,10 +71,12 @@ class Server:
         self.taken += 1
         return event
 
-    def report(self, token, lat=1.0):
-        payload = {"token": token, "command": "send", "lat": lat, "lon": 0}
+    def send(self, payload):
         text = json.dumps({"type": "authenticate", "payload": payload})
         self._input.put_nowait({"type": "websocket.receive", "text": text})
+
+    def report(self, token, lat=1.0):
+        self.send({"token": token, "command": "send", "lat": lat, "lon": 0})
 
     async def end(self):
         self._input.put_nowait({"type": "websocket.disconnect", "code": 1000})

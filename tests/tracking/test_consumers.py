@@ -5,7 +5,9 @@ import json
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import OperationalError
 
+from tracking import runtime as runtime_module
 from tracking import session
 from tracking.protocol import encode_location
 from tracking.runtime import get_runtime
@@ -252,3 +254,17 @@ async def test_watchers_see_locations_move_without_the_channel_layer(
     assert await watcher.frame() == encode_location(-2.3123, 2.4535)
     await socket.report(token_for(located))
     assert await watcher.frame() == await socket.frame()
+
+
+async def test_who_cannot_be_judged_without_the_database_is_told_to_come_back(
+    connect, located, rider, monkeypatch, caplog
+):
+    def away(user_ids):
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr(runtime_module, "load_users", away)
+    socket = await connect("get", located)
+    await socket.start(token_for(rider))
+    assert await socket.close_code() == 1013
+    assert "the database is away" in caplog.text
+    assert not any(record.exc_info for record in caplog.records)
