@@ -41,7 +41,7 @@ def verify(token: str) -> Claims:
     return claims
 
 
-# Checking HS256 costs 35 µs, this 0.2 µs. A session knows its own token, so this is for those who
+# Checking HS256 costs 39 µs, this 0.1 µs. A session knows its own token, so this is for those who
 # come back. Only what was found valid is kept: a flood of bad tokens pushes no good one out.
 @lru_cache(maxsize=1_000)
 def _verify_signature(token: str) -> Claims:

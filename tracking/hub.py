@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 # A feed that was quiet for one whole interval is read again. So a watcher's view is at most two
 # intervals old when the channel layer loses messages or is gone.
 HEAL_INTERVAL: Final = 1.0
-# Deliveries between two turns of the event loop: 256 take about 4 ms.
+# Deliveries between two turns of the event loop: 256 take about 3 ms (9 to 12 µs each).
 DELIVERIES_PER_TURN: Final = 256
 
 
