@@ -98,7 +98,7 @@ class DriverLocationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generi
 
     @admin.display(description=gettext_lazy("status"))
     def status(self, location: DriverLocation) -> str:
-        status = status_of(_age(location))
+        status = status_of(location, timezone.now())
         return format_html(
             '<span class="tracking-status tracking-{}">{}</span>', status.value, status.label
         )

@@ -10,6 +10,9 @@ class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     `recorded_at` is the device's clock and never later than `received_at`, the server's; both
     are aware UTC. The field names are `DriverLocation`'s columns: `storage` relies on it.
+
+    With `disconnected_at` it is a departure: the driver's newest fix once more, told, stored and
+    broadcast like any other, of one whose connection ended then and was not replaced.
     """
 
     driver_id: int
@@ -20,13 +23,22 @@ class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     accuracy: float | None = None
     heading: float | None = None
     speed: float | None = None
+    disconnected_at: datetime | None = None
 
     def is_newer_than(self, other: "Fix | None") -> bool:
-        """Tell whether this fix replaces `other`: the device's clock decides, then arrival."""
-        return other is None or (self.recorded_at, self.received_at) > (
-            other.recorded_at,
-            other.received_at,
-        )
+        """Tell whether this fix replaces `other`: the device's clock decides, then arrival.
+
+        The same fix once more is no news, unless its driver left after the other, or is back.
+        `storage` says the same to the database.
+        """
+        if other is None:
+            return True
+        if self.recorded_at != other.recorded_at:
+            return self.recorded_at > other.recorded_at
+        moved = (self.latitude, self.longitude) != (other.latitude, other.longitude)
+        if moved or other.disconnected_at is not None:
+            return self.received_at > other.received_at
+        return self.disconnected_at is not None and self.received_at >= other.received_at
 
 
 class ArrivalClock:

@@ -31,6 +31,12 @@ class DriverLocation(models.Model):
     speed = models.FloatField(_("speed (m/s)"), null=True, blank=True)
     recorded_at = models.DateTimeField(_("recorded at"), help_text=_("The device's clock."))
     received_at = models.DateTimeField(_("received at"), help_text=_("The server's clock."))
+    disconnected_at = models.DateTimeField(
+        _("disconnected at"),
+        null=True,
+        blank=True,
+        help_text=_("When the driver's connection ended, unless another took its place."),
+    )
 
     class Meta:
         verbose_name = _("last known location")

@@ -26,7 +26,8 @@ _ROWS: Final = {
     "postgresql": (
         "SELECT {columns} FROM json_to_recordset(%s) AS fix ("
         "driver_id bigint, latitude float8, longitude float8, recorded_at timestamptz,"
-        " received_at timestamptz, accuracy float8, heading float8, speed float8)"
+        " received_at timestamptz, accuracy float8, heading float8, speed float8,"
+        " disconnected_at timestamptz)"
     ),
     # WHERE true, or its parser takes ON CONFLICT for a join's ON.
     "sqlite": "SELECT {values} FROM json_each(%s) WHERE true",
@@ -39,11 +40,17 @@ _SQLITE_VALUES: Final = ", ".join(
     for column in _COLUMNS
 )
 
+# `Fix.is_newer_than`, told to the database.
 _UPSERT: Final = (
     "INSERT INTO {table} ({columns}) {rows}"
     " ON CONFLICT (driver_id) DO UPDATE SET {assignments}"
-    " WHERE (EXCLUDED.recorded_at, EXCLUDED.received_at)"
-    " > ({table}.recorded_at, {table}.received_at)"
+    " WHERE EXCLUDED.recorded_at > {table}.recorded_at"
+    " OR EXCLUDED.recorded_at = {table}.recorded_at AND CASE"
+    " WHEN EXCLUDED.latitude <> {table}.latitude OR EXCLUDED.longitude <> {table}.longitude"
+    " OR {table}.disconnected_at IS NOT NULL"
+    " THEN EXCLUDED.received_at > {table}.received_at"
+    " ELSE EXCLUDED.disconnected_at IS NOT NULL"
+    " AND EXCLUDED.received_at >= {table}.received_at END"
 )
 
 

@@ -79,13 +79,12 @@ def search(request: HttpRequest) -> HttpResponse:
 
 def _result(location: DriverLocation) -> dict[str, object]:
     """A location in the names of the browser's client."""
-    age = (timezone.now() - location.recorded_at).total_seconds()
     return {
         "userId": location.driver_id,
         "name": full_name(location.driver),
         "email": contact(location.driver),
         "latitude": location.latitude,
         "longitude": location.longitude,
-        "status": status_of(age).value,
+        "status": status_of(location, timezone.now()).value,
         "recordedAt": int(location.recorded_at.timestamp() * 1000),
     }

@@ -196,7 +196,7 @@ def full_table(db):
             latitude=1,
             longitude=2,
             recorded_at=now - timedelta(seconds=n / 100),
-            received_at=now,
+            received_at=now - timedelta(seconds=n / 100),
         )
         for n, pk in enumerate(User.objects.values_list("pk", flat=True))
     )

@@ -12,8 +12,19 @@ from .fakes import NOON, Scheduled, fix_of
 MICROSECOND = timedelta(microseconds=1)
 
 
-def at(recorded, received):
-    return Fix(19, 0.0, 0.0, NOON + timedelta(seconds=recorded), NOON + timedelta(seconds=received))
+def after_noon(seconds):
+    return None if seconds is None else NOON + timedelta(seconds=seconds)
+
+
+def at(recorded, received, latitude=0.0, disconnected=None):
+    return Fix(
+        19,
+        latitude,
+        0.0,
+        after_noon(recorded),
+        after_noon(received),
+        disconnected_at=after_noon(disconnected),
+    )
 
 
 @pytest.mark.parametrize(
@@ -23,12 +34,33 @@ def at(recorded, received):
         (at(1, 1), at(2, 2), False),
         (at(2, 2), at(1, 3), True),
         (at(1, 3), at(2, 2), False),
-        (at(1, 2), at(1, 1), True),
-        (at(1, 1), at(1, 2), False),
-        (at(1, 1), at(1, 1), False),
+        (at(1, 2, latitude=5.0), at(1, 1), True),
+        (at(1, 1, latitude=5.0), at(1, 2), False),
+        (at(1, 1, latitude=5.0), at(1, 1), False),
     ],
 )
 def test_the_devices_clock_decides_which_fix_is_newer_and_then_arrival(one, other, newer):
+    assert one.is_newer_than(other) is newer
+
+
+@pytest.mark.parametrize("received", [1, 2, 3])
+def test_the_same_fix_again_is_no_news(received):
+    assert not at(1, received).is_newer_than(at(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "newer"),
+    [
+        (at(1, 1, disconnected=9), at(1, 1), True),
+        (at(1, 1), at(1, 1, disconnected=9), False),
+        (at(1, 1, disconnected=9), at(1, 1, disconnected=9), False),
+        (at(1, 1, disconnected=9), at(2, 2), False),
+        (at(2, 2), at(1, 1, disconnected=9), True),
+        (at(1, 1, disconnected=9), at(1, 2), False),
+        (at(1, 2), at(1, 1, disconnected=9), True),
+    ],
+)
+def test_a_departure_follows_its_fix_and_is_followed_by_any_sign_of_life(one, other, newer):
     assert one.is_newer_than(other) is newer
 
 

@@ -62,6 +62,34 @@ def test_the_devices_clock_counts_before_arrival(driver):
     assert stored(driver) == newer
 
 
+MOMENTS = st.sampled_from([fix_of(second=second).received_at for second in (1, 2, 2.000001)])
+
+
+@st.composite
+def fixes(draw):
+    recorded_at, received_at = sorted([draw(MOMENTS), draw(MOMENTS)])
+    latitude, disconnected_at = draw(st.sampled_from([1.0, 2.0])), draw(st.none() | MOMENTS)
+    return {
+        "latitude": latitude,
+        "longitude": 0.0,
+        "recorded_at": recorded_at,
+        "received_at": received_at,
+        "disconnected_at": disconnected_at,
+    }
+
+
+@hypothesis_settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(one=fixes(), other=fixes())
+def test_the_database_and_the_fix_itself_agree_on_what_is_newer(driver, one, other):
+    one, other = Fix(driver, **one), Fix(driver, **other)
+    DriverLocation.objects.filter(pk=driver).delete()
+    upsert([other])
+    upsert([one])
+    assert stored(driver) == (one if one.is_newer_than(other) else other)
+
+
 @pytest.mark.parametrize("second", [0, 1, 0.5, 0.1, 0.000001, 0.999999, 59.12345, 12 * 3600])
 def test_times_are_kept_to_the_microsecond_with_and_without_a_fraction(driver, second):
     upsert([fix_of(driver, second)])
