@@ -115,6 +115,9 @@ class Bench:
                     "DATABASE_URL": database.url if database else "",
                     "REDIS_URL": self._redis_url if run.server.redis else "",
                     "NODE_ENV": "production",
+                    # One address drives thousands of phones, each as fast as it is answered.
+                    "TRACKING_MAX_FIXES_PER_SECOND": "0",
+                    "TRACKING_MAX_UNAUTHENTICATED_PER_ADDRESS": "0",
                     **run.workload.environment,
                 },
                 directory=Path(directory),

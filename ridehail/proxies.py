@@ -10,7 +10,7 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -61,6 +61,17 @@ def request_limit_key(request: HttpRequest) -> str | None:
         settings.TRUSTED_PROXIES,
     )
     return limit_key(address) or None
+
+
+def scope_limit_key(scope: dict[str, Any]) -> str:
+    """The `limit_key` of the client that opened the connection of an ASGI scope, or ""."""
+    forwarded_for = b",".join(
+        value for name, value in scope.get("headers", ()) if name == b"x-forwarded-for"
+    )
+    peer = (scope.get("client") or [None])[0]
+    return limit_key(
+        client_address(peer, forwarded_for.decode("latin-1"), settings.TRUSTED_PROXIES)
+    )
 
 
 def parse_networks(texts: Sequence[str]) -> list[Network]:

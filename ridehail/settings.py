@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from ridehail import security
 from ridehail.proxies import parse_networks
 from tracking.conf import DEFAULTS as TRACKING_DEFAULTS
+from tracking.protocol import MAX_MESSAGE_SIZE
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -215,7 +216,10 @@ SIMPLE_JWT = {
 # Every key of TRACKING can be given as TRACKING_<KEY>, read with the type of its default.
 TRACKING = {
     key: env.get_value(f"TRACKING_{key}", cast=type(default), default=default)
-    for key, default in TRACKING_DEFAULTS.items()
+    for key, default in {
+        **TRACKING_DEFAULTS,
+        "CLIENT_ADDRESS": "ridehail.proxies.scope_limit_key",
+    }.items()
 }
 
 # Who may say, in X-Forwarded-For and X-Forwarded-Proto, whom a request comes from and how.
@@ -241,8 +245,7 @@ CONTENT_SECURITY_POLICY = security.content_security_policy(
 )
 PERMISSIONS_POLICY = security.PERMISSIONS_POLICY
 
-# The largest message of the contract has under 2 KiB.
-DAPHNE_WEBSOCKET_MAX_MESSAGE_SIZE = DAPHNE_WEBSOCKET_MAX_FRAME_SIZE = 16 * 1024
+DAPHNE_WEBSOCKET_MAX_MESSAGE_SIZE = DAPHNE_WEBSOCKET_MAX_FRAME_SIZE = MAX_MESSAGE_SIZE
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

@@ -27,6 +27,11 @@ def shard_of(driver_id: int) -> str:
     return f"tracking.shard.{driver_id % conf.SHARDS}"
 
 
+def all_shards() -> list[str]:
+    """Return the names of the groups that together carry everybody's fixes."""
+    return [shard_of(number) for number in range(conf.SHARDS)]
+
+
 def encode_batch(fixes: list[Fix], origin: str) -> dict[str, Any]:
     """Return the channel-layer event that carries fixes, and which runtime they come from.
 

@@ -64,7 +64,11 @@ def _keys() -> Iterator[CheckMessage]:
 
 
 def _policies() -> Iterator[CheckMessage]:
-    for key in ("PUBLISH_POLICY", "WATCH_POLICY"):
+    for key, arguments in (
+        ("PUBLISH_POLICY", "(user, driver_id) -> bool"),
+        ("WATCH_POLICY", "(user, driver_id) -> bool"),
+        ("CLIENT_ADDRESS", "(scope) -> str"),
+    ):
         path = getattr(conf, key)
         try:
             found = callable(import_string(path))
@@ -73,7 +77,7 @@ def _policies() -> Iterator[CheckMessage]:
         if not found:
             yield Error(
                 f"TRACKING[{key!r}] names no function: {path!r}.",
-                hint="Give the dotted path of a function (user, driver_id) -> bool.",
+                hint=f"Give the dotted path of a function {arguments}.",
                 id="tracking.E002",
             )
 
@@ -89,6 +93,21 @@ def _numbers() -> Iterator[CheckMessage]:
         yield Error(
             "TRACKING['STALE_AFTER'] must be less than TRACKING['OFFLINE_AFTER'].",
             id="tracking.E003",
+        )
+    for key in (
+        "MAX_CONNECTIONS",
+        "MAX_CONNECTIONS_PER_USER",
+        "MAX_UNAUTHENTICATED_PER_ADDRESS",
+        "MAX_FIXES_PER_SECOND",
+    ):
+        if not _is_number(getattr(conf, key)) or getattr(conf, key) < 0:
+            yield Error(
+                f"TRACKING[{key!r}] must be a number, 0 or more; 0 means no limit.",
+                id="tracking.E003",
+            )
+    if type(conf.MAX_FIXES_BURST) is not int or conf.MAX_FIXES_BURST < 1:
+        yield Error(
+            "TRACKING['MAX_FIXES_BURST'] must be a whole number above 0.", id="tracking.E003"
         )
     if type(conf.SHARDS) is not int or not 1 <= conf.SHARDS <= 256:
         yield Error("TRACKING['SHARDS'] must be a whole number from 1 to 256.", id="tracking.E003")

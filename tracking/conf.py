@@ -11,6 +11,17 @@ DEFAULTS: Final[dict[str, Any]] = {
     "WATCH_POLICY": "tracking.permissions.any_authenticated",
     # Seconds from connecting to the first valid message.
     "AUTHENTICATION_TIMEOUT": 10.0,
+    # Connections that a process takes, in all and of one user; and of one client address, how many
+    # may be open that have not authenticated yet. 0 means no limit.
+    "MAX_CONNECTIONS": 10_000,
+    "MAX_CONNECTIONS_PER_USER": 20,
+    "MAX_UNAUTHENTICATED_PER_ADDRESS": 100,
+    # Whom a connection comes from, for that limit: the dotted path of a function of the ASGI scope.
+    # This one sees a proxy in front of the server as everybody's address.
+    "CLIENT_ADDRESS": "tracking.connections.peer_address",
+    # Messages that a connection may send on the average and at once. 0 means no limit.
+    "MAX_FIXES_PER_SECOND": 5.0,
+    "MAX_FIXES_BURST": 20,
     # Seconds without a fix until a driver counts as stale, then as offline.
     "STALE_AFTER": 15.0,
     "OFFLINE_AFTER": 60.0,

@@ -1,8 +1,12 @@
 """One timestamped measurement from a device, and the clock that orders what arrives."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import msgspec
+
+# Of one connection; more than a batch holds.
+MOST_FUTURE_TIMES: Final = 128
 
 
 class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -57,3 +61,21 @@ class ArrivalClock:
             now = self._last + timedelta(microseconds=1)
         self._last = now
         return now
+
+
+class FutureTimes:
+    """As when times were read that lay in the future, because the device's clock is ahead.
+
+    A fix that such a device repeats is read as before, and so is known to be the same.
+    """
+
+    __slots__ = ("_arrivals",)
+
+    def __init__(self) -> None:
+        self._arrivals: dict[datetime, datetime] = {}
+
+    def read(self, recorded_at: datetime, now: datetime) -> datetime:
+        """Return when a fix counts as recorded that arrives `now` with a time after that."""
+        if len(self._arrivals) >= MOST_FUTURE_TIMES:
+            del self._arrivals[next(iter(self._arrivals))]
+        return self._arrivals.setdefault(recorded_at, now)

@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from tracking.batching import Loader
-from tracking.broadcast import decode_batch, shard_of
+from tracking.broadcast import all_shards, decode_batch, shard_of
+from tracking.feed import Feed
 from tracking.fix import Fix
 from tracking.outbox import Outbox
-from tracking.protocol import encode_location
 from tracking.receiver import Receiver
 
 logger = logging.getLogger(__name__)
@@ -26,29 +26,6 @@ logger = logging.getLogger(__name__)
 HEAL_INTERVAL: Final = 1.0
 # Deliveries between two turns of the event loop: 256 take about 3 ms (9 to 12 µs each).
 DELIVERIES_PER_TURN: Final = 256
-
-
-class Feed:
-    """What is known of one driver, and who watches. It never goes back in time."""
-
-    __slots__ = ("frame", "newest", "quiet", "watchers")
-
-    def __init__(self) -> None:
-        self.watchers: set[Outbox] = set()
-        self.newest: Fix | None = None
-        self.frame: str | None = None
-        self.quiet = True
-
-    def offer(self, fix: Fix) -> int:
-        """Deliver `fix` if it is the newest; return to how many watchers."""
-        if not fix.is_newer_than(self.newest):
-            return 0
-        self.newest = fix
-        self.frame = encode_location(fix.latitude, fix.longitude)
-        event = {"type": "websocket.send", "text": self.frame}
-        for watcher in self.watchers:
-            watcher.offer(event)
-        return len(self.watchers)
 
 
 class Hub:
@@ -69,47 +46,60 @@ class Hub:
         self._load_snapshots = load_snapshots
         self._snapshots = Loader(load_snapshots)
         self._feeds: dict[int, Feed] = {}
+        self._followers: set[Callable[[Fix], None]] = set()
         self._shards: set[str] = set()
         self._healing: asyncio.Task[None] | None = None
         receiver.handle("tracking.fixes", self._deliver_batch)
 
-    async def join(self, driver_id: int, watcher: Outbox) -> None:
+    async def join(self, driver_id: int, watcher: Outbox, *, details: bool = False) -> None:
         """Deliver the driver's newest location to `watcher`, and every newer one from now on.
 
         A watcher that joins again gets the newest location again: so a client can find out
         whether its connection is alive.
         """
-        if self._healing is None:
-            self._healing = asyncio.create_task(self._heal_forever())
+        self._heal_from_now_on()
         feed = self._feeds.get(driver_id)
         if feed is None:
-            feed = self._feeds[driver_id] = Feed()
-        repeated = watcher in feed.watchers
-        feed.watchers.add(watcher)
-        if feed.frame is not None:
-            watcher.offer({"type": "websocket.send", "text": feed.frame})
-        if feed.frame is not None or repeated:
+            feed = self._feeds[driver_id] = Feed(driver_id)
+        feed.add(watcher, details=details)
+        feed.greet(watcher)
+        if feed.known:
             return
-        self._shards.add(shard_of(driver_id))
-        await self._receiver.join(shard_of(driver_id))
+        await self._join_shard(shard_of(driver_id))
         try:
             snapshot = await self._snapshots.get(driver_id)
         except Exception as error:  # whatever it is, healing tries again
             logger.warning("A snapshot could not be read: %r", error)
-        else:
-            if snapshot is not None:
-                feed.offer(snapshot)
+            return
+        feed.known = True
+        if snapshot is not None:
+            feed.offer(snapshot)
+        elif feed.newest is None:
+            feed.greet(watcher)
 
     def leave(self, driver_id: int, watcher: Outbox) -> None:
         """Deliver nothing more to `watcher`."""
         feed = self._feeds.get(driver_id)
         if feed is not None:
-            feed.watchers.discard(watcher)
-            if not feed.watchers:
+            feed.remove(watcher)
+            if not feed.watchers and not feed.detailed:
                 del self._feeds[driver_id]
+
+    async def follow(self, follower: Callable[[Fix], None]) -> None:
+        """Have `follower` called with whatever comes of any driver, old or new, from now on."""
+        self._heal_from_now_on()
+        self._followers.add(follower)
+        for shard in all_shards():
+            await self._join_shard(shard)
+
+    def unfollow(self, follower: Callable[[Fix], None]) -> None:
+        """Call `follower` no more."""
+        self._followers.discard(follower)
 
     def deliver(self, fix: Fix) -> int:
         """Hand `fix` to the driver's watchers in this process; return to how many."""
+        for follower in self._followers:
+            follower(fix)
         feed = self._feeds.get(fix.driver_id)
         if feed is None:
             return 0
@@ -121,7 +111,17 @@ class Hub:
         if self._healing is not None:
             self._healing.cancel()
             await asyncio.wait([self._healing])
+        for feed in self._feeds.values():
+            feed.close()
         await self._snapshots.close()
+
+    def _heal_from_now_on(self) -> None:
+        if self._healing is None:
+            self._healing = asyncio.create_task(self._heal_forever())
+
+    async def _join_shard(self, shard: str) -> None:
+        self._shards.add(shard)
+        await self._receiver.join(shard)
 
     async def _deliver_batch(self, event: dict[str, Any]) -> None:
         if event.get("origin") == self._origin:
@@ -142,10 +142,11 @@ class Hub:
                 logger.warning("Watched locations could not be read again: %r", error)
 
     async def _heal(self) -> None:
-        unwatched = self._shards - {shard_of(driver_id) for driver_id in self._feeds}
-        for shard in unwatched:
-            self._receiver.leave(shard)
-        self._shards -= unwatched
+        if not self._followers:
+            unwatched = self._shards - {shard_of(driver_id) for driver_id in self._feeds}
+            for shard in unwatched:
+                self._receiver.leave(shard)
+            self._shards -= unwatched
         quiet = [driver_id for driver_id, feed in self._feeds.items() if feed.quiet]
         for feed in self._feeds.values():
             feed.quiet = True

@@ -11,6 +11,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from tracking.authentication import load_users
 from tracking.batching import Loader
 from tracking.broadcast import Publisher
+from tracking.connections import Connections
 from tracking.database import DatabaseThread
 from tracking.fix import ArrivalClock, Fix
 from tracking.hub import Hub
@@ -34,6 +35,7 @@ class Runtime:
         self.users: Loader[int, AbstractBaseUser] = Loader(partial(self._reader.run, load_users))
         self._receiver = Receiver(layer)
         self.registry = Registry(self._receiver)
+        self.connections = Connections()
         self.hub = Hub(self._receiver, origin, partial(self._reader.run, load_snapshots))
 
     def submit(self, fix: Fix, waiter: Waiter) -> None:

@@ -12,8 +12,16 @@ from django.contrib.auth.base_user import AbstractBaseUser
 
 from tracking.authentication import Claims, verify
 from tracking.batching import Loader
+from tracking.conf import conf
 from tracking.permissions import Decision
-from tracking.protocol import Forbidden, TokenExpired, TokenInvalid, TrackingError
+from tracking.protocol import (
+    Forbidden,
+    InvalidMessage,
+    OverCapacity,
+    TokenExpired,
+    TokenInvalid,
+    TrackingError,
+)
 from tracking.revocation import Registry
 
 logger = logging.getLogger(__name__)
@@ -21,6 +29,9 @@ logger = logging.getLogger(__name__)
 # How long the decision that a user is active and permitted stands on an open connection.
 # 5,000 connections cost 170 checks a second, which share a handful of queries.
 RECHECK_INTERVAL: Final = 30.0
+
+# Seconds before the token runs out that whoever asked for it is warned.
+EXPIRY_WARNING: Final = 30.0
 
 
 class Session:
@@ -43,6 +54,8 @@ class Session:
         "_token",
         "_until",
         "_users",
+        "_warn",
+        "_warn_at",
     )
 
     def __init__(
@@ -63,21 +76,39 @@ class Session:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[Any] | None = None
         self._stale = False
+        self._warn: Callable[[int], None] | None = None
+        self._warn_at = math.inf
 
-    async def authenticate(self, token: str) -> None:
-        """Accept a message that carries `token`.
+    @property
+    def user_id(self) -> int | None:
+        """Whose session it is, once it is somebody's."""
+        return self._claims and self._claims.user_id
 
-        Raise `TokenInvalid`, `TokenExpired` or `Forbidden`. The token of an open session costs
-        one comparison; a newer one of the same user extends it.
+    async def authenticate(self, token: str | None) -> None:
+        """Accept a message that carries `token`, or none because an earlier one did.
+
+        Raise `TokenInvalid`, `TokenExpired`, `Forbidden`, `OverCapacity`, or `InvalidMessage` if
+        no token ever came. The token of an open session costs one comparison; a newer one of the
+        same user extends it.
         """
-        if token == self._token and self._claims and time.time() < self._claims.expires_at:
-            return
+        if token is None and self._token is None:
+            raise InvalidMessage("token is missing: log in and send the access token")
+        if token is None or token == self._token:
+            if self._claims and time.time() < self._claims.expires_at:
+                return
+            token = token or self._token
+        assert token is not None  # noqa: S101 - for the type checker
         claims = verify(token)
         if self._claims is None:
             await self._registry.listen()
             self._registry.add(claims.user_id, self)
+            if 0 < conf.MAX_CONNECTIONS_PER_USER < self._registry.count(claims.user_id):
+                self._registry.discard(claims.user_id, self)
+                raise OverCapacity("too many connections of this user: close some of them")
         elif claims.user_id != self._claims.user_id:
             raise Forbidden("this connection belongs to another user: open one of your own")
+        elif claims.expires_at < self._claims.expires_at:
+            return  # An older one that came late shortens nothing.
         try:
             await self._check(claims)
         except BaseException:
@@ -85,6 +116,14 @@ class Session:
                 self._registry.discard(claims.user_id, self)
             raise
         self._token, self._claims = token, claims
+        # A token that is to live for less than that has no warning: it would never end.
+        warn_at = claims.expires_at - EXPIRY_WARNING
+        self._warn_at = warn_at if time.time() < warn_at else math.inf
+        self._set_timer()
+
+    def warn_with(self, warn: Callable[[int], None] | None) -> None:
+        """Have `warn` told `EXPIRY_WARNING` before each token runs out, in how many seconds."""
+        self._warn = warn
         self._set_timer()
 
     def recheck(self) -> None:
@@ -147,6 +186,8 @@ class Session:
         delay = min(RECHECK_INTERVAL, self._claims.expires_at - now)
         if self._until > now:
             delay = min(delay, self._until - now)
+        if self._warn is not None:
+            delay = min(delay, max(0.0, self._warn_at - now))
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
@@ -155,6 +196,10 @@ class Session:
         assert self._claims is not None  # noqa: S101 - as above
         if self._claims.expires_at <= time.time():
             self._on_end(TokenExpired())
+            return
+        if self._warn is not None and self._warn_at <= time.time():
+            self._warn_at = math.inf
+            self._warn(round(self._claims.expires_at - time.time()))
         else:
-            self._set_timer()  # First: a check that takes long must not outlast the token.
             self.recheck()
+        self._set_timer()  # Now: a check that takes long must not outlast the token.

@@ -7,6 +7,9 @@ from tests import services
 
 from .stack import Stack, create_people
 
+# Most tests are in a hurry. Those of the limits have servers of their own.
+UNLIMITED = {"TRACKING_MAX_FIXES_PER_SECOND": "0", "TRACKING_MAX_CONNECTIONS_PER_USER": "0"}
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item):
@@ -37,7 +40,7 @@ def redis_service():
 def runserver():
     """As a developer runs it: `manage.py runserver`, SQLite, the in-memory channel layer."""
     with services.sqlite() as database_url:
-        environment = services.environment(database_url)
+        environment = services.environment(database_url, **UNLIMITED)
         services.manage(environment, "migrate", "--no-input")
         with services.Runserver(environment) as server:
             yield server
@@ -46,7 +49,7 @@ def runserver():
 @pytest.fixture(scope="session")
 def cluster(postgres_service, redis_service):
     """As production runs it: two uvicorn workers that share PostgreSQL and Redis."""
-    environment = services.environment(postgres_service.url, redis_service.url)
+    environment = services.environment(postgres_service.url, redis_service.url, **UNLIMITED)
     with services.cluster(environment, workers=2) as workers:
         yield workers
 

@@ -187,7 +187,7 @@ async def test_a_handshake_without_a_proper_user_id_is_accepted_told_and_ended(s
         assert len(client.frames) == 1
 
 
-@pytest.mark.parametrize("size", [16 * 1024 + 1, 100_000, 2_000_000])
+@pytest.mark.parametrize("size", [32 * 1024 + 1, 100_000, 2_000_000])
 @pytest.mark.parametrize("kind", [str, bytes])
 async def test_a_frame_too_big_ends_the_connection(client, good, kind, size):
     text = message(good).ljust(size)
@@ -199,7 +199,7 @@ async def test_a_frame_too_big_ends_the_connection(client, good, kind, size):
 async def test_a_frame_as_big_as_allowed_is_accepted(stack, driver_id):
     async with stack.driver(driver_id) as driver:
         payload = {"token": driver.token, "command": "send", "lat": 1, "lon": 2}
-        await driver.send_text(message(payload).ljust(16 * 1024))
+        await driver.send_text(message(payload).ljust(32 * 1024))
         assert json.loads(await driver.frame(0))["location_lat"] == "1"
 
 

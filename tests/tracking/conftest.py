@@ -59,9 +59,9 @@ def database(request, postgresql, settings):
 
 
 @pytest.fixture(autouse=True)
-def _several_shards(settings):
-    """What holds for four shards holds for one."""
-    settings.TRACKING = settings.TRACKING | {"SHARDS": 4}
+def _settings(settings):
+    """What holds for four shards holds for one. How fast may be sent has tests of its own."""
+    settings.TRACKING = settings.TRACKING | {"SHARDS": 4, "MAX_FIXES_PER_SECOND": 0}
 
 
 @pytest.fixture

@@ -1,5 +1,9 @@
 """Messages of clients, right and wrong."""
 
+from tracking.protocol import decode_driver_message, decode_watcher_message, newest_of, to_fix
+
+from .fakes import NOON
+
 TOKEN = "header.payload.signature"
 
 
@@ -10,6 +14,13 @@ def start(**changes):
 
 def send(**changes):
     payload = {"token": TOKEN, "command": "send", "lat": "-1.4354", "lon": "0.9871"}
+    payload |= changes.pop("payload", {})
+    return {"type": "authenticate", "payload": payload} | changes
+
+
+def batch(*fixes, **changes):
+    fixes = fixes or ({"lat": "-1.4354", "lon": "0.9871"},)
+    payload = {"token": TOKEN, "command": "send_batch", "fixes": list(fixes)}
     payload |= changes.pop("payload", {})
     return {"type": "authenticate", "payload": payload} | changes
 
@@ -25,3 +36,20 @@ def send_text(lat, lon='"0"'):
 def without(message, key):
     rest = {k: v for k, v in message["payload"].items() if k != key}
     return message | {"payload": rest}
+
+
+def decode_start(text):
+    """The token of a watcher's message."""
+    return decode_watcher_message(text).token
+
+
+def decode_fix(text, now=NOON):
+    """The fix of a driver's message that arrives at noon."""
+    payload = decode_driver_message(text)
+    return to_fix(newest_of(getattr(payload, "fixes", [payload])), 19, now)
+
+
+def decode_send(text):
+    """The token, the latitude and the longitude of a driver's message."""
+    fix = decode_fix(text)
+    return decode_driver_message(text).token, fix.latitude, fix.longitude

@@ -9,7 +9,7 @@ from django.db import OperationalError
 
 from tracking import runtime as runtime_module
 from tracking import session
-from tracking.protocol import encode_location
+from tracking.protocol import MAX_MESSAGE_SIZE, encode_location
 from tracking.runtime import get_runtime
 
 from .fakes import DEADLINE, within_deadline
@@ -159,7 +159,7 @@ async def test_a_good_message_lets_the_bad_ones_be_forgotten(connect, driver):
 
 async def test_a_frame_above_the_size_limit_closes_without_an_error_frame(connect, driver):
     socket = await connect("set", driver)
-    await socket.send_to("x" * (16 * 1024 + 1))
+    await socket.send_to("x" * (MAX_MESSAGE_SIZE + 1))
     assert await socket.close_code() == 1009
 
 
@@ -171,7 +171,7 @@ async def test_the_largest_frame_is_read(connect, driver):
             "payload": {"token": token_for(driver), "command": "send", "lat": 1, "lon": 2},
         }
     )
-    await socket.send_to(text + " " * (16 * 1024 - len(text)))
+    await socket.send_to(text + " " * (MAX_MESSAGE_SIZE - len(text)))
     assert await socket.frame() == encode_location(1.0, 2.0)
 
 

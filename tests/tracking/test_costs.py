@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from redis.asyncio import Redis
 
 from tests.services import redis_service
-from tracking import authentication, hub, storage
+from tracking import authentication, feed, storage
 from tracking.broadcast import Publisher
 from tracking.hub import Hub
 from tracking.outbox import Outbox
@@ -109,13 +109,13 @@ async def test_a_batch_of_many_drivers_costs_one_statement_and_a_message_per_sha
 
 
 async def test_a_fan_out_costs_one_encoding_and_no_task(layer, counts, monkeypatch):
-    encode, encoded = hub.encode_location, Log()
+    encode, encoded = feed.encode_location, Log()
 
     def counted(*location):
         encoded.append(location)
         return encode(*location)
 
-    monkeypatch.setattr(hub, "encode_location", counted)
+    monkeypatch.setattr(feed, "encode_location", counted)
     receiver = Receiver(layer)
     watched = Hub(receiver, HERE, Loads())
     clients = [Client() for _ in range(200)]

@@ -5,7 +5,9 @@ import asyncio
 import pytest
 from django.db import OperationalError
 
-from tracking import consumers, storage
+from tracking import storage
+from tracking.consumers import base
+from tracking.consumers import driver as driver_module
 from tracking.protocol import encode_location
 from tracking.runtime import get_runtime
 
@@ -75,7 +77,8 @@ async def test_nothing_is_taken_from_a_connection_that_was_told_to_close(connect
 async def test_a_driver_ahead_of_the_database_is_not_read_from_until_it_catches_up(
     app_layer, driver, monkeypatch
 ):
-    monkeypatch.setattr(consumers, "MAX_UNACKNOWLEDGED", 5)
+    for module in (base, driver_module):
+        monkeypatch.setattr(module, "MAX_UNACKNOWLEDGED", 5)
     server = Server("set", driver)
     token = token_for(driver)
     server.report(token)
@@ -103,7 +106,8 @@ async def test_a_driver_ahead_of_the_database_is_not_read_from_until_it_catches_
 async def test_a_driver_that_does_not_read_its_acknowledgements_is_not_read_from_either(
     app_layer, driver, monkeypatch
 ):
-    monkeypatch.setattr(consumers, "MAX_UNACKNOWLEDGED", 5)
+    for module in (base, driver_module):
+        monkeypatch.setattr(module, "MAX_UNACKNOWLEDGED", 5)
     server = Server("set", driver)
     token = token_for(driver)
     server.report(token)

@@ -178,4 +178,4 @@ def test_an_errors_own_message_replaces_the_default():
 
 
 def test_close_codes_of_the_project_lie_in_the_range_for_private_use():
-    assert all(code in (1009, 1011, 1013) or 4000 <= code <= 4999 for code in CloseCode)
+    assert all(code in (1009, 1011, 1012, 1013) or 4000 <= code <= 4999 for code in CloseCode)

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from tracking.protocol import InvalidLocation, InvalidMessage, decode_send, decode_start
+from tracking.protocol import InvalidLocation, InvalidMessage
 
-from .messages import TOKEN, send, send_text, start, without
+from .messages import TOKEN, decode_send, decode_start, send, send_text, start, without
 
 # What is accepted
 
@@ -52,7 +52,7 @@ def test_location_is_a_decimal_string_or_a_number_kept_to_seven_decimals(lat, ex
 
 @pytest.mark.parametrize(
     "extra",
-    [{"x": 1}, {"payload": {"x": [{"y": None}], "accuracy": "?"}}, {"details": True}],
+    [{"x": 1}, {"payload": {"x": [{"y": None}], "accuracy": "?"}}, {"details": 1}],
 )
 def test_unknown_keys_are_ignored(extra):
     assert decode_start(json.dumps(start(**extra))) == TOKEN
@@ -86,13 +86,11 @@ REFUSED_BY_BOTH = [
     '{"type":' * 5_000,
     json.dumps(start(type="start")),
     json.dumps(start(type=None)),
-    json.dumps(start(payload={"command": "stop"})),
+    json.dumps(start(payload={"command": "pause"})),
     json.dumps(start(payload={"command": "START"})),
     json.dumps(start(payload={"command": None})),
-    json.dumps(start(payload={"token": None})),
     json.dumps(start(payload={"token": 5})),
     json.dumps(start(payload={"token": ["t"]})),
-    json.dumps(without(start(), "token")),
     json.dumps(without(start(), "command")),
     json.dumps(start()) + "{}",
     json.dumps(start(x=float("nan"))),
@@ -186,15 +184,15 @@ def test_a_coordinate_that_is_not_json_makes_the_message_invalid(bad):
 @pytest.mark.parametrize(
     "text",
     [
-        send_text('"' + "1" * 16_000 + 'x"'),
-        send_text('"' + "1" * 8_000 + "." + "1" * 8_000 + 'x"'),
-        send_text('"' + "1" * 16_000 + 'e"'),
-        send_text('"-' + "." * 16_000 + '"'),
-        send_text('"' + "1e" * 8_000 + '"'),
-        send_text("1" * 16_000),
-        send_text('"1e' + "9" * 16_000 + '"'),
-        send_text('"' + "\\u0031" * 2_600 + 'x"'),
-        '{"payload":' * 1_500 + "}" * 1_500,
+        send_text('"' + "1" * 32_000 + 'x"'),
+        send_text('"' + "1" * 16_000 + "." + "1" * 16_000 + 'x"'),
+        send_text('"' + "1" * 32_000 + 'e"'),
+        send_text('"-' + "." * 32_000 + '"'),
+        send_text('"' + "1e" * 16_000 + '"'),
+        send_text("1" * 32_000),
+        send_text('"1e' + "9" * 32_000 + '"'),
+        send_text('"' + "\\u0031" * 5_200 + 'x"'),
+        '{"payload":' * 3_000 + "}" * 3_000,
     ],
 )
 def test_no_message_of_the_allowed_size_takes_long_to_refuse(text):

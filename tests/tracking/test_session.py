@@ -10,7 +10,13 @@ from tracking import revocation
 from tracking import session as session_module
 from tracking.authentication import Claims
 from tracking.batching import Loader
-from tracking.protocol import Forbidden, TokenExpired, TokenInvalid
+from tracking.protocol import (
+    Forbidden,
+    InvalidMessage,
+    OverCapacity,
+    TokenExpired,
+    TokenInvalid,
+)
 from tracking.receiver import Receiver
 from tracking.revocation import Registry
 from tracking.session import Session
@@ -195,6 +201,66 @@ async def test_a_newer_token_of_the_same_user_extends_the_session(session, ends)
     assert time.time() >= longer - 0.01
     await settle()
     assert len(ends) == 1
+
+
+async def test_an_older_token_that_comes_late_shortens_nothing(session, ends, gatekeeper):
+    await session.authenticate(token(lifetime=0.4))
+    longer = time.time() + 0.4
+    await session.authenticate(token(lifetime=0.1))
+    await ends.reach(1)
+    assert time.time() >= longer - 0.05
+    assert len(gatekeeper.asked) == 1
+
+
+async def test_a_message_without_a_token_needs_one_that_was_accepted(session):
+    with pytest.raises(InvalidMessage, match="token is missing"):
+        await session.authenticate(None)
+    await session.authenticate(token())
+    await session.authenticate(None)
+
+
+async def test_without_a_token_an_expired_session_is_refused_too(session, monkeypatch):
+    await session.authenticate(token())
+    later = time.time() + 3601
+    monkeypatch.setattr(session_module.time, "time", lambda: later)
+    with pytest.raises(TokenExpired):
+        await session.authenticate(None)
+
+
+async def test_who_asks_is_warned_once_before_each_token_runs_out(session, ends, monkeypatch):
+    monkeypatch.setattr(session_module, "EXPIRY_WARNING", 1.0)
+    warnings = Log()
+    await session.authenticate(token(lifetime=1.1))
+    session.warn_with(warnings.append)
+    assert await warnings.reach(1) == [1]
+    await session.authenticate(token(lifetime=1.2))
+    assert await warnings.reach(2) == [1, 1]
+    await ends.reach(1)
+    assert len(warnings) == 2
+
+
+async def test_a_token_that_runs_out_soon_is_not_warned_of(session, ends, monkeypatch):
+    monkeypatch.setattr(session_module, "EXPIRY_WARNING", 1.0)
+    warnings = Log()
+    await session.authenticate(token(lifetime=0.2))
+    session.warn_with(warnings.append)
+    await ends.reach(1)
+    assert warnings == []
+
+
+async def test_a_user_has_so_many_sessions_and_no_more(
+    session, loads, registry, gatekeeper, ends, settings
+):
+    settings.TRACKING = {"MAX_CONNECTIONS_PER_USER": 1}
+    second = Session(Loader(loads), registry, gatekeeper, ends.append)
+    await session.authenticate(token())
+    with pytest.raises(OverCapacity, match="this user"):
+        await second.authenticate(token())
+    await session.authenticate(token())  # Its own counts once.
+    session.close()
+    await second.authenticate(token())
+    assert registry.count(USER) == 1
+    second.close()
 
 
 async def test_an_expiry_is_on_time_while_the_user_is_being_checked_again(

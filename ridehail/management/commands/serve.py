@@ -4,6 +4,7 @@ import uvicorn
 from django.core.management.base import BaseCommand, CommandParser
 
 from ridehail.logs import LOGGING
+from tracking.protocol import MAX_MESSAGE_SIZE
 
 
 class Command(BaseCommand):
@@ -27,7 +28,7 @@ class Command(BaseCommand):
             http="httptools",
             # Compressing 60 bytes saves nothing, costs memory, and rules out shared frames.
             ws_per_message_deflate=False,
-            ws_max_size=16 * 1024,
+            ws_max_size=MAX_MESSAGE_SIZE,
             # Thousands come back at once after a restart.
             backlog=8192,
             timeout_graceful_shutdown=10,

@@ -1,4 +1,4 @@
-"""The two ends of a connection: a driver's, which publishes, and a watcher's, which streams."""
+"""What every connection has in common, whoever is at the other end."""
 
 import asyncio
 import logging
@@ -11,14 +11,14 @@ from django.db import Error as DatabaseError
 
 from tracking import protocol
 from tracking.conf import conf
-from tracking.fix import Fix
+from tracking.connections import address_of
+from tracking.limits import RateLimit
 from tracking.outbox import Event, Outbox, abort
-from tracking.permissions import Decision, may_publish, may_watch
+from tracking.permissions import Decision
 from tracking.protocol import (
     AuthenticationTimeout,
     CloseCode,
     InvalidMessage,
-    TokenInvalid,
     TrackingError,
 )
 from tracking.runtime import get_runtime
@@ -29,20 +29,21 @@ logger = logging.getLogger(__name__)
 # This many bad messages in a row, and it is not a client of ours.
 MAX_BAD_MESSAGES: Final = 5
 
-# Sent but not yet acknowledged fixes of one connection. Beyond it, no more is read from the
-# socket until the database has caught up: the phone's own buffer is the better place to wait.
+# Sent but not yet acknowledged fixes of one connection, and answers that it has not yet read.
+# Beyond it, no more is read from the socket until the database, or the client, has caught up: the
+# phone's own buffer is the better place to wait.
 MAX_UNACKNOWLEDGED: Final = 256
 
 
 class TrackingConsumer(AsyncConsumer):
-    """What both ends have in common: the socket's life, its session, and what errors become.
+    """A connection: the socket's life, its session, and what errors become.
 
     `__call__` replaces Channels' dispatch loop. That one waits for a thread hop and makes two
     tasks for every message (a bare echo costs 116 µs with it and 17 µs without), and opens a
     channel per connection, where the hub needs one per process.
     """
 
-    driver_id = 0  # No driver's, until the handshake's query string was read.
+    address = ""
 
     async def __call__(  # type: ignore[override]
         self,
@@ -62,11 +63,14 @@ class TrackingConsumer(AsyncConsumer):
         self.session = Session(self.runtime.users, self.runtime.registry, self.authorize, self.fail)
         self.bad_messages = 0
         loop = asyncio.get_running_loop()
+        self.rate_limit = RateLimit(loop.time())
         deadline = loop.time() + conf.AUTHENTICATION_TIMEOUT
         timer = loop.call_at(deadline, self.fail, AuthenticationTimeout())
         accepted = False
         try:
-            self.driver_id = protocol.parse_driver_id(scope.get("query_string", b""))
+            self.address = address_of(scope)
+            self.runtime.connections.admit(self)
+            self.read_query(scope.get("query_string", b""))
         except TrackingError as error:
             self.fail(error)
         try:
@@ -74,9 +78,13 @@ class TrackingConsumer(AsyncConsumer):
                 if self.outbox.closed:
                     continue
                 timer.cancel()  # How long a message takes to judge is not the client's fault.
-                accepted = await self.handle(event) or accepted
-                if not accepted:
+                if await self.handle(event) and not accepted:
+                    accepted = True
+                    self.runtime.connections.authenticated(self)
+                elif not accepted:
                     timer = loop.call_at(deadline, self.fail, AuthenticationTimeout())
+                if len(self.outbox) >= MAX_UNACKNOWLEDGED:
+                    await self.outbox.drain()
         except asyncio.CancelledError:
             if self.failure is None:
                 raise
@@ -88,11 +96,13 @@ class TrackingConsumer(AsyncConsumer):
             timer.cancel()
             self.session.close()
             self.outbox.abandon()
+            self.runtime.connections.remove(self)
             self.disconnected()
 
     async def handle(self, event: Event) -> bool:
         """Receive one message; return whether it was accepted."""
         try:
+            self.rate_limit.take(asyncio.get_running_loop().time())
             text = event.get("text")
             if text is None:
                 raise InvalidMessage
@@ -133,6 +143,13 @@ class TrackingConsumer(AsyncConsumer):
         if self.task is not None:
             self.task.cancel()
 
+    def leave(self, code: CloseCode) -> None:
+        """Send the client away, because the server is about to stop."""
+        self.outbox.close(code)
+
+    def read_query(self, query_string: bytes) -> None:
+        """Take what the handshake says; raise `TrackingError`."""
+
     async def receive(self, text: str) -> None:
         """Act on one message; raise `TrackingError`."""
         raise NotImplementedError
@@ -143,68 +160,3 @@ class TrackingConsumer(AsyncConsumer):
 
     def disconnected(self) -> None:
         """The client is gone."""
-
-
-class DriverConsumer(TrackingConsumer):
-    """A driver sends fixes; each is acknowledged once it, or a newer one, is committed."""
-
-    unacknowledged = 0
-    resume: asyncio.Event | None = None
-
-    async def receive(self, text: str) -> None:
-        """Decode, authenticate and authorize, submit, slow down."""
-        token, latitude, longitude = protocol.decode_send(text)
-        await self.session.authenticate(token)
-        now = self.runtime.clock.now()
-        self.runtime.submit(Fix(self.driver_id, latitude, longitude, now, now), waiter=self)
-        await self.slow_down()
-
-    async def authorize(self, user: AbstractBaseUser) -> bool:
-        return await may_publish(user, self.driver_id)
-
-    async def slow_down(self) -> None:
-        """Wait while too much is unacknowledged."""
-        self.unacknowledged += 1
-        if self.unacknowledged >= MAX_UNACKNOWLEDGED:
-            self.resume = asyncio.Event()
-            await self.resume.wait()
-        if len(self.outbox) >= MAX_UNACKNOWLEDGED:
-            await self.outbox.drain()
-
-    def acknowledge(self, fix: Fix) -> None:
-        frame = protocol.encode_location(fix.latitude, fix.longitude)
-        self.outbox.put({"type": "websocket.send", "text": frame})
-        self._settle()
-
-    def reject(self, fix: Fix) -> None:
-        # The columns' ranges were checked, so what is missing is the row the location belongs to.
-        self.fail(TokenInvalid("this account no longer exists"))
-        self._settle()
-
-    def _settle(self) -> None:
-        self.unacknowledged -= 1
-        if self.resume is not None:
-            self.resume.set()
-            self.resume = None
-
-
-class WatcherConsumer(TrackingConsumer):
-    """A watcher streams one driver's locations: the last known first, then every newer one."""
-
-    async def receive(self, text: str) -> None:
-        """Decode, authenticate and authorize, join."""
-        token = protocol.decode_start(text)
-        await self.session.authenticate(token)
-        await self.runtime.hub.join(self.driver_id, self.outbox)
-
-    async def authorize(self, user: AbstractBaseUser) -> Decision:
-        # A driver that does not exist gets the same answer as one that may not be watched.
-        driver = await self.runtime.users.get(self.driver_id)
-        return (
-            driver is not None
-            and await may_publish(driver, self.driver_id)
-            and await may_watch(user, self.driver_id)
-        )
-
-    def disconnected(self) -> None:
-        self.runtime.hub.leave(self.driver_id, self.outbox)

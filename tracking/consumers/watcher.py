@@ -1,0 +1,44 @@
+"""The watcher's end, which streams one driver."""
+
+from django.contrib.auth.base_user import AbstractBaseUser
+
+from tracking import protocol
+from tracking.consumers.base import TrackingConsumer
+from tracking.permissions import Decision, may_publish, may_watch
+from tracking.protocol import Stop
+
+
+class WatcherConsumer(TrackingConsumer):
+    """A watcher streams one driver's locations: the last known first, then every newer one."""
+
+    driver_id = 0  # No driver's, until the handshake's query string was read.
+
+    def read_query(self, query_string: bytes) -> None:
+        self.driver_id = protocol.parse_driver_id(query_string)
+
+    async def receive(self, text: str) -> None:
+        """Decode, authenticate and authorize, join or leave."""
+        payload = protocol.decode_watcher_message(text)
+        await self.session.authenticate(payload.token)
+        if isinstance(payload, Stop):
+            self.runtime.hub.leave(self.driver_id, self.outbox)
+            return
+        self.session.warn_with(self.warn if payload.details else None)
+        await self.runtime.hub.join(self.driver_id, self.outbox, details=payload.details)
+
+    def warn(self, seconds: int) -> None:
+        """Say that the token runs out in so many seconds."""
+        frame = protocol.encode_expiry_warning(seconds)
+        self.outbox.put({"type": "websocket.send", "text": frame})
+
+    async def authorize(self, user: AbstractBaseUser) -> Decision:
+        # A driver that does not exist gets the same answer as one that may not be watched.
+        driver = await self.runtime.users.get(self.driver_id)
+        return (
+            driver is not None
+            and await may_publish(driver, self.driver_id)
+            and await may_watch(user, self.driver_id)
+        )
+
+    def disconnected(self) -> None:
+        self.runtime.hub.leave(self.driver_id, self.outbox)

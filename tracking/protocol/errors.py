@@ -1,0 +1,96 @@
+"""What clients do wrong, and how a connection ends.
+
+TrackingError
+├── InvalidMessage          not a message of this route
+│   └── InvalidLocation     lat or lon missing, not a number, out of range
+├── InvalidUserId           userId missing, repeated, not a positive integer
+├── TokenInvalid            bad signature, wrong type, user gone or inactive
+├── TokenExpired
+├── Forbidden               may not publish for, or watch, this driver
+├── AuthenticationTimeout   no valid message in time
+├── RateLimited             messages come faster than allowed
+└── OverCapacity            too many connections
+"""
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class CloseCode(IntEnum):
+    """WebSocket close codes, RFC 6455 section 7.4 and our own from 4400, named after HTTP's."""
+
+    MESSAGE_TOO_BIG = 1009
+    INTERNAL_ERROR = 1011
+    SERVICE_RESTART = 1012
+    TRY_AGAIN_LATER = 1013
+    BAD_REQUEST = 4400
+    UNAUTHORIZED = 4401
+    FORBIDDEN = 4403
+    TIMEOUT = 4408
+    TOO_MANY_REQUESTS = 4429
+
+
+class TrackingError(Exception):
+    """What a client did wrong: `code` and the message go into an error frame.
+
+    `close_code` ends the connection; with None it stays open. Messages say what is wrong and
+    what would be right, and never quote the input or the token.
+    """
+
+    code: ClassVar[str]
+    message: ClassVar[str]
+    close_code: CloseCode | None = None
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.message)
+
+
+class InvalidMessage(TrackingError):
+    code = "invalid_message"
+    message = "send one JSON object as a text frame"
+
+
+class InvalidLocation(InvalidMessage):
+    code = "invalid_location"
+    message = "lat and lon must be decimal degrees"
+
+
+class InvalidUserId(TrackingError):
+    code = "invalid_user_id"
+    message = "connect with ?userId=<the driver's id>, one positive integer"
+    close_code = CloseCode.BAD_REQUEST
+
+
+class TokenInvalid(TrackingError):
+    code = "token_invalid"
+    message = "the token is not a valid access token: log in again"
+    close_code = CloseCode.UNAUTHORIZED
+
+
+class TokenExpired(TrackingError):
+    code = "token_expired"
+    message = "the token has expired: get a new one"
+    close_code = CloseCode.UNAUTHORIZED
+
+
+class Forbidden(TrackingError):
+    code = "forbidden"
+    message = "this account may not do this for this driver"
+    close_code = CloseCode.FORBIDDEN
+
+
+class AuthenticationTimeout(TrackingError):
+    code = "authentication_timeout"
+    message = "no valid message arrived in time: authenticate right after connecting"
+    close_code = CloseCode.TIMEOUT
+
+
+class RateLimited(TrackingError):
+    code = "rate_limited"
+    message = "messages come faster than allowed, this one was dropped: send fewer"
+
+
+class OverCapacity(TrackingError):
+    code = "over_capacity"
+    message = "too many connections: close some, or come back later"
+    close_code = CloseCode.TRY_AGAIN_LATER
