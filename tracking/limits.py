@@ -15,21 +15,21 @@ class RateLimit:
     Whatever is sent counts as one, a batch too, because one fix of it goes on.
     """
 
-    __slots__ = ("_filled_at", "_refused", "_tokens")
+    __slots__ = ("_burst", "_filled_at", "_rate", "_refused", "_tokens")
 
     def __init__(self, now: float) -> None:
         """`now`, here and below, is a monotonic time in seconds."""
-        self._tokens = float(conf.MAX_FIXES_BURST)
+        self._rate: float = conf.MAX_FIXES_PER_SECOND
+        self._burst: float = conf.MAX_FIXES_BURST
+        self._tokens = self._burst
         self._filled_at = now
         self._refused = 0
 
     def take(self, now: float) -> None:
         """Count one message; raise `RateLimited`, which closes when it goes on."""
-        rate = conf.MAX_FIXES_PER_SECOND
-        if not rate:
+        if not self._rate:
             return
-        tokens = self._tokens + (now - self._filled_at) * rate
-        self._tokens = min(tokens, float(conf.MAX_FIXES_BURST))
+        self._tokens = min(self._tokens + (now - self._filled_at) * self._rate, self._burst)
         self._filled_at = now
         if self._tokens >= 1:
             self._tokens -= 1
