@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, cast
 
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_variables
+from drf_spectacular.utils import extend_schema, extend_schema_view, inline_serializer
+from rest_framework import serializers
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -21,17 +23,48 @@ if TYPE_CHECKING:
 secret = method_decorator(sensitive_variables(), name="dispatch")
 
 
+access = inline_serializer("Access", {"access": serializers.CharField()})
+
+
 @secret
+@extend_schema_view(
+    post=extend_schema(
+        operation_id="log_in",
+        tags=["tokens"],
+        summary="Tokens for an e-mail address and a password",
+        responses=inline_serializer(
+            "Tokens", {"access": serializers.CharField(), "refresh": serializers.CharField()}
+        ),
+    )
+)
 class TokenObtainView(simplejwt.TokenObtainPairView):
     throttle_scope = "log-in"
 
 
 @secret
+@extend_schema_view(
+    post=extend_schema(
+        operation_id="refresh_token",
+        tags=["tokens"],
+        summary="A new access token for a refresh token",
+        responses=access,
+    )
+)
 class TokenRefreshView(simplejwt.TokenRefreshView):
     throttle_scope = "token"
 
 
 @secret
+@extend_schema_view(
+    post=extend_schema(
+        operation_id="session_token",
+        tags=["tokens"],
+        summary="An access token for whoever is logged in to the site",
+        description="Needs the CSRF token of a page.",
+        request=None,
+        responses=access,
+    )
+)
 class SessionTokenView(APIView):
     """`{"access": ...}` for the session's user; 403 without a session or its CSRF token."""
 

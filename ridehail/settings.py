@@ -52,6 +52,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "axes",
     "accounts",
     "tracking",
@@ -187,9 +189,22 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_THROTTLE_CLASSES": ["ridehail.throttling.ClientRateThrottle"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     # Per worker. A log-in costs a password hash, some 0.3 s of a core; many drivers may share the
     # address of their depot.
-    "DEFAULT_THROTTLE_RATES": {"log-in": "30/min", "token": "120/min"},
+    "DEFAULT_THROTTLE_RATES": {"log-in": "30/min", "token": "120/min", "schema": "30/min"},
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Ridehail",
+    "DESCRIPTION": "Where drivers are, over HTTP. What streams goes over WebSockets.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_PATCH": False,
+    # From our own static files: nothing is fetched from another host.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True},
 }
 # Of this process alone: it holds nothing but the counts of throttling, one per client and scope.
 CACHES = {

@@ -2,11 +2,14 @@ from django.contrib import admin
 from django.urls import include, path
 
 from ridehail import views
+from ridehail.reference import ReferenceView, SchemaView
 
 urlpatterns = [
     path("", views.home, name="home"),
     path("log-in-as/<str:role>/", views.log_in_as, name="log-in-as"),
     path("admin/", admin.site.urls),
     path("accounts/", include("accounts.urls")),
+    path("api/", ReferenceView.as_view(url_name="schema"), name="reference"),
+    path("api/schema/", SchemaView.as_view(), name="schema"),
     path("driver/", include("tracking.urls")),
 ]

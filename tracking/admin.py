@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 # The site looks for registrations in this module alone.
-from tracking import grants_admin  # noqa: F401
+from tracking import devices_admin, grants_admin  # noqa: F401
 from tracking.conf import conf
 from tracking.models import DriverLocation
 from tracking.people import SEARCH_FIELDS, full_name, identity

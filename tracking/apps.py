@@ -1,4 +1,4 @@
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core import checks
 from django.db.models.signals import post_delete, post_save
@@ -11,9 +11,13 @@ class TrackingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from tracking import grants  # noqa: F401 - connects its receivers
+        # The one has a model, the other connects its receivers.
+        from tracking import devices, grants  # noqa: F401
         from tracking.checks import check_deployment, check_settings
         from tracking.signals import user_changed
+
+        if apps.is_installed("drf_spectacular"):
+            from tracking import schema  # noqa: F401 - describes the REST API
 
         checks.register(check_settings)
         checks.register(check_deployment, deploy=True)

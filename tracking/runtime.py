@@ -16,6 +16,7 @@ from tracking.database import DatabaseThread
 from tracking.fix import ArrivalClock, Fix
 from tracking.hub import Hub
 from tracking.receiver import Receiver
+from tracking.reports import Reports
 from tracking.revocation import Registry
 from tracking.storage import Storage, Waiter, load_snapshots
 
@@ -37,6 +38,7 @@ class Runtime:
         self.registry = Registry(self._receiver)
         self.connections = Connections()
         self.hub = Hub(self._receiver, origin, partial(self._reader.run, load_snapshots))
+        self.reports = Reports(self.clock, self.submit)
 
     def submit(self, fix: Fix, waiter: Waiter) -> None:
         """Deliver, broadcast and store a checked fix, none waiting for another."""

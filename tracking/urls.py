@@ -1,10 +1,13 @@
-"""The pages and the grants, for the host project: `path("driver/", include("tracking.urls"))`."""
+"""The pages and the REST API, for the host project: `path("driver/", include("tracking.urls"))`."""
 
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from tracking import views
+from tracking.devices_api import OsmAndView, OwnTracksView
+from tracking.fleet_api import FleetView
 from tracking.grants_api import GrantViewSet
+from tracking.locations_api import BatchView, LocationView
 
 grants = SimpleRouter()
 grants.register("grants", GrantViewSet, basename="grant")
@@ -15,5 +18,10 @@ urlpatterns = [
     path("share/", views.share, name="share"),
     path("fleet/", views.fleet_map, name="fleet-map"),
     path("search/", views.search, name="search"),
+    path("<int:driver_id>/location/", LocationView.as_view(), name="location"),
+    path("<int:driver_id>/locations/", BatchView.as_view(), name="locations"),
+    path("locations/", FleetView.as_view(), name="fleet-locations"),
+    path("report/owntracks/", OwnTracksView.as_view(), name="report-owntracks"),
+    path("report/osmand/", OsmAndView.as_view(), name="report-osmand"),
     *grants.urls,
 ]

@@ -1,0 +1,96 @@
+"""The OpenAPI document says what the REST API does, and the page to read it is as strict as any."""
+
+import json
+import re
+
+import pytest
+from django.core.cache import cache
+from drf_spectacular.drainage import GENERATOR_STATS
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.validation import validate_schema
+
+from tracking.fix import Fix
+from tracking.protocol import Measurement, details
+
+from ..tracking.fakes import NOON
+
+METHODS = {"get", "put", "post", "patch", "delete"}
+
+
+@pytest.fixture(autouse=True)
+def _unthrottled():
+    cache.clear()
+
+
+@pytest.fixture
+def schema(client):
+    response = client.get("/api/schema/", headers={"Accept": "application/vnd.oai.openapi+json"})
+    assert response.status_code == 200
+    return json.loads(response.content)
+
+
+def test_document_is_valid_and_nothing_had_to_be_guessed():
+    GENERATOR_STATS.reset()
+    document = SchemaGenerator().get_schema(public=True)
+    assert not GENERATOR_STATS
+    validate_schema(document)
+    assert document["openapi"] == "3.1.1"
+
+
+def test_document_is_yaml_unless_json_is_asked_for(client):
+    response = client.get("/api/schema/")
+    assert response["Content-Type"].startswith("application/vnd.oai.openapi")
+    assert response.content.startswith(b"openapi: 3.1.1")
+
+
+def test_every_call_is_named_and_says_who_may_make_it(schema):
+    for path, calls in schema["paths"].items():
+        for method, call in calls.items():
+            assert call["summary"], path
+            assert method in METHODS
+            assert "_" in call["operationId"]
+            assert call.get("security") or path.startswith("/accounts/token/")
+
+
+def test_every_rest_view_is_in_the_document(schema):
+    documented = {re.sub(r"\{\w+\}", "{}", path) for path in schema["paths"]}
+    for path in (
+        "/accounts/token/",
+        "/accounts/token/refresh/",
+        "/accounts/token/session/",
+        "/driver/{}/location/",
+        "/driver/{}/locations/",
+        "/driver/locations/",
+        "/driver/report/owntracks/",
+        "/driver/report/osmand/",
+        "/driver/grants/",
+        "/driver/grants/{}/",
+        "/driver/grants/{}/end/",
+    ):
+        assert path in documented
+
+
+def test_location_has_the_keys_of_details(schema):
+    location = schema["components"]["schemas"]["Location"]
+    answer = details(Fix(19, 1, 2, NOON, NOON), "live")
+    assert list(location["properties"]) == list(answer)
+    assert set(location["required"]) == set(answer)
+
+
+def test_what_is_sent_has_the_keys_and_bounds_of_a_measurement(schema):
+    put = schema["paths"]["/driver/{driver_id}/location/"]["put"]
+    sent = put["requestBody"]["content"]["application/json"]["schema"]
+    assert tuple(sent["properties"]) == Measurement.__struct_fields__
+    assert sent["required"] == ["lat", "lon"]
+    assert sent["properties"]["heading"]["anyOf"][0]["exclusiveMaximum"] == 360
+
+
+def test_errors_are_problem_details(schema):
+    calls = schema["paths"]["/driver/{driver_id}/location/"]
+    for status in ("401", "403", "404", "429", "503"):
+        assert list(calls["get"]["responses"][status]["content"]) == ["application/problem+json"]
+
+
+def test_document_is_throttled(client):
+    answers = [client.get("/api/schema/").status_code for _ in range(31)]
+    assert answers == [200] * 30 + [429]

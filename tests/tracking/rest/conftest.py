@@ -1,0 +1,42 @@
+"""Callers without an ASGI server, who must leave nothing behind."""
+
+import json
+import threading
+
+import pytest
+from django.core.cache import cache
+
+from tracking import runtime
+
+from ..sockets import token_for
+
+
+@pytest.fixture(autouse=True)
+def _unthrottled():
+    """No test inherits the requests of another."""
+    cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind():
+    """What a call without an ASGI server has opened, it has closed."""
+    before = set(threading.enumerate())
+    yield
+    assert not runtime._runtimes
+    opened = set(threading.enumerate()) - before
+    assert not [thread for thread in opened if "tracking" in thread.name]
+
+
+@pytest.fixture
+def rest(client):
+    """Calls with JSON and a user's access token."""
+
+    def call(method, path, user_id=None, body=None, **headers):
+        if user_id is not None:
+            headers["Authorization"] = f"Bearer {token_for(user_id)}"
+        content = body if isinstance(body, str | bytes | None) else json.dumps(body)
+        return client.generic(
+            method, path, content or "", content_type="application/json", headers=headers
+        )
+
+    return call

@@ -1,0 +1,75 @@
+"""Fixes that come over HTTP wait for their commit, within bounds."""
+
+import asyncio
+
+import pytest
+
+from tracking import reports
+from tracking.fix import ArrivalClock
+from tracking.problems import NotStored
+from tracking.protocol import InvalidLocation, Measurement, TokenInvalid
+from tracking.reports import Reports
+
+from ..fakes import Log, within_deadline
+
+MEASUREMENT = Measurement(lat=1, lon=2)
+
+
+@pytest.fixture
+def submitted():
+    """The fixes that were submitted, and who waits for them."""
+    return Log()
+
+
+@pytest.fixture
+def http(submitted):
+    return Reports(ArrivalClock(), lambda fix, waiter: submitted.append((fix, waiter)))
+
+
+async def test_report_ends_when_its_fix_is_committed(http, submitted):
+    task = asyncio.create_task(http.commit(19, MEASUREMENT))
+    ((fix, waiter),) = await submitted.reach(1)
+    assert (fix.driver_id, fix.latitude, fix.longitude) == (19, 1, 2)
+    assert not task.done()
+    waiter.acknowledge(fix)
+    assert await within_deadline(task) is None
+
+
+async def test_report_of_a_driver_who_is_gone_is_refused(http, submitted):
+    task = asyncio.create_task(http.commit(19, MEASUREMENT))
+    ((fix, waiter),) = await submitted.reach(1)
+    waiter.reject(fix)
+    with pytest.raises(TokenInvalid):
+        await within_deadline(task)
+
+
+async def test_location_that_cannot_be_is_not_submitted(http, submitted):
+    with pytest.raises(InvalidLocation):
+        await http.commit(19, Measurement(lat=91, lon=0))
+    assert not submitted
+
+
+async def test_commit_after_the_time_is_up_comes_too_late_to_tell(http, submitted, monkeypatch):
+    monkeypatch.setattr(reports, "COMMIT_TIMEOUT", 0.01)
+    with pytest.raises(NotStored):
+        await within_deadline(http.commit(19, MEASUREMENT))
+    ((fix, waiter),) = submitted
+    waiter.acknowledge(fix)
+
+
+async def test_no_more_reports_wait_than_the_limit_until_they_are_settled(
+    http, submitted, monkeypatch
+):
+    monkeypatch.setattr(reports, "COMMIT_TIMEOUT", 0.01)
+    monkeypatch.setattr(reports, "MAX_UNSETTLED", 3)
+    for _ in range(5):
+        with pytest.raises(NotStored):
+            await within_deadline(http.commit(19, MEASUREMENT))
+    # Those whose time is up count on: the storage has not let go of them.
+    assert len(submitted) == 3
+    for fix, waiter in list(submitted):
+        waiter.acknowledge(fix)
+    task = asyncio.create_task(http.commit(19, MEASUREMENT))
+    fix, waiter = (await submitted.reach(4))[3]
+    waiter.acknowledge(fix)
+    await within_deadline(task)

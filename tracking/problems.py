@@ -1,0 +1,83 @@
+"""Errors over HTTP: RFC 9457 problem details, with the codes of the socket's error frames.
+
+`{"type": "about:blank", "title": "Forbidden", "status": 403, "detail": …, "code": "forbidden"}`
+"""
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from django.db import DatabaseError, InterfaceError
+from rest_framework.exceptions import (
+    APIException,
+    AuthenticationFailed,
+    MethodNotAllowed,
+    ParseError,
+    PermissionDenied,
+)
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from tracking.protocol import Forbidden, InvalidMessage, TokenExpired, TokenInvalid, TrackingError
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+_HTTP: Final[dict[type[TrackingError], type[APIException]]] = {
+    InvalidMessage: ParseError,
+    TokenInvalid: AuthenticationFailed,
+    TokenExpired: AuthenticationFailed,
+    Forbidden: PermissionDenied,
+}
+
+
+class NotStored(APIException):
+    """503: nothing can be said of the location, and to send it again is right and harmless."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_code = "not_stored"
+    default_detail = "the location could not be stored in time: send it again later"
+    # Seconds, what DRF makes Retry-After from.
+    wait = 5
+
+
+class Unavailable(APIException):
+    """503: the database is away."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_code = "unavailable"
+    default_detail = "the database is away: try again later"
+    wait = 5
+
+
+class TooLarge(APIException):
+    status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    default_code = "too_large"
+    default_detail = "the body is too large: send fewer fixes at a time"
+
+
+def as_http(error: Exception) -> Exception:
+    """Return what DRF makes a response of: tracking's own errors, and a database that is away."""
+    if isinstance(error, DatabaseError | InterfaceError):
+        return Unavailable()
+    for kind, http in _HTTP.items():
+        if isinstance(error, kind):
+            return http(str(error), error.code)
+    return error
+
+
+def problem_response(error: Exception, context: Any) -> Response | None:
+    """Return the problem details of an error, DRF's `EXCEPTION_HANDLER`; None for a bug."""
+    response = exception_handler(error, context)
+    if response is None:
+        return None
+    detail = response.data["detail"]
+    # DRF's own message quotes the method, which is input.
+    text = "there is no such method here" if isinstance(error, MethodNotAllowed) else str(detail)
+    response.data = {
+        "type": "about:blank",
+        "title": HTTPStatus(response.status_code).phrase,
+        "status": response.status_code,
+        "detail": text,
+        "code": detail.code,
+    }
+    response.content_type = MEDIA_TYPE
+    return response

@@ -1,0 +1,69 @@
+"""How often REST may be called. `REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]` may give other rates
+for these scopes. Counts are in the default cache, those of a user by user.
+"""
+
+from typing import Any, ClassVar
+
+from rest_framework.request import Request
+from rest_framework.throttling import SimpleRateThrottle, UserRateThrottle
+
+from tracking.connections import address_of
+
+
+class WithDefaultRate(SimpleRateThrottle):
+    default_rate: ClassVar[str]
+
+    def get_rate(self) -> str | None:
+        assert self.scope is not None  # noqa: S101 - for the type checker
+        return self.THROTTLE_RATES.get(self.scope, self.default_rate)
+
+
+class ReportThrottle(WithDefaultRate, UserRateThrottle):
+    """Reports of one driver: twice what a socket may send, as phones catch up one by one."""
+
+    scope = "location-report"
+    default_rate = "10/s"
+
+
+class ReadThrottle(WithDefaultRate, UserRateThrottle):
+    """Looks of one user: a page with ten cars may look at each once a second."""
+
+    scope = "location-read"
+    default_rate = "10/s"
+
+
+class RefusalThrottle(WithDefaultRate):
+    """Device tokens that were refused, by address.
+
+    No guess hits 160 random bits; this spares the database. High enough that some phones whose
+    tokens were revoked, which try again and again, do not silence their depot.
+    """
+
+    scope = "device-refusal"
+    default_rate = "120/min"
+
+    def get_cache_key(self, request: Request, view: Any) -> str | None:
+        address = address_of(_scope(request))
+        # Without one, as behind a proxy on a Unix socket, all would be one client.
+        return self.cache_format % {"scope": self.scope, "ident": address} if address else None
+
+    def throttle_success(self) -> bool:
+        """Allow without counting: `count` does, if the token is refused."""
+        return True
+
+    def count(self) -> None:
+        """Count the request that was allowed last."""
+        if self.key is not None:
+            super().throttle_success()
+
+
+def _scope(request: Request) -> dict[str, Any]:
+    """The ASGI scope of a request, as far as it tells the client, whatever server it came by."""
+    peer = request.META.get("REMOTE_ADDR")
+    return {
+        "client": [peer, 0] if peer else None,
+        "headers": [
+            (name.lower().encode("latin-1"), value.encode("latin-1", "replace"))
+            for name, value in request.headers.items()
+        ],
+    }
