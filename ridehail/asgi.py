@@ -5,14 +5,18 @@ from typing import Any, cast
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
-from django.urls import re_path
+from django.urls import path, re_path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ridehail.settings")
 
 # First, because it loads the apps whose models the routes import.
 django_application = get_asgi_application()
 
-from tracking.routing import websocket_urlpatterns  # noqa: E402
+from ridehail.lifespan import lifespan  # noqa: E402
+from ridehail.workers import all_metrics  # noqa: E402
+from tracking.draining import refusing_while_draining  # noqa: E402
+from tracking.monitoring import Metrics  # noqa: E402
+from tracking.routing import http_urlpatterns, websocket_urlpatterns  # noqa: E402
 
 
 async def refuse(scope: Any, receive: Any, send: Any) -> None:
@@ -23,9 +27,18 @@ async def refuse(scope: Any, receive: Any, send: Any) -> None:
 
 application = ProtocolTypeRouter(
     {
-        "http": django_application,
+        "http": URLRouter(
+            [
+                cast("Any", path)("metrics/", Metrics(all_metrics)),
+                *http_urlpatterns,
+                cast("Any", re_path)("", django_application),
+            ]
+        ),
         # No origin check: these routes are authenticated by a token in the message, never by a
         # cookie, so a foreign page gains nothing; and native apps send no Origin at all.
-        "websocket": URLRouter([*websocket_urlpatterns, cast("Any", re_path)("", refuse)]),
+        "websocket": refusing_while_draining(
+            URLRouter([*websocket_urlpatterns, cast("Any", re_path)("", refuse)])
+        ),
+        "lifespan": lifespan,
     }
 )

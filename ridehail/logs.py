@@ -4,45 +4,118 @@ import logging
 import re
 from typing import Any, Final
 
+import structlog
+from structlog.typing import EventDict
+
+from tracking.throttled_log import Throttle
+
 
 class WithoutHandshakes(logging.Filter):
-    """Drops uvicorn's three lines per WebSocket: the first has a query string, which may carry a
-    secret, and thousands of them at once, after a restart, are no help to anyone.
+    """Drops uvicorn's lines of each WebSocket: the first has a query string, which may carry a
+    secret. `tracking` has its own line, when a connection ends.
     """
 
-    LINES = ('%s - "WebSocket ', "connection open", "connection closed")
+    LINES = ('%s - "WebSocket ', "connection open", "connection closed", "connection rejected")
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not str(record.msg).startswith(self.LINES)
 
 
-class WithoutSecrets(logging.Formatter):
-    """Hides tokens, and the row that PostgreSQL quotes when it refuses one, locations included.
+# Tokens, and the row that PostgreSQL quotes when it refuses one, locations included. Nothing logs
+# them on purpose, but an exception's text may carry them.
+SECRETS: Final = re.compile(
+    r"\beyJ[\w-]+\.[\w-]+\.[\w-]*|\btrk_[a-z2-7]{32}|(?<=DETAIL:  ).+|(?<=CONTEXT:  ).+"
+)
 
-    Nothing logs them on purpose, but an exception's text may carry them.
+
+def hide_secrets(text: str) -> str:
+    """Return `text` without tokens and rows."""
+    return SECRETS.sub("[hidden]", text)
+
+
+# What every record has, and uvicorn's message once more, with colours.
+_STANDARD: Final = {*vars(logging.makeLogRecord({})), "message", "asctime", "color_message"}
+
+
+def facts(record: logging.LogRecord) -> dict[str, str | int | float]:
+    """Return what was logged as `extra`, as far as it is text or a number.
+
+    Django adds the request, whose text has the query string.
     """
+    return {
+        name: value
+        for name, value in vars(record).items()
+        if name not in _STANDARD and isinstance(value, str | int | float)
+    }
 
-    SECRETS = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=DETAIL:  ).+")
+
+class WithoutSecrets(logging.Formatter):
+    """Lines for people."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        shown = (f" {name}={value}" for name, value in facts(record).items())
+        return super().formatMessage(record) + "".join(shown)
 
     def format(self, record: logging.LogRecord) -> str:
-        return self.SECRETS.sub("[hidden]", super().format(record))
+        return hide_secrets(super().format(record))
 
 
-LOGGING: Final[dict[str, Any]] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"without_handshakes": {"()": WithoutHandshakes}},
-    "formatters": {
-        "plain": {
-            "()": WithoutSecrets,
-            "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
-        }
-    },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "loggers": {
-        "uvicorn.error": {"filters": ["without_handshakes"]},
-        # Below, it tells of every log-in.
-        "axes": {"level": "WARNING"},
-    },
-    "root": {"level": "INFO", "handlers": ["console"]},
-}
+class JSONWithoutSecrets(structlog.stdlib.ProcessorFormatter):
+    """Lines for machines: `timestamp`, `level`, `logger`, `pid`, `event`, and all `extra`."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            foreign_pre_chain=[
+                structlog.stdlib.add_log_level,
+                structlog.stdlib.add_logger_name,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                _add_facts,
+            ],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                _hide_secrets,
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ],
+        )
+
+
+def _add_facts(logger: Any, method: str, event: EventDict) -> EventDict:
+    record = event["_record"]
+    return {**event, "pid": record.process, **facts(record)}
+
+
+def _hide_secrets(logger: Any, method: str, event: EventDict) -> EventDict:
+    # Here, because in JSON a secret's end is hidden behind escapes.
+    return {
+        name: hide_secrets(value) if isinstance(value, str) else value
+        for name, value in event.items()
+    }
+
+
+def logging_config(log_format: str) -> dict[str, Any]:
+    """Return the configuration for `json` or `plain` lines."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {
+            "without_handshakes": {"()": WithoutHandshakes},
+            "throttle": {"()": Throttle},
+        },
+        "formatters": {
+            "plain": {
+                "()": WithoutSecrets,
+                "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+            },
+            "json": {"()": JSONWithoutSecrets},
+        },
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": log_format}},
+        "loggers": {
+            "uvicorn.error": {"filters": ["without_handshakes"]},
+            # While the database is away, each request's attempts to reach it.
+            "psycopg.pool": {"level": "WARNING", "filters": ["throttle"]},
+            # Below, it tells of every log-in.
+            "axes": {"level": "WARNING"},
+        },
+        "root": {"level": "INFO", "handlers": ["console"]},
+    }

@@ -114,7 +114,23 @@ def _database() -> dict[str, Any]:
         )
     elif config["ENGINE"].endswith("postgresql"):
         # Under ASGI, persistent connections belong in a pool (Django refuses CONN_MAX_AGE with it).
-        options.setdefault("pool", {"min_size": 2, "max_size": 10, "timeout": 5})
+        # Its attempts to reconnect are ever further apart, up to minutes, unless it gives up early
+        # and begins again with who asks next.
+        options.setdefault(
+            "pool", {"min_size": 2, "max_size": 10, "timeout": 5, "reconnect_timeout": 5}
+        )
+        # Or the first requests after a restart of the server get connections of before.
+        config.setdefault("CONN_HEALTH_CHECKS", True)
+        # Without these, libpq waits for a host that is gone without a reset for a quarter of an
+        # hour. The first is in seconds, the last in milliseconds.
+        for name, value in {
+            "connect_timeout": 5,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
+        }.items():
+            options.setdefault(name, value)
     return config
 
 
@@ -130,15 +146,14 @@ def _channel_layer() -> dict[str, Any]:
     hosts = [
         {
             "address": url,
-            # Without these, a Redis that is gone without a reset freezes the worker.
-            "health_check_interval": 5,
+            # Without these, a Redis that hangs holds up every broadcast.
             "socket_timeout": 2,
             "socket_connect_timeout": 2,
         }
         for url in urls
     ]
     return {
-        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "BACKEND": "ridehail.layers.ChannelLayer",
         "CONFIG": {"hosts": hosts, "prefix": "ridehail"},
     }
 
@@ -261,6 +276,11 @@ CONTENT_SECURITY_POLICY = security.content_security_policy(
 PERMISSIONS_POLICY = security.PERMISSIONS_POLICY
 
 DAPHNE_WEBSOCKET_MAX_MESSAGE_SIZE = DAPHNE_WEBSOCKET_MAX_FRAME_SIZE = MAX_MESSAGE_SIZE
+
+# Of the production server; developers' prints as Django does.
+LOG_FORMAT = env.str("LOG_FORMAT", default="") or ("plain" if DEBUG else "json")
+if LOG_FORMAT not in ("json", "plain"):
+    raise ImproperlyConfigured(f"LOG_FORMAT must be json or plain, not {LOG_FORMAT}.")
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

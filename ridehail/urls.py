@@ -6,10 +6,11 @@ from ridehail.reference import ReferenceView, SchemaView
 
 urlpatterns = [
     path("", views.home, name="home"),
+    path("favicon.ico", views.favicon, name="favicon"),
     path("log-in-as/<str:role>/", views.log_in_as, name="log-in-as"),
     path("admin/", admin.site.urls),
     path("accounts/", include("accounts.urls")),
+    path("driver/", include("tracking.urls")),
     path("api/", ReferenceView.as_view(url_name="schema"), name="reference"),
     path("api/schema/", SchemaView.as_view(), name="schema"),
-    path("driver/", include("tracking.urls")),
 ]

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.contrib.auth import login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.templatetags.static import static
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
@@ -37,7 +38,7 @@ def _start_page(role: str) -> str:
     """Where somebody of that role has something to do."""
     return {
         User.Role.DRIVER: reverse("tracking:share"),
-        User.Role.DISPATCHER: reverse("admin:tracking_driverlocation_changelist"),
+        User.Role.DISPATCHER: reverse("tracking:fleet-map"),
     }.get(User.Role(role)) or reverse("tracking:driver-map", args=[DRIVER_ID])
 
 
@@ -57,6 +58,12 @@ def home(request: HttpRequest) -> HttpResponse:
     ]
     context = {"roles": roles, "is_demo": bool(demo_users), "driver_id": DRIVER_ID}
     return render(request, "ridehail/home.html", context)
+
+
+@require_safe
+def favicon(request: HttpRequest) -> HttpResponse:
+    """What browsers ask for where a page names no icon, as the admin's do not."""
+    return redirect(static("tracking/mark.svg"))
 
 
 @require_POST

@@ -1,7 +1,19 @@
+import logging
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+
+from tracking import metrics
+from tracking.throttled_log import Throttle
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--faults",
+        action="store_true",
+        help="Run the slow scenarios of tests/faults too, and write docs/reliability.md.",
+    )
 
 
 def pytest_unconfigure():
@@ -16,3 +28,19 @@ def pytest_unconfigure():
 def _fast_passwords(settings):
     """The real hash takes its time on purpose, and no test is about that."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def _logs_begin_anew():
+    """What an earlier test saw logged must not be left out of this one's log."""
+    for logger in logging.Logger.manager.loggerDict.values():
+        for found in getattr(logger, "filters", ()):
+            if isinstance(found, Throttle):
+                found.forget()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_degraded():
+    """What an earlier test broke is not this one's."""
+    for part in metrics.degraded.parts():
+        metrics.degraded.end(part)

@@ -78,6 +78,7 @@ class DriverLocationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generi
         "speed",
         "recorded_at",
         "received_at",
+        "disconnected_at",
     )
     readonly_fields = fields
 

@@ -14,7 +14,7 @@ class TrackingConfig(AppConfig):
         # The one has a model, the other connects its receivers.
         from tracking import devices, grants  # noqa: F401
         from tracking.checks import check_deployment, check_settings
-        from tracking.signals import user_changed
+        from tracking.user_changes import user_changed
 
         if apps.is_installed("drf_spectacular"):
             from tracking import schema  # noqa: F401 - describes the REST API

@@ -10,11 +10,14 @@ from typing import Any, Final
 
 import msgspec
 
+from tracking import metrics
 from tracking.batching import Pump
 from tracking.conf import conf
 from tracking.fix import Fix
+from tracking.throttled_log import Throttle
 
 logger = logging.getLogger(__name__)
+logger.addFilter(Throttle())
 
 # How long a failed batch waits for the channel layer to come back.
 RETRY_AFTER: Final = 0.5
@@ -64,6 +67,10 @@ class Publisher:
             shard[fix.driver_id] = fix
         self._pump.wake()
 
+    def __len__(self) -> int:
+        """Return how many fixes wait, beside those under way."""
+        return sum(map(len, self._newest.values()))
+
     async def close(self) -> None:
         """Stop, unsent what is not yet sent."""
         await self._pump.close()
@@ -80,17 +87,18 @@ class Publisher:
                 newest[shard] = fixes
                 await self._retry_later(newest, error)
                 return
+            metrics.broadcast(len(fixes))
         if self._failing:
             logger.info("Live locations are broadcast again")
             self._failing = False
+            metrics.degraded.end("broadcast")
 
     async def _retry_later(self, newest: dict[str, dict[int, Fix]], error: Exception) -> None:
-        if not self._failing:
-            logger.error(
-                "Live locations cannot be broadcast, watchers are served from the database: %r",
-                error,
-            )
+        logger.error(
+            "Live locations cannot be broadcast, watchers are served from the database: %r", error
+        )
         self._failing = True
+        metrics.degraded.begin("broadcast")
         for fixes in newest.values():
             for fix in fixes.values():
                 self.publish(fix)

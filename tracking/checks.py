@@ -105,6 +105,10 @@ def _numbers() -> Iterator[CheckMessage]:
                 f"TRACKING[{key!r}] must be a number, 0 or more; 0 means no limit.",
                 id="tracking.E003",
             )
+    if not _is_number(conf.DRAIN_SECONDS) or conf.DRAIN_SECONDS < 0:
+        yield Error(
+            "TRACKING['DRAIN_SECONDS'] must be a number of seconds, 0 or more.", id="tracking.E003"
+        )
     if type(conf.MAX_FIXES_BURST) is not int or conf.MAX_FIXES_BURST < 1:
         yield Error(
             "TRACKING['MAX_FIXES_BURST'] must be a whole number above 0.", id="tracking.E003"

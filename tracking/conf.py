@@ -29,6 +29,10 @@ DEFAULTS: Final[dict[str, Any]] = {
     # of groups in which it has watchers. More than one pays with many workers of few watchers
     # each: at 2,000 updates/s, 4 cost 0.42 CPU seconds per 1,000 updates, and 1 costs 0.35.
     "SHARDS": 1,
+    # Seconds over which a server that is told to stop spreads the closing of its sockets.
+    "DRAIN_SECONDS": 10.0,
+    # Whoever sends this as a bearer token sees /metrics/; without it there are none.
+    "METRICS_TOKEN": "",
     # Where the admin's "show on a map" link leads.
     "MAP_LINK_URL": (
         "https://www.openstreetmap.org/?mlat={latitude}&mlon={longitude}"

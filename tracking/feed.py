@@ -50,18 +50,18 @@ class Feed:
 
     def greet(self, watcher: Outbox) -> None:
         """Deliver what is known to one who has just come."""
-        fix = self.newest
+        fix, now = self.newest, datetime.now(UTC)
         if watcher not in self.detailed:
             if fix is not None:
                 watcher.offer(_location(fix))
         elif fix is None:
             if self.known:
                 watcher.offer(_event(encode_unknown(self.driver_id)))
-        elif (status := status_of(fix, datetime.now(UTC))) is self._status:
+        elif (status := status_of(fix, now)) is self._status:
             watcher.offer(_event(encode_details(fix, status)))
-            self._watch_status()
+            self._watch_status(fix, now)
         else:
-            self._offer_details(fix, status)
+            self._offer_details(fix, now)
 
     def close(self) -> None:
         """Deliver nothing more."""
@@ -82,36 +82,39 @@ class Feed:
                 watcher.offer(event)
             deliveries = len(self.watchers)
         if self.detailed:
-            self._offer_details(fix, status_of(fix, datetime.now(UTC)))
+            self._offer_details(fix, datetime.now(UTC))
             deliveries += len(self.detailed)
         return deliveries
 
-    def _offer_details(self, fix: Fix, status: Status) -> None:
-        self._status = status
-        event = _event(encode_details(fix, status))
+    def _offer_details(self, fix: Fix, now: datetime) -> None:
+        self._status = status_of(fix, now)
+        event = _event(encode_details(fix, self._status))
         for watcher in self.detailed:
             watcher.offer(event)
-        self._watch_status()
+        self._watch_status(fix, now)
 
-    def _watch_status(self) -> None:
-        """Set the timer for when the status changes by itself.
+    def _watch_status(self, fix: Fix, now: datetime) -> None:
+        """Set the timer for when the status changes by itself from what it was `now`.
 
-        One that is set stays: fixes that come meanwhile cost nothing, and when it is due, it finds
-        that the time is not.
+        That is the time at which the status was looked at, or a change right after could be missed.
+        A timer that is set stays: fixes that come meanwhile cost nothing, and when it is due, it
+        finds that the time is not.
         """
-        if self._timer is not None or self.newest is None:
+        if self._timer is not None:
             return
-        delay = next_change(self.newest, datetime.now(UTC))
+        delay = next_change(fix, now)
         if delay is not None:
             self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None
-        fix = self.newest
-        if fix is None or (status := status_of(fix, datetime.now(UTC))) is self._status:
-            self._watch_status()
+        fix, now = self.newest, datetime.now(UTC)
+        if fix is None:
+            return
+        if status_of(fix, now) is self._status:
+            self._watch_status(fix, now)
         else:
-            self._offer_details(fix, status)
+            self._offer_details(fix, now)
 
 
 def _is_elsewhere(fix: Fix, last: Fix) -> bool:

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from tracking.fix import Fix
 from tracking.models import DriverLocation
+from tracking.permissions import may_view_fleet
 from tracking.protocol import Forbidden, InvalidMessage, details
 from tracking.rest import RestView
 from tracking.status import status_of
@@ -23,9 +24,7 @@ class MayViewLocations(BasePermission):
     message, code = "only staff may list locations", Forbidden.code
 
     def has_permission(self, request: Request, view: object) -> bool:
-        return getattr(request.user, "is_staff", False) and request.user.has_perm(
-            "tracking.view_driverlocation"
-        )
+        return may_view_fleet(request.user)
 
 
 class ByDriver(CursorPagination):

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Final
 
+from tracking import metrics
+
 Event = dict[str, Any]
 
 # A client that takes nothing for this long is gone, or might as well be.
@@ -26,7 +28,16 @@ class Outbox:
     senders bound their number), of those that were offered the newest.
     """
 
-    __slots__ = ("_latest", "_on_failure", "_queue", "_send", "_send_now", "_task", "closed")
+    __slots__ = (
+        "_latest",
+        "_on_failure",
+        "_queue",
+        "_send",
+        "_send_now",
+        "_task",
+        "closed",
+        "sent",
+    )
 
     def __init__(
         self,
@@ -42,6 +53,7 @@ class Outbox:
         self._latest: Event | None = None
         self._task: asyncio.Task[None] | None = None
         self.closed = False
+        self.sent = 0
 
     def __len__(self) -> int:
         """Return how many events wait that were `put`."""
@@ -70,6 +82,8 @@ class Outbox:
         if self._task is None:
             self._start(event)
         else:
+            if self._latest is not None:
+                metrics.fixes_conflated.add("watcher")
             self._latest = event
 
     def close(self, code: int, *farewell: Event) -> None:
@@ -90,6 +104,7 @@ class Outbox:
             self._task.cancel()
 
     def _start(self, event: Event) -> None:
+        self.sent += 1
         if self._send_now is not None and "text" in event and self._send_now(event):
             return
         sending = self._send(event)
@@ -112,6 +127,7 @@ class Outbox:
             while (event := self._next()) is not None:
                 async with asyncio.timeout(STALL_TIMEOUT):
                     await self._send(event)
+                self.sent += 1
         except Exception as error:
             self._fail(error)
         finally:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from channels.db import database_sync_to_async
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -32,6 +33,13 @@ async def may_publish(user: AbstractBaseUser, driver_id: int) -> bool:
 async def may_watch(user: AbstractBaseUser, driver_id: int) -> Decision:
     """Apply `TRACKING["WATCH_POLICY"]`. A time that it returns lies in the future."""
     return await _apply(conf.WATCH_POLICY, user, driver_id)
+
+
+def may_view_fleet(user: AbstractBaseUser | AnonymousUser) -> bool:
+    """Whoever sees the last known locations in the admin sees everybody on the map."""
+    return getattr(user, "is_staff", False) and user.has_perm(  # type: ignore[union-attr]
+        "tracking.view_driverlocation"
+    )
 
 
 async def _apply(dotted_path: str, user: AbstractBaseUser, driver_id: int) -> Decision:

@@ -5,14 +5,21 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
+from tracking import metrics
 from tracking.batching import Loader
+from tracking.throttled_log import Throttle
 
 logger = logging.getLogger(__name__)
+logger.addFilter(Throttle())
 
 Event = dict[str, Any]
 
 # How long a broken channel layer is left alone, and how long a group is kept that nobody needs.
 RETRY_AFTER: Final = 1.0
+# How long whoever joins waits for a channel layer that hangs.
+PATIENCE: Final = 1.0
+# Layers forget who has not joined again for a day: the in-memory and the core Redis layer do.
+REJOIN_AFTER: Final = 3600.0
 
 
 class Receiver:
@@ -41,7 +48,11 @@ class Receiver:
         if not self._tasks:
             self._tasks.add(asyncio.create_task(self._keep_forever()))
         if group not in self._joined and not self._failing:
-            await self._memberships.get(group)
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await self._memberships.get(group)
+            except TimeoutError as error:
+                self._fail(error)  # Until the attempt under way succeeds, nobody else waits.
 
     def leave(self, group: str) -> None:
         """Want `group` no more; it is left with the next round."""
@@ -64,14 +75,25 @@ class Receiver:
                 await self._layer.group_add(group, self._channel)
                 self._joined.add(group)
         except Exception as error:  # each layer has errors of its own
-            if not self._failing:
-                logger.error("The channel layer is away, will keep trying: %r", error)
-            self._failing = True
+            self._fail(error)
         else:
-            self._failing = False
+            self._recover()
         return {}
 
+    def _fail(self, error: Exception) -> None:
+        logger.error("The channel layer is away, will keep trying: %r", error)
+        self._failing = True
+        metrics.degraded.begin("receiver")
+
+    def _recover(self) -> None:
+        if self._failing:
+            logger.info("The channel layer is back")
+            self._failing = False
+            metrics.degraded.end("receiver")
+
     async def _keep_forever(self) -> None:
+        loop = asyncio.get_running_loop()
+        joined_at = loop.time()
         while True:
             await asyncio.sleep(RETRY_AFTER)
             # Through the loader, or a second channel could be opened beside a slow join's.
@@ -82,15 +104,19 @@ class Receiver:
                     await self._layer.group_discard(group, self._channel)
                 except Exception as error:  # each layer has errors of its own
                     logger.warning("A group could not be left, its events are ignored: %r", error)
+            if loop.time() - joined_at >= REJOIN_AFTER:
+                joined_at = loop.time()
+                self._joined.clear()
 
     async def _receive_forever(self, channel: str) -> None:
         while True:
             try:
                 event = await self._layer.receive(channel)
             except Exception as error:  # each layer has errors of its own
-                logger.error("The channel layer is away, will keep trying: %r", error)
+                self._fail(error)
                 await asyncio.sleep(RETRY_AFTER)
                 continue
+            self._recover()
             try:
                 await self._handlers[event["type"]](event)
             except Exception:

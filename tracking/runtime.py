@@ -8,13 +8,19 @@ from weakref import WeakKeyDictionary
 from channels.layers import get_channel_layer
 from django.contrib.auth.base_user import AbstractBaseUser
 
+from tracking import metrics
+from tracking.announcer import Announcer
 from tracking.authentication import load_users
 from tracking.batching import Loader
 from tracking.broadcast import Publisher
 from tracking.connections import Connections
 from tracking.database import DatabaseThread
 from tracking.fix import ArrivalClock, Fix
+from tracking.fleet_hub import FleetHub
+from tracking.health import Health
 from tracking.hub import Hub
+from tracking.lag import Lag
+from tracking.presence import Presence
 from tracking.receiver import Receiver
 from tracking.reports import Reports
 from tracking.revocation import Registry
@@ -31,33 +37,67 @@ class Runtime:
         self._writer = DatabaseThread("tracking-writer")
         origin = uuid.uuid4().hex
         self._publisher = Publisher(layer, origin)
-        self._storage = Storage(self._writer)
         self.clock = ArrivalClock()
+        load = partial(self._reader.run, load_snapshots)
+        self._announcer = Announcer(self.clock, load)
+        self._storage = Storage(self._writer, self._announcer)
+        # Whether the process was told to stop.
+        self.draining = False
+        self.lag = Lag()
+        self.health = Health(layer)
         self.users: Loader[int, AbstractBaseUser] = Loader(partial(self._reader.run, load_users))
         self._receiver = Receiver(layer)
         self.registry = Registry(self._receiver)
         self.connections = Connections()
-        self.hub = Hub(self._receiver, origin, partial(self._reader.run, load_snapshots))
+        self.hub = Hub(self._receiver, origin, load)
+        self.presence = Presence(
+            layer, self._receiver, self.clock, load, self.submit, lambda: self.draining
+        )
         self.reports = Reports(self.clock, self.submit)
+        self.fleet = FleetHub(self.hub, self._reader.run, self.clock.now)
 
-    def submit(self, fix: Fix, waiter: Waiter) -> None:
+    def submit(self, fix: Fix, waiter: Waiter | None) -> None:
         """Deliver, broadcast and store a checked fix, none waiting for another."""
+        metrics.fixes_received.value += 1
+        self.presence.heard(fix)
         self.hub.deliver(fix)
         self._publisher.publish(fix)
         self._storage.store(fix, waiter)
 
+    def store(self, fix: Fix, waiter: Waiter) -> None:
+        """Tell `waiter` when a fix is stored that was submitted before."""
+        self._storage.store(fix, waiter)
+
+    def forget(self, waiter: Waiter) -> None:
+        """Tell `waiter` nothing more; what it submitted is stored all the same."""
+        self._storage.forget(waiter)
+
+    def queues(self) -> dict[str, int]:
+        """Return how much waits to be stored, to be broadcast, and to be sent."""
+        return {
+            "storage": len(self._storage),
+            "broadcast": len(self._publisher),
+            "outbox": sum(len(connection.outbox) for connection in self.connections),
+        }
+
     async def drain(self) -> None:
         """Wait until everything submitted is stored and acknowledged."""
         await self._storage.drain()
+        await self._announcer.drain()
 
     async def close(self) -> None:
         """Stop everything, and close the database connections; whoever comes next gets anew."""
         _runtimes.pop(asyncio.get_running_loop(), None)
+        self.lag.close()
+        await self.health.close()
+        await self.fleet.close()
+        await self.presence.close()
         await self.hub.close()
         await self._receiver.close()
         await self.users.close()
         await self._publisher.close()
         await self._storage.close()
+        await self._announcer.close()
         self._reader.close()
         self._writer.close()
 

@@ -23,8 +23,10 @@ from tracking.protocol import (
     TrackingError,
 )
 from tracking.revocation import Registry
+from tracking.throttled_log import Throttle
 
 logger = logging.getLogger(__name__)
+logger.addFilter(Throttle())
 
 # How long the decision that a user is active and permitted stands on an open connection.
 # 5,000 connections cost 170 checks a second, which share a handful of queries.

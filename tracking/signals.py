@@ -1,25 +1,15 @@
-"""Changes of users that Django tells of have their open sessions checked again."""
+"""What a host project can listen to: signals, sent once for all workers.
 
-from collections.abc import Collection
-from functools import partial
-from typing import Any
+Both are sent after the commit, with `DriverLocation` as the sender, in a thread that neither
+connections nor the database wait for. To receivers that are slow they tell the newest of each
+driver. What a receiver raises is logged, and keeps nobody else from being told.
+"""
 
-from django.db import transaction
-from django.db.models import Model
+from django.dispatch import Signal
 
-from tracking.revocation import recheck
+# `fixes`: a list of `tracking.fix.Fix`, one per driver, that have become their drivers' newest.
+location_updated = Signal()
 
-
-def user_changed(
-    sender: type[Model],
-    instance: Model,
-    using: str,
-    *,
-    created: bool = False,
-    update_fields: Collection[str] | None = None,
-    **kwargs: Any,
-) -> None:
-    """Receive `post_save` and `post_delete` of the user model."""
-    # Every log-in saves its time.
-    if not created and set(update_fields or ["all"]) != {"last_login"}:
-        transaction.on_commit(partial(recheck, [instance.pk]), using=using)
+# `driver_id`; `status`, a `tracking.status.Status`; `previous`, the one before, or None with a
+# driver's first location.
+driver_status_changed = Signal()

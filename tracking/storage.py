@@ -6,14 +6,19 @@ from collections.abc import Mapping
 from typing import Final, Protocol
 
 import msgspec
-from django.db import DataError, Error, IntegrityError, connections, router
+from django.db import DataError, Error, IntegrityError, connections, router, transaction
+from django.db.models import QuerySet
 
+from tracking import metrics
+from tracking.announcer import Announcer
 from tracking.batching import Pump
 from tracking.database import DatabaseThread, any_of
 from tracking.fix import Fix
 from tracking.models import DriverLocation
+from tracking.throttled_log import Throttle
 
 logger = logging.getLogger(__name__)
+logger.addFilter(Throttle())
 
 # How long a failed batch waits for the database to come back.
 RETRY_AFTER: Final = 0.5
@@ -71,18 +76,29 @@ class Storage:
     whose number the consumers bound, and tries again until it is back.
     """
 
-    def __init__(self, thread: DatabaseThread) -> None:
+    def __init__(self, thread: DatabaseThread, announcer: Announcer) -> None:
         self._thread = thread
+        self._announcer = announcer
         self._newest: dict[int, Fix] = {}
         self._waiting: list[tuple[Fix, Waiter]] = []
+        self._gone: set[Waiter] = set()
         self._pump = Pump(self._flush)
         self._failing = False
 
-    def store(self, fix: Fix, waiter: Waiter) -> None:
+    def store(self, fix: Fix, waiter: Waiter | None) -> None:
         """Store `fix` with the next batch and tell `waiter`; waiters hear in the order of calls."""
         self._keep_newest(fix)
-        self._waiting.append((fix, waiter))
+        if waiter is not None:
+            self._waiting.append((fix, waiter))
         self._pump.wake()
+
+    def forget(self, waiter: Waiter) -> None:
+        """Tell `waiter` nothing more, or whoever reconnects during an outage leaves much behind."""
+        self._gone.add(waiter)
+
+    def __len__(self) -> int:
+        """Return how many sends wait to be acknowledged, beside those under way."""
+        return len(self._waiting)
 
     async def drain(self) -> None:
         """Wait until all is stored."""
@@ -100,25 +116,38 @@ class Storage:
         newest, self._newest = self._newest, {}
         waiting, self._waiting = self._waiting, []
         try:
-            rejected = await self._thread.run(upsert, list(newest.values()))
+            rejected = await self._commit(list(newest.values()))
         except Error as error:  # such as OperationalError, or a standby's InternalError
-            if not self._failing:
-                logger.error("Locations cannot be stored, will keep trying: %s", error)
+            logger.error("Locations cannot be stored, will keep trying: %s", error)
             self._failing = True
+            metrics.degraded.begin("storage")
             for fix in newest.values():
                 self._keep_newest(fix)
-            self._waiting = waiting + self._waiting
+            self._waiting = [
+                entry for entry in waiting + self._waiting if entry[1] not in self._gone
+            ]
+            self._gone.clear()
             await asyncio.sleep(RETRY_AFTER)
             self._pump.wake()
             return
+        self._gone.clear()
         if self._failing:
             logger.info("Locations are stored again")
             self._failing = False
+            metrics.degraded.end("storage")
+        metrics.stored(len(newest), waiting, rejected)
         for fix, waiter in waiting:
             if fix.driver_id in rejected:
                 waiter.reject(fix)
             else:
                 waiter.acknowledge(fix)
+
+    async def _commit(self, fixes: list[Fix]) -> set[int]:
+        if not self._announcer.wanted:
+            return await self._thread.run(upsert, fixes)
+        rejected, replaced = await self._thread.run(upsert_and_compare, fixes)
+        self._announcer.stored([fix for fix in fixes if fix.driver_id not in rejected], replaced)
+        return rejected
 
 
 def upsert(fixes: list[Fix]) -> set[int]:
@@ -128,16 +157,9 @@ def upsert(fixes: list[Fix]) -> set[int]:
     meanwhile; they do not keep the others from being stored. Raise `OperationalError` or
     `InterfaceError` when the database is away; repeating is harmless.
     """
-    alias = router.db_for_write(DriverLocation)
-    # In the order of ids, or two workers' batches could lock each other's rows crosswise.
-    fixes = sorted(fixes, key=lambda fix: fix.driver_id)
     try:
         # One statement outside a transaction commits by itself, and costs one round trip.
-        with connections[alias].cursor() as cursor:
-            cursor.execute(
-                _upsert_statement(connections[alias].vendor),
-                [msgspec.json.encode(fixes).decode()],
-            )
+        _execute_upsert(fixes)
     except (IntegrityError, DataError) as error:
         if len(fixes) == 1:
             logger.warning(
@@ -147,6 +169,32 @@ def upsert(fixes: list[Fix]) -> set[int]:
         middle = len(fixes) // 2
         return upsert(fixes[:middle]) | upsert(fixes[middle:])
     return set()
+
+
+def upsert_and_compare(fixes: list[Fix]) -> tuple[set[int], Mapping[int, Fix]]:
+    """Do as `upsert` does, and return what was stored before as well.
+
+    The rows are locked in between, so that of two workers one sees what the other stored.
+    """
+    driver_ids = [fix.driver_id for fix in fixes]
+    try:
+        with transaction.atomic(router.db_for_write(DriverLocation)):
+            # In the order of ids, like the upsert.
+            rows = DriverLocation.objects.select_for_update().order_by("pk")
+            replaced = _snapshots(rows, driver_ids)
+            _execute_upsert(fixes)
+    except (IntegrityError, DataError):  # Rare: an account was deleted.
+        replaced = load_snapshots(driver_ids)
+        return upsert(fixes), replaced
+    return set(), replaced
+
+
+def _execute_upsert(fixes: list[Fix]) -> None:
+    connection = connections[router.db_for_write(DriverLocation)]
+    # In the order of ids, or two workers' batches could lock each other's rows crosswise.
+    rows = sorted(fixes, key=lambda fix: fix.driver_id)
+    with connection.cursor() as cursor:
+        cursor.execute(_upsert_statement(connection.vendor), [msgspec.json.encode(rows).decode()])
 
 
 def _upsert_statement(vendor: str) -> str:
@@ -161,5 +209,9 @@ def _upsert_statement(vendor: str) -> str:
 
 def load_snapshots(driver_ids: list[int]) -> Mapping[int, Fix]:
     """Return the stored fixes of those of the drivers who have one."""
-    stored = DriverLocation.objects.filter(pk__in=any_of(driver_ids, DriverLocation))
+    return _snapshots(DriverLocation.objects.all(), driver_ids)
+
+
+def _snapshots(rows: QuerySet[DriverLocation], driver_ids: list[int]) -> Mapping[int, Fix]:
+    stored = rows.filter(pk__in=any_of(driver_ids, DriverLocation))
     return {row[0]: Fix(*row) for row in stored.values_list(*_COLUMNS)}

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from asgiref.sync import async_to_sync
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
@@ -13,9 +12,10 @@ from django.utils import timezone
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
+from tracking.bridge import call_async
 from tracking.models import DriverLocation
 from tracking.people import SEARCH_FIELDS, contact, full_name
-from tracking.permissions import may_publish
+from tracking.permissions import may_publish, may_view_fleet
 from tracking.status import status_of
 
 MOST_RESULTS = 8
@@ -26,8 +26,7 @@ def _staff_only(view: Callable[[HttpRequest], HttpResponse]) -> Callable[..., Ht
 
     @login_required
     def checked(request: HttpRequest) -> HttpResponse:
-        user = request.user
-        if not (user.is_staff and user.has_perm("tracking.view_driverlocation")):
+        if not may_view_fleet(request.user):
             raise PermissionDenied
         return view(request)
 
@@ -51,7 +50,7 @@ def share(request: HttpRequest) -> HttpResponse:
     """The driver's page. Whoever may not publish reads why."""
     user = request.user
     assert not isinstance(user, AnonymousUser)  # noqa: S101, for the type checker
-    may_share = async_to_sync(may_publish)(user, user.pk)
+    may_share = call_async(may_publish, user, user.pk)
     return render(request, "tracking/share_location_page.html", {"may_share": may_share})
 
 
@@ -86,5 +85,5 @@ def _result(location: DriverLocation) -> dict[str, object]:
         "latitude": location.latitude,
         "longitude": location.longitude,
         "status": status_of(location, timezone.now()).value,
-        "recordedAt": int(location.recorded_at.timestamp() * 1000),
+        "receivedAt": int(location.received_at.timestamp() * 1000),
     }

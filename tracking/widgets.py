@@ -21,6 +21,7 @@ CLIENT: Final = {
 MAP: Final = {
     "leaflet": "vendor/leaflet/leaflet.js",
     "map": "map.js",
+    "mapWidget": "map-widget.js",
     "baseLayer": "base-layer.js",
     "town": "town.js",
     "labels": "labels.js",
@@ -36,6 +37,7 @@ MODULES: Final[dict[str, Mapping[str, str]]] = {
         "fleet": "fleet.js",
         "stamps": "stamps.js",
         "fleetLayer": "fleet-layer.js",
+        "fleetDetails": "fleet-details.js",
         "widget": "fleet-map.js",
     },
     "share": CLIENT | {"widget": "share.js"},
@@ -95,6 +97,8 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "driver": _("Driver %(id)s"),
         "open_row": _("Open the record"),
         "found": _("%(count)s found"),
+        "nobody_here": _("No driver in this part of the map."),
+        "nobody_yet": _("No driver has a location yet."),
         "kmh": _("%(count)s km/h"),
     },
     "share": {

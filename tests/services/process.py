@@ -100,6 +100,11 @@ class Process:
             raise ServiceError(f"{self.name} is not running")
         return self._process.pid
 
+    def resident(self) -> int:
+        """Bytes of memory that the process occupies now. Linux only."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
     def log(self) -> str:
         """All that the process has written to stdout and stderr so far, over restarts."""
         if self._log is None:

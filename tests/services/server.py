@@ -49,6 +49,8 @@ def environment(database_url: str, redis_url: str = "", **settings: str) -> dict
         "JWT_SIGNING_KEY": JWT_SIGNING_KEY,
         "ALLOWED_HOSTS": "127.0.0.1,localhost",
         "PYTHONUNBUFFERED": "1",
+        # Who stops a server in a test has no clients to be gentle to.
+        "TRACKING_DRAIN_SECONDS": "0",
         **settings,
     }
 

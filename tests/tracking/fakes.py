@@ -182,3 +182,22 @@ class Scheduled:
         return next(self._times).astimezone(tz)
 
     min = datetime.min
+
+
+class Times:
+    """An arrival clock that stands still until it is told otherwise."""
+
+    def __init__(self, second=0.0):
+        self.at = NOON + timedelta(seconds=second)
+
+    def now(self):
+        return self.at
+
+    def advance(self, seconds):
+        self.at += timedelta(seconds=seconds)
+
+
+class NoAudience:
+    """An announcer to whose signals nobody listens."""
+
+    wanted = False

@@ -1,5 +1,5 @@
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -100,6 +100,11 @@ def test_map_link_follows_the_setting_and_is_escaped(admin, settings):
     assert 'href="https://maps.test/{z}?&quot;q=-1.4354,0.9871"' in html
 
 
+def test_the_live_map_is_one_click_away(admin):
+    page = admin.get(LOCATIONS).content.decode()
+    assert '<li><a href="/driver/fleet/">Live map</a></li>' in page
+
+
 def test_name_of_a_driver_is_escaped(admin):
     locate("<b>Jonh")
     html = admin.get(LOCATIONS).content.decode()
@@ -152,6 +157,14 @@ def test_one_location_can_be_looked_at(admin):
     assert "-1.4354" in html
     assert 'name="_save"' not in html
     assert "deletelink" not in html
+
+
+def test_location_of_a_driver_who_has_left_says_since_when(admin):
+    location = locate("Jonh")
+    DriverLocation.objects.update(disconnected_at=datetime(2026, 1, 31, 12, tzinfo=UTC))
+    html = admin.get(f"{LOCATIONS}{location.pk}/change/").content.decode()
+    assert "tracking-offline" in html
+    assert "Jan. 31, 2026, noon" in html
 
 
 def test_nobody_can_add_change_or_delete_a_location(admin):

@@ -9,7 +9,7 @@ from django.db import OperationalError, connections
 from tracking.database import DatabaseThread
 from tracking.storage import Storage, upsert
 
-from .fakes import Log, Sender, fix_of
+from .fakes import Log, NoAudience, Sender, fix_of
 from .rows import FAR_AWAY, drivers, stored
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "postgresql"])
@@ -28,7 +28,7 @@ async def thread():
 
 
 async def test_storage_commits_through_a_thread_of_its_own(driver, thread):
-    storage = Storage(thread)
+    storage = Storage(thread, NoAudience())
     sender = Sender()
     storage.store(fix_of(driver), sender)
     await sender.settled.reach(1)
@@ -39,7 +39,7 @@ async def test_storage_commits_through_a_thread_of_its_own(driver, thread):
 async def test_a_driver_deleted_meanwhile_is_rejected_and_its_neighbour_acknowledged(
     driver, thread
 ):
-    storage = Storage(thread)
+    storage = Storage(thread, NoAudience())
     log = Log()
     storage.store(fix_of(FAR_AWAY), Sender(log))
     storage.store(fix_of(driver), Sender(log))

@@ -8,7 +8,7 @@ from django.db import DatabaseError, InternalError, OperationalError, Programmin
 from tracking import storage as storage_module
 from tracking.storage import Storage, upsert
 
-from .fakes import Log, Sender, fix_of, settle, within_deadline
+from .fakes import Log, NoAudience, Sender, fix_of, settle, within_deadline
 
 
 class Database:
@@ -38,7 +38,7 @@ def fake_database():
 @pytest.fixture
 async def storage(fake_database, monkeypatch):
     monkeypatch.setattr(storage_module, "RETRY_AFTER", 0.01)
-    storage = Storage(fake_database)
+    storage = Storage(fake_database, NoAudience())
     yield storage
     fake_database.gate.set()
     await within_deadline(storage.close())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tracking.fix import Fix
 from tracking.models import DriverLocation
 from tracking.protocol import degrees, encode_location
-from tracking.storage import load_snapshots, upsert
+from tracking.storage import load_snapshots, upsert, upsert_and_compare
 
 from .fakes import NOON, fix_of
 from .rows import FAR_AWAY, drivers, stored
@@ -247,3 +247,48 @@ def test_snapshots_of_many_drivers_take_one_query(database):
 def test_snapshots_of_more_drivers_than_one_statement_takes_are_loaded(driver):
     upsert([fix_of(driver)])
     assert load_snapshots(list(range(1, 40_000))) == {driver: fix_of(driver)}
+
+
+def test_comparing_tells_what_was_stored_before(database):
+    known, new = drivers(2)
+    upsert([fix_of(known, 1)])
+    batch = [fix_of(new, 2), fix_of(known, 2)]
+    assert upsert_and_compare(batch) == (set(), {known: fix_of(known, 1)})
+    assert load_snapshots([known, new]) == {fix.driver_id: fix for fix in batch}
+
+
+def test_comparing_refuses_what_an_upsert_refuses_and_stores_the_rest(driver):
+    upsert([fix_of(driver, 1)])
+    batch = [fix_of(driver, 2), fix_of(FAR_AWAY)]
+    assert upsert_and_compare(batch) == ({FAR_AWAY}, {driver: fix_of(driver, 1)})
+    assert stored(driver) == fix_of(driver, 2)
+
+
+def test_of_two_workers_that_compare_one_sees_what_the_other_stored(database):
+    """Each round, all drivers come to both; who comes first replaces the round before."""
+    ids = drivers(20)
+    upsert([fix_of(driver_id) for driver_id in ids])
+    start = threading.Barrier(2)
+    replaced = [[], []]
+
+    def work(worker):
+        try:
+            for second in range(1, 11):
+                start.wait(10)
+                batch = [fix_of(pk, second, latitude=float(worker)) for pk in ids]
+                replaced[worker].append(upsert_and_compare(batch)[1])
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    for second, found in enumerate(zip(*replaced, strict=True), start=1):
+        for driver_id in ids:
+            seen = {fix[driver_id].recorded_at for fix in found}
+            assert seen == {
+                fix_of(second=second - 1).recorded_at,
+                fix_of(second=second).recorded_at,
+            }

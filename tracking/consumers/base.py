@@ -9,8 +9,9 @@ from channels.consumer import AsyncConsumer
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import Error as DatabaseError
 
-from tracking import protocol
+from tracking import metrics, protocol
 from tracking.conf import conf
+from tracking.connection_record import ConnectionRecord
 from tracking.connections import address_of
 from tracking.limits import RateLimit
 from tracking.outbox import Event, Outbox, abort
@@ -23,8 +24,10 @@ from tracking.protocol import (
 )
 from tracking.runtime import get_runtime
 from tracking.session import Session
+from tracking.throttled_log import Throttle
 
 logger = logging.getLogger(__name__)
+logger.addFilter(Throttle())
 
 # This many bad messages in a row, and it is not a client of ours.
 MAX_BAD_MESSAGES: Final = 5
@@ -43,7 +46,9 @@ class TrackingConsumer(AsyncConsumer):
     channel per connection, where the hub needs one per process.
     """
 
+    route = ""  # As operators call it.
     address = ""
+    driver_id = 0  # No driver's, until the handshake's query string was read.
 
     async def __call__(  # type: ignore[override]
         self,
@@ -51,9 +56,10 @@ class TrackingConsumer(AsyncConsumer):
         receive: Callable[[], Awaitable[Event]],
         send: Callable[[Event], Any],
     ) -> None:
-        await receive()  # websocket.connect
+        event = await receive()  # websocket.connect
+        self.record = ConnectionRecord(self.route)
         # Always accepted: a refusal before that reaches a browser as a bare 1006.
-        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.accept", "headers": self.record.headers})
         self.runtime = get_runtime()
         self.outbox = Outbox(
             send, self.give_up, scope.get("extensions", {}).get("ridehail.send_now")
@@ -61,7 +67,7 @@ class TrackingConsumer(AsyncConsumer):
         self.task = asyncio.current_task()
         self.failure: Exception | None = None
         self.session = Session(self.runtime.users, self.runtime.registry, self.authorize, self.fail)
-        self.bad_messages = 0
+        self.bad_messages = self.received = 0
         loop = asyncio.get_running_loop()
         self.rate_limit = RateLimit(loop.time())
         deadline = loop.time() + conf.AUTHENTICATION_TIMEOUT
@@ -75,6 +81,7 @@ class TrackingConsumer(AsyncConsumer):
             self.fail(error)
         try:
             while (event := await receive())["type"] == "websocket.receive":
+                self.received += 1
                 if self.outbox.closed:
                     continue
                 timer.cancel()  # How long a message takes to judge is not the client's fault.
@@ -90,7 +97,6 @@ class TrackingConsumer(AsyncConsumer):
                 raise
             if not isinstance(self.failure, TimeoutError):
                 raise self.failure from None
-            logger.info("A client that does not read was disconnected")
             abort(send)
         finally:
             timer.cancel()
@@ -98,6 +104,13 @@ class TrackingConsumer(AsyncConsumer):
             self.outbox.abandon()
             self.runtime.connections.remove(self)
             self.disconnected()
+            self.record.end(
+                event.get("code"),
+                driver=self.driver_id or None,
+                user=self.session.user_id,
+                received=self.received,
+                sent=self.outbox.sent,
+            )
 
     async def handle(self, event: Event) -> bool:
         """Receive one message; return whether it was accepted."""
@@ -108,7 +121,7 @@ class TrackingConsumer(AsyncConsumer):
                 raise InvalidMessage
             if len(text) > protocol.MAX_MESSAGE_SIZE:
                 # For servers whose own limit is higher, or ends in a bare 1006 as Daphne's does.
-                self.outbox.close(CloseCode.MESSAGE_TOO_BIG)
+                self.close(CloseCode.MESSAGE_TOO_BIG, "message_too_big")
                 return False
             await self.receive(text)
         except TrackingError as error:
@@ -116,10 +129,10 @@ class TrackingConsumer(AsyncConsumer):
             return False
         except DatabaseError as error:
             logger.warning("A message could not be judged, the database is away: %s", error)
-            self.outbox.close(CloseCode.TRY_AGAIN_LATER)
+            self.close(CloseCode.TRY_AGAIN_LATER, "database_away")
             return False
         except Exception:
-            self.outbox.close(CloseCode.INTERNAL_ERROR)
+            self.close(CloseCode.INTERNAL_ERROR, "internal_error")
             raise  # The server logs it.
         self.bad_messages = 0
         return True
@@ -127,6 +140,7 @@ class TrackingConsumer(AsyncConsumer):
     def fail(self, error: TrackingError) -> None:
         """Tell the client what is wrong, and close the connection where the contract says so."""
         frame = {"type": "websocket.send", "text": protocol.encode_error(error)}
+        metrics.refusals.add(self.route, error.code)
         close_code = error.close_code
         if isinstance(error, InvalidMessage):
             self.bad_messages += 1
@@ -135,17 +149,28 @@ class TrackingConsumer(AsyncConsumer):
         if close_code is None:
             self.outbox.put(frame)
         else:
-            self.outbox.close(close_code, frame)
+            self.close(close_code, error.code, frame)
+
+    def close(self, code: CloseCode, reason: str, *farewell: Event) -> None:
+        """Close the connection from this side; `reason` is for the log."""
+        self.record.close(code, reason)
+        self.outbox.close(code, *farewell)
 
     def give_up(self, error: Exception) -> None:
         """Nothing can be sent any more: end the connection from this side."""
         self.failure = error
+        self.record.close(1006, "not_reading" if isinstance(error, TimeoutError) else "send_failed")
         if self.task is not None:
             self.task.cancel()
 
     def leave(self, code: CloseCode) -> None:
         """Send the client away, because the server is about to stop."""
-        self.outbox.close(code)
+        self.close(code, "server_restart")
+
+    def warn(self, seconds: int) -> None:
+        """Say that the token runs out in so many seconds."""
+        frame = protocol.encode_expiry_warning(seconds)
+        self.outbox.put({"type": "websocket.send", "text": frame})
 
     def read_query(self, query_string: bytes) -> None:
         """Take what the handshake says; raise `TrackingError`."""

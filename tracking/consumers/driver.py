@@ -1,6 +1,7 @@
 """The driver's end, which publishes."""
 
 import asyncio
+from typing import Final
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
@@ -10,15 +11,22 @@ from tracking.fix import Fix, FutureTimes
 from tracking.permissions import may_publish
 from tracking.protocol import CloseCode, Send, SendBatch, TokenInvalid
 
+# Seconds for which a driver is not read from, to slow it down: less than watchers would notice.
+PATIENCE: Final = 0.2
+
 
 class DriverConsumer(TrackingConsumer):
     """A driver sends fixes; each is acknowledged once it, or a newer one, is committed."""
 
-    driver_id = 0  # No driver's, until the handshake's query string was read.
+    route = "set-tracking"
     unacknowledged = 0
     resume: asyncio.Event | None = None
+    # Whether nothing was acknowledged for as long as it waited, and what came since.
+    stalled = False
+    newest: Fix | None = None
     future_times: FutureTimes | None = None
     leaving: CloseCode | None = None
+    arrived = False
 
     def read_query(self, query_string: bytes) -> None:
         self.driver_id = protocol.parse_driver_id(query_string)
@@ -30,7 +38,10 @@ class DriverConsumer(TrackingConsumer):
         payload = protocol.decode_driver_message(text)
         fix = self.to_fix(payload)
         await self.session.authenticate(payload.token)
-        self.runtime.submit(fix, waiter=self)
+        if not self.arrived:
+            self.arrived = True
+            await self.runtime.presence.arrive(self.driver_id)
+        self.submit(fix)
         await self.slow_down()
 
     def to_fix(self, payload: Send | SendBatch) -> Fix:
@@ -45,12 +56,30 @@ class DriverConsumer(TrackingConsumer):
     async def authorize(self, user: AbstractBaseUser) -> bool:
         return await may_publish(user, self.driver_id)
 
+    def submit(self, fix: Fix) -> None:
+        """Deliver, broadcast and store `fix`, and acknowledge it in its turn.
+
+        Of those beyond `MAX_UNACKNOWLEDGED` only the newest has a turn, after all before it.
+        """
+        if self.unacknowledged < MAX_UNACKNOWLEDGED:
+            self.unacknowledged += 1
+            self.runtime.submit(fix, waiter=self)
+        else:
+            self.newest = fix
+            self.runtime.submit(fix, waiter=None)
+
     async def slow_down(self) -> None:
-        """Wait while too much is unacknowledged."""
-        self.unacknowledged += 1
-        if self.unacknowledged >= MAX_UNACKNOWLEDGED:
+        """Wait while too much is unacknowledged, but not for a database that is away.
+
+        Watchers need it not, and a client whose socket is not read gets no answer to its pings.
+        """
+        if self.unacknowledged >= MAX_UNACKNOWLEDGED and not self.stalled:
             self.resume = asyncio.Event()
-            await self.resume.wait()
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await self.resume.wait()
+            except TimeoutError:
+                self.stalled = True
 
     def acknowledge(self, fix: Fix) -> None:
         frame = protocol.encode_location(fix.latitude, fix.longitude)
@@ -68,8 +97,19 @@ class DriverConsumer(TrackingConsumer):
         if not self.unacknowledged:
             super().leave(code)
 
+    def disconnected(self) -> None:
+        if self.unacknowledged:
+            self.runtime.forget(self)
+        if self.arrived:
+            self.runtime.presence.depart(self.driver_id)
+
     def _settle(self) -> None:
+        self.stalled = False
         self.unacknowledged -= 1
+        if self.newest is not None:
+            newest, self.newest = self.newest, None
+            self.unacknowledged += 1
+            self.runtime.store(newest, waiter=self)
         if self.leaving is not None:
             self.leave(self.leaving)
         if self.resume is not None:

@@ -11,7 +11,7 @@ from tracking.protocol import Stop
 class WatcherConsumer(TrackingConsumer):
     """A watcher streams one driver's locations: the last known first, then every newer one."""
 
-    driver_id = 0  # No driver's, until the handshake's query string was read.
+    route = "get-tracking"
 
     def read_query(self, query_string: bytes) -> None:
         self.driver_id = protocol.parse_driver_id(query_string)
@@ -25,11 +25,6 @@ class WatcherConsumer(TrackingConsumer):
             return
         self.session.warn_with(self.warn if payload.details else None)
         await self.runtime.hub.join(self.driver_id, self.outbox, details=payload.details)
-
-    def warn(self, seconds: int) -> None:
-        """Say that the token runs out in so many seconds."""
-        frame = protocol.encode_expiry_warning(seconds)
-        self.outbox.put({"type": "websocket.send", "text": frame})
 
     async def authorize(self, user: AbstractBaseUser) -> Decision:
         # A driver that does not exist gets the same answer as one that may not be watched.

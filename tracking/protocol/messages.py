@@ -65,19 +65,19 @@ class SendBatch(msgspec.Struct, tag_field="command", tag="send_batch"):
     token: str | None = None
 
 
-class _WatcherMessage(msgspec.Struct):
+class WatcherMessage(msgspec.Struct):
     type: Literal["authenticate"]
     payload: Start | Stop
 
 
-class _DriverMessage(msgspec.Struct):
+class DriverMessage(msgspec.Struct):
     type: Literal["authenticate"]
     payload: Send | SendBatch
 
 
 _Message = TypeVar("_Message", bound=msgspec.Struct)
-_watcher_decoder: Final = msgspec.json.Decoder(_WatcherMessage)
-_driver_decoder: Final = msgspec.json.Decoder(_DriverMessage)
+_watcher_decoder: Final = msgspec.json.Decoder(WatcherMessage)
+_driver_decoder: Final = msgspec.json.Decoder(DriverMessage)
 
 _WATCHER_SHAPE: Final = '"token": …, "command": "start"'
 _DRIVER_SHAPE: Final = '"token": …, "command": "send", "lat": …, "lon": …'

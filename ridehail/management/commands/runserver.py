@@ -6,7 +6,8 @@ from daphne.server import Server as DaphneServer
 
 class Server(DaphneServer):  # type: ignore[misc]
     """Daphne, with every close code of the contract. Without this, its WebSocket library drops
-    the connection on a frame too big, and refuses to send codes between 1001 and 2999.
+    the connection on a frame too big, and refuses to send codes between 1001 and 2999. It also
+    applies the limit of what may come in to what goes out, such as the whole fleet.
     """
 
     def protocol_connected(self, protocol: Any) -> None:
@@ -17,6 +18,10 @@ class Server(DaphneServer):  # type: ignore[misc]
         code = message.get("code") or 1000
         if message["type"] == "websocket.close" and 1000 < code < 3000:
             protocol.sendCloseFrame(code=code)
+        elif message["type"] == "websocket.send":
+            limit, protocol.maxMessagePayloadSize = protocol.maxMessagePayloadSize, 0
+            await super().handle_reply(protocol, message)  # without a pause
+            protocol.maxMessagePayloadSize = limit
         else:
             await super().handle_reply(protocol, message)
 
@@ -26,3 +31,8 @@ class Command(DaphneCommand):  # type: ignore[misc]
 
     default_port = "3002"
     server_cls = Server
+
+    def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
+        # Phones that report over HTTP carry token and location in the query string.
+        path = str(details.get("path", "")).partition("?")[0]
+        super().log_action(protocol, action, {**details, "path": path})

@@ -1,9 +1,11 @@
 from typing import Any
 
 import uvicorn
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from ridehail.logs import LOGGING
+from ridehail.logs import logging_config
+from ridehail.server import serve
 from tracking.protocol import MAX_MESSAGE_SIZE
 
 
@@ -16,7 +18,7 @@ class Command(BaseCommand):
         parser.add_argument("--workers", type=int, default=1, help="More than one need Redis.")
 
     def handle(self, *, host: str, port: int, workers: int, **options: Any) -> None:
-        uvicorn.run(
+        config = uvicorn.Config(
             "ridehail.asgi:application",
             host=host,
             port=port,
@@ -25,16 +27,18 @@ class Command(BaseCommand):
             # uvicorn's others.
             ws="ridehail.websocket:WebSocketProtocol",
             loop="uvloop",
-            http="httptools",
+            http="ridehail.http:HttpProtocol",
             # Compressing 60 bytes saves nothing, costs memory, and rules out shared frames.
             ws_per_message_deflate=False,
             ws_max_size=MAX_MESSAGE_SIZE,
             # Thousands come back at once after a restart.
             backlog=8192,
-            timeout_graceful_shutdown=10,
-            lifespan="off",
+            # A new worker needs longer than uvicorn's 5 s to come up on a busy machine.
+            timeout_worker_healthcheck=15,
+            lifespan="on",
             # It would believe whoever connects from 127.0.0.1; ridehail.proxies decides.
             proxy_headers=False,
             access_log=False,
-            log_config=LOGGING,
+            log_config=logging_config(settings.LOG_FORMAT),
         )
+        serve(config)

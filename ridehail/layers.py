@@ -1,0 +1,98 @@
+"""The channel layer of production: channels_redis' pub/sub, made to outlive what befalls Redis."""
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from channels_redis.pubsub import RedisPubSubChannelLayer, RedisSingleShardConnection
+
+from tracking import metrics
+from tracking.throttled_log import Throttle
+
+logger = logging.getLogger(__name__)
+logger.addFilter(Throttle())
+
+# A subscription that heard nothing for this long asks whether Redis is there. It begins anew when
+# it heard nothing for so long that at least three answers are missing.
+ASK_AFTER: Final = 1.0
+GIVE_UP_AFTER: Final = 4.0
+# Between two attempts to reach a Redis that is away.
+RETRY_AFTER: Final = 1.0
+
+
+class ChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]
+    """Pub/sub over the Redis hosts of `CONFIG`, a `Subscription` to each of them.
+
+    In their settings `socket_timeout` and `socket_connect_timeout` bound how long a Redis that
+    hangs holds up who sends.
+    """
+
+    def _get_layer(self) -> Any:
+        is_new = asyncio.get_running_loop() not in self._layers
+        layer = super()._get_layer()
+        if is_new:
+            layer._shards = [Subscription(shard.host, layer) for shard in layer._shards]
+        return layer
+
+
+class Subscription(RedisSingleShardConnection):  # type: ignore[misc]
+    """The connections to one Redis.
+
+    It differs from the original where Redis fails. That one listens for ever to a host that is
+    gone without a reset, ends or spins at a `TimeoutError`, writes a traceback each second, and
+    keeps every channel that it could not subscribe to.
+    """
+
+    _receive_task: asyncio.Task[None] | None
+
+    async def subscribe(self, channel: str) -> None:
+        """Hear what is sent to `channel`, or raise and keep nothing of it."""
+        try:
+            await super().subscribe(channel)
+        except BaseException:
+            # The name of a new channel, which its caller then never learns. Groups are elsewhere.
+            self.channel_layer.channels.pop(channel, None)
+            raise
+        if self._receive_task is None:
+            self._receive_task = asyncio.create_task(self._receive_forever())
+
+    def _ensure_receiver(self) -> None:
+        """Left to `subscribe`: until it succeeds there is nothing to receive from."""
+
+    async def _receive_forever(self) -> None:
+        while True:
+            try:
+                await self._receive()
+            except Exception as error:  # TimeoutError too, the kernel's word for a lost host
+                logger.error("Nothing is heard from Redis, will keep trying: %r", error)
+            metrics.degraded.begin("receiver")
+            await self._reconnect()
+            metrics.degraded.end("receiver")
+
+    async def _receive(self) -> None:
+        """Receive until Redis is gone; raise `TimeoutError` or what the client library does."""
+        loop = asyncio.get_running_loop()
+        heard_at = loop.time()
+        while loop.time() - heard_at < GIVE_UP_AFTER:
+            message = await self._pubsub.get_message(timeout=ASK_AFTER)
+            if message is None:
+                await self._pubsub.ping("still there?")
+                continue
+            heard_at = loop.time()
+            if message["type"] == "message":
+                self._receive_message(message)
+        raise TimeoutError(f"no answer for {GIVE_UP_AFTER} s")
+
+    async def _reconnect(self) -> None:
+        """Return once Redis was told again of all that is subscribed to."""
+        while True:
+            try:
+                async with self._lock:
+                    await self._pubsub.connection.disconnect(nowait=True)
+                    await self._pubsub.connect()
+            except Exception as error:
+                logger.error("Redis cannot be reached, will keep trying: %r", error)
+                await asyncio.sleep(RETRY_AFTER)
+            else:
+                logger.info("Redis is there again")
+                return

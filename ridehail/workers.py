@@ -1,0 +1,96 @@
+"""The processes that share one port, of which any may be asked for the metrics of all."""
+
+import asyncio
+import logging
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from tracking.exposition import exposition
+from tracking.runtime import get_runtime
+
+logger = logging.getLogger(__name__)
+
+# Where each of them has a socket. From the supervisor to its workers, and nobody else's to set.
+DIRECTORY: Final = "RIDEHAIL_WORKERS"
+# A worker whose event loop hangs must not keep the others' metrics.
+TIMEOUT: Final = 1.0
+
+_SAMPLE: Final = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)$")
+
+
+@contextmanager
+def shared_directory() -> Iterator[None]:
+    """Give the processes that are started meanwhile a place to meet."""
+    with tempfile.TemporaryDirectory(prefix="ridehail-workers-") as directory:
+        os.environ[DIRECTORY] = directory
+        yield
+
+
+async def listen() -> asyncio.AbstractServer | None:
+    """Answer the other workers, if there are any."""
+    directory = os.environ.get(DIRECTORY)
+    if directory is None:
+        return None
+    return await asyncio.start_unix_server(_answer, Path(directory) / f"{os.getpid()}.sock")
+
+
+async def all_metrics() -> bytes:
+    """Return this process's metrics, or those of all on the port, told apart by `worker`."""
+    own = await exposition(get_runtime())
+    directory = os.environ.get(DIRECTORY)
+    if directory is None:
+        return own
+    others = _others(Path(directory))
+    answers = await asyncio.gather(*map(_ask, others))
+    texts = {path.stem: text for path, text in zip(others, answers, strict=True) if text}
+    return merge({str(os.getpid()): own, **texts})
+
+
+def merge(texts: Mapping[str, bytes]) -> bytes:
+    """Return one text of several, by the value of the label `worker` that tells them apart."""
+    families: dict[str, list[str]] = {}
+    for worker, text in texts.items():
+        family: list[str] = []
+        for line in text.decode().splitlines():
+            if line.startswith("# HELP "):
+                family = families.setdefault(line, [line])
+            elif line.startswith("#"):
+                if line not in family:
+                    family.append(line)
+            elif sample := _SAMPLE.match(line):
+                name, labels, value = sample.groups()
+                labels = ",".join(filter(None, (f'worker="{worker}"', labels)))
+                family.append(f"{name}{{{labels}}} {value}")
+    return "".join(f"{line}\n" for family in families.values() for line in family).encode()
+
+
+def _others(directory: Path) -> list[Path]:
+    return [path for path in directory.glob("*.sock") if path.stem != str(os.getpid())]
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        writer.write(await exposition(get_runtime()))
+        await writer.drain()
+    finally:
+        writer.close()
+
+
+async def _ask(path: Path) -> bytes:
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            reader, writer = await asyncio.open_unix_connection(path)
+            try:
+                return await reader.read()
+            finally:
+                writer.close()
+    except ConnectionRefusedError:
+        path.unlink(missing_ok=True)  # noqa: ASYNC240 - in memory; it was killed
+    except (OSError, TimeoutError) as error:
+        logger.warning("The metrics of another worker are missing: %r", error)
+    return b""

@@ -1,0 +1,77 @@
+"""The system's nginx, with the configuration that `deploy/` recommends."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from .process import Process, ServiceError
+from .program import PROJECT, Program
+
+PACKAGE = "nginx-light"  # Debian's
+# Where distributions put it that keep it from users.
+DIRECTORIES = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+
+
+class NginxProgram(Program):
+    def version(self) -> str:
+        answer = subprocess.run([self.path, "-v"], capture_output=True, timeout=30)
+        return answer.stderr.decode().strip() if answer.returncode == 0 else ""
+
+
+def find_nginx() -> Program:
+    if path := shutil.which("nginx", path=DIRECTORIES):
+        return NginxProgram(Path(path), "system")
+    raise ServiceError(
+        "There is no nginx to test the recommended configuration with. Install one with "
+        "`python -m tests.services`, or by hand (Debian: `apt-get install nginx-light`)."
+    )
+
+
+class Nginx(Process):
+    """Runs `deploy/nginx.conf` in front of servers on these ports of 127.0.0.1, without TLS."""
+
+    def __init__(self, ports: Sequence[int]) -> None:
+        super().__init__("nginx")
+        self._ports = ports
+        self._folder = tempfile.TemporaryDirectory(prefix="ridehail-nginx-")
+        self._program = find_nginx()
+
+    @property
+    def websocket_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+    @property
+    def http_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def access_log(self) -> str:
+        return (Path(self._folder.name) / "access.log").read_text()
+
+    def command(self) -> list[str | os.PathLike[str]]:
+        folder = Path(self._folder.name)
+        # nginx's workers give up root's rights, and need to get in.
+        folder.chmod(0o755)
+        text = (PROJECT / "deploy" / "nginx.conf").read_text()
+        for address, port in zip(("127.0.0.1:3002", "127.0.0.1:3003"), self._ports, strict=True):
+            text = text.replace(address, f"127.0.0.1:{port}")
+        text = re.sub(r"\n *ssl_.*", "", text)
+        text = text.replace("listen 443 ssl http2;", f"listen 127.0.0.1:{self.port};")
+        text = text.replace("listen 80;", f"listen unix:{folder}/redirect.sock;")
+        text = text.replace("/var/log/nginx/access.log", str(folder / "access.log"))
+        # Or a test would take that long.
+        text = text.replace("client_header_timeout 10s;", "client_header_timeout 1s;")
+        # As many as the machine has cores are too many for a test.
+        text = text.replace("worker_processes auto;", "worker_processes 1;")
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"):
+            text = text.replace("http {", f"http {{\n    {kind}_temp_path {folder}/{kind};", 1)
+        (folder / "nginx.conf").write_text(text)
+        directives = f"daemon off; error_log stderr warn; pid {folder}/nginx.pid;"
+        return [self._program.path, "-c", str(folder / "nginx.conf"), "-g", directives]
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        self._folder.cleanup()

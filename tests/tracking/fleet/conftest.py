@@ -1,0 +1,49 @@
+"""A fleet with a hub and a database that tests set by hand, and one who looks at it."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from tracking import fleet_hub, fleet_viewer
+from tracking.fleet_hub import FleetHub
+
+from ..fakes import NOON, within_deadline
+from .viewers import Following, Rows, Viewer
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(fleet_viewer, "INTERVAL", 0.02)
+    monkeypatch.setattr(fleet_viewer, "LEAST_INTERVAL", 0.01)
+    monkeypatch.setattr(fleet_hub, "HEAL_INTERVAL", 0.01)
+
+
+@pytest.fixture
+def rows():
+    return Rows()
+
+
+@pytest.fixture
+def hub():
+    return Following()
+
+
+@pytest.fixture
+def clock():
+    """Seconds after noon, as a list of one."""
+    return [0.0]
+
+
+@pytest.fixture
+async def fleet(hub, rows, clock):
+    fleet = FleetHub(hub, rows, lambda: NOON + timedelta(seconds=clock[0]))
+    yield fleet
+    await within_deadline(fleet.close())
+    assert hub.followers == set()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.fixture
+async def viewer(fleet):
+    return Viewer(fleet)

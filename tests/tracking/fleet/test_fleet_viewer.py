@@ -1,0 +1,211 @@
+"""What the viewers of the fleet are streamed."""
+
+import asyncio
+from datetime import timedelta
+
+from tracking import fleet_viewer
+from tracking.fleet_protocol import Bbox
+
+from ..fakes import NOON, fix_of, settle
+from .viewers import EAST, Viewer
+
+
+async def test_a_viewer_gets_everybody_with_names_and_counts(viewer, rows):
+    for driver_id in range(1, 6):
+        rows.add(fix_of(driver_id), f"Person {driver_id}")
+    rows.add(fix_of(6, disconnected_at=NOON), "Person 6")
+    viewer.look()
+    await viewer.until_seen(*range(1, 7))
+    (frame,) = viewer.frames
+    assert list(frame) == ["snapshot", "counts"]
+    assert frame["counts"] == {"live": 5, "stale": 0, "offline": 1}
+    assert viewer.seen[3]["name"] == "Person 3"
+
+
+async def test_an_empty_fleet_is_an_empty_snapshot(viewer):
+    viewer.look()
+    await viewer.client.events.reach(1)
+    assert viewer.frames == [{"snapshot": [], "counts": {"live": 0, "stale": 0, "offline": 0}}]
+
+
+async def test_updates_hold_those_who_changed_and_nobody_else(viewer, rows, hub):
+    rows.add(fix_of(1))
+    rows.add(fix_of(2))
+    viewer.look()
+    await viewer.until_seen(1, 2)
+    hub.deliver(fix_of(2, second=1, latitude=9.0))
+    await viewer.client.events.reach(2)
+    (update,) = viewer.frames[1:]
+    assert list(update) == ["update"]
+    assert [item["location_lat"] for item in update["update"]] == ["9"]
+
+
+async def test_changes_between_two_batches_are_conflated(viewer, rows, hub, monkeypatch):
+    monkeypatch.setattr(fleet_viewer, "INTERVAL", 0.3)
+    rows.add(fix_of(1))
+    viewer.look()
+    await viewer.until_seen(1)
+    for second in range(1, 100):
+        hub.deliver(fix_of(1, second, latitude=second / 2))
+    await viewer.client.events.reach(2)
+    assert [item["location_lat"] for item in viewer.frames[1]["update"]] == ["49.5"]
+
+
+async def test_nothing_is_sent_while_nothing_changes(viewer, rows):
+    rows.add(fix_of(1))
+    viewer.look()
+    await viewer.until_seen(1)
+    await rows.rounds(5)
+    assert len(viewer.frames) == 1
+
+
+async def test_who_asks_again_for_the_same_is_answered(viewer, rows):
+    rows.add(fix_of(1))
+    viewer.look()
+    await viewer.until_seen(1)
+    for answers in (2, 3):
+        viewer.look()
+        await viewer.client.events.reach(answers)
+        assert viewer.frames[-1] == {"update": []}
+
+
+async def test_a_viewport_shows_who_is_in_it_and_counts_everybody(viewer, rows, hub):
+    rows.add(fix_of(1, longitude=-10.0))
+    rows.add(fix_of(2, longitude=10.0))
+    viewer.look(EAST)
+    await viewer.until_seen(2)
+    assert viewer.counts == {"live": 2, "stale": 0, "offline": 0}
+    left = NOON + timedelta(seconds=1)
+    hub.deliver(fix_of(1, second=1, longitude=-10.0, disconnected_at=left))
+    await viewer.until(lambda: viewer.counts == {"live": 1, "stale": 0, "offline": 1})
+    assert set(viewer.seen) == {2}
+
+
+async def test_whoever_leaves_the_viewport_is_removed_and_may_come_back(viewer, rows, hub):
+    rows.add(fix_of(1, longitude=10.0))
+    viewer.look(EAST)
+    await viewer.until_seen(1)
+    hub.deliver(fix_of(1, second=1, longitude=-10.0))
+    await viewer.until_seen()
+    assert viewer.frames[-1] == {"update": [], "remove": [1]}
+    hub.deliver(fix_of(1, second=2, longitude=-11.0))
+    hub.deliver(fix_of(1, second=3, longitude=10.0))
+    await viewer.until_seen(1)
+
+
+async def test_another_viewport_gets_its_own_snapshot(viewer, rows):
+    rows.add(fix_of(1, longitude=-10.0))
+    rows.add(fix_of(2, longitude=10.0))
+    viewer.look(EAST)
+    await viewer.until_seen(2)
+    viewer.look(Bbox(-180, -90, 0, 90))
+    await viewer.until_seen(1)
+    viewer.look()
+    await viewer.until_seen(1, 2)
+    assert all("snapshot" in frame for frame in viewer.frames)
+
+
+async def test_a_viewport_that_moves_all_the_time_costs_a_snapshot_now_and_then(
+    viewer, rows, monkeypatch
+):
+    monkeypatch.setattr(fleet_viewer, "LEAST_INTERVAL", 0.2)
+    monkeypatch.setattr(fleet_viewer, "INTERVAL", 0.3)
+    rows.add(fix_of(1))
+    viewer.look()
+    await viewer.until_seen(1)
+    for north in range(50):
+        viewer.look(Bbox(0, 0, 10, north + 1))
+        await settle()
+    await viewer.client.events.reach(2)
+    assert len(viewer.frames) == 2
+
+
+async def test_time_alone_updates_statuses(viewer, rows, clock):
+    rows.add(fix_of(1))
+    viewer.look()
+    await viewer.until_seen(1)
+    for clock[0], status in ((20, "stale"), (100, "offline")):
+        await viewer.until(lambda status=status: viewer.seen[1]["status"] == status)
+        assert viewer.counts[status] == 1
+
+
+async def test_viewers_share_what_was_read_and_encoded(fleet, rows):
+    rows.add(fix_of(1))
+    first, second = Viewer(fleet), Viewer(fleet)
+    first.look()
+    await first.until_seen(1)
+    (before,) = first.fleet._fleet.changed_since(0)
+    item = before.item
+    second.look()
+    await second.until_seen(1)
+    assert before.item is item
+    assert rows.calls.count("load_page") == 2  # and the empty one that ends it
+
+
+async def test_a_snapshot_of_many_comes_in_parts_and_lets_others_run_meanwhile(
+    viewer, rows, monkeypatch
+):
+    monkeypatch.setattr(fleet_viewer, "ITEMS_PER_FRAME", 10)
+    for driver_id in range(1, 101):
+        rows.add(fix_of(driver_id))
+    turns = 0
+
+    async def count():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    viewer.look()
+    await viewer.fleet._loaded.wait()
+    counting = asyncio.create_task(count())
+    await viewer.until_seen(*range(1, 101))
+    counting.cancel()
+    assert turns >= 10
+    first, *rest = viewer.frames
+    assert first["counts"]["live"] == 100
+    assert [len(frame.get("snapshot", ())) for frame in viewer.frames] == [10, *([0] * 9)]
+    assert [list(frame) for frame in rest] == [["update"]] * 9
+
+
+async def test_a_snapshot_ends_where_the_viewport_moves_on(viewer, rows, monkeypatch):
+    monkeypatch.setattr(fleet_viewer, "ITEMS_PER_FRAME", 10)
+    for driver_id in range(1, 101):
+        rows.add(fix_of(driver_id, longitude=-10.0))
+    rows.add(fix_of(101, longitude=10.0))
+    viewer.look()
+    viewer.client.stop_reading()
+    await viewer.client.blocked.reach(1)
+    viewer.look(EAST)
+    viewer.client.read_on()
+    await viewer.until_seen(101)
+    assert len(viewer.frames) == 2
+
+
+async def test_a_slow_viewer_gets_the_newest_of_everybody_and_delays_nobody(fleet, rows, hub):
+    rows.add(fix_of(1))
+    slow, quick = Viewer(fleet), Viewer(fleet)
+    slow.look()
+    quick.look()
+    await slow.until_seen(1)
+    await quick.until_seen(1)
+    slow.client.stop_reading()
+    for second in range(1, 6):
+        hub.deliver(fix_of(1, second, latitude=float(second)))
+        place = str(second)
+        await quick.until(lambda place=place: quick.seen[1]["location_lat"] == place)
+    assert len(slow.frames) == 1
+    slow.client.read_on()
+    await slow.until(lambda: slow.seen[1]["location_lat"] == "5")
+    assert len(slow.frames) == 3  # the one that it was in the middle of, and the newest
+
+
+async def test_a_fault_closes_the_viewer_that_it_struck(viewer, rows, monkeypatch, caplog):
+    def fail(*args):
+        raise LookupError("a bug")
+
+    monkeypatch.setattr(fleet_viewer, "encode_batch", fail)
+    viewer.look()
+    await viewer.client.events.reach(1)
+    assert viewer.client.texts == [1011]
+    assert "a bug" in caplog.text

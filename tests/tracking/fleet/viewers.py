@@ -1,0 +1,114 @@
+"""Hand-written stand-ins for what surrounds the fleet, and clients that look at it."""
+
+import asyncio
+import json
+
+from tracking.fleet_protocol import Bbox
+from tracking.outbox import Outbox
+
+from ..fakes import DEADLINE, Client, Log
+
+EAST = Bbox(0, -90, 180, 90)
+
+
+class Following:
+    """A hub, as far as the fleet needs one."""
+
+    def __init__(self):
+        self.followers = set()
+
+    async def follow(self, follower):
+        await asyncio.sleep(0)
+        self.followers.add(follower)
+
+    def unfollow(self, follower):
+        self.followers.discard(follower)
+
+    def deliver(self, fix):
+        for follower in self.followers:
+            follower(fix)
+
+
+class Rows:
+    """A database: users' names, and the fixes of some of them. A page holds two."""
+
+    def __init__(self):
+        self.fixes = {}
+        self.names = {}
+        self.error = None
+        self.calls = Log()
+
+    def add(self, fix, name="Jonh"):
+        self.fixes[fix.driver_id] = fix
+        self.names[fix.driver_id] = name
+
+    async def __call__(self, function, *args):
+        await asyncio.sleep(0)
+        self.calls.append(function.__name__)
+        if self.error is not None:
+            raise self.error
+        return getattr(self, function.__name__)(*args)
+
+    def load_page(self, after):
+        ids = sorted(driver_id for driver_id in self.fixes if driver_id > after)
+        return [(self.fixes[driver_id], self.names[driver_id]) for driver_id in ids[:2]]
+
+    def load_marks(self, since):
+        return {
+            driver_id: (fix.received_at, fix.disconnected_at)
+            for driver_id, fix in self.fixes.items()
+            if fix.received_at >= since or (fix.disconnected_at and fix.disconnected_at >= since)
+        }
+
+    def load_snapshots(self, driver_ids):
+        return {key: self.fixes[key] for key in driver_ids if key in self.fixes}
+
+    def load_names(self, user_ids):
+        return {key: self.names[key] for key in user_ids if key in self.names}
+
+    async def rounds(self, count=2):
+        """Wait until the fleet was looked after so many times more."""
+        await self.calls.reach(len(self.calls) + count)
+
+
+class Viewer:
+    """A client of the fleet, and what it has made of the frames it got."""
+
+    def __init__(self, fleet):
+        self.fleet = fleet
+        self.client = Client()
+        self.failures = Log()
+        self.outbox = Outbox(self.client, self.failures.append)
+        self.seen = {}
+        self.counts = {}
+        self.read = 0
+
+    def look(self, bbox=None):
+        self.fleet.look(self.outbox, bbox)
+
+    @property
+    def frames(self):
+        return [json.loads(text) for text in self.client.texts]
+
+    def apply(self):
+        """Do what the browser's client and the map do with the frames."""
+        for frame in self.frames[self.read :]:
+            self.read += 1
+            if "snapshot" in frame:
+                self.seen.clear()
+            for item in [*frame.get("snapshot", ()), *frame.get("update", ())]:
+                self.seen[item["userId"]] = item
+            for driver_id in frame.get("remove", ()):
+                del self.seen[driver_id]
+            self.counts = frame.get("counts", self.counts)
+
+    async def until(self, condition):
+        """Wait until the condition holds of what the client has seen."""
+        async with asyncio.timeout(DEADLINE):
+            self.apply()
+            while not condition():
+                await self.client.events.reach(len(self.client.events) + 1)
+                self.apply()
+
+    async def until_seen(self, *driver_ids):
+        await self.until(lambda: set(self.seen) == set(driver_ids) and self.read)

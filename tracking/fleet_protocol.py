@@ -1,0 +1,99 @@
+"""The wire of the fleet route: what a viewer asks for, and the batches that it gets.
+
+Pure functions on text, as in `protocol`. `docs/protocol.md` is the contract.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Final, Literal, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from tracking.protocol import InvalidMessage, Start, Stop, decode
+
+# A snapshot replaces what the client knows of a viewport, an update adds to it. A large snapshot
+# goes on in updates.
+Kind = Literal["snapshot", "update"]
+
+_Longitude = Annotated[float, Meta(ge=-180, le=180)]
+_Latitude = Annotated[float, Meta(ge=-90, le=90)]
+
+
+class Bbox(NamedTuple):
+    """A part of the earth, as in GeoJSON (RFC 7946): WGS 84 degrees, edges included.
+
+    One whose east is less than its west crosses the antimeridian.
+    """
+
+    west: _Longitude
+    south: _Latitude
+    east: _Longitude
+    north: _Latitude
+
+    def contains(self, latitude: float, longitude: float) -> bool:
+        if not self.south <= latitude <= self.north:
+            return False
+        if self.west <= self.east:
+            return self.west <= longitude <= self.east
+        return longitude >= self.west or longitude <= self.east
+
+
+class FleetStart(Start, tag="start"):
+    """The payload that begins a stream of the fleet; without `bbox`, of everybody."""
+
+    # Any JSON, so that what is wrong with it can be told.
+    bbox: Any = None
+
+
+class FleetMessage(msgspec.Struct):
+    type: Literal["authenticate"]
+    payload: FleetStart | Stop
+
+
+_decoder: Final = msgspec.json.Decoder(FleetMessage)
+_SHAPE: Final = '"token": …, "command": "start", "bbox": [west, south, east, north]'
+_BBOX: Final = (
+    "bbox must be [west, south, east, north] in degrees, longitudes from -180 to 180, "
+    "latitudes from -90 to 90, south not above north"
+)
+
+
+def decode_fleet_message(text: str) -> FleetStart | Stop:
+    """Return the payload of a message on the fleet's route, `bbox` being a `Bbox` or None.
+
+    Raise `InvalidMessage`.
+    """
+    payload = decode(_decoder, text, _SHAPE).payload
+    if isinstance(payload, FleetStart):
+        try:
+            payload.bbox = msgspec.convert(payload.bbox, Bbox | None)
+        except msgspec.ValidationError as error:
+            raise InvalidMessage(_BBOX) from error
+        if payload.bbox is not None and payload.bbox.south > payload.bbox.north:
+            raise InvalidMessage(_BBOX)
+    return payload
+
+
+def encode_name(name: str | None) -> str:
+    """Return what turns a details frame without its last brace into a fleet's item.
+
+    ASCII only: one other character would make the text of a whole batch twice to four times as
+    large while it is put together.
+    """
+    return f', "name": {json.dumps(name)}}}'
+
+
+def encode_batch(
+    kind: Kind,
+    items: Iterable[str],
+    removed: Iterable[int],
+    counts: Mapping[str, int] | None,
+) -> str:
+    """Return the frame that carries items already encoded; the rest only if there is any."""
+    parts = [f'"{kind}": [{", ".join(items)}]']
+    if removed := list(removed):
+        parts.append(f'"remove": {json.dumps(removed)}')
+    if counts is not None:
+        parts.append(f'"counts": {json.dumps(counts)}')
+    return f"{{{', '.join(parts)}}}"
