@@ -2,9 +2,6 @@
 
 import asyncio
 import re
-from contextlib import asynccontextmanager
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import expect
@@ -13,12 +10,10 @@ from tests import services
 
 from .client import Driver
 from .tokens import login_token
+from .visits import PHONE, Visits, keep, person
 
-ARTEFACTS = services.server.PROJECT / "artefacts"
-FAKE_CLIENT = Path(__file__).with_name("fake_client.js")
-PASSWORD = "correct horse battery staple"
 RIDER, DISPATCHER = 911, 912
-NAMES = {901: "driver", 902: "driver", 903: "driver", RIDER: "rider", DISPATCHER: "dispatcher"}
+ROLES = {901: "driver", 902: "driver", 903: "driver", RIDER: "rider", DISPATCHER: "dispatcher"}
 # Short enough to be renewed within a test: the client does so at three quarters of the lifetime,
 # five seconds after it began at the earliest.
 TOKEN_SECONDS = 8
@@ -26,8 +21,6 @@ STALE_AFTER, OFFLINE_AFTER = 2, 4
 DEADLINE = 15_000  # ms
 METRES_PER_PIXEL = 2.388  # at zoom 16, on the equator
 LATITUDE, LONGITUDE = -1.4354, 0.9871
-# Chromium says so whenever a server is away, which is what some tests are about.
-UNREACHABLE = re.compile(r"WebSocket connection to .* failed|ERR_CONNECTION_REFUSED")
 
 
 @pytest.fixture(scope="module")
@@ -42,21 +35,7 @@ def host():
             TRACKING_OFFLINE_AFTER=str(OFFLINE_AFTER),
         )
         services.manage(environment, "migrate", "--no-input")
-        services.create_users(
-            environment,
-            [
-                {
-                    "id": pk,
-                    "email": f"{pk}@example.org",
-                    "name": f"Person {pk}",
-                    "role": role,
-                    "password": PASSWORD,
-                    "is_staff": pk == DISPATCHER,
-                    "is_superuser": pk == DISPATCHER,
-                }
-                for pk, role in NAMES.items()
-            ],
-        )
+        services.create_users(environment, [person(pk, role) for pk, role in ROLES.items()])
         with services.Runserver(environment, "host project") as server:
             yield server
 
@@ -68,50 +47,9 @@ def drive(host, driver_id):
 @pytest.fixture
 async def visit(host, browser):
     """Opens a page as somebody; in the end, nothing may have gone wrong in any page."""
-    complaints = []
-
-    def listen(page):
-        page.on(
-            "console",
-            lambda message: (
-                message.type in ("error", "warning") and complaints.append(message.text)
-            ),
-        )
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "request",
-            lambda request: (
-                urlsplit(request.url).netloc in (f"127.0.0.1:{host.port}", "")
-                or complaints.append(f"request to {request.url}")
-            ),
-        )
-
-    @asynccontextmanager
-    async def visit(user_id, path, *, client=None, **options):
-        context = await browser.browser.new_context(**options)
-        page = await context.new_page()
-        listen(page)
-        if client:
-            await page.route(
-                "**/tracking-client.js",
-                lambda route: route.fulfill(path=client, content_type="text/javascript"),
-            )
-        log_in = await page.goto(f"{host.http_url}/accounts/login/?next={path}")
-        assert "default-src 'none'" in log_in.headers["content-security-policy"]
-        await page.get_by_label("e-mail").fill(f"{user_id}@example.org")
-        await page.get_by_label("Password").fill(PASSWORD)
-        await page.get_by_role("button", name="Log in").click()
-        await page.wait_for_url(f"{host.http_url}{path}")
-        yield page
-        await context.close()
-
-    yield visit
-    assert [said for said in complaints if not UNREACHABLE.search(said)] == []
-
-
-async def keep(page, name):
-    ARTEFACTS.mkdir(exist_ok=True)
-    await page.screenshot(path=ARTEFACTS / f"{name}.png")
+    visits = Visits(browser.browser, host.http_url)
+    yield visits
+    visits.check()
 
 
 def status(page):
@@ -253,12 +191,9 @@ async def test_map_is_moved_by_keyboard_and_follows_again_at_the_press_of_a_butt
         await expect(follow).to_have_attribute("aria-pressed", "true")
 
 
-PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "device_scale_factor": 2}
-
-
 @pytest.mark.parametrize("path", ["/", "/driver/901/map/", "/driver/share/", "/driver/fleet/"])
 async def test_page_is_no_wider_than_a_phone(visit, path):
-    async with visit(DISPATCHER, path, client=FAKE_CLIENT, color_scheme="dark", **PHONE) as page:
+    async with visit(DISPATCHER, path, color_scheme="dark", **PHONE) as page:
         await expect(page.get_by_role("heading").first).to_be_visible()
         assert await page.evaluate("document.documentElement.scrollWidth") == 390
 
@@ -304,40 +239,3 @@ async def test_template_tag_shows_two_drivers_in_a_foreign_page(host, visit):
                 widget.locator(f".tracking-car[data-latitude='{latitude}']")
             ).to_be_visible(timeout=DEADLINE)
         await keep(page, "foreign")
-
-
-FRAMES_PER_SECOND = """() => new Promise((resolve) => {
-    const start = performance.now();
-    let frames = 0;
-    const count = () => {
-        frames += 1;
-        const elapsed = performance.now() - start;
-        if (elapsed < 3000) requestAnimationFrame(count);
-        else resolve((frames * 1000) / elapsed);
-    };
-    requestAnimationFrame(count);
-})"""
-
-
-async def test_fleet_map_stays_fluid_with_ten_thousand_drivers(visit):
-    async with visit(DISPATCHER, "/driver/fleet/", client=FAKE_CLIENT) as page:
-        await expect(page.locator("[data-part=count-live]")).to_have_text("7,500", timeout=DEADLINE)
-        # The best of three: other programs run on this machine, too.
-        rates = [await page.evaluate(FRAMES_PER_SECOND) for _ in range(3)]
-        await keep(page, "fleet")
-        print(f"frames per second: {rates}")
-        assert max(rates) >= 30
-
-
-async def test_fleet_map_finds_a_driver_and_shows_who_it_is(host, visit):
-    async with drive(host, 901) as driver:
-        await driver.send(LATITUDE, LONGITUDE)
-    async with visit(DISPATCHER, "/driver/fleet/", client=FAKE_CLIENT) as page:
-        await expect(page.locator("[data-part=count-live]")).to_have_text("7,500", timeout=DEADLINE)
-        await page.get_by_role("searchbox").fill("901@")
-        await page.get_by_role("button", name="Person 901").click()
-        popup = page.locator(".leaflet-popup")
-        await expect(popup).to_contain_text("901@example.org", timeout=DEADLINE)
-        link = popup.get_by_role("link", name="Open the record")
-        await expect(link).to_have_attribute("href", "/admin/tracking/driverlocation/901/change/")
-        await keep(page, "fleet-found")

@@ -217,6 +217,17 @@ test("hiding the page does nothing", async () => {
   assert.equal(browser.sockets.length, 1);
 });
 
+test("a network that is back has to be heard from, however fresh the last word was", async () => {
+  const { browser, handle, clock } = await watching();
+  await browser.socket.receive(FRAME);
+  await browser.show();
+  assert.equal(browser.socket.sent.length, 1);
+  await browser.dispatch("online");
+  assert.equal(browser.socket.sent.length, 2);
+  await clock.advance(5000);
+  assert.equal(handle.state, "reconnecting");
+});
+
 test("a connection that slept is asked, and left if it does not answer within 5 s", async () => {
   const { browser, handle, clock } = await watching();
   await browser.socket.receive(FRAME);

@@ -91,13 +91,21 @@ test("the fleet gives snapshot, updates and removals", async () => {
     onSnapshot: (locations) => seen.push(["snapshot", locations.map(({ name }) => name)]),
     onUpdate: (locations) => seen.push(["update", locations.map(({ userId }) => userId)]),
     onRemove: (userIds) => seen.push(["remove", userIds]),
+    onCounts: (counts) => seen.push(["counts", counts]),
   });
   assert.deepEqual(browser.socket.url, "wss://rides.example/fleet/get-tracking");
   assert.deepEqual(browser.socket.payloads, [{ command: "start" }]);
   await browser.socket.receive({ snapshot: [{ ...DETAILED, name: "Ana" }, null, 5, {}] });
   await browser.socket.receive({ update: [DETAILED], remove: [7] });
-  await browser.socket.receive({ snapshot: "no", update: 1, remove: null });
-  assert.deepEqual(seen, [["snapshot", ["Ana"]], ["update", [19]], ["remove", [7]]]);
+  await browser.socket.receive({ snapshot: "no", update: 1, remove: null, counts: null });
+  await browser.socket.receive({ update: [], counts: { live: 1, stale: 0, offline: 2 } });
+  assert.deepEqual(seen, [
+    ["snapshot", ["Ana"]],
+    ["update", [19]],
+    ["remove", [7]],
+    ["counts", { live: 1, stale: 0, offline: 2 }],
+    ["update", []],
+  ]);
 });
 
 test("the fleet's bbox follows the map, and is asked for again after a reconnect", async () => {

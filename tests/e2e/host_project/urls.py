@@ -7,4 +7,5 @@ from ridehail.urls import urlpatterns as project
 urlpatterns = [
     *project,
     path("foreign/", login_required(TemplateView.as_view(template_name="foreign.html"))),
+    path("depot/", login_required(TemplateView.as_view(template_name="foreign_fleet.html"))),
 ]

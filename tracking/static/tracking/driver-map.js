@@ -5,11 +5,8 @@ const CLOSE = 16; // zoom
 
 /** @param {HTMLElement} element @param {any} modules */
 export function start(element, modules) {
-  const { data, part } = parts(element);
-  const words = new modules.words.Words(JSON.parse(data.texts));
-  const announce = modules.words.announcer(part("announcement"));
-  const smooth = !modules.map.prefersReducedMotion();
-  const map = modules.map.createMap(part("map"), modules, data, words);
+  const widget = modules.mapWidget.createMapWidget(element, modules);
+  const { data, part, words, announce, smooth, map } = widget;
   const freshness = {
     stale: Number(data.staleAfter) * 1000,
     offline: Number(data.offlineAfter) * 1000,
@@ -56,7 +53,7 @@ export function start(element, modules) {
     if (location.status) {
       // What the server calls live was just seen, whatever this device's clock says.
       const isLive = location.status === "live";
-      seenAt = isLive ? Date.now() : (location.recordedAt ?? seenAt ?? Date.now());
+      seenAt = isLive ? Date.now() : (location.receivedAt ?? seenAt ?? Date.now());
     } else if (!isSame || currentStatus() === "live") {
       // Without details, the last location again may be an answer to this page's own question,
       // which brings nobody back.
@@ -113,18 +110,8 @@ export function start(element, modules) {
   }
 
   function onState(state, reason) {
-    element.dataset.connection = state;
+    widget.showConnection(state, reason);
     openedAt = state === "open" ? (openedAt ?? Date.now()) : null;
-    const banner = {
-      connecting: words.say("connecting"),
-      open: "",
-      reconnecting: words.say("reconnecting"),
-      closed: words.reason(reason),
-    }[state];
-    part("connection").textContent = banner;
-    part("banner").hidden = !banner;
-    part("retry").hidden = state !== "closed";
-    if (banner && state !== "connecting") announce(banner);
     showStatus();
   }
 
@@ -147,11 +134,4 @@ export function start(element, modules) {
   });
   setInterval(showStatus, 1000);
   showStatus();
-}
-
-function parts(element) {
-  return {
-    data: element.dataset,
-    part: (name) => element.querySelector(`[data-part="${name}"]`),
-  };
 }

@@ -51,7 +51,8 @@ export function createFleetLayer({ leaflet: L, fleet: fleetModule, stamps }, fle
       const scale = WORLD * 2 ** this._map.getZoom();
       const { min } = this._map.getPixelBounds();
       const now = performance.now();
-      return fleet.nearest((min.x + x) / scale, (min.y + y) / scale, REACH / scale, now);
+      const worldX = (min.x + x) / scale;
+      return fleet.nearest(worldX - Math.floor(worldX), (min.y + y) / scale, REACH / scale, now);
     },
 
     _draw() {
@@ -90,6 +91,8 @@ export function createFleetLayer({ leaflet: L, fleet: fleetModule, stamps }, fle
     _stamp(sheet, now, scale, min) {
       sheet.clear();
       const { ratio } = sheet;
+      // Over the antimeridian, whoever is on its far side is drawn in the copy of the world there.
+      const middle = (min.x + this._map.getSize().x / 2) / scale;
       const arrows = this._map.getZoom() >= ARROWS_FROM;
       // Who is live is drawn last, on top.
       for (let status = 0; status < STATUSES.length; status += 1) {
@@ -98,7 +101,8 @@ export function createFleetLayer({ leaflet: L, fleet: fleetModule, stamps }, fle
           const share = fleet.progress(row, now);
           const fromX = fleet.fromX[row];
           const fromY = fleet.fromY[row];
-          const x = (fromX + (fleet.x[row] - fromX) * share) * scale - min.x;
+          const world = fromX + (fleet.x[row] - fromX) * share;
+          const x = (world + Math.round(middle - world)) * scale - min.x;
           const y = (fromY + (fleet.y[row] - fromY) * share) * scale - min.y;
           const heading = fleet.heading[row];
           const kind = !arrows
@@ -114,7 +118,9 @@ export function createFleetLayer({ leaflet: L, fleet: fleetModule, stamps }, fle
     _ring(context, now, scale, min) {
       const row = fleet.row(this._selected);
       if (row === undefined) return;
-      const [x, y] = fleet.at(row, now);
+      const [world, y] = fleet.at(row, now);
+      const middle = (min.x + this._map.getSize().x / 2) / scale;
+      const x = world + Math.round(middle - world);
       const { ratio } = this._sheet;
       context.setTransform(ratio, 0, 0, ratio, 0, 0);
       context.beginPath();

@@ -7,34 +7,27 @@ const CLOSE = 16; // zoom
 /** @param {HTMLElement} element @param {any} modules */
 export function start(element, modules) {
   const L = modules.leaflet;
-  const data = element.dataset;
-  const part = (name) => element.querySelector(`[data-part="${name}"]`);
-  const words = new modules.words.Words(JSON.parse(data.texts));
-  const announce = modules.words.announcer(part("announcement"));
-  const smooth = !modules.map.prefersReducedMotion();
-  const map = modules.map.createMap(part("map"), modules, data, words);
+  const widget = modules.mapWidget.createMapWidget(element, modules);
+  const { data, part, words, announce, smooth, map } = widget;
   const fleet = new modules.fleet.Fleet({ ...modules.mercator, smooth });
   const layer = modules.fleetLayer.createFleetLayer(modules, fleet).addTo(map);
-  const popup = L.popup({ className: "tracking-popup", autoPan: false, offset: [0, -8] });
+  const details = modules.fleetDetails.createDetails(words, data.rowUrl);
+  const popup = L.popup({
+    className: "tracking-popup",
+    autoPan: false,
+    minWidth: 200,
+    offset: [0, -8],
+  });
+  popup.setContent(details.element);
   let selected = null;
+  let everybody = 0;
   let located = false;
-
-  const counts = ["live", "stale", "offline"].map((status) => [status, part(`count-${status}`)]);
-  function showCounts() {
-    for (const [status, output] of counts) {
-      output.textContent = fleet.counts[status].toLocaleString(document.documentElement.lang);
-    }
-    part("empty").hidden = fleet.size > 0 || !located;
-  }
 
   const watch = modules.client.watchFleet({
     url: data.url,
     getToken: modules.session.sessionToken(data),
     onSnapshot(locations) {
       fleet.replace(locations, performance.now());
-      if (!located) showEverybody(locations);
-      located = true;
-      element.dataset.located = "";
       changed();
     },
     onUpdate(locations) {
@@ -45,49 +38,54 @@ export function start(element, modules) {
       fleet.remove(userIds);
       changed();
     },
-    onState(state, reason) {
-      element.dataset.connection = state;
-      const banner = {
-        connecting: words.say("connecting"),
-        open: "",
-        reconnecting: words.say("reconnecting"),
-        closed: words.reason(reason),
-      }[state];
-      part("connection").textContent = banner;
-      part("banner").hidden = !banner;
-      part("retry").hidden = state !== "closed";
-      if (banner && state !== "connecting") announce(banner);
+    onCounts(counts) {
+      everybody = 0;
+      for (const [status, count] of Object.entries(counts)) {
+        everybody += count;
+        const output = part(`count-${status}`);
+        if (output) output.textContent = count.toLocaleString(document.documentElement.lang);
+      }
     },
+    onState: widget.showConnection,
   });
   part("retry").addEventListener("click", () => watch.resume());
 
   function changed() {
-    showCounts();
+    // The first snapshot is of everybody, and may come in parts.
+    if (!located && fleet.size >= everybody) showEverybody();
+    part("empty").hidden = fleet.size > 0 || !located;
+    part("empty").textContent = words.say(everybody ? "nobody_here" : "nobody_yet");
     showDetails();
     layer.refresh();
   }
 
-  function showEverybody(locations) {
-    if (!locations.length) return;
-    const bounds = L.latLngBounds(locations.map(({ latitude, longitude }) => [latitude, longitude]));
-    map.fitBounds(bounds.pad(0.05), { animate: false, maxZoom: CLOSE });
+  function showEverybody() {
+    located = true;
+    element.dataset.located = "";
+    if (fleet.size) {
+      const places = fleet.locations.map(({ latitude, longitude }) => [latitude, longitude]);
+      const bounds = L.latLngBounds(places);
+      map.fitBounds(bounds.pad(0.05), { animate: false, maxZoom: CLOSE });
+    }
+    // Everybody is there already, so the view has to be asked for only when it changes.
+    map.on("moveend", askForView);
   }
 
   // Only what can be seen is streamed, and a little around it.
   let settling;
-  map.on("moveend", () => {
+  function askForView() {
     clearTimeout(settling);
-    settling = setTimeout(() => located && watch.setBbox(visible()), SETTLED_AFTER);
-  });
+    settling = setTimeout(() => watch.setBbox(visible()), SETTLED_AFTER);
+  }
+
   function visible() {
     const bounds = map.getBounds().pad(0.1);
-    const limit = (value, most) => Math.max(-most, Math.min(most, value));
-    return [
-      limit(bounds.getWest(), 180),
-      limit(bounds.getSouth(), 90),
-      limit(bounds.getEast(), 180),
-      limit(bounds.getNorth(), 90),
-    ];
+    const south = Math.max(-90, bounds.getSouth());
+    const north = Math.min(90, bounds.getNorth());
+    if (bounds.getEast() - bounds.getWest() >= 360) return [-180, south, 180, north];
+    // Over the antimeridian, the east is less than the west.
+    const wrap = (longitude) => L.Util.wrapNum(longitude, [-180, 180], true);
+    return [wrap(bounds.getWest()), south, wrap(bounds.getEast()), north];
   }
 
   map.on("click", ({ containerPoint }) => select(layer.whoIsAt(containerPoint)));
@@ -103,8 +101,8 @@ export function start(element, modules) {
   function select(location) {
     if (!location) return void popup.remove();
     selected = location;
-    popup.setContent(details(location)).setLatLng([location.latitude, location.longitude]);
-    popup.openOn(map);
+    details.show(location);
+    popup.setLatLng([location.latitude, location.longitude]).openOn(map);
     layer.select(location.userId);
   }
 
@@ -113,7 +111,7 @@ export function start(element, modules) {
     if (row === null || row === undefined) return;
     if (fleet.locations[row] === selected) return;
     selected = { ...selected, ...fleet.locations[row] };
-    popup.setContent(details(selected));
+    details.show(selected);
     announce(`${selected.name ?? selected.userId}: ${words.say(selected.status ?? "live")}`);
   }
 
@@ -124,29 +122,7 @@ export function start(element, modules) {
     popup.setLatLng(L.CRS.EPSG3857.pointToLatLng(L.point(x, y).multiplyBy(256), 0));
   });
 
-  function details({ userId, name, email, status, recordedAt, speed }) {
-    const box = document.createElement("div");
-    const line = (tag, className, text) => {
-      if (!text) return;
-      const node = document.createElement(tag);
-      node.className = className;
-      node.textContent = text;
-      box.append(node);
-    };
-    line("strong", "tracking-popup-name", name || words.say("driver", { id: userId }));
-    line("span", "tracking-popup-contact", email);
-    line("span", `tracking-chip tracking-chip-${status ?? "live"}`, words.say(status ?? "live"));
-    const seen = recordedAt === null ? "" : words.ago(Date.now() - recordedAt);
-    const pace = speed === null || speed === undefined ? "" : words.say("kmh", { count: Math.round(speed * 3.6) });
-    line("span", "tracking-popup-facts", [seen, pace].filter(Boolean).join(" · "));
-    if (data.rowUrl) {
-      const link = document.createElement("a");
-      link.href = data.rowUrl.replace("/0/", `/${userId}/`);
-      link.textContent = words.say("open_row");
-      box.append(link);
-    }
-    return box;
-  }
+  setInterval(() => selected && details.show(selected), 1000);
 
   let typing;
   let asked = 0;
@@ -164,7 +140,11 @@ export function start(element, modules) {
   async function search() {
     const query = part("search").value.trim();
     const number = (asked += 1);
-    if (!query) return void part("results").replaceChildren();
+    if (!query) {
+      part("results").replaceChildren();
+      part("no-results").hidden = true;
+      return;
+    }
     const url = new URL(data.searchUrl, location.href);
     url.searchParams.set("q", query);
     const response = await fetch(url, { headers: { Accept: "application/json" } });
@@ -198,8 +178,6 @@ export function start(element, modules) {
     const at = [newest.latitude, newest.longitude];
     if (smooth) map.flyTo(at, CLOSE, { duration: 1.2 });
     else map.setView(at, CLOSE, { animate: false });
-    select({ speed: null, ...found, ...newest, userId, email, recordedAt: newest.recordedAt ?? null });
+    select({ ...found, ...newest, userId, email });
   }
-
-  showCounts();
 }

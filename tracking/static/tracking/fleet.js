@@ -15,7 +15,6 @@ export class Fleet {
   size = 0;
   /** Until when something glides. */
   movingUntil = 0;
-  counts = { live: 0, stale: 0, offline: 0 };
 
   #rows = new Map();
 
@@ -43,7 +42,6 @@ export class Fleet {
     for (const id of ids) {
       const row = this.#rows.get(id);
       if (row === undefined) continue;
-      this.counts[STATUSES[this.status[row]]] -= 1;
       this.#rows.delete(id);
       this.size -= 1;
       // The last one takes its place.
@@ -106,7 +104,6 @@ export class Fleet {
       this.glide[row] = 0;
       this.heading[row] = location.heading ?? NO_HEADING;
     } else {
-      this.counts[STATUSES[this.status[row]]] -= 1;
       this.#glide(row, x, y, now);
       const [east, south] = [x - this.x[row], y - this.y[row]];
       if (location.heading !== null) this.heading[row] = location.heading;
@@ -114,7 +111,6 @@ export class Fleet {
         this.heading[row] = ((Math.atan2(east, -south) * 180) / Math.PI + 360) % 360;
       }
     }
-    this.counts[STATUSES[status]] += 1;
     this.x[row] = x;
     this.y[row] = y;
     this.startedAt[row] = now;

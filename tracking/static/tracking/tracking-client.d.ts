@@ -122,12 +122,20 @@ export type Bbox = [number, number, number, number];
 export interface FleetOptions extends CommonOptions {
   /** Only drivers in here. Default: all. */
   bbox?: Bbox | null;
-  /** Everybody there is: replaces what was known. Comes first, and after every reconnect. */
+  /**
+   * Replaces what was known. Comes first, after `setBbox()` and after every reconnect; of a large
+   * fleet it is the beginning, and updates bring the rest.
+   */
   onSnapshot?: (locations: Location[]) => void;
   /** The drivers that changed or appeared. */
   onUpdate?: (locations: Location[]) => void;
-  /** The drivers that left the bbox. */
+  /** The drivers that left the bbox, or are no more. */
   onRemove?: (userIds: number[]) => void;
+  /**
+   * How many of the whole fleet are what, wherever the bbox is: before the snapshot, and when it
+   * changes.
+   */
+  onCounts?: (counts: Record<Exclude<Status, "unknown">, number>) => void;
 }
 
 /** Calls `take` with every fix and `fail` with every error; returns what ends it. */

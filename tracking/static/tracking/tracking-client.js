@@ -78,13 +78,14 @@ export function watchDriver({ url, driverId, details = true, onLocation, onStatu
 }
 
 /** @type {typeof types.watchFleet} */
-export function watchFleet({ url, bbox, onSnapshot, onUpdate, onRemove, ...options }) {
+export function watchFleet({ url, bbox, onSnapshot, onUpdate, onRemove, onCounts, ...options }) {
   const connection = new Connection(options, url, "fleet/get-tracking", {
     greet() {
       connection.send({ command: "start", ...(bbox && { bbox }) });
       connection.expect(ANSWER_TIMEOUT);
     },
-    receive({ snapshot, update, remove }) {
+    receive({ snapshot, update, remove, counts }) {
+      if (counts) call(onCounts, counts);
       if (Array.isArray(snapshot)) call(onSnapshot, parseLocations(snapshot));
       if (Array.isArray(update)) call(onUpdate, parseLocations(update));
       if (Array.isArray(remove)) call(onRemove, remove);
@@ -483,7 +484,10 @@ class Connection {
     const { document, now } = this.environment;
     if (type === "visibilitychange" && document?.visibilityState === "hidden") return;
     if (this.#timers.has("retry")) this.#connect();
-    else if (now() - this.#heardAt >= WAKE_ANSWER_TIMEOUT) this.greet(WAKE_ANSWER_TIMEOUT);
+    // What was heard before the network changed says nothing of the connection after it.
+    else if (type === "online" || now() - this.#heardAt >= WAKE_ANSWER_TIMEOUT) {
+      this.greet(WAKE_ANSWER_TIMEOUT);
+    }
   };
 
   /** @param {types.State} state @param {types.Reason | null} [reason] */

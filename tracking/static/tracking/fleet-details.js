@@ -1,0 +1,40 @@
+/** Who one driver of the fleet is, and how fresh: what stands in the fleet map's popup. */
+
+/**
+ * @param {import("./words.js").Words} words
+ * @param {string} rowUrl of the admin's record of driver 0; empty if there is none
+ */
+export function createDetails(words, rowUrl) {
+  const element = document.createElement("div");
+  const add = (tag, className) => {
+    const node = document.createElement(tag);
+    node.className = className;
+    element.append(node);
+    return node;
+  };
+  const name = add("strong", "tracking-popup-name");
+  const contact = add("span", "tracking-popup-contact");
+  const chip = add("span", "");
+  const facts = add("span", "tracking-popup-facts");
+  const link = add("a", "tracking-popup-link");
+  link.textContent = words.say("open_row");
+
+  return {
+    element,
+
+    /** Changes what is there, so that the link keeps its focus. @param {any} location */
+    show({ userId, name: called, email, status, receivedAt, speed }) {
+      name.textContent = called || words.say("driver", { id: userId });
+      contact.textContent = email ?? "";
+      contact.hidden = !email;
+      chip.className = `tracking-chip tracking-chip-${status ?? "live"}`;
+      chip.textContent = words.say(status ?? "live");
+      const seen = receivedAt ? words.ago(Date.now() - receivedAt) : "";
+      const moves = status === "live" && Number.isFinite(speed);
+      const pace = moves ? words.say("kmh", { count: Math.round(speed * 3.6) }) : "";
+      facts.textContent = [seen, pace].filter(Boolean).join(" · ");
+      link.href = rowUrl.replace("/0/", `/${userId}/`);
+      link.hidden = !rowUrl;
+    },
+  };
+}
