@@ -1,0 +1,48 @@
+"""Examples of `docs/protocol.md`, turned into what a test can send and compare."""
+
+import json
+import re
+
+from .stack import person
+
+FLEET = 6  # the section that is of another route
+
+
+def kind_of(example):
+    """A client's message goes by its command, a server's frame by the keys that tell it."""
+    if "type" in example.value:
+        return example.value["payload"]["command"]
+    keys = ("error", "token_expires_in", "snapshot", "update", "recorded_at", "status")
+    return next((key for key in keys if key in example.value), "location")
+
+
+def value_of(example, driver_id):
+    """The example's content, as of the test's own driver."""
+    return json.loads(example.text, object_hook=lambda keys: as_of(driver_id, keys))
+
+
+def as_of(driver_id, keys):
+    own = person(driver_id)
+    return {key: {"userId": own["id"], "name": own["name"]}.get(key, keys[key]) for key in keys}
+
+
+def with_token(message, token):
+    """The client's message as it is, but for the token."""
+    payload = message["payload"]
+    replaced = {key: token if value == "<JWT>" else value for key, value in payload.items()}
+    return json.dumps({**message, "payload": replaced})
+
+
+def fix_in(frame):
+    """What a driver sends for watchers to get that frame."""
+    names = {"location_lat": "lat", "location_lon": "lon"}
+    wanted = (*names, "recorded_at", "heading", "speed", "accuracy")
+    return {names.get(key, key): value for key, value in frame.items() if key in wanted}
+
+
+def on_the_clock_of(example, text):
+    """A frame that has the example's `received_at`, if its own has the same form."""
+    frame = json.loads(text)
+    if re.sub("[0-9]", "0", frame["received_at"]) == "0000-00-00T00:00:00.000Z":
+        frame["received_at"] = example["received_at"]
+    return json.dumps(frame)

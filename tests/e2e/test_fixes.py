@@ -1,0 +1,100 @@
+"""Fixes with the device's own time, one by one and in batches, on either stack."""
+
+import json
+
+import pytest
+
+from .client import Driver, read_error
+from .frames import ago, fix, location, shown
+
+
+async def test_late_fix_is_acknowledged_and_never_moves_the_dot_backwards(stack, driver_id):
+    """Of another connection on another worker, too."""
+    async with (
+        stack.driver(driver_id) as driver,
+        Driver(stack.watcher_server.websocket_url, driver_id, stack.tokens[driver_id]) as second,
+        stack.watcher(driver_id) as watcher,
+    ):
+        await watcher.start()
+        await driver.send(1, 0, recorded_at=ago(10))
+        await watcher.frame(0)
+        for late in (driver, second):
+            assert await late.send(2, 0, recorded_at=ago(20)) == location(2, 0)
+        await driver.send(3, 0, recorded_at=ago(5))
+        await watcher.frame(1)
+        assert shown(watcher) == ["1", "3"]
+        assert stack.stored(driver_id).latitude == 3
+
+
+async def test_time_in_the_future_is_read_as_the_time_of_arrival(stack, driver_id):
+    async with stack.driver(driver_id) as driver:
+        await driver.send(1, 0, recorded_at=ago(-3600))
+        stored = stack.stored(driver_id)
+        assert stored.recorded_at == stored.received_at
+        # The clock is set right, and the dot moves on.
+        await driver.send(2, 0, recorded_at=ago(0))
+        assert stack.stored(driver_id).latitude == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"recorded_at": "2026-01-31T12:00:00"},
+        {"recorded_at": 1769860800},
+        {"heading": 360},
+        {"heading": "90"},
+        {"speed": -0.1},
+        {"accuracy": 0},
+    ],
+    ids=str,
+)
+async def test_measurement_that_cannot_be_is_answered_and_the_connection_goes_on(
+    stack, driver_id, wrong
+):
+    async with stack.driver(driver_id) as driver:
+        code, message = read_error(await driver.send(1, 2, **wrong))
+        assert code == "invalid_message"
+        assert message.startswith(*wrong)
+        assert await driver.send(1, 2) == location(1, 2)
+
+
+# Catching up
+
+
+async def test_batch_shows_and_stores_its_newest_and_is_acknowledged_once(stack, driver_id):
+    async with stack.driver(driver_id) as driver, stack.watcher(driver_id) as watcher:
+        await watcher.start(details=True)
+        await watcher.frame(0)
+        fixes = [fix(number, seconds_ago=30 - number) for number in range(20)]
+        batch = {"token": driver.token, "command": "send_batch", "fixes": fixes[10:] + fixes[:10]}
+        await driver.send_message(**batch)
+        await driver.send_message(**batch)  # The network was bad: a phone sends again.
+        await driver.send_message(**batch | {"fixes": fixes[:5]})
+        await driver.frame(2)
+        assert driver.frames == [location(19, 0), location(19, 0), location(4, 0)]
+        assert json.loads(await watcher.frame(1))["recorded_at"] == fixes[19]["recorded_at"]
+        await driver.send_message(**batch | {"fixes": [fix(21)]})
+        await watcher.frame(2)
+        assert shown(watcher) == ["19", "21"]
+        await driver.frame(3)
+        assert stack.stored(driver_id).latitude == 21
+
+
+@pytest.mark.parametrize(
+    ("fixes", "code"),
+    [
+        ([], "invalid_message"),
+        ([fix(1)] * 101, "invalid_message"),
+        (fix(1), "invalid_message"),
+        ([fix(1), fix(91)], "invalid_location"),
+        ([fix(1), {"lat": 1}], "invalid_location"),
+    ],
+    ids=["none", "too many", "no list", "out of range", "incomplete"],
+)
+async def test_bad_batch_is_refused_as_a_whole(stack, driver_id, fixes, code):
+    async with stack.driver(driver_id) as driver:
+        await driver.send_message(token=driver.token, command="send_batch", fixes=fixes)
+        assert read_error(await driver.frame(0))[0] == code
+        assert stack.stored(driver_id) is None
+        await driver.send_message(token=driver.token, command="send_batch", fixes=[fix(1)] * 100)
+        assert await driver.frame(1) == location(1, 0)

@@ -1,0 +1,103 @@
+"""What `docs/protocol.md` says of the fleet's route is so, as `test_protocol_document` has it."""
+
+import json
+from itertools import chain
+
+import pytest
+
+from tests.documents import examples, fitting
+from tests.services import create_users
+
+from .client import Client
+from .protocol_examples import FLEET, fix_in, kind_of, on_the_clock_of, value_of, with_token
+from .stack import person
+
+DISPATCHER = person(811, "dispatcher", is_staff=True, is_superuser=True)
+EXAMPLES = {kind_of(example): example for example in examples() if example.section == FLEET}
+
+
+@pytest.fixture(scope="module")
+def token(stack):
+    return create_users(stack.environment, [DISPATCHER])[DISPATCHER["id"]]
+
+
+@pytest.fixture
+async def viewer(stack):
+    async with Client(f"{stack.watcher_server.websocket_url}/fleet/get-tracking") as viewer:
+        yield viewer
+
+
+async def named(viewer, driver_id):
+    """The newest item of a driver, once there is one that says how the driver is called."""
+    await viewer.until(lambda frames: (newest_item(driver_id, frames) or {}).get("name"))
+    return json.dumps(newest_item(driver_id, viewer.frames))
+
+
+def newest_item(driver_id, frames):
+    batches = [json.loads(frame) for frame in frames]
+    items = chain.from_iterable(batch.get("snapshot", batch.get("update")) for batch in batches)
+    return next((item for item in [*items][::-1] if item["userId"] == driver_id), None)
+
+
+def around(item):
+    latitude, longitude = float(item["location_lat"]), float(item["location_lon"])
+    return [longitude - 0.01, latitude - 0.01, longitude + 0.01, latitude + 0.01]
+
+
+def test_there_is_an_example_of_everything():
+    assert list(EXAMPLES) == ["start", "snapshot", "update"]
+
+
+async def test_start_streams_what_is_in_the_bbox(stack, driver_id, viewer, token):
+    message = value_of(EXAMPLES["start"], driver_id)
+    west, south, east, north = message["payload"]["bbox"]
+    async with stack.driver(driver_id) as driver:
+        await driver.send(south, east)
+        await viewer.send_text(with_token(message, token))
+        await named(viewer, driver_id)
+    items = json.loads(viewer.frames[0])["snapshot"]
+    assert driver_id in [item["userId"] for item in items]
+    for item in items:
+        assert south <= float(item["location_lat"]) <= north
+        assert west <= float(item["location_lon"]) <= east
+
+
+async def test_snapshot_is_of_everybody_in_the_bbox(stack, driver_id, viewer, token):
+    frame = value_of(EXAMPLES["snapshot"], driver_id)
+    (item,) = frame["snapshot"]
+    async with stack.driver(driver_id) as driver:
+        await driver.send(**fix_in(item))
+        await viewer.send_message(token=token, command="start", bbox=around(item))
+        answer = json.loads(await viewer.frame(0))
+        assert list(answer) == list(frame)
+        assert list(answer["counts"]) == list(frame["counts"])
+        assert fitting("getFleet", "send", answer) == ["snapshot"]
+        assert on_the_clock_of(item, await named(viewer, driver_id)) == json.dumps(item)
+
+
+async def test_update_is_what_has_changed(stack, driver_id, viewer, token):
+    frame = value_of(EXAMPLES["update"], driver_id)
+    (item,) = frame["update"]
+    leaving_id, arriving_id = stack.new_driver(), stack.new_driver()
+    async with (
+        stack.driver(driver_id) as driver,
+        stack.driver(leaving_id) as leaving,
+        stack.driver(arriving_id) as arriving,
+    ):
+        await leaving.send(item["location_lat"], item["location_lon"])
+        await viewer.send_message(token=token, command="start", bbox=around(item))
+        await named(viewer, leaving_id)
+        number = len(viewer.frames)
+        await driver.send(**fix_in(item))
+        await leaving.send("80", "80")
+        await arriving.send("80", "80")
+        # Each change is in some batch, most often all are in one; a name may come later.
+        assert on_the_clock_of(item, await named(viewer, driver_id)) == json.dumps(item)
+        await viewer.until(
+            lambda frames: set(frame) <= set().union(*map(json.loads, frames[number:]))
+        )
+        updates = [json.loads(text) for text in viewer.frames[number:]]
+        assert [leaving_id] in [update.get("remove") for update in updates]
+        for update in updates:
+            assert list(update) == [key for key in frame if key in update]
+            assert fitting("getFleet", "send", update) == ["update"]

@@ -1,0 +1,136 @@
+"""`docs/protocol.md` says what is so: each of its examples is sent, or provoked, for real."""
+
+import json
+import time
+
+import pytest
+
+from tests.documents import examples, fitting
+
+from .frames import processed
+from .protocol_examples import FLEET, fix_in, kind_of, on_the_clock_of, value_of, with_token
+from .stack import RIDER
+from .tokens import login_token
+
+EXAMPLES = [example for example in examples() if example.section != FLEET]
+SITUATIONS = {}
+
+
+def situation(kind):
+    def register(check):
+        SITUATIONS[kind] = check
+        return check
+
+    return register
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=kind_of)
+async def test_example_is_what_the_server_takes_or_answers(stack, driver_id, example):
+    await SITUATIONS[kind_of(example)](stack, driver_id, value_of(example, driver_id))
+
+
+def test_there_is_an_example_of_everything():
+    assert {kind_of(example) for example in EXAMPLES} == set(SITUATIONS)
+
+
+# What clients send
+
+
+@situation("send")
+@situation("send_batch")
+async def is_acknowledged_and_stored(stack, driver_id, message):
+    newest = message["payload"].get("fixes", [message["payload"]])[-1]
+    async with stack.driver(driver_id) as driver:
+        await driver.send_text(with_token(message, driver.token))
+        acknowledgement = {"location_lat": newest["lat"], "location_lon": newest["lon"]}
+        assert await driver.frame(0) == json.dumps(acknowledgement)
+    stored = stack.stored(driver_id)
+    assert (stored.latitude, stored.longitude) == (float(newest["lat"]), float(newest["lon"]))
+    for name in ("heading", "speed", "accuracy"):
+        assert getattr(stored, name) == newest.get(name)
+    if "recorded_at" in newest:
+        assert stored.recorded_at.isoformat() == newest["recorded_at"].replace("Z", "+00:00")
+
+
+@situation("start")
+async def streams(stack, driver_id, message):
+    async with stack.driver(driver_id) as driver, stack.watcher(driver_id) as watcher:
+        location = await driver.send("1", "2")
+        await watcher.send_text(with_token(message, watcher.token))
+        if not message["payload"].get("details"):
+            assert await watcher.frame(0) == location
+        assert fitting("getTracking", "send", json.loads(await watcher.frame(0))) == [
+            "details" if message["payload"].get("details") else "location"
+        ]
+        await driver.send("3", "4")
+        assert json.loads(await watcher.frame(1))["location_lat"] == "3"
+
+
+@situation("stop")
+async def ends_the_stream_and_keeps_the_connection(stack, driver_id, message):
+    async with stack.driver(driver_id) as driver, stack.watcher(driver_id) as watcher:
+        first = await driver.send("1", "2")
+        await watcher.start()
+        await watcher.frame(0)
+        await watcher.send_text(with_token(message, watcher.token))
+        await processed(watcher)
+        await driver.send("3", "4")
+        newest = await driver.send("5", "6")
+        await watcher.start()
+        assert [watcher.frames[0], await watcher.frame(2)] == [first, newest]
+
+
+# What the server answers
+
+
+@situation("location")
+async def is_acknowledgement_snapshot_and_update(stack, driver_id, frame):
+    async with stack.driver(driver_id) as driver, stack.watcher(driver_id) as watcher:
+        assert await driver.send(**fix_in(frame)) == json.dumps(frame)
+        await watcher.start()
+        assert await watcher.frame(0) == json.dumps(frame)
+        await driver.send("1", "2")
+        await driver.send(**fix_in(frame))
+        await watcher.until(lambda frames: len(frames) > 1 and frames[-1] == json.dumps(frame))
+
+
+@situation("recorded_at")
+async def is_snapshot_and_update_with_details(stack, driver_id, frame):
+    async with stack.driver(driver_id) as driver, stack.watcher(driver_id) as watcher:
+        await driver.send(**fix_in(frame))
+        await watcher.start(details=True)
+        assert on_the_clock_of(frame, await watcher.frame(0)) == json.dumps(frame)
+        assert fitting("getTracking", "send", json.loads(watcher.frames[0])) == ["details"]
+        # Later by a second, as the same again would be no news.
+        later = frame | {"recorded_at": frame["recorded_at"].replace("00.000Z", "01.000Z")}
+        await driver.send(**fix_in(later))
+        assert on_the_clock_of(later, await watcher.frame(1)) == json.dumps(later)
+
+
+@situation("status")
+async def is_of_a_driver_without_a_location(stack, driver_id, frame):
+    async with stack.watcher(driver_id) as watcher:
+        await watcher.start(details=True)
+        assert await watcher.frame(0) == json.dumps(frame)
+
+
+@situation("error")
+async def answers_what_is_wrong(stack, driver_id, frame):
+    async with stack.driver(driver_id) as driver:
+        assert await driver.send("90.1", "0") == json.dumps(frame)
+
+
+@situation("token_expires_in")
+async def warns_whoever_asked_for_details(stack, driver_id, frame):
+    token = login_token(RIDER, expires_at=int(time.time()) + frame["token_expires_in"] + 2)
+    async with (
+        stack.driver(driver_id) as driver,
+        stack.watcher(driver_id, token=token) as watcher,
+        stack.watcher(driver_id, token=token) as modest,
+    ):
+        await modest.start()
+        await watcher.start(details=True)
+        await watcher.frame(0)
+        assert await watcher.frame(1) == json.dumps(frame)
+        assert await driver.send("1", "2") == await modest.frame(0)
+        assert len(modest.frames) == 1

@@ -1,0 +1,128 @@
+"""The AsyncAPI document: three routes, who says what on them, and how connections end."""
+
+from typing import Any, Final
+
+from tracking.asyncapi.close_codes import close_codes, errors
+from tracking.asyncapi.messages import messages
+from tracking.asyncapi.schemas import schemas
+
+_DESCRIPTION: Final = """\
+Drivers send where they are, riders and dispatchers see them move. Plain WebSocket text frames, \
+one JSON object each; docs/protocol.md says it in words. What this server receives is what clients \
+send.
+
+The handshake is always accepted on these routes. What is wrong is said in an error frame, all of \
+which are in `x-errors`, and a close code, all of which are in `x-closeCodes`."""
+
+_AUTHENTICATION: Final = """\
+A SimpleJWT access token, or one with exactly the claims `id`, `email`, `name`, `iat` and `exp`, \
+signed with the same key. It is the `token` of a message's payload, not a header of the handshake, \
+and may be left out after one accepted message on the same connection."""
+
+# By channel: address, title, whom it is for, the messages of clients and those of the server.
+_ROUTES: Final = {
+    "setTracking": (
+        "/driver/set-tracking",
+        "Set a driver's location",
+        "For the driver whose id is `userId`, and nobody else.",
+        ("send", "sendBatch"),
+        ("location", "error"),
+    ),
+    "getTracking": (
+        "/driver/get-tracking",
+        "Get a driver's location",
+        "For whomever the watch policy lets watch the driver whose id is `userId`.",
+        ("start", "stop"),
+        ("location", "details", "unknown", "expiryWarning", "error"),
+    ),
+    "getFleet": (
+        "/fleet/get-tracking",
+        "Get the locations of all drivers",
+        "For staff who may view last known locations.",
+        ("startFleet", "stop"),
+        ("snapshot", "update", "expiryWarning", "error"),
+    ),
+}
+
+_USER_ID: Final = {
+    "type": "object",
+    "properties": {
+        "userId": {
+            "type": "integer",
+            "format": "int64",
+            "minimum": 1,
+            "description": "The driver's id.",
+        }
+    },
+    "required": ["userId"],
+}
+
+
+def document() -> dict[str, Any]:
+    """Return the document, the same each time."""
+    channels: dict[str, Any] = {}
+    operations: dict[str, Any] = {}
+    for name, (address, title, audience, received, sent) in _ROUTES.items():
+        channels[name] = {
+            "address": address,
+            "title": title,
+            "description": audience,
+            "messages": {
+                message: {"$ref": f"#/components/messages/{message}"}
+                for message in (*received, *sent)
+            },
+            "bindings": {"ws": {"method": "GET", "bindingVersion": "0.1.0"}},
+        }
+        if name != "getFleet":
+            channels[name]["bindings"]["ws"]["query"] = _USER_ID
+        operations[f"{name}.receive"] = {
+            "action": "receive",
+            "title": f"{title}: what clients send",
+            "security": [{"$ref": "#/components/securitySchemes/accessToken"}],
+            **_on(name, received),
+        }
+        operations[f"{name}.send"] = {
+            "action": "send",
+            "title": f"{title}: what the server answers",
+            **_on(name, sent),
+        }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Live driver tracking",
+            "version": "1.0.0",
+            "description": _DESCRIPTION,
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            "development": {
+                "host": "localhost:3002",
+                "protocol": "ws",
+                "description": "As `manage.py runserver` serves it; production has `wss`.",
+            }
+        },
+        "channels": channels,
+        "operations": operations,
+        "components": {
+            "messages": messages(),
+            "schemas": schemas(),
+            "securitySchemes": {
+                "accessToken": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": _AUTHENTICATION,
+                }
+            },
+        },
+        "x-errors": errors(),
+        "x-closeCodes": close_codes(),
+    }
+
+
+def _on(channel: str, names: tuple[str, ...]) -> dict[str, Any]:
+    reference = f"#/channels/{channel}"
+    return {
+        "channel": {"$ref": reference},
+        "messages": [{"$ref": f"{reference}/messages/{name}"} for name in names],
+    }

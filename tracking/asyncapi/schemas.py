@@ -1,0 +1,68 @@
+"""The schemas of the document, from the types that decode messages and those of the answers.
+
+AsyncAPI's are a superset of JSON Schema draft 07, where msgspec writes draft 2020-12.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from tracking.asyncapi import frames
+from tracking.fleet_protocol import Bbox, FleetMessage
+from tracking.protocol.messages import DriverMessage, WatcherMessage
+
+Schema = dict[str, Any]
+
+_TEMPLATE: Final = "#/components/schemas/{name}"
+_ENVELOPES: Final = (DriverMessage, WatcherMessage, FleetMessage)
+_FRAMES: Final = (
+    frames.Location,
+    frames.Details,
+    frames.Unknown,
+    frames.ExpiryWarning,
+    frames.Error,
+    frames.Snapshot,
+    frames.Update,
+)
+
+
+def schemas() -> dict[str, Schema]:
+    """Return all schemas by name, in the order of their names."""
+    _, found = msgspec.json.schema_components((*_ENVELOPES, Bbox, *_FRAMES), ref_template=_TEMPLATE)
+    for envelope in _ENVELOPES:
+        # Each command has a message of its own, so that it can have a name and examples.
+        del found[envelope.__name__]
+    for name in ("Measurement", "Send"):
+        found[name]["properties"] |= {"lat": _degrees(90), "lon": _degrees(180)}
+        found[name]["required"] += ["lat", "lon"]
+    found["FleetStart"]["properties"]["bbox"] = {
+        "anyOf": [reference("Bbox"), {"type": "null"}],
+        "default": None,
+    }
+    found["Bbox"]["items"] = found["Bbox"].pop("prefixItems")
+    for schema in found.values():
+        schema["description"] = " ".join(schema["description"].split())
+    return dict(sorted(found.items()))
+
+
+def reference(name: str) -> Schema:
+    """Return what stands for the schema of that name."""
+    return {"$ref": _TEMPLATE.format(name=name)}
+
+
+def envelope(name: str) -> Schema:
+    """Return the schema of a client's message that carries the payload of that name."""
+    schema: Schema = msgspec.json.schema_components((DriverMessage,))[1]["DriverMessage"]
+    return {
+        "type": "object",
+        "properties": {**schema["properties"], "payload": reference(name)},
+        "required": schema["required"],
+    }
+
+
+def _degrees(limit: int) -> Schema:
+    # What `to_fix` checks, because it can say better than a type what is wrong.
+    return {
+        "description": "WGS 84 degrees, kept to 7 decimals; as a string a decimal number.",
+        "anyOf": [{"type": "number", "minimum": -limit, "maximum": limit}, {"type": "string"}],
+    }
