@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Self
@@ -25,7 +26,8 @@ def read_error(frame: str | bytes) -> tuple[str, str]:
 
 
 class Client:
-    """A WebSocket connection that keeps all it receives, in `frames`, as it came.
+    """A WebSocket connection that keeps all it receives, in `frames`, as it came, and in `times`
+    when, in seconds since the epoch.
 
     With `reads=False` it takes nothing from its socket after the handshake, like a phone that has
     lost its network but not yet its connection, until `resume()`.
@@ -35,6 +37,8 @@ class Client:
         """Native apps send no `origin`; browsers send the page's."""
         self.url = url
         self.frames: list[str | bytes] = []
+        self.times: list[float] = []
+        self.closed_at: float | None = None
         self._reads = reads
         self._origin = origin
         self._connection: ClientConnection
@@ -71,7 +75,9 @@ class Client:
         with suppress(ConnectionClosed):
             async for frame in self._connection:
                 self.frames.append(frame)
+                self.times.append(time.time())
                 self._news.set()
+        self.closed_at = time.time()
 
     async def send_text(self, frame: str | bytes) -> None:
         """Send a frame as it is, right or wrong; bytes make it a binary one."""

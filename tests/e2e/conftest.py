@@ -5,6 +5,7 @@ from playwright.async_api import async_playwright
 
 from tests import services
 
+from . import neighbours, stubborn
 from .stack import Stack, create_people
 
 # Most tests are in a hurry. Those of the limits have servers of their own.
@@ -61,7 +62,41 @@ def runserver_stack(runserver):
 
 @pytest.fixture(scope="session")
 def cluster_stack(cluster):
-    return Stack(cluster, create_people(cluster[0].environment))
+    stack = Stack(cluster, create_people(cluster[0].environment))
+    yield stack
+    assert_discreet(stack)
+
+
+@pytest.fixture(scope="session")
+def granted_redis():
+    """One that may be killed."""
+    with services.Redis(services.find_redis()) as redis:
+        yield redis
+
+
+@pytest.fixture(scope="session")
+def granted_stack(postgres_service, granted_redis):
+    """Two workers where watching takes a grant, and where drivers send as often as they like."""
+    environment = services.environment(
+        postgres_service.new_database(),
+        granted_redis.url,
+        TRACKING_WATCH_POLICY="tracking.permissions.granted",
+        **UNLIMITED,
+    )
+    with services.cluster(environment) as workers:
+        stack = Stack(workers, create_people(environment))
+        yield stack
+        assert_discreet(stack)
+
+
+def assert_discreet(stack):
+    """After all its tests, a server's log has no token in it and no location of a driver."""
+    log = stack.log()
+    # Every token begins like this: it is the beginning of a JSON object in base64.
+    assert "eyJ" not in log
+    for client in (stubborn, neighbours):
+        assert client.LATITUDE not in log
+        assert client.LONGITUDE not in log
 
 
 @pytest.fixture(scope="session", params=["runserver", "cluster"])

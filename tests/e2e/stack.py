@@ -1,9 +1,11 @@
 """The system under test: where drivers connect, where watchers do, and who they are."""
 
+import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.services import StoredLocation, create_users, locations
+from tests.services import StoredLocation, create_users, locations, manage
 from tests.services.server import Server
 
 from .client import Client, Driver, Watcher
@@ -65,6 +67,18 @@ class Stack:
     def stored(self, driver_id: int) -> StoredLocation | None:
         """What the database holds now."""
         return locations(self.environment).get(driver_id)
+
+    async def host(self, program: str, **variables: Any) -> Any:
+        """Run Python with these variables in a process of its own, as a host project's code would.
+
+        Gives what the program leaves in `result`, over JSON.
+        """
+        values = json.dumps({"result": None, **variables})
+        begin = f"import json\nglobals().update(json.loads({values!r}))\n"
+        end = "\nprint(json.dumps(result))"
+        arguments = ("shell", "--no-imports", "-c", begin + program + end)
+        output = await asyncio.to_thread(manage, self.environment, *arguments)
+        return json.loads(output.splitlines()[-1])
 
     def log(self) -> str:
         return "".join(server.log() for server in self.servers)

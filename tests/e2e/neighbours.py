@@ -1,0 +1,67 @@
+"""A driver and a watcher who mind their own business while others misbehave."""
+
+import asyncio
+import threading
+import time
+from itertools import pairwise
+from types import TracebackType
+from typing import Self
+
+from .stack import Stack
+
+INTERVAL = 0.25  # seconds between two locations, as the default limit allows
+# Seconds without a location that are a gap: what a watcher would notice, and a busy machine does
+# not take.
+GAP = 1.0
+
+# What their coordinates begin with, so that they can be looked for in a log.
+LATITUDE, LONGITUDE = "-48.2285", "162.5526"
+
+
+class Neighbours:
+    """Stream from one worker to another, in a thread of their own. A context manager."""
+
+    def __init__(self, stack: Stack) -> None:
+        driver_id = stack.new_driver()
+        self._driver = stack.driver(driver_id)
+        self._watcher = stack.watcher(driver_id)
+        self._started = threading.Event()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._stream()))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._started.wait(10)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    async def _stream(self) -> None:
+        async with self._driver as driver, self._watcher as watcher:
+            await watcher.start()
+            number = 0
+            while not self._ended.is_set():
+                await driver.post(f"{LATITUDE}{number:03}", f"{LONGITUDE}{number:03}")
+                number = (number + 1) % 1000
+                await asyncio.sleep(INTERVAL)
+                self._started.set()
+
+    @property
+    def longest_gap(self) -> float:
+        """Seconds, so far, between two locations that the watcher got, or since the last."""
+        times = [*self._watcher.times, time.time()]
+        return max(later - earlier for earlier, later in pairwise(times))
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the watcher has got what was acknowledged, in the same order."""
+        acknowledged = iter(self._driver.frames)
+        # The last may be acknowledged later than it is delivered.
+        return all(frame in acknowledged for frame in self._watcher.frames[:-2])

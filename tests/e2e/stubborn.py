@@ -1,0 +1,109 @@
+"""Clients who do not take no for an answer: cut off or refused, they come back, again and again."""
+
+import asyncio
+from collections.abc import Callable
+from itertools import count
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from websockets.exceptions import ConnectionClosed
+
+from .client import Client, Driver, Watcher, read_error
+
+PATIENCE = 0.2  # seconds between two attempts
+
+# What the coordinates of these drivers begin with, so that they can be looked for in a log.
+LATITUDE, LONGITUDE = "-47.1174", "163.4717"
+
+
+class End(NamedTuple):
+    """When the server ended a connection, in seconds since the epoch, and what it said."""
+
+    time: float
+    error: str
+    close_code: int
+
+
+class Stubborn:
+    """Connects with `connect()` whenever it has no connection, as a context manager until its end.
+
+    `connections` are all that it had, and `ends` what became of those that the server ended.
+    """
+
+    def __init__(self, connect: Callable[[], Client]) -> None:
+        self.connections: list[Client] = []
+        self.ends: list[End] = []
+        self._connect = connect
+        self._task: asyncio.Task[None]
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._go_on())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        if not self._task.cancelled():
+            self._task.result()
+
+    async def _go_on(self) -> None:
+        while True:
+            async with self._connect() as client:
+                self.connections.append(client)
+                await self.talk(client)
+                code = await client.close_code(seconds=3600)
+                assert client.closed_at is not None
+                self.ends.append(End(client.closed_at, read_error(client.frames[-1])[0], code))
+            await asyncio.sleep(PATIENCE)
+
+    async def talk(self, client: Client) -> None:
+        """Do what one does on an open connection, until it is closed."""
+        raise NotImplementedError
+
+    async def until(self, condition: Callable[[Self], bool], seconds: float = 10) -> None:
+        """Wait until `condition(self)`, whatever happens to the connections meanwhile."""
+        async with asyncio.timeout(seconds):
+            while not condition(self):
+                assert not self._task.done(), self._task.exception()
+                await asyncio.sleep(0.01)
+
+    @property
+    def locations(self) -> list[float]:
+        """When each location came, over all connections."""
+        return [
+            moment
+            for client in self.connections
+            for frame, moment in zip(client.frames, client.times, strict=False)
+            if "location_lat" in frame
+        ]
+
+
+class StubbornWatcher(Stubborn):
+    """Streams a driver."""
+
+    async def talk(self, client: Client) -> None:
+        assert isinstance(client, Watcher)
+        await client.start()
+
+
+class StubbornDriver(Stubborn):
+    """Sends ten locations a second, none of them twice, and all of them told from others'."""
+
+    def __init__(self, connect: Callable[[], Client]) -> None:
+        super().__init__(connect)
+        self._numbers = count()
+
+    async def talk(self, client: Client) -> None:
+        assert isinstance(client, Driver)
+        while client.closed_at is None:
+            number = next(self._numbers) % 1000
+            try:
+                await client.post(f"{LATITUDE}{number:03}", f"{LONGITUDE}{number:03}")
+            except ConnectionClosed:
+                break
+            await asyncio.sleep(0.1)

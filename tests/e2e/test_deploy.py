@@ -1,0 +1,186 @@
+"""The files of `deploy/`, used."""
+
+import asyncio
+import json
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+from contextlib import AsyncExitStack
+from pathlib import Path
+from urllib.error import HTTPError
+
+import pytest
+from websockets.asyncio.client import connect
+
+from tests import services
+from tests.services.program import PROJECT
+
+from .client import DEADLINE, Driver, Watcher
+from .stack import RIDER
+
+DEPLOY = PROJECT / "deploy"
+SECRETS = {"SECRET_KEY": "s" * 50, "JWT_SIGNING_KEY": "j" * 50}
+
+
+@pytest.fixture(scope="module")
+def nginx(cluster):
+    with services.Nginx([server.port for server in cluster]) as nginx:
+        yield nginx
+
+
+@pytest.fixture
+def servers(cluster):
+    """The two servers behind nginx, both running at the start and at the end."""
+    yield cluster
+    for server in cluster:
+        if server._process is None:
+            server.start()
+
+
+def fetch(url, **headers):
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=20) as a:
+            return a.status
+    except HTTPError as error:
+        with error:
+            return error.code
+
+
+async def test_driver_and_watchers_meet_through_nginx(nginx, cluster_stack):
+    tokens = cluster_stack.tokens
+    for _ in range(4):
+        number = cluster_stack.new_driver()
+        async with (
+            Driver(nginx.websocket_url, number, tokens[number]) as phone,
+            Watcher(nginx.websocket_url, number, tokens[RIDER]) as watcher,
+        ):
+            await watcher.start()
+            assert (
+                await phone.send("1.5", "2.5") == '{"location_lat": "1.5", "location_lon": "2.5"}'
+            )
+            assert await watcher.frame(0) == phone.frames[0]
+
+
+async def test_all_who_ask_for_one_driver_are_on_one_server(nginx, cluster, cluster_stack):
+    numbers = [cluster_stack.new_driver() for _ in range(20)]
+    before = await _settled_connections(cluster)
+    async with AsyncExitStack() as opened:
+        for number in numbers:
+            for route in ("set", "get"):
+                url = f"{nginx.websocket_url}/driver/{route}-tracking?userId={number}"
+                await opened.enter_async_context(connect(url, proxy=None))
+        after = [_connections(server) for server in cluster]
+    counts = [more - less for more, less in zip(after, before, strict=True)]
+    # Both routes of a driver on the same server, and drivers on both servers.
+    assert [count % 2 for count in counts] == [0, 0]
+    assert all(counts)
+    assert sum(counts) == 40
+
+
+async def _settled_connections(servers):
+    """How many connections each server has, once those of earlier tests have ended."""
+    counts: list[int] = []
+    async with asyncio.timeout(DEADLINE):
+        while counts != (counts := [_connections(s) for s in servers]):  # noqa: ASYNC110
+            await asyncio.sleep(0.5)  # The kernel tells nobody.
+    return counts
+
+
+def _connections(server):
+    """How many connections a server has, on Linux."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    local, established = f"0100007F:{server.port:04X}", "01"
+    return sum(line.split()[1:4:2] == [local, established] for line in lines)
+
+
+async def test_handshake_goes_to_the_next_server_when_one_is_gone(nginx, servers, cluster_stack):
+    numbers = [cluster_stack.new_driver() for _ in range(6)]
+    await asyncio.to_thread(servers[0].stop)
+    for number in numbers:
+        async with Driver(nginx.websocket_url, number, cluster_stack.tokens[number]) as phone:
+            assert json.loads(await phone.send("1", "2"))["location_lat"] == "1"
+
+
+def test_pages_are_served_and_what_operators_ask_is_not(nginx):
+    assert fetch(f"{nginx.http_url}/accounts/login/") == 200
+    for path in ("/metrics/", "/health/live/", "/health/ready/"):
+        assert fetch(f"{nginx.http_url}{path}") == 404
+
+
+async def test_access_log_has_the_path_alone(nginx):
+    assert await asyncio.to_thread(fetch, f"{nginx.http_url}/accounts/login/?next=/secret") == 200
+    async with connect(f"{nginx.websocket_url}/driver/get-tracking?userId=77", proxy=None):
+        pass
+    async with asyncio.timeout(DEADLINE):
+        while "get-tracking" not in nginx.access_log():  # noqa: ASYNC110 - a file tells nobody
+            await asyncio.sleep(0.01)
+    log = nginx.access_log()
+    assert '"GET /accounts/login/" 200' in log
+    assert "secret" not in log
+    assert "userId" not in log
+
+
+async def test_slow_headers_are_cut_off(nginx):
+    reader, writer = await asyncio.open_connection("127.0.0.1", nginx.port)
+    writer.write(b"GET /driver/get-tracking?userId=1 HTTP/1.1\r\nHost: ride")
+    async with asyncio.timeout(20):
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+    writer.close()
+
+
+def test_systemd_takes_the_unit(tmp_path):
+    text = (DEPLOY / "ridehail@.service").read_text()
+    # It looks whether the program is there.
+    text = re.sub(r"/srv/ridehail/\S+/python", sys.executable, text)
+    unit = tmp_path / "ridehail@3002.service"
+    unit.write_text(text)
+    assert "\n[Service]\n" in text
+    if analyze := shutil.which("systemd-analyze"):
+        verified = subprocess.run(
+            [analyze, "verify", "--man=no", "--recursive-errors=no", unit],
+            capture_output=True,
+            text=True,
+        )
+        assert (verified.returncode, verified.stderr) == (0, "")
+
+
+def test_stop_may_take_as_long_as_a_drain():
+    from ridehail.server import LAST_RESORT, PATIENCE
+    from tracking.conf import DEFAULTS
+
+    longest = DEFAULTS["DRAIN_SECONDS"] + PATIENCE + LAST_RESORT
+    seconds = re.search(r"TimeoutStopSec=(\d+)", (DEPLOY / "ridehail@.service").read_text())[1]
+    grace = re.search(r"stop_grace_period: (\d+)s", (DEPLOY / "compose.yaml").read_text())[1]
+    assert longest < int(seconds)
+    assert longest < int(grace)
+
+
+def test_image_holds_all_that_serving_takes(tmp_path):
+    """Without Docker: the files that the Dockerfile copies, alone in a folder."""
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    for source in re.findall(r"^COPY (\w[\w.]*) ", dockerfile, re.MULTILINE):
+        origin = PROJECT / source
+        if origin.is_dir():
+            shutil.copytree(origin, tmp_path / source)
+        else:
+            shutil.copy(origin, tmp_path)
+    environment = services.environment("", DEBUG="False", **SECRETS)
+    for command in (["collectstatic", "--no-input"], ["check"], ["serve", "--help"]):
+        done = subprocess.run(
+            [sys.executable, "manage.py", *command],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "staticfiles").is_dir()
+
+
+def test_container_hears_sigterm():
+    """A command in shell form would leave the signal with the shell."""
+    command = re.search(r"^CMD (.+)", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)[1]
+    assert json.loads(command)[:3] == ["python", "manage.py", "serve"]

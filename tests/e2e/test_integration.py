@@ -1,0 +1,177 @@
+"""docs/integration.md, followed word by word in a new project."""
+
+import ast
+import os
+import re
+import shlex
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.services import Process
+from tests.services.process import free_port
+from tests.services.program import PROJECT
+
+from .client import DEADLINE
+
+DOCUMENT = PROJECT / "docs" / "integration.md"
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+
+BLOCK = re.compile(r"^([^\n]*)\n\n```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"(Create|Replace|Append to) `([\w./]+)`:$")
+SERVERS = ("python manage.py runserver", "uvicorn")
+
+# The document's driver and rider, as the project knows them afterwards.
+AFTERWARDS = """
+from django.test import Client
+from rides.models import Person, Ride, Waypoint
+ride = Ride.objects.get()
+print(ride.driver_status, [(w.latitude, w.longitude) for w in Waypoint.objects.all()])
+client = Client(headers={"host": "localhost"})
+print(client.get("/driver/1/map/").status_code, client.post("/token/session/").status_code)
+client.force_login(Person.objects.get(username="rob"))
+token = client.post("/token/session/").json()["access"]
+print(client.get("/driver/1/map/").status_code)
+look = client.get("/driver/1/location/", headers={"authorization": "Bearer " + token})
+print(look.json()["location_lat"], look.json()["status"])
+"""
+
+
+class Block(NamedTuple):
+    """A block of the document, its language, and the line before it."""
+
+    words: str
+    language: str
+    text: str
+
+
+def blocks(port: int) -> list[Block]:
+    text = DOCUMENT.read_text()
+    found = [Block(*match.groups()) for match in BLOCK.finditer(text)]
+    assert len(found) == text.count("```") / 2
+    return [block._replace(text=block.text.replace("3002", str(port))) for block in found]
+
+
+class Server(Process):
+    """A server by the document's command line."""
+
+    def __init__(self, line: str, port: int, environment: dict[str, str], directory: Path) -> None:
+        super().__init__(line, environment=environment, directory=directory)
+        self.port = port
+        program, *arguments = shlex.split(line)
+        self._command = [str(SCRIPTS / program), *arguments]
+
+    def command(self) -> list[str]:
+        return self._command
+
+
+class Reader:
+    """Somebody who does what the document says."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self.server: Server | None = None
+        self.printed = ""
+        self.environment = {
+            "PATH": os.pathsep.join([str(SCRIPTS), os.environ["PATH"]]),
+            "HOME": str(directory),
+            # All is installed, so that the index is asked for nothing.
+            "PIP_NO_INDEX": "1",
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def follow(self, block: Block) -> None:
+        file = FILE.search(block.words)
+        if block.language == "sh" and block.text.startswith(SERVERS):
+            self.stop()
+            self.server = Server(
+                block.text.strip(), self.port, self.environment, self.directory
+            ).__enter__()
+        elif block.language == "sh":
+            self.run(block.text)
+        elif block.words == "It prints:":
+            assert self.printed == block.text
+        else:
+            assert file is not None, f"what to do with {block}?"
+            self.write(self.directory / file[2], file[1], block.text)
+
+    def write(self, path: Path, verb: str, text: str) -> None:
+        assert path.exists() is (verb != "Create")
+        before = path.read_text() if verb == "Append to" else ""
+        path.write_text(f"{before}\n{text}" if before else text)
+
+    def run(self, script: str) -> str:
+        """Run a script, and stay in the directory where it ends."""
+        answer = subprocess.run(
+            ["bash", "-e"],
+            input=f"{script}\npwd >&2",
+            cwd=self.directory,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        self.directory = Path(answer.stderr.splitlines()[-1])
+        self.printed = answer.stdout
+        return self.printed
+
+    def stop(self) -> None:
+        if self.server is not None:
+            self.server.__exit__()
+            self.server = None
+
+
+@pytest.fixture
+def reader(tmp_path) -> Iterator[Reader]:
+    """Beside a checkout of this project."""
+    (tmp_path / "ridehail").symlink_to(PROJECT)
+    reader = Reader(tmp_path)
+    yield reader
+    reader.stop()
+
+
+def test_document_leads_to_a_project_that_streams_locations(reader):
+    for block in blocks(reader.port):
+        reader.follow(block)
+    # The last server is production's, and the first that sends signals.
+    assert "uvicorn" in reader.server.name
+    printed = reader.run("python try_it.py")
+    assert printed.count("stored") == 1
+    assert printed.count("seen") == 2
+    # The driver is gone, so five seconds later its status changes.
+    deadline = time.monotonic() + DEADLINE
+    while True:
+        shown = reader.run(f"python manage.py shell --no-imports <<'END'\n{AFTERWARDS}\nEND\n")
+        told, *pages = shown.splitlines()
+        if told.startswith("offline") or time.monotonic() > deadline:
+            break
+    assert told == "offline [(-1.4354, 0.9871), (-1.4355, 0.9872)]"
+    assert pages == ["302 403", "200", "-1.4355 offline"]
+
+
+def test_document_names_every_package_that_the_app_imports():
+    imported = set()
+    for path in (PROJECT / "tracking").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported.update(alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                imported.add(node.module.partition(".")[0])
+    distributions = packages_distributions()
+    foreign = imported - set(sys.stdlib_module_names) - {"tracking"}
+    wanted = {
+        name.lower().replace("_", "-") for module in foreign for name in distributions[module]
+    }
+    install = next(block.text for block in blocks(3002) if block.language == "sh").splitlines()[0]
+    # asgiref is Django's own dependency.
+    assert wanted - {"asgiref"} <= set(install.split()), "packages that the document leaves out"

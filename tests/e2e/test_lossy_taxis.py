@@ -1,0 +1,229 @@
+"""Taxis whose phones lose the network, upload late, repeat themselves, and have wrong clocks."""
+
+import csv
+import json
+import os
+import random
+from asyncio import TaskGroup
+from collections import defaultdict
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests import services
+
+from .client import Driver, Watcher
+from .stack import RIDER
+from .test_taxis import BESIDE, VARIABLE, frame
+
+pytestmark = pytest.mark.timeout(90)
+
+TAXIS, SHORTEST, LONGEST = 36, 30, 80
+HELD_BACK, REPEATED = 0.2, 0.05
+CLOCK_ERROR = timedelta(minutes=10)
+# What a taxi did all day, its phone measures within this time, up to the start of the test.
+TRIP = timedelta(minutes=15)
+# Longer than a test takes: what a phone dates within it is ahead at first, and later is not.
+UNCERTAIN = timedelta(seconds=60)
+PATIENCE = 45.0
+
+RECORDED = Path(os.environ.get(VARIABLE) or BESIDE)
+SOURCES = ["made up", "recorded"] if RECORDED.exists() else ["made up"]
+
+
+class Measured(NamedTuple):
+    """A fix by the phone's own clock."""
+
+    at: datetime
+    lat: str
+    lon: str
+
+    def payload(self) -> dict[str, str]:
+        return {"lat": self.lat, "lon": self.lon, "recorded_at": self.at.isoformat()}
+
+
+# What goes in one message: a fix, or several at once.
+Send = list[Measured]
+
+
+def recorded_taxis() -> list[list[Measured]]:
+    vehicles = defaultdict(list)
+    with RECORDED.open(newline="") as file:
+        for row in csv.DictReader(file):
+            at = datetime.fromisoformat(row["recorded_at"])
+            vehicles[row["vehicle"]].append(Measured(at, row["latitude"], row["longitude"]))
+    return [sorted(fixes) for fixes in vehicles.values()]
+
+
+def made_up_taxis() -> list[list[Measured]]:
+    """Irregular intervals and gaps, steps of up to 500 m, and the file's form."""
+    rng = random.Random(2020)
+    taxis = []
+    for _ in range(TAXIS):
+        at, lat, lon = datetime(2020, 7, 18, 9, tzinfo=UTC), 31.5, 120.3
+        fixes = []
+        for _ in range(rng.randint(SHORTEST, LONGEST)):
+            at += timedelta(seconds=rng.choice([5, 17, 60, 353, 3600]))
+            lat += rng.uniform(-0.0045, 0.0045)
+            lon += rng.uniform(-0.0045, 0.0045)
+            fixes.append(Measured(at, f"{lat:.6f}", f"{lon:.7f}"))
+        taxis.append(fixes)
+    return taxis
+
+
+def by_the_phone(fixes: list[Measured], start: datetime, error: timedelta) -> list[Measured]:
+    """Have the trip end at `start`, and dated by a clock that is wrong by `error`."""
+    first, last = fixes[0].at, fixes[-1].at
+    dated = []
+    at = datetime.min.replace(tzinfo=UTC)
+    for fix in fixes:
+        wanted = start + error - TRIP * ((last - fix.at) / (last - first))
+        wanted = wanted.replace(microsecond=wanted.microsecond // 1000 * 1000)
+        at = max(wanted, at + timedelta(milliseconds=1))
+        if not start <= at < start + UNCERTAIN:
+            dated.append(fix._replace(at=at))
+    return dated
+
+
+def lossy(rng: random.Random, fixes: list[Measured]) -> list[Send]:
+    """What the phone sends, in order."""
+    sends: list[Send] = []
+    late: Send = []
+    for fix in fixes:
+        if rng.random() < HELD_BACK:
+            late.append(fix)
+        else:
+            sends.append([fix])
+        if late and rng.random() < 0.1:
+            sends.append(late)
+            late = []
+        if sends and rng.random() < REPEATED:
+            sends.append(rng.choice(sends[-5:]))
+    return [*sends, late] if late else sends
+
+
+class Newest:
+    """The rules: the phone's clock decides, then arrival; a time in the future is the arrival's."""
+
+    def __init__(self, start: datetime) -> None:
+        self.start = start
+        self.fix: Measured | None = None
+        self.ahead = False
+        self._rank: tuple[bool, Any] = (False, datetime.min.replace(tzinfo=UTC))
+        self._arrivals = 0
+
+    def hear(self, send: Send, arrivals: dict[datetime, int]) -> None:
+        """`arrivals` are those of the connection: what it repeats is known to be the same."""
+        fix = max(send)
+        ahead = fix.at > self.start
+        self._arrivals += 1
+        rank = ahead, arrivals.setdefault(fix.at, self._arrivals) if ahead else fix.at
+        if rank > self._rank:
+            self.fix, self.ahead, self._rank = fix, ahead, rank
+
+
+class Taxi:
+    """A phone that loses its connection twice, each time with a message under way."""
+
+    def __init__(self, rng: random.Random, sends: list[Send], newest: Newest) -> None:
+        cuts = sorted(rng.sample(range(1, len(sends) - 1), 2))
+        # The message that was lost is sent again at once: it is the next connection's first.
+        self.connections = [
+            sends[begin:end] for begin, end in zip([0, *cuts], [*cuts, None], strict=True)
+        ]
+        self.newest = newest
+        for connection in self.connections:
+            arrivals: dict[datetime, int] = {}
+            for send in connection:
+                newest.hear(send, arrivals)
+
+    async def drive(self, connect: Any, *, pipelined: bool) -> None:
+        """Send everything; each message is acknowledged once, with the newest that it holds."""
+        for number, sends in enumerate(self.connections):
+            expected = [frame(*max(send)[1:]) for send in sends]
+            async with connect(number) as driver:
+                for count, send in enumerate(sends, start=1):
+                    await post(driver, send)
+                    if not pipelined:
+                        await driver.frame(count - 1, PATIENCE)
+                await driver.frame(len(sends) - 1, PATIENCE)
+                if number + 1 < len(self.connections):
+                    lost = self.connections[number + 1][0]
+                    await post(driver, lost)
+                    driver.vanish()
+                    expected.append(frame(*max(lost)[1:]))
+            unanswered = len(expected) - len(driver.frames)
+            assert unanswered in (0, 1 if len(expected) > len(sends) else 0)
+            assert driver.frames == expected[: len(driver.frames)]
+
+
+async def post(driver: Driver, send: Send) -> None:
+    if len(send) == 1:
+        await driver.send_message(token=driver.token, command="send", **send[0].payload())
+    else:
+        fixes = [fix.payload() for fix in send]
+        await driver.send_message(token=driver.token, command="send_batch", fixes=fixes)
+
+
+@pytest.fixture(scope="module")
+def patient_workers(cluster_stack):
+    """Two more on the same database, which take as many fixes as come."""
+    environment = {**cluster_stack.environment, "TRACKING_MAX_FIXES_PER_SECOND": "0"}
+    with services.cluster(environment) as workers:
+        yield workers
+
+
+@pytest.mark.parametrize("source", SOURCES)
+async def test_dots_are_right_in_the_end_and_never_went_back(
+    cluster_stack, patient_workers, source
+):
+    rng = random.Random(5)
+    tokens = cluster_stack.tokens
+    day = made_up_taxis() if source == "made up" else recorded_taxis()
+    start = datetime.now(UTC)
+    taxis: dict[int, Taxi] = {}
+    for fixes in [fixes[:LONGEST] for fixes in day if len(fixes) >= SHORTEST][:TAXIS]:
+        dated = by_the_phone(fixes, start, CLOCK_ERROR * rng.uniform(-1, 1))
+        taxi = Taxi(rng, lossy(rng, dated), Newest(start))
+        taxis[cluster_stack.new_driver()] = taxi
+    # Clocks that are ahead and clocks that are not, or this would show little.
+    assert {taxi.newest.ahead for taxi in taxis.values()} == {True, False}
+
+    watchers = {}
+    async with AsyncExitStack() as connections:
+        for number, driver_id in enumerate(taxis):
+            url = patient_workers[number % 2].websocket_url
+            watcher = await connections.enter_async_context(Watcher(url, driver_id, tokens[RIDER]))
+            await watcher.start(details=True)
+            watchers[driver_id] = watcher
+        async with TaskGroup() as group:
+            for number, (driver_id, taxi) in enumerate(taxis.items()):
+
+                def connect(turn: int, driver_id: int = driver_id) -> Driver:
+                    url = patient_workers[turn % 2].websocket_url
+                    return Driver(url, driver_id, tokens[driver_id])
+
+                group.create_task(taxi.drive(connect, pipelined=bool(number % 2)))
+
+        stored = services.locations(cluster_stack.environment)
+        for driver_id, taxi in taxis.items():
+            row, newest = stored[driver_id], taxi.newest.fix
+            assert newest is not None
+            assert (row.latitude, row.longitude) == (float(newest.lat), float(newest.lon))
+            assert row.recorded_at == (row.received_at if taxi.newest.ahead else newest.at)
+            # The watcher ends where the row is.
+            await watchers[driver_id].until(lambda frames, row=row: shows(frames[-1], row))
+
+    assert datetime.now(UTC) - start < UNCERTAIN
+    for watcher in watchers.values():
+        times = [json.loads(text).get("recorded_at", "") for text in watcher.frames]
+        assert times == sorted(times)
+
+
+def shows(text: str, row: services.StoredLocation) -> bool:
+    location = json.loads(text)
+    place = location.get("location_lat"), location.get("location_lon")
+    return place == (str(row.latitude), str(row.longitude))
