@@ -8,7 +8,7 @@ HOST ?= 127.0.0.1
 # Workers hear of each other through Redis; without it there can be only one.
 WORKERS ?= $(if $(REDIS_URL),2,1)
 
-.PHONY: help demo test check js format serve services bench clean
+.PHONY: help demo test check js format serve services faults bench clean
 
 help:  ## Show what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ serve: $(VENV)/.run  ## Serve in production: DATABASE_URL, REDIS_URL, SECRET_KEY
 	$(BIN)/python manage.py migrate --no-input
 	$(BIN)/python manage.py collectstatic --no-input --verbosity 0
 	exec $(BIN)/python manage.py serve --host $(HOST) --port $(PORT) --workers $(WORKERS)
+
+faults: services  ## Let everything fail, and write what was measured into docs/reliability.md
+	$(BIN)/python -m pytest tests/faults --faults
 
 bench: services  ## Measure this project and its peers, in ten minutes (QUICK=1: in two)
 	if command -v npm >/dev/null; then cd benchmarks/peers/node && npm ci --no-audit --no-fund --silent; fi

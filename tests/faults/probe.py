@@ -1,0 +1,70 @@
+"""Whether a worker spins or freezes: how soon its event loop answers, and what it uses up."""
+
+import asyncio
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
+from typing import Self
+
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+INTERVAL = 0.1
+
+
+class Probe(WSListener):
+    """A watcher who pings the worker ten times a second. An async context manager.
+
+    The server answers a ping on its event loop, and nothing else takes part in that.
+    """
+
+    def __init__(self, url: str, driver_id: int, token: str) -> None:
+        super().__init__()
+        self.answers: list[tuple[float, float]] = []  # when asked, and the seconds it took
+        self._url = f"{url}/driver/get-tracking?userId={driver_id}"
+        self._start = {"type": "authenticate", "payload": {"token": token, "command": "start"}}
+        self._transport: WSTransport
+        self._task: asyncio.Task[None]
+        self._answered = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._transport, _ = await ws_connect(lambda: self, self._url)
+        self._transport.send(WSMsgType.TEXT, json.dumps(self._start).encode())
+        self._task = asyncio.create_task(self._ask_forever())
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._task.cancel()
+        self._transport.disconnect()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type is WSMsgType.PONG:
+            self._answered.set()
+
+    def slowest(self, since: float, until: float) -> float:
+        """The longest that an answer took to a question between two monotonic times."""
+        return max((took for at, took in self.answers if since < at < until), default=0.0)
+
+    async def _ask_forever(self) -> None:
+        while not self._transport.is_disconnected:
+            self._answered.clear()
+            asked = monotonic()
+            self._transport.send_ping(b"?")
+            await self._answered.wait()
+            self.answers.append((asked, monotonic() - asked))
+            await asyncio.sleep(INTERVAL)
+
+
+def cpu_seconds(pid: int) -> float:
+    """The processor time that a process has used, on Linux."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mib(pid: int) -> float:
+    """The memory that a process has resident, on Linux."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -1,0 +1,129 @@
+"""A TCP proxy between the workers and a service, for what a network can do to them."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from typing import Self
+
+
+class Proxy:
+    """Passes bytes on to a port of 127.0.0.1 until told otherwise. An async context manager.
+
+    `port` is its own. `alter`, where set, is given each piece on its way to the service and
+    returns what goes there in its place.
+    """
+
+    def __init__(self, target: int) -> None:
+        self.port = 0
+        self.target = target
+        self.alter: Callable[[bytes], bytes] | None = None
+        self.silent = False
+        self.links: set[Link] = set()
+        self._server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.accept()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.refuse()
+
+    async def accept(self) -> None:
+        """Pass on what comes over connections made from now on."""
+        self.silent = False
+        if self._server is None:
+            self._server = await asyncio.get_running_loop().create_server(
+                lambda: Link(self), "127.0.0.1", self.port
+            )
+            self.port = self._server.sockets[0].getsockname()[1]
+
+    def swallow(self) -> None:
+        """Lose every byte in both directions without a word, as a cut cable does.
+
+        The connections of now stay lost after `accept()`, as behind a firewall that forgot them.
+        New ones come about, since the kernel makes them, and then nothing comes out of them.
+        """
+        self.silent = True
+        for link in self.links:
+            link.lost = True
+
+    async def refuse(self) -> None:
+        """Reset all connections and refuse new ones, as a host does whose service is gone."""
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+            self._server = None
+        for link in list(self.links):
+            link.cut()
+
+
+class Link(asyncio.Protocol):
+    """One connection through the proxy: this is its near end, and `_Far` the other."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self.lost = proxy.silent
+        self._proxy = proxy
+        self._near: asyncio.Transport
+        self._far: asyncio.Transport | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._near = transport
+        self._proxy.links.add(self)
+        if not self.lost:
+            self._near.pause_reading()
+            self._task = asyncio.get_running_loop().create_task(self._reach())
+
+    async def _reach(self) -> None:
+        try:
+            self._far, _ = await asyncio.get_running_loop().create_connection(
+                lambda: _Far(self), "127.0.0.1", self._proxy.target
+            )
+        except OSError:
+            self.cut()
+        else:
+            self._near.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        if not self.lost and self._far is not None:
+            alter = self._proxy.alter
+            self._far.write(data if alter is None else alter(data))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.cut()
+
+    def give(self, data: bytes) -> None:
+        """Take what comes from the far end."""
+        if not self.lost:
+            self._near.write(data)
+
+    def cut(self) -> None:
+        """Reset both ends."""
+        self._proxy.links.discard(self)
+        if self._task is not None:
+            self._task.cancel()
+        for transport in filter(None, (self._near, self._far)):
+            if not transport.is_closing():
+                # With this, what aborting sends is a reset.
+                transport.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                )
+                transport.abort()
+
+    def hang_up(self) -> None:
+        """The far end is gone; of a lost connection the near end never hears it."""
+        if not self.lost:
+            self.cut()
+
+
+class _Far(asyncio.Protocol):
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def data_received(self, data: bytes) -> None:
+        self._link.give(data)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._link.hang_up()

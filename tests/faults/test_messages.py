@@ -1,0 +1,43 @@
+"""The channel layer loses messages without a word: the database heals every watcher's view."""
+
+import redis
+
+from .system import operate
+
+
+def misdirected(data):
+    """What is published goes where nobody listens; Redis is content, and so is who publishes."""
+    if b"PUBLISH" not in data:
+        return data
+    return data.replace(b"tracking.shard", b"tracking.shred")
+
+
+async def test_messages_lost(begin, record):
+    async with begin(proxied=True) as trial:
+        await trial.go_on(1)
+        trial.system.redis_proxy.alter = misdirected
+        trial.fault()
+        await trial.go_on(4)
+        trial.system.redis_proxy.alter = None
+        trial.repaired()
+        await trial.go_on(3)
+        # And the last messages of all: the block ends with every watcher on the newest, in 5 s.
+        trial.system.redis_proxy.alter = misdirected
+        await trial.go_on(0.5)
+    record("The channel layer loses every message for 4 s, and the last ones", trial.measured)
+    assert trial.lateness <= 2
+    trial.assert_workers_are_well()
+
+
+async def test_subscriptions_lost(begin, record):
+    async with begin() as trial:
+        await trial.go_on(1)
+        trial.fault()
+        with redis.Redis.from_url(trial.system.redis.url) as connection:
+            await operate(connection.execute_command, "CLIENT", "KILL", "TYPE", "pubsub")
+        trial.repaired()
+        await trial.go_on(4)
+    record("Redis ends the workers' subscriptions", trial.measured)
+    assert trial.measured.gap <= 2
+    assert trial.measured.prompt_after <= 5
+    trial.assert_workers_are_well()

@@ -1,0 +1,159 @@
+"""PostgreSQL fails: watchers go on live, acknowledgements wait, and nothing of them is untrue."""
+
+import psycopg
+import pytest
+
+from .disk import MountError, SmallDisk, TableOnDisk, owner_of
+from .system import freeze, operate, resume
+
+
+def assert_postgres_was_missed_by_nobody_but_who_waits(trial):
+    # Watchers go on as ever.
+    assert trial.lateness < 0.5
+    # Nothing was said to be stored while nothing could be, and then soon all was.
+    assert trial.acknowledged_meanwhile == 0
+    assert trial.measured.acknowledged_after <= 5
+    trial.assert_workers_are_well()
+
+
+async def test_postgres_killed_and_restarted(begin, record):
+    async with begin() as trial:
+        await trial.go_on(1)
+        await operate(trial.system.postgres.kill)
+        trial.fault()
+        await trial.go_on(6)
+        await operate(trial.system.postgres.start)
+        trial.repaired()
+        await trial.go_on(5)
+    record("PostgreSQL is killed, and started again after 6 s", trial.measured)
+    assert_postgres_was_missed_by_nobody_but_who_waits(trial)
+
+
+@pytest.mark.slow_fault
+async def test_postgres_away_for_long(begin, record):
+    async with begin() as trial:
+        await trial.go_on(1)
+        await operate(trial.system.postgres.kill)
+        trial.fault()
+        await trial.go_on(75)
+        await operate(trial.system.postgres.start)
+        trial.repaired()
+        await trial.go_on(6)
+    record("PostgreSQL is away for 75 s", trial.measured)
+    assert_postgres_was_missed_by_nobody_but_who_waits(trial)
+
+
+@pytest.mark.slow_fault
+async def test_postgres_hung_and_resumed(begin, record):
+    async with begin() as trial:
+        await trial.go_on(1)
+        freeze(trial.system.postgres.pid)
+        trial.fault()
+        await trial.go_on(8)
+        resume(trial.system.postgres.pid)
+        trial.repaired()
+        await trial.go_on(5)
+    record("PostgreSQL hangs for 8 s", trial.measured)
+    assert_postgres_was_missed_by_nobody_but_who_waits(trial)
+
+
+@pytest.mark.slow_fault
+async def test_postgres_unreachable_without_a_reset(begin, record):
+    """The workers notice a connection that stays mute after 15 s."""
+    async with begin(proxied=True) as trial:
+        await trial.go_on(1)
+        trial.system.postgres_proxy.swallow()
+        trial.fault()
+        await trial.go_on(20)
+        await trial.system.postgres_proxy.accept()
+        trial.repaired()
+        await trial.go_on(8)
+    record(
+        "PostgreSQL cannot be reached for 20 s; the connections of before stay mute", trial.measured
+    )
+    assert_postgres_was_missed_by_nobody_but_who_waits(trial)
+
+
+@pytest.mark.slow_fault
+async def test_postgres_locked_for_10_seconds(begin, record):
+    async with begin() as trial:
+        await trial.go_on(1)
+        with psycopg.connect(trial.system.postgres.url) as connection:
+            await operate(
+                connection.execute,
+                "LOCK TABLE tracking_driverlocation IN ACCESS EXCLUSIVE MODE",
+            )
+            trial.fault()
+            await trial.go_on(10)
+        trial.repaired()
+        await trial.go_on(5)
+    record("Another session locks the table for 10 s", trial.measured)
+    assert_postgres_was_missed_by_nobody_but_who_waits(trial)
+
+
+class Occupied:
+    """All connections that a server gives, taken also from those who have one."""
+
+    def __init__(self, url):
+        self._url = url
+        self._connections = []
+
+    def __enter__(self):
+        self._take()
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> ALL(%s)"
+        backend = "backend_type = 'client backend'"
+        while True:
+            mine = [connection.info.backend_pid for connection in self._connections]
+            ended = self._connections[0].execute(f"{others} AND {backend}", [mine]).rowcount
+            if not ended:
+                return self
+            self._take()
+
+    def __exit__(self, *error):
+        for connection in self._connections:
+            connection.close()
+
+    def _take(self):
+        try:
+            while True:
+                self._connections.append(psycopg.connect(self._url, autocommit=True))
+        except psycopg.OperationalError:
+            return
+
+
+@pytest.mark.slow_fault
+async def test_postgres_out_of_connections(begin, record):
+    async with begin() as trial:
+        await trial.go_on(1)
+        with await operate(Occupied(trial.system.postgres.url).__enter__):
+            trial.fault()
+            await trial.go_on(10)
+        trial.repaired()
+        await trial.go_on(6)
+    record("PostgreSQL ends the connections and has none to give for 10 s", trial.measured)
+    assert_postgres_was_missed_by_nobody_but_who_waits(trial)
+
+
+@pytest.mark.slow_fault
+async def test_postgres_with_a_full_disk(begin, record, own_postgres):
+    title = "The disk of PostgreSQL's table is full for 6 s"
+    server, _ = own_postgres
+    try:
+        disk = SmallDisk(owner_of(server.pid)).__enter__()
+    except MountError as error:
+        record(title, f"it takes root to mount a file system ({error})")
+        return
+    with disk, TableOnDisk(server.url, disk):
+        async with begin() as trial:
+            await trial.go_on(1)
+            disk.fill()
+            # The last page has some room left.
+            await trial.go_on(2)
+            trial.fault()
+            await trial.go_on(6)
+            disk.free()
+            trial.repaired()
+            await trial.go_on(4)
+    record(title, trial.measured)
+    assert all("No space left on device" in log for log in trial.logs.values())
+    assert_postgres_was_missed_by_nobody_but_who_waits(trial)

@@ -1,0 +1,94 @@
+"""Redis fails: what is sent is stored and acknowledged, and watchers live off the database."""
+
+import pytest
+
+from .system import freeze, operate, resume
+
+
+def assert_redis_was_not_missed(trial):
+    assert trial.lateness <= 2
+    assert trial.measured.prompt_after <= 5
+    # Storing has nothing to do with it.
+    assert trial.measured.acknowledged_after < 0.5
+    trial.assert_workers_are_well()
+
+
+async def test_redis_killed_and_restarted(begin, record):
+    async with begin() as trial:
+        await trial.go_on(1)
+        await operate(trial.system.redis.kill)
+        trial.fault()
+        await trial.go_on(5)
+        await operate(trial.system.redis.start)
+        trial.repaired()
+        await trial.go_on(5)
+    record("Redis is killed, and started again after 5 s", trial.measured)
+    assert_redis_was_not_missed(trial)
+
+
+async def test_redis_unreachable_without_a_reset(begin, record):
+    async with begin(proxied=True) as trial:
+        await trial.go_on(1)
+        trial.system.redis_proxy.swallow()
+        trial.fault()
+        await trial.go_on(8)
+        await trial.system.redis_proxy.accept()
+        trial.repaired()
+        await trial.go_on(6)
+    record("Redis cannot be reached for 8 s; the connections of before stay mute", trial.measured)
+    assert_redis_was_not_missed(trial)
+
+
+@pytest.mark.slow_fault
+@pytest.mark.parametrize("seconds", [2, 8])
+async def test_redis_hung_and_resumed(begin, record, seconds):
+    async with begin() as trial:
+        await trial.go_on(1)
+        freeze(trial.system.redis.pid)
+        trial.fault()
+        await trial.go_on(seconds)
+        resume(trial.system.redis.pid)
+        trial.repaired()
+        await trial.go_on(6)
+    record(f"Redis hangs for {seconds} s", trial.measured)
+    assert_redis_was_not_missed(trial)
+
+
+@pytest.mark.slow_fault
+async def test_redis_refusing_for_a_short_while(begin, record):
+    async with begin(proxied=True) as trial:
+        await trial.go_on(1)
+        await trial.system.redis_proxy.refuse()
+        trial.fault()
+        await trial.go_on(1)
+        await trial.system.redis_proxy.accept()
+        trial.repaired()
+        await trial.go_on(6)
+    record("Redis resets all connections and refuses new ones for 1 s", trial.measured)
+    assert_redis_was_not_missed(trial)
+
+
+@pytest.mark.slow_fault
+async def test_redis_absent_at_start(begin, record):
+    async with begin(before=lambda system: system.redis.kill()) as trial:
+        trial.fault()
+        await trial.go_on(5)
+        await operate(trial.system.redis.start)
+        trial.repaired()
+        await trial.go_on(6)
+    record("Redis is not there when the workers start, and comes 5 s later", trial.measured)
+    assert_redis_was_not_missed(trial)
+
+
+@pytest.mark.slow_fault
+async def test_redis_hung_at_start(begin, record):
+    async with begin(before=lambda system: freeze(system.redis.pid)) as trial:
+        trial.fault()
+        # Everybody heard something, and nobody waited long for that.
+        assert trial.faulty_since - trial.began < 5
+        await trial.go_on(5)
+        resume(trial.system.redis.pid)
+        trial.repaired()
+        await trial.go_on(6)
+    record("Redis hangs when the workers start, and goes on 5 s later", trial.measured)
+    assert_redis_was_not_missed(trial)

@@ -1,0 +1,32 @@
+"""A worker dies: what it acknowledged is stored, and its clients go elsewhere."""
+
+from .system import operate
+
+
+async def test_worker_killed_mid_batch(begin, record):
+    async with begin(load={"per_second": 5}) as trial:
+        system, load = trial.system, trial.load
+        await trial.go_on(1)
+        trial.fault()
+        doomed = system.workers.pop(0)
+        await operate(doomed.kill)
+        # Before anybody is back: nothing newer makes up for what was lost.
+        assert load.ledger.lost(await system.stored()) == 0
+        await trial.go_on(6)
+        # The drivers' and the watchers' alike, and of nobody else.
+        drivers = {driver.ledger: driver for driver in load.drivers}
+        assert sum(driver.disconnects for driver in load.drivers) == 10
+        assert set(load.disconnects) == {1006}
+        undisturbed = [
+            watcher.ledger
+            for watcher in load.watchers
+            if not watcher.disconnects and not drivers[watcher.ledger.driver].disconnects
+        ]
+        assert len(undisturbed) == 10
+        # All the others are back, and began with a snapshot.
+        assert all(client.transport for client in (*load.drivers, *load.watchers))
+        assert all(watcher.seen for watcher in load.ledger.watchers)
+    record("A worker is killed mid-batch; its clients come back to the other", trial.measured)
+    for watcher in undisturbed:
+        assert watcher.lateness(trial.faulty_since, trial.ended) < 0.5
+    assert trial.measured.slowest_answer < 0.5

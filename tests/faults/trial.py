@@ -1,0 +1,152 @@
+"""One scenario: what is promised of it, and what was measured."""
+
+import math
+from asyncio import sleep
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Self
+
+from tests import services
+
+from .load import Load
+from .probe import Probe, cpu_seconds, memory_mib
+from .system import System
+
+# Between two sends of a driver lie 0.2 s; a watcher that waits no longer than this gets the news
+# by the fast path.
+PROMPT = 0.5
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A row of the table; times in seconds."""
+
+    sent: int
+    acknowledged: int
+    lost: int
+    delivered: int
+    gap: float
+    prompt_after: float
+    acknowledged_after: float
+    dropped: int
+    slowest_answer: float
+
+
+class Trial:
+    """Drivers and watchers on a system that something befalls. An async context manager.
+
+    In the block, `fault()` and `repaired()` say when. At its end the drivers stop, and what is
+    promised of every scenario is checked: all is acknowledged and every watcher on the newest
+    within 5 s, nothing acknowledged is lost, and no frame was wrong.
+    """
+
+    def __init__(
+        self,
+        postgres: services.Postgres,
+        tokens: Mapping[int, str],
+        *,
+        load: Mapping[str, Any] | None = None,
+        **system: Any,
+    ) -> None:
+        self.system = System(postgres, **system)
+        self.load: Load
+        self.began = self.faulty_since = self.faulty_until = self.ended = 0.0
+        self.cpu: list[float] = []  # processor seconds per second of the fault, by worker
+        self.memory: list[float] = []  # MiB by which the workers grew
+        self.logs: dict[str, str] = {}  # what the workers wrote, by name
+        self.measured: Measured
+        self._tokens = tokens
+        self._load_options = load or {}
+        self._probes: list[Probe] = []
+        self._usage: list[tuple[float, float]] = []
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.system)
+            self.began = monotonic()
+            load = Load(self.system.urls, self._tokens, **self._load_options)
+            self.load = await stack.enter_async_context(load)
+            driver_id, token = next(iter(self._tokens.items()))
+            for url in self.system.urls:
+                probe = Probe(url, driver_id, token)
+                self._probes.append(await stack.enter_async_context(probe))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, error_type: type[BaseException] | None, *error: object) -> None:
+        async with self._stack:
+            try:
+                if error_type is None:
+                    self.ended = monotonic()
+                    await self.load.settle(5)
+                    await self._measure()
+            finally:
+                self.logs = {worker.name: worker.log() for worker in self.system.workers}
+
+    async def go_on(self, seconds: float) -> None:
+        """Let drivers send and watchers watch for a while."""
+        await sleep(seconds)
+
+    def fault(self) -> None:
+        """It has just happened."""
+        self.faulty_since = monotonic()
+        self._usage = [_usage(worker) for worker in self.system.workers]
+
+    def repaired(self) -> None:
+        """It has just been undone."""
+        self.faulty_until = monotonic()
+        seconds = self.faulty_until - self.faulty_since
+        for before, worker in zip(self._usage, self.system.workers, strict=True):
+            cpu, memory = _usage(worker)
+            self.cpu.append((cpu - before[0]) / seconds)
+            self.memory.append(memory - before[1])
+
+    @property
+    def lateness(self) -> float:
+        """For how long, during the fault, a watcher waited for something newer at the worst."""
+        return self.load.ledger.lateness(self.faulty_since, self.faulty_until)
+
+    @property
+    def acknowledged_meanwhile(self) -> int:
+        """How many fixes were acknowledged during the fault, but for its first second."""
+        return self.load.ledger.acknowledged(self.faulty_since + 1, self.faulty_until)
+
+    async def _measure(self) -> None:
+        ledger, load = self.load.ledger, self.load
+        assert load.errors == []
+        # What nobody repairs must go on from when it happened.
+        since = self.faulty_until or self.faulty_since
+        again = ledger.acknowledged_again(since) - since
+        prompt = ledger.prompt_since(PROMPT, self.ended) - since
+        self.measured = Measured(
+            sent=ledger.sent,
+            acknowledged=ledger.acknowledged(),
+            lost=ledger.lost(await self.system.stored()),
+            delivered=ledger.delivered,
+            gap=ledger.gap(self.faulty_since, self.ended),
+            prompt_after=max(0.0, prompt),
+            acknowledged_after=max(0.0, again),
+            dropped=sum(load.disconnects.values()),
+            slowest_answer=max(p.slowest(self.faulty_since, self.ended) for p in self._probes),
+        )
+        assert self.measured.lost == 0
+        assert math.isfinite(again)
+
+    def assert_workers_are_well(self) -> None:
+        """No socket was dropped, no worker span, froze, grew, or filled its log."""
+        # 256 wait each in its turn, which is 51 s at this rate.
+        assert self.load.ledger.skipped == 0 or self.faulty_until - self.faulty_since > 51
+        assert self.measured.dropped == 0, self.load.disconnects
+        assert self.measured.slowest_answer < 0.5
+        assert max(self.cpu) < 0.5
+        assert max(self.memory) < 32
+        for log in self.logs.values():
+            assert "Traceback" not in log
+            assert log.count("\n") < 40
+
+
+def _usage(worker: services.Uvicorn) -> tuple[float, float]:
+    return cpu_seconds(worker.pid), memory_mib(worker.pid)
