@@ -14,8 +14,8 @@ django_application = get_asgi_application()
 
 from ridehail.lifespan import lifespan  # noqa: E402
 from ridehail.workers import all_metrics  # noqa: E402
-from tracking.draining import refusing_while_draining  # noqa: E402
-from tracking.monitoring import Metrics  # noqa: E402
+from tracking.consumers.draining import refusing_while_draining  # noqa: E402
+from tracking.monitoring.views import Metrics  # noqa: E402
 from tracking.routing import http_urlpatterns, websocket_urlpatterns  # noqa: E402
 
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from channels_redis.pubsub import RedisPubSubChannelLayer, RedisSingleShardConnection
 
-from tracking import metrics
-from tracking.throttled_log import Throttle
+from tracking.monitoring import metrics
+from tracking.monitoring.throttled_log import Throttle
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())

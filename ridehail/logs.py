@@ -7,7 +7,7 @@ from typing import Any, Final
 import structlog
 from structlog.typing import EventDict
 
-from tracking.throttled_log import Throttle
+from tracking.monitoring.throttled_log import Throttle
 
 
 class WithoutHandshakes(logging.Filter):

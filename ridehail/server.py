@@ -40,7 +40,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         # Django's apps are loaded by now.
         from tracking.conf import conf
-        from tracking.draining import drain
+        from tracking.consumers.draining import drain
 
         seconds = conf.DRAIN_SECONDS
         self._end_after(seconds + PATIENCE + LAST_RESORT)

@@ -29,11 +29,11 @@ LINGER: Final = 0.5
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """Sends text frames straight to the transport, and forgets the handshake once it is done.
 
-    `send_now`, which `tracking.outbox` finds in the scope's extensions, is a send without a
-    coroutine. Frames to clients are not masked (RFC 6455 section 5.1), so without compression they
-    are the same bytes for everybody: the first connection to send an event leaves them in it, under
-    the key `wire`, for the others. In the fan-out to one driver's 2,000 watchers, `send_now` took
-    Python's share of the profile from 35 % to 23 %; most of the rest is the kernel's.
+    `send_now`, which `tracking.pipeline.outbox` finds in the scope's extensions, is a send without
+    a coroutine. Frames to clients are not masked (RFC 6455 section 5.1), so without compression
+    they are the same bytes for everybody: the first connection to send an event leaves them in it,
+    under the key `wire`, for the others. In the fan-out to one driver's 2,000 watchers, `send_now`
+    took Python's share of the profile from 35 % to 23 %; most of the rest is the kernel's.
 
     `ready` sums up the state that allows it, in one place that the processor's cache holds.
     """

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tracking.exposition import exposition
+from tracking.monitoring.exposition import exposition
 from tracking.runtime import get_runtime
 
 logger = logging.getLogger(__name__)

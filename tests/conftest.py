@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from tracking import metrics
-from tracking.throttled_log import Throttle
+from tracking.monitoring import metrics
+from tracking.monitoring.throttled_log import Throttle
 
 
 def pytest_addoption(parser):

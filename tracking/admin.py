@@ -1,4 +1,4 @@
-"""Where everybody was last seen. Read-only: `tracking.storage` alone writes locations."""
+"""Where everybody was last seen. Read-only: `tracking.pipeline.storage` alone writes locations."""
 
 from typing import Any, ClassVar
 
@@ -10,11 +10,13 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-# The site looks for registrations in this module alone.
-from tracking import devices_admin, grants_admin  # noqa: F401
 from tracking.conf import conf
+from tracking.grants import admin as grants_admin  # noqa: F401
 from tracking.models import DriverLocation
 from tracking.people import SEARCH_FIELDS, full_name, identity
+
+# The site looks for registrations in this module alone.
+from tracking.phones import admin as devices_admin  # noqa: F401
 from tracking.protocol import format_degrees
 from tracking.status import Status, has_status, status_of
 

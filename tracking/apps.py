@@ -11,13 +11,12 @@ class TrackingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # The one has a model, the other connects its receivers.
-        from tracking import devices, grants  # noqa: F401
+        from tracking import grants  # noqa: F401 - connects its receivers
         from tracking.checks import check_deployment, check_settings
         from tracking.user_changes import user_changed
 
         if apps.is_installed("drf_spectacular"):
-            from tracking import schema  # noqa: F401 - describes the REST API
+            from tracking.rest import schema  # noqa: F401 - describes the REST API
 
         checks.register(check_settings)
         checks.register(check_deployment, deploy=True)

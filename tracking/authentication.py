@@ -12,7 +12,7 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.state import token_backend
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
-from tracking.database import any_of
+from tracking.pipeline.database import any_of
 from tracking.protocol import MAX_ID, TokenExpired, TokenInvalid
 
 

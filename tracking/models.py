@@ -10,11 +10,17 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+# Django looks for models here, and at this time. One that is imported later may be left out of what
+# a deleted user takes along.
+from tracking.phones.devices import Device
+
+__all__ = ["Device", "DriverLocation", "WatchGrant", "WatchGrantQuerySet"]
+
 
 class DriverLocation(models.Model):
     """A driver's newest stored fix: WGS 84 degrees, metres, metres per second, aware UTC.
 
-    Written only by `tracking.storage`, which never lets an older fix replace a newer one.
+    Written only by `tracking.pipeline.storage`, which never lets an older fix replace a newer one.
     """
 
     driver = models.OneToOneField(

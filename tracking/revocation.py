@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 
-from tracking.receiver import Receiver
+from tracking.pipeline.receiver import Receiver
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from typing import Any
 from django.urls import path
 
 from tracking.consumers import DriverConsumer, WatcherConsumer
-from tracking.fleet_consumer import FleetConsumer
-from tracking.monitoring import Metrics, live, own_metrics, ready
+from tracking.consumers.fleet import FleetConsumer
+from tracking.monitoring.views import Metrics, live, own_metrics, ready
 
 websocket_urlpatterns: list[Any] = [
     path("driver/set-tracking", DriverConsumer.as_asgi()),  # type: ignore[arg-type]

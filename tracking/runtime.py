@@ -8,23 +8,23 @@ from weakref import WeakKeyDictionary
 from channels.layers import get_channel_layer
 from django.contrib.auth.base_user import AbstractBaseUser
 
-from tracking import metrics
-from tracking.announcer import Announcer
 from tracking.authentication import load_users
-from tracking.batching import Loader
-from tracking.broadcast import Publisher
 from tracking.connections import Connections
-from tracking.database import DatabaseThread
 from tracking.fix import ArrivalClock, Fix
-from tracking.fleet_hub import FleetHub
-from tracking.health import Health
-from tracking.hub import Hub
-from tracking.lag import Lag
-from tracking.presence import Presence
-from tracking.receiver import Receiver
-from tracking.reports import Reports
+from tracking.fleet.hub import FleetHub
+from tracking.monitoring import metrics
+from tracking.monitoring.health import Health
+from tracking.monitoring.lag import Lag
+from tracking.pipeline.announcer import Announcer
+from tracking.pipeline.batching import Loader
+from tracking.pipeline.broadcast import Publisher
+from tracking.pipeline.database import DatabaseThread
+from tracking.pipeline.hub import Hub
+from tracking.pipeline.presence import Presence
+from tracking.pipeline.receiver import Receiver
+from tracking.pipeline.storage import Storage, Waiter, load_snapshots
+from tracking.rest.reports import Reports
 from tracking.revocation import Registry
-from tracking.storage import Storage, Waiter, load_snapshots
 
 
 class Runtime:

@@ -11,9 +11,10 @@ from typing import Any, Final
 from django.contrib.auth.base_user import AbstractBaseUser
 
 from tracking.authentication import Claims, verify
-from tracking.batching import Loader
 from tracking.conf import conf
+from tracking.monitoring.throttled_log import Throttle
 from tracking.permissions import Decision
+from tracking.pipeline.batching import Loader
 from tracking.protocol import (
     Forbidden,
     InvalidMessage,
@@ -23,7 +24,6 @@ from tracking.protocol import (
     TrackingError,
 )
 from tracking.revocation import Registry
-from tracking.throttled_log import Throttle
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())

@@ -4,10 +4,10 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from tracking import views
-from tracking.devices_api import OsmAndView, OwnTracksView
-from tracking.fleet_api import FleetView
-from tracking.grants_api import GrantViewSet
-from tracking.locations_api import BatchView, LocationView
+from tracking.grants.api import GrantViewSet
+from tracking.phones.views import OsmAndView, OwnTracksView
+from tracking.rest.fleet import FleetView
+from tracking.rest.locations import BatchView, LocationView
 
 grants = SimpleRouter()
 grants.register("grants", GrantViewSet, basename="grant")

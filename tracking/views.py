@@ -12,10 +12,10 @@ from django.utils import timezone
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
-from tracking.bridge import call_async
 from tracking.models import DriverLocation
 from tracking.people import SEARCH_FIELDS, contact, full_name
 from tracking.permissions import may_publish, may_view_fleet
+from tracking.rest.bridge import call_async
 from tracking.status import status_of
 
 MOST_RESULTS = 8

@@ -11,7 +11,8 @@ from django.core.management import execute_from_command_line
 
 django.setup()
 
-from tracking import outbox, session  # noqa: E402
+from tracking import session  # noqa: E402
+from tracking.pipeline import outbox  # noqa: E402
 
 session.RECHECK_INTERVAL = 0.5
 outbox.STALL_TIMEOUT = 1.0

@@ -29,7 +29,9 @@ def token(stack, driver_id):
 
 
 def in_shell(stack, code):
-    imports = "from django.contrib.auth import get_user_model\nfrom tracking.devices import *\n"
+    imports = (
+        "from django.contrib.auth import get_user_model\nfrom tracking.phones.devices import *\n"
+    )
     return manage(stack.environment, "shell", "--no-imports", "-c", imports + code).strip()
 
 

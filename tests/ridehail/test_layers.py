@@ -9,7 +9,7 @@ from ridehail import layers
 from ridehail.layers import ChannelLayer
 from tests import services
 from tests.faults.proxy import Proxy
-from tracking import metrics
+from tracking.monitoring import metrics
 
 DEADLINE = 10.0
 

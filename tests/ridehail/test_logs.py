@@ -21,7 +21,9 @@ class Request:
 
 def record(message="Hello %s", *args, error=None, **extra):
     exc_info = (type(error), error, None) if error else None
-    made = logging.LogRecord("tracking.storage", logging.WARNING, "", 1, message, args, exc_info)
+    made = logging.LogRecord(
+        "tracking.pipeline.storage", logging.WARNING, "", 1, message, args, exc_info
+    )
     made.__dict__.update(extra)
     return made
 
@@ -35,7 +37,7 @@ def test_json_line_is_one_object_with_what_happened_where_and_when():
     assert event == {
         "event": "Hello Jonh",
         "level": "warning",
-        "logger": "tracking.storage",
+        "logger": "tracking.pipeline.storage",
         "code": 1012,
         "seconds": 3.5,
     }
@@ -50,7 +52,9 @@ def test_json_line_of_an_error_has_its_traceback():
 def test_plain_line_ends_with_the_facts():
     formatter = WithoutSecrets("%(levelname)s %(name)s: %(message)s")
     line = formatter.format(record("Connection ended", reason="client_left", code=1000))
-    assert line == "WARNING tracking.storage: Connection ended reason=client_left code=1000"
+    assert (
+        line == "WARNING tracking.pipeline.storage: Connection ended reason=client_left code=1000"
+    )
 
 
 @pytest.mark.parametrize("formatter", [JSONWithoutSecrets(), WithoutSecrets()])

@@ -9,11 +9,11 @@ from django.core.management import call_command
 from django.db import connections
 
 from tests.services import postgres_service
-from tracking import hub as hub_module
 from tracking import runtime as runtime_module
-from tracking.hub import Hub
 from tracking.models import DriverLocation
-from tracking.receiver import Receiver
+from tracking.pipeline import hub as hub_module
+from tracking.pipeline.hub import Hub
+from tracking.pipeline.receiver import Receiver
 from tracking.runtime import get_runtime
 
 from .fakes import DEADLINE, HERE, NOON, Layer, Loads, settle, within_deadline

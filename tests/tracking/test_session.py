@@ -9,7 +9,8 @@ import pytest
 from tracking import revocation
 from tracking import session as session_module
 from tracking.authentication import Claims
-from tracking.batching import Loader
+from tracking.pipeline.batching import Loader
+from tracking.pipeline.receiver import Receiver
 from tracking.protocol import (
     Forbidden,
     InvalidMessage,
@@ -17,7 +18,6 @@ from tracking.protocol import (
     TokenExpired,
     TokenInvalid,
 )
-from tracking.receiver import Receiver
 from tracking.revocation import Registry
 from tracking.session import Session
 

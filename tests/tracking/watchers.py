@@ -1,7 +1,7 @@
 """Watchers of a hub, and fixes to show them."""
 
-from tracking.broadcast import encode_batch, shard_of
-from tracking.outbox import Outbox
+from tracking.pipeline.broadcast import encode_batch, shard_of
+from tracking.pipeline.outbox import Outbox
 from tracking.protocol import encode_location
 
 from .fakes import ELSEWHERE, Client, Log, fix_of, within_deadline

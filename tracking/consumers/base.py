@@ -9,13 +9,15 @@ from channels.consumer import AsyncConsumer
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import Error as DatabaseError
 
-from tracking import metrics, protocol
+from tracking import protocol
 from tracking.conf import conf
-from tracking.connection_record import ConnectionRecord
 from tracking.connections import address_of
-from tracking.limits import RateLimit
-from tracking.outbox import Event, Outbox, abort
+from tracking.consumers.limits import RateLimit
+from tracking.consumers.record import ConnectionRecord
+from tracking.monitoring import metrics
+from tracking.monitoring.throttled_log import Throttle
 from tracking.permissions import Decision
+from tracking.pipeline.outbox import Event, Outbox, abort
 from tracking.protocol import (
     AuthenticationTimeout,
     CloseCode,
@@ -24,7 +26,6 @@ from tracking.protocol import (
 )
 from tracking.runtime import get_runtime
 from tracking.session import Session
-from tracking.throttled_log import Throttle
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from tracking import fleet_hub, fleet_viewer
-from tracking.fleet_hub import FleetHub
+from tracking.fleet import hub as fleet_hub
+from tracking.fleet import viewer as fleet_viewer
+from tracking.fleet.hub import FleetHub
 
 from ..fakes import NOON, within_deadline
 from .viewers import Following, Rows, Viewer

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from tracking import fleet as fleet_module
 from tracking.conf import conf
-from tracking.fleet import Fleet
+from tracking.fleet import state as fleet_module
+from tracking.fleet.state import Fleet
 
 from ..fakes import NOON, fix_of
 

@@ -208,7 +208,7 @@ async def test_a_dispatcher_who_disconnects_leaves_nothing_behind(view, located,
 
 
 async def test_a_driver_who_is_gone_is_removed(view, located, dispatcher, monkeypatch):
-    monkeypatch.setattr("tracking.fleet_hub.REFRESH_INTERVAL", 0.01)
+    monkeypatch.setattr("tracking.fleet.hub.REFRESH_INTERVAL", 0.01)
     socket = await view()
     await socket.start(token_for(dispatcher))
     await socket.read()

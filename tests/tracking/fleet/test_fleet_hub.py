@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from tracking import fleet_hub
+from tracking.fleet import hub as fleet_hub
 
 from ..fakes import NOON, fix_of, settle
 from .viewers import EAST, Viewer

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tracking.fleet_protocol import Bbox, decode_fleet_message, encode_batch, encode_name
+from tracking.fleet.messages import Bbox, decode_fleet_message, encode_batch, encode_name
 from tracking.protocol import InvalidMessage, Stop
 
 from ..messages import TOKEN, start

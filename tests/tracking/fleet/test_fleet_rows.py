@@ -7,9 +7,9 @@ from django.contrib.auth import get_user_model
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
-from tracking import fleet_rows
-from tracking.fleet_rows import load_marks, load_names, load_page
-from tracking.storage import upsert
+from tracking.fleet import rows as fleet_rows
+from tracking.fleet.rows import load_marks, load_names, load_page
+from tracking.pipeline.storage import upsert
 
 from ..fakes import NOON, fix_of
 from ..rows import FAR_AWAY, drivers

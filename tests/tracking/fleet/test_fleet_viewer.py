@@ -3,8 +3,8 @@
 import asyncio
 from datetime import timedelta
 
-from tracking import fleet_viewer
-from tracking.fleet_protocol import Bbox
+from tracking.fleet import viewer as fleet_viewer
+from tracking.fleet.messages import Bbox
 
 from ..fakes import NOON, fix_of, settle
 from .viewers import EAST, Viewer

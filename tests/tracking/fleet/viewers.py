@@ -3,8 +3,8 @@
 import asyncio
 import json
 
-from tracking.fleet_protocol import Bbox
-from tracking.outbox import Outbox
+from tracking.fleet.messages import Bbox
+from tracking.pipeline.outbox import Outbox
 
 from ..fakes import DEADLINE, Client, Log
 

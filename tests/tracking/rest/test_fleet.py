@@ -5,9 +5,9 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 
-from tracking.fleet_api import within
 from tracking.models import DriverLocation
 from tracking.protocol import InvalidMessage
+from tracking.rest.fleet import within
 
 from ..fakes import NOON
 from .problems import problem

@@ -9,10 +9,10 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from tests.e2e.tokens import login_token
-from tracking import reports
 from tracking.models import DriverLocation
+from tracking.pipeline.storage import Storage
 from tracking.protocol import MAX_MESSAGE_SIZE
-from tracking.storage import Storage
+from tracking.rest import reports
 
 from ..fakes import NOON
 from ..sockets import token_for
@@ -328,7 +328,7 @@ def test_database_that_is_away_is_answered_503(rest, driver, monkeypatch):
     def away(user_ids):
         raise OperationalError("could not connect to 192.0.2.1")
 
-    monkeypatch.setattr("tracking.rest.load_users", away)
+    monkeypatch.setattr("tracking.rest.views.load_users", away)
     response = rest("PUT", location(driver), driver, HERE)
     assert "192.0.2.1" not in problem(response, 503, "unavailable")
     assert response["Retry-After"] == "5"

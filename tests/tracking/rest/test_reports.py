@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from tracking import reports
 from tracking.fix import ArrivalClock
-from tracking.problems import NotStored
 from tracking.protocol import InvalidLocation, Measurement, TokenInvalid
-from tracking.reports import Reports
+from tracking.rest import reports
+from tracking.rest.problems import NotStored
+from tracking.rest.reports import Reports
 
 from ..fakes import Log, within_deadline
 

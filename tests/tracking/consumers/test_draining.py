@@ -1,0 +1,131 @@
+import asyncio
+import time
+
+import pytest
+from channels.testing import WebsocketCommunicator
+
+from tracking.consumers.draining import drain, refusing_while_draining
+from tracking.runtime import get_runtime
+
+from ..fakes import DEADLINE, Sender, fix_of, settle, within_deadline
+from ..sockets import Socket, application, token_for
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Leaver:
+    """A connection, which notes when it was asked to leave, and stays if it is stubborn."""
+
+    address = ""
+
+    def __init__(self, *, stubborn=False):
+        self.stubborn = stubborn
+        self.asked = []
+
+    def leave(self, code):
+        self.asked.append((code, time.monotonic()))
+        if not self.stubborn:
+            get_runtime().connections.remove(self)
+
+
+@pytest.fixture(autouse=True)
+async def _runtime(app_layer):
+    yield
+    await within_deadline(get_runtime().close())
+
+
+def admit(*leavers):
+    for leaver in leavers:
+        get_runtime().connections.admit(leaver)
+    return leavers
+
+
+async def test_every_connection_is_asked_to_come_back_elsewhere():
+    leavers = admit(*(Leaver() for _ in range(5)))
+    assert await drain(0, DEADLINE)
+    assert [[code for code, _ in leaver.asked] for leaver in leavers] == [[1012]] * 5
+
+
+async def test_closing_is_spread_evenly_and_in_no_order():
+    leavers = admit(*(Leaver() for _ in range(40)))
+    began = time.monotonic()
+    assert await drain(0.8, DEADLINE)
+    times = [leaver.asked[0][1] - began for leaver in leavers]
+    assert times != sorted(times)
+    # Never sooner than its turn; later, as far as the machine is busy.
+    assert all(at >= 0.02 * turn - 0.005 for turn, at in enumerate(sorted(times)))
+
+
+async def test_connection_that_came_while_draining_is_asked_too():
+    first, late = Leaver(), Leaver()
+    admit(first)
+    leave = first.leave
+    first.leave = lambda code: (leave(code), admit(late))
+    assert await drain(0, DEADLINE)
+    assert late.asked
+
+
+async def test_drain_gives_up_on_those_who_stay():
+    admit(Leaver(stubborn=True))
+    assert not await drain(0, 0.05)
+
+
+async def test_drain_waits_for_what_is_still_to_be_stored(driver):
+    runtime, sender = get_runtime(), Sender()
+    runtime.submit(fix_of(driver), sender)
+    assert await drain(0, DEADLINE)
+    assert [outcome for outcome, _ in sender.settled] == ["acknowledged"]
+
+
+async def test_what_a_driver_sent_is_acknowledged_before_its_socket_is_closed(connect, driver):
+    socket = await connect("set", driver)
+    token = token_for(driver)
+    await socket.report(token, lat=0, lon=0)
+    await socket.frame()
+    for number in range(1, 5):
+        await socket.report(token, lat=number, lon=0)
+    await settle()
+    draining = asyncio.create_task(drain(0, DEADLINE))
+    frames = [await socket.frame() for _ in range(4)]
+    assert frames[-1] == '{"location_lat": "4", "location_lon": "0"}'
+    assert await socket.close_code() == 1012
+    await socket.send_input({"type": "websocket.disconnect", "code": 1012})
+    assert await draining
+
+
+async def test_readiness_is_false_from_the_first_moment():
+    admit(Leaver(stubborn=True))
+    draining = asyncio.create_task(drain(0, 0.05))
+    await settle()
+    assert get_runtime().draining
+    assert not await draining
+
+
+async def test_handshake_is_refused_with_503_while_draining():
+    """So that a proxy tries the next server."""
+    get_runtime().draining = True
+    scope = {"extensions": {"websocket.http.response": {}}}
+    socket = WebsocketCommunicator(
+        refusing_while_draining(application), "/driver/get-tracking?userId=1"
+    )
+    socket.scope |= scope
+    await socket.send_input({"type": "websocket.connect"})
+    start = await socket.receive_output(DEADLINE)
+    assert (start["type"], start["status"]) == ("websocket.http.response.start", 503)
+    assert (await socket.receive_output(DEADLINE))["type"] == "websocket.http.response.body"
+
+
+async def test_handshake_is_refused_while_draining_where_the_server_cannot_say_503():
+    get_runtime().draining = True
+    socket = WebsocketCommunicator(
+        refusing_while_draining(application), "/driver/get-tracking?userId=1"
+    )
+    assert (await socket.connect(DEADLINE))[0] is False
+
+
+async def test_handshake_is_taken_when_nothing_drains(connect, driver):
+    socket = Socket("get", f"?userId={driver}")
+    socket.application = refusing_while_draining(application)
+    assert (await socket.connect(DEADLINE))[0] is True
+    await socket.send_input({"type": "websocket.disconnect", "code": 1000})
+    await socket.wait(DEADLINE)

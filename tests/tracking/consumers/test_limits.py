@@ -1,0 +1,83 @@
+"""How much a connection may send, on a clock of the test's own."""
+
+import pytest
+
+from tracking.consumers.limits import MAX_REFUSED, RateLimit
+from tracking.protocol import CloseCode, RateLimited
+
+
+@pytest.fixture(autouse=True)
+def _limits(settings):
+    settings.TRACKING = {"MAX_FIXES_PER_SECOND": 5.0, "MAX_FIXES_BURST": 20}
+
+
+def taken(limit, times):
+    """How many messages at these times were taken, and how the connection ended, if it did."""
+    count = 0
+    for now in times:
+        try:
+            limit.take(now)
+        except RateLimited as error:
+            if error.close_code is not None:
+                return count, error.close_code
+        else:
+            count += 1
+    return count, None
+
+
+def every(interval, seconds):
+    return [number * interval for number in range(int(seconds / interval))]
+
+
+def test_a_phone_that_reports_every_five_seconds_meets_no_limit():
+    assert taken(RateLimit(0.0), every(5, 86400)) == (17280, None)
+
+
+def test_a_burst_is_taken_and_what_exceeds_it_is_refused():
+    assert taken(RateLimit(0.0), [0.0] * 25) == (20, None)
+
+
+def test_after_a_burst_the_rate_is_allowed_again():
+    limit = RateLimit(0.0)
+    taken(limit, [0.0] * 25)
+    assert taken(limit, [0.1] * 3) == (0, None)
+    assert taken(limit, [1.0] * 10) == (5, None)
+
+
+def test_a_pause_saves_up_no_more_than_one_burst():
+    limit = RateLimit(0.0)
+    taken(limit, [0.0] * 20)
+    assert taken(limit, [3600.0] * 30) == (20, None)
+
+
+def test_twice_the_rate_loses_half_and_keeps_the_connection():
+    count, closed = taken(RateLimit(0.0), every(0.1, 600))
+    assert count == pytest.approx(3000, rel=0.01)
+    assert closed is None
+
+
+@pytest.mark.parametrize("interval", [0.001, 0.01, 0.05])
+def test_abuse_that_goes_on_closes_the_connection(interval):
+    count, closed = taken(RateLimit(0.0), every(interval, 600))
+    assert closed is CloseCode.TOO_MANY_REQUESTS
+    assert count < 20 + 2 * MAX_REFUSED
+
+
+def test_a_burst_now_and_then_is_forgiven():
+    limit = RateLimit(0.0)
+    for minute in range(60):
+        bursts = [60.0 * minute] * 60 + [60.0 * minute + second for second in range(1, 60)]
+        assert taken(limit, bursts)[1] is None
+
+
+def test_a_refusal_says_what_to_do():
+    limit = RateLimit(0.0)
+    taken(limit, [0.0] * 20)
+    with pytest.raises(RateLimited, match="send fewer") as refusal:
+        limit.take(0.0)
+    assert (refusal.value.code, refusal.value.close_code) == ("rate_limited", None)
+
+
+def test_zero_means_no_limit(settings):
+    settings.TRACKING = {"MAX_FIXES_PER_SECOND": 0}
+    assert taken(RateLimit(0.0), [0.0] * 10_000) == (10_000, None)

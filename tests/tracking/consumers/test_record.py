@@ -1,0 +1,114 @@
+"""One line for each connection, when it ends."""
+
+import logging
+
+import pytest
+
+from tracking.consumers.record import ConnectionRecord
+from tracking.monitoring import metrics
+
+from ..sockets import Server, token_for
+
+FACTS = ("route", "reason", "code", "received", "sent", "driver", "user")
+
+
+def ends(caplog):
+    """The facts of the connections that have ended."""
+    return [
+        {name: getattr(record, name) for name in FACTS}
+        for record in caplog.records
+        if record.message == "Connection ended"
+    ]
+
+
+@pytest.fixture(autouse=True)
+def _log(caplog):
+    caplog.set_level(logging.INFO)
+
+
+def end_of(record, code, caplog):
+    record.end(code)
+    return caplog.records[-1]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "logged"),
+    [
+        (1000, "client_left", 1000),
+        (1001, "client_left", 1001),
+        (1005, "client_left", 1005),
+        (1006, "connection_lost", 1006),
+        (None, "connection_lost", 1006),
+    ],
+)
+def test_end_that_the_client_made(code, reason, logged, caplog):
+    line = end_of(ConnectionRecord("get-tracking"), code, caplog)
+    assert (line.reason, line.code) == (reason, logged)
+
+
+def test_first_reason_to_close_is_the_one_that_counts(caplog):
+    record = ConnectionRecord("get-tracking")
+    record.close(4401, "token_expired")
+    record.close(1012, "server_restart")
+    line = end_of(record, 4401, caplog)
+    assert (line.reason, line.code) == ("token_expired", 4401)
+
+
+def test_connections_have_ids_of_their_own():
+    assert len({ConnectionRecord("get-tracking").id for _ in range(100)}) == 100
+
+
+def test_ends_are_counted_by_route_and_code(caplog):
+    def count():
+        return metrics.connections_ended.values.get(("set-tracking", "1006"), 0)
+
+    before = count()
+    ConnectionRecord("set-tracking").end(1006)
+    assert count() == before + 1
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_handshake_tells_the_client_the_id_that_is_logged(app_layer, driver, caplog):
+    server = Server("get", driver)
+    accept, *_ = await server.client.events.reach(1)
+    await server.end()
+    (name, value), *_ = accept["headers"]
+    assert name == b"x-connection-id"
+    (line,) = [record for record in caplog.records if record.message == "Connection ended"]
+    assert line.connection == value.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_line_of_a_driver_has_counts_and_neither_token_nor_location(
+    app_layer, driver, caplog
+):
+    token = token_for(driver)
+    server = Server("set", driver)
+    for _ in range(3):
+        server.report(token, lat=1.23456)
+    await server.client.events.reach(4)
+    await server.end()
+    assert ends(caplog) == [
+        {
+            "route": "set-tracking",
+            "reason": "client_left",
+            "code": 1000,
+            "received": 3,
+            "sent": 3,
+            "driver": driver,
+            "user": driver,
+        }
+    ]
+    written = "".join(f"{vars(record)}" for record in caplog.records)
+    for secret in (token, "1.23456"):
+        assert secret not in written
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_line_of_one_who_was_refused_says_why(app_layer, driver, caplog):
+    server = Server("get", driver)
+    server.send({"token": "nonsense", "command": "start"})
+    await server.client.events.reach(3)
+    await server.end()
+    (line,) = ends(caplog)
+    assert (line["reason"], line["code"], line["user"]) == ("token_invalid", 4401, None)

@@ -1,0 +1,67 @@
+"""A database that does not answer: who waits for it gets an error, and the thread lives on."""
+
+import pytest
+from django.db import OperationalError, connections
+
+from tracking.pipeline import database as database_module
+from tracking.pipeline.database import DatabaseThread
+
+from ..fakes import within_deadline
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "postgresql"])
+
+FOR_LONG = 600
+
+
+def sleep(seconds):
+    with connections["postgresql"].cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(%s), 'awake'", [seconds])
+        return cursor.fetchone()[1]
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch, postgresql):
+    monkeypatch.setattr(database_module, "ANSWER_WITHIN", 0.3)
+    monkeypatch.setattr(database_module, "LOOK_INTERVAL", 0.05)
+    monkeypatch.setattr(database_module, "CLOSE_WITHIN", 0.1)
+
+
+@pytest.fixture
+def thread():
+    return DatabaseThread("test-database")
+
+
+async def test_a_statement_without_an_answer_ends_with_an_error_and_the_next_has_a_new_connection(
+    thread,
+):
+    with pytest.raises(OperationalError):
+        await within_deadline(thread.run(sleep, FOR_LONG))
+    assert await within_deadline(thread.run(sleep, 0)) == "awake"
+    thread.close()
+
+
+async def test_an_answer_in_time_disturbs_nobody(thread):
+    for _ in range(5):
+        assert await within_deadline(thread.run(sleep, 0.1)) == "awake"
+    thread.close()
+
+
+async def test_closing_waits_for_no_answer_that_does_not_come(thread, monkeypatch):
+    monkeypatch.setattr(database_module, "ANSWER_WITHIN", FOR_LONG)
+    assert await within_deadline(thread.run(sleep, 0)) == "awake"
+    waiting = thread._executor.submit(thread._call, sleep, FOR_LONG)
+    thread.close()
+    with pytest.raises(OperationalError):
+        waiting.result()
+
+
+async def test_its_connections_are_its_own_and_of_no_pool(thread, monkeypatch):
+    options = {**connections.settings["postgresql"]["OPTIONS"], "pool": {"min_size": 2}}
+    monkeypatch.setitem(connections.settings["postgresql"], "OPTIONS", options)
+
+    def pool():
+        return connections["postgresql"].pool
+
+    assert await thread.run(pool) is None
+    assert await thread.run(sleep, 0) == "awake"
+    thread.close()

@@ -1,0 +1,34 @@
+"""The end of a connection that streams the whole fleet."""
+
+from channels.db import database_sync_to_async
+from django.contrib.auth.base_user import AbstractBaseUser
+
+from tracking.consumers import TrackingConsumer
+from tracking.fleet.messages import FleetStart, decode_fleet_message
+from tracking.permissions import may_view_fleet
+from tracking.protocol import Forbidden
+
+
+class FleetConsumer(TrackingConsumer):
+    """A viewer streams everybody: a snapshot of the viewport, then what changes there."""
+
+    route = "fleet"
+
+    async def receive(self, text: str) -> None:
+        """Decode, authenticate and authorize, look or look away."""
+        payload = decode_fleet_message(text)
+        await self.session.authenticate(payload.token)
+        if isinstance(payload, FleetStart):
+            self.session.warn_with(self.warn)
+            self.runtime.fleet.look(self.outbox, payload.bbox)
+        else:
+            self.runtime.fleet.leave(self.outbox)
+
+    async def authorize(self, user: AbstractBaseUser) -> bool:
+        # Permissions are read from the database, which no connection must wait for.
+        if not await database_sync_to_async(may_view_fleet, thread_sensitive=False)(user):
+            raise Forbidden("only staff who may view locations may see the whole fleet")
+        return True
+
+    def disconnected(self) -> None:
+        self.runtime.fleet.leave(self.outbox)

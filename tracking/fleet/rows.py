@@ -1,0 +1,51 @@
+"""Everybody in the database, for the threads that read it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final, TypeAlias
+
+from django.contrib.auth import get_user_model
+from django.db.models import Q
+
+from tracking.fix import Fix
+from tracking.models import DriverLocation
+from tracking.people import NAME_FIELDS, full_name
+from tracking.pipeline.database import any_of
+
+# At some 30 µs a row, nobody else's query waits for long.
+PAGE: Final = 1_000
+
+_COLUMNS: Final = Fix.__struct_fields__
+
+# When a driver's stored fix arrived, and when its connection ended.
+Mark: TypeAlias = tuple[datetime, datetime | None]
+
+
+def load_page(after: int) -> list[tuple[Fix, str]]:
+    """Return up to `PAGE` drivers whose id is above `after`, by id: newest fix and name."""
+    people = [f"driver__{field}" for field in (*NAME_FIELDS, get_user_model().USERNAME_FIELD)]
+    rows = DriverLocation.objects.select_related("driver").only(*_COLUMNS, *people)
+    return [
+        (Fix(*(getattr(row, column) for column in _COLUMNS)), full_name(row.driver))
+        for row in rows.filter(pk__gt=after).order_by("pk")[:PAGE]
+    ]
+
+
+def load_marks(since: datetime) -> Mapping[int, Mark]:
+    """Return the marks of the drivers who were heard, or left, at `since` or later.
+
+    Reads the whole table, which takes PostgreSQL 1.5 ms for 10,000 drivers. An index on times that
+    change with every fix would cost more: 77 % of the updates were heap-only, and with it 1 %.
+    """
+    recent = DriverLocation.objects.filter(
+        Q(received_at__gte=since) | Q(disconnected_at__gte=since)
+    )
+    rows = recent.values_list("driver_id", "received_at", "disconnected_at")
+    return {driver_id: (received_at, left_at) for driver_id, received_at, left_at in rows}
+
+
+def load_names(user_ids: list[int]) -> Mapping[int, str]:
+    """Return the names of those of the users who exist."""
+    model = get_user_model()
+    users = model._default_manager.filter(pk__in=any_of(user_ids, model))
+    return {user.pk: full_name(user) for user in users}

@@ -1,0 +1,148 @@
+"""Everybody, as of now: each driver's newest fix, name and status, and how many are what.
+
+What changed is found without looking at the rest, and encoded once for all who see it.
+"""
+
+from collections.abc import Callable, Iterator, KeysView
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
+from itertools import takewhile
+from typing import Final
+
+from tracking.fix import Fix
+from tracking.fleet.messages import encode_name
+from tracking.protocol import encode_details
+from tracking.status import Status, next_change, status_of
+
+# Of drivers whose status changes between two turns of the event loop: some 4 µs each.
+MOST_EXPIRIES: Final = 1_000
+
+
+class Entry:
+    """One driver. `version` grows with each change; `due` is when its status is looked at again."""
+
+    __slots__ = ("_item", "_tail", "due", "fix", "status", "version")
+
+    def __init__(self, fix: Fix, status: Status) -> None:
+        self.fix = fix
+        self.status = status
+        self.version = 0
+        self.due: datetime | None = None
+        self._tail = encode_name(None)
+        self._item: str | None = None
+
+    def rename(self, name: str) -> bool:
+        """Take a name; tell whether it is another."""
+        tail = encode_name(name)
+        changed = tail != self._tail
+        self._tail = tail
+        return changed
+
+    def touch(self, version: int) -> None:
+        """What was encoded is no longer so."""
+        self.version = version
+        self._item = None
+
+    @property
+    def item(self) -> str:
+        """What viewers get: the details frame with the name, encoded once per change."""
+        if self._item is None:
+            self._item = encode_details(self.fix, self.status)[:-1] + self._tail
+        return self._item
+
+
+class Fleet:
+    """All drivers, in the order of their last change. `now` is the clock that statuses go by."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._entries: dict[int, Entry] = {}
+        self._expiries: list[tuple[datetime, int]] = []
+        self.version = 0
+        self.counts = dict.fromkeys(Status.values, 0)
+        # Those who came by a fix alone: somebody has to look up how they are called.
+        self.nameless: set[int] = set()
+
+    @property
+    def driver_ids(self) -> KeysView[int]:
+        return self._entries.keys()
+
+    def fix_of(self, driver_id: int) -> Fix | None:
+        """Return the driver's newest fix."""
+        entry = self._entries.get(driver_id)
+        return entry.fix if entry is not None else None
+
+    def take(self, fix: Fix) -> None:
+        """Keep `fix` if it is the driver's newest."""
+        entry = self._entries.get(fix.driver_id)
+        now = self._now()
+        if entry is None:
+            entry = Entry(fix, status_of(fix, now))
+            self.counts[entry.status] += 1
+            self.nameless.add(fix.driver_id)
+        elif fix.is_newer_than(entry.fix):
+            entry.fix = fix
+            self._set_status(entry, now)
+        else:
+            return
+        self._touch(entry)
+        self._schedule(entry, now)
+
+    def rename(self, driver_id: int, name: str) -> None:
+        """Call a driver that is there `name`."""
+        self.nameless.discard(driver_id)
+        entry = self._entries.get(driver_id)
+        if entry is not None and entry.rename(name):
+            self._touch(entry)
+
+    def remove(self, driver_id: int) -> None:
+        """Forget a driver."""
+        self.nameless.discard(driver_id)
+        entry = self._entries.pop(driver_id, None)
+        if entry is not None:
+            self.counts[entry.status] -= 1
+
+    def expire(self) -> bool:
+        """Let time pass: live becomes stale, and stale offline. Tell whether there is more of it.
+
+        Bounded, because when the fixes stop coming all drivers become stale at once.
+        """
+        now = self._now()
+        for _ in range(MOST_EXPIRIES):
+            if not self._expiries or self._expiries[0][0] > now:
+                return False
+            due, driver_id = heappop(self._expiries)
+            entry = self._entries.get(driver_id)
+            if entry is None or entry.due != due:
+                continue  # Of one who was removed, and may be back.
+            entry.due = None
+            if self._set_status(entry, now):
+                self._touch(entry)
+            self._schedule(entry, now)
+        return True
+
+    def changed_since(self, version: int) -> Iterator[Entry]:
+        """Yield who changed after that version, the newest change first."""
+        return takewhile(lambda entry: entry.version > version, reversed(self._entries.values()))
+
+    def _touch(self, entry: Entry) -> None:
+        self.version += 1
+        entry.touch(self.version)
+        # To the end: the dict's order is that of the changes.
+        self._entries.pop(entry.fix.driver_id, None)
+        self._entries[entry.fix.driver_id] = entry
+
+    def _set_status(self, entry: Entry, now: datetime) -> bool:
+        status = status_of(entry.fix, now)
+        if status == entry.status:
+            return False
+        self.counts[entry.status] -= 1
+        self.counts[status] += 1
+        entry.status = status
+        return True
+
+    def _schedule(self, entry: Entry, now: datetime) -> None:
+        # One look ahead per driver, not one per fix: it finds out whether it came too early.
+        if entry.due is None and (delay := next_change(entry.fix, now)) is not None:
+            entry.due = now + timedelta(seconds=delay)
+            heappush(self._expiries, (entry.due, entry.fix.driver_id))

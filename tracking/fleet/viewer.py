@@ -1,0 +1,109 @@
+"""One viewer of the fleet: what is looked at, and what was shown of it."""
+
+import asyncio
+import contextlib
+import logging
+from typing import Final
+
+from tracking.fleet.messages import Bbox, Kind, encode_batch
+from tracking.fleet.state import Fleet
+from tracking.pipeline.outbox import Outbox
+from tracking.protocol import CloseCode
+
+logger = logging.getLogger(__name__)
+
+# From one batch of a viewport to the next. Everything in between is conflated.
+INTERVAL: Final = 1.0
+# From any batch to the next, however often the viewport moves: a snapshot of 10,000 drivers costs
+# 6 ms, and 60 ms if nobody has seen them yet.
+LEAST_INTERVAL: Final = 0.25
+# Some 260 KB, below what clients and servers take by default, mostly 1 MiB. A frame takes 6 ms,
+# and between two of them everybody else has a turn.
+ITEMS_PER_FRAME: Final = 1_000
+
+
+class Viewer:
+    """Streams the fleet to one client: a snapshot of each new viewport, then what changes there.
+
+    A frame is made once the client has taken the one before, so a slow client gets fewer, each
+    with the newest of everybody in it, and nobody waits for it.
+    """
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._bbox: Bbox | None = None
+        self._is_new = True
+        self._asked = False
+        self._moved = asyncio.Event()
+        self._version = 0
+        self._shown: set[int] = set()
+        self._counts: dict[str, int] = {}
+
+    def look(self, bbox: Bbox | None) -> None:
+        """Stream what is in `bbox`, or everybody. Who asks for the same again gets an answer."""
+        self._asked = True
+        if bbox != self._bbox:
+            self._bbox = bbox
+            self._is_new = True
+            self._moved.set()
+
+    async def stream(self, fleet: Fleet) -> None:
+        """Send batches until cancelled."""
+        try:
+            while True:
+                await self._let_time_pass(fleet)
+                await self._send_batch(fleet)
+                await asyncio.sleep(LEAST_INTERVAL)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(INTERVAL - LEAST_INTERVAL):
+                        await self._moved.wait()
+        except Exception:
+            self._outbox.close(CloseCode.INTERNAL_ERROR)
+            logger.exception("A viewer of the fleet was lost")
+
+    @staticmethod
+    async def _let_time_pass(fleet: Fleet) -> None:
+        more = fleet.expire()
+        while more:
+            await asyncio.sleep(0)
+            more = fleet.expire()
+
+    async def _send_batch(self, fleet: Fleet) -> None:
+        """Send what there is to say, and return once the client has taken it."""
+        bbox, is_new = self._bbox, self._is_new
+        asked, self._asked = self._asked, False
+        if is_new:
+            self._is_new = False
+            self._moved.clear()
+            self._version = 0
+            self._shown.clear()
+        kind: Kind = "snapshot" if is_new else "update"
+        changed = list(fleet.changed_since(self._version))
+        self._version = fleet.version
+        counts = fleet.counts.copy() if is_new or fleet.counts != self._counts else None
+        self._counts = counts or self._counts
+        items: list[str] = []
+        removed: list[int] = []
+        for entry in changed:
+            fix = entry.fix
+            if bbox is None or bbox.contains(fix.latitude, fix.longitude):
+                self._shown.add(fix.driver_id)
+                items.append(entry.item)
+                if len(items) == ITEMS_PER_FRAME:
+                    await self._send(encode_batch(kind, items, (), counts))
+                    kind, items, counts, asked = "update", [], None, False
+                    if self._is_new:
+                        return  # The rest is of a viewport that nobody looks at any more.
+            elif fix.driver_id in self._shown:
+                self._shown.remove(fix.driver_id)
+                removed.append(fix.driver_id)
+        gone = self._shown - fleet.driver_ids
+        self._shown -= gone
+        removed += gone
+        if items or removed or counts or asked:
+            await self._send(encode_batch(kind, items, removed, counts))
+
+    async def _send(self, frame: str) -> None:
+        self._outbox.put({"type": "websocket.send", "text": frame})
+        await self._outbox.drain()
+        await asyncio.sleep(0)

@@ -1,0 +1,95 @@
+"""The metrics of this process as Prometheus reads them."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from django.utils import timezone
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    Metric,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.registry import Collector
+
+from tracking.models import DriverLocation
+from tracking.monitoring import metrics
+from tracking.monitoring.instruments import gauge
+from tracking.status import Status, has_status
+
+if TYPE_CHECKING:
+    from tracking.runtime import Runtime
+
+
+async def exposition(runtime: "Runtime") -> bytes:
+    """Return all metrics in Prometheus' text format.
+
+    Drivers are counted in the database, so without it those lines are missing.
+    """
+    try:
+        drivers = await runtime.health.drivers.ask()
+    except Exception:  # health says what is wrong with the database
+        drivers = {}
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_ProcessMetrics(runtime, drivers))
+    for collector in (ProcessCollector, GCCollector, PlatformCollector):
+        collector(registry=registry)
+    return generate_latest(registry)
+
+
+class _ProcessMetrics(Collector):
+    def __init__(self, runtime: "Runtime", drivers: Mapping[str, int]) -> None:
+        self._runtime = runtime
+        self._drivers = drivers
+
+    def collect(self) -> Iterator[Metric]:
+        for instrument in metrics.INSTRUMENTS:
+            yield instrument.collect()
+        runtime = self._runtime
+        failing = metrics.degraded.parts()
+        yield gauge(
+            "tracking_connections",
+            "Open connections, by route.",
+            Counter(connection.record.route for connection in runtime.connections).items(),
+            "route",
+        )
+        yield gauge(
+            "tracking_queue_depth",
+            "What waits: fixes to be stored or broadcast, frames to be sent.",
+            runtime.queues().items(),
+            "queue",
+        )
+        yield gauge(
+            "tracking_drivers",
+            "Drivers with a location, by status, in the whole database.",
+            self._drivers.items(),
+            "status",
+        )
+        yield gauge(
+            "tracking_degraded",
+            "1 where a part fails and others stand in for it.",
+            ((part, part in failing) for part in metrics.degraded.PARTS),
+            "part",
+        )
+        yield gauge(
+            "tracking_event_loop_lag_seconds",
+            "The most that the event loop was late in the last 15 s.",
+            [("", runtime.lag.worst())],
+        )
+        yield gauge(
+            "tracking_draining",
+            "1 while this process sends its clients elsewhere.",
+            [("", runtime.draining)],
+        )
+
+
+def count_drivers() -> dict[str, int]:
+    """Return how many drivers have each status."""
+    now = timezone.now()
+    return {
+        status.value: DriverLocation.objects.filter(has_status(status, now)).count()
+        for status in Status
+    }

@@ -1,0 +1,99 @@
+"""Whether the parts work that a process needs.
+
+Not by django-health-check: it knows no part that others stand in for, keeps one more thread waiting
+for each question that hangs, and logs a traceback each time that something is away.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final
+
+from django.db import connections, router
+from django.db.migrations.executor import MigrationExecutor
+
+from tracking.models import DriverLocation
+from tracking.monitoring import metrics
+from tracking.monitoring.exposition import count_drivers
+from tracking.monitoring.probe import Probe
+from tracking.monitoring.throttled_log import Throttle
+from tracking.pipeline.database import DatabaseThread
+
+logger = logging.getLogger(__name__)
+logger.addFilter(Throttle())
+
+# Load balancers ask every few seconds and wait about as long.
+KEEP: Final = 1.0
+TIMEOUT: Final = 2.0
+# Counting reads the whole table.
+COUNT_KEEP: Final = 10.0
+
+
+class Health:
+    """The parts that a process needs, asked with a thread and a database connection of their own.
+
+    Not the threads that do the work: those may well be busy for a moment in a reconnect storm.
+    """
+
+    def __init__(self, layer: Any) -> None:
+        self._layer = layer
+        self._migrated = False
+        self._thread = DatabaseThread("tracking-health")
+        questions: dict[str, Callable[[], Awaitable[None]]] = {
+            "database": partial(self._thread.run, _query),
+            "migrations": self._check_migrations,
+            "channel_layer": self._check_layer,
+        }
+        self._probes = {
+            part: Probe(question, keep=KEEP, timeout=TIMEOUT)
+            for part, question in questions.items()
+        }
+
+        self.drivers = Probe(
+            partial(self._thread.run, count_drivers), keep=COUNT_KEEP, timeout=TIMEOUT
+        )
+
+    async def checks(self) -> dict[str, bool]:
+        """Return which part works, within two seconds."""
+        works = await asyncio.gather(*map(self._works, self._probes))
+        return dict(zip(self._probes, works, strict=True))
+
+    async def close(self) -> None:
+        """Stop, and close the connection."""
+        for probe in self._probes.values():
+            await probe.close()
+        await self.drivers.close()
+        self._thread.close()
+
+    async def _works(self, part: str) -> bool:
+        try:
+            await self._probes[part].ask()
+        except Exception as error:  # whatever it is, the part does not work
+            # The reason is for the log: whoever asks may be anybody.
+            logger.warning("Health check of %s failed: %r", part, error)
+            return False
+        return True
+
+    async def _check_migrations(self) -> None:
+        # Looking is not cheap, and a schema that fits the code goes on to fit it.
+        if not self._migrated:
+            await self._thread.run(_check_migrations)
+            self._migrated = True
+
+    async def _check_layer(self) -> None:
+        # One more message would make those that already fail wait longer.
+        if failing := {"broadcast", "receiver"} & set(metrics.degraded.parts()):
+            raise ConnectionError(f"in use, and failing: {', '.join(failing)}")
+        await self._layer.group_send("tracking.health", {"type": "tracking.health"})
+
+
+def _query() -> None:
+    with connections[router.db_for_write(DriverLocation)].cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def _check_migrations() -> None:
+    executor = MigrationExecutor(connections[router.db_for_write(DriverLocation)])
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        raise LookupError("there are migrations to run: manage.py migrate")

@@ -1,0 +1,100 @@
+"""What operators ask a process over HTTP: `/health/live/`, `/health/ready/`, `/metrics/`.
+
+ASGI applications in front of Django, for the host project's `URLRouter`: load balancers ask by
+address, not by host name, and without HTTPS; and no middleware has to work for an answer.
+"""
+
+import hmac
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from tracking.conf import conf
+from tracking.monitoring import metrics
+from tracking.monitoring.exposition import exposition
+from tracking.runtime import get_runtime
+
+Send = Callable[[Any], Awaitable[None]]
+
+# An event loop that was later than this at each of the last ten looks serves nobody.
+MAX_LAG: Final = 1.0
+
+
+async def live(scope: Any, receive: Any, send: Send) -> None:
+    """200, or 503 if the event loop is late and stays so: end this process, start another."""
+    lag = get_runtime().lag
+    late = lag.sustained() > MAX_LAG
+    content = {
+        "status": "late" if late else "ok",
+        "event_loop_lag_seconds": round(lag.worst(), 3),
+        "degraded": metrics.degraded.parts(),
+    }
+    await _respond_json(scope, send, ok=not late, content=content)
+
+
+async def ready(scope: Any, receive: Any, send: Send) -> None:
+    """200, or 503 if new clients could not be served here: send them elsewhere.
+
+    With the channel layer away they can, from the database, so that is only said. It would be away
+    for all processes at once, and taking all of them out would end what still works.
+    """
+    runtime = get_runtime()
+    checks = await runtime.health.checks()
+    checks["not_draining"] = not runtime.draining
+    degraded = metrics.degraded.parts()
+    ok = all(works for part, works in checks.items() if part != "channel_layer")
+    if not ok:
+        status = "unavailable"
+    elif degraded or not checks["channel_layer"]:
+        status = "degraded"
+    else:
+        status = "ready"
+    shown = {part: "ok" if works else "failing" for part, works in checks.items()}
+    content = {"status": status, "checks": shown, "degraded": degraded}
+    await _respond_json(scope, send, ok=ok, content=content)
+
+
+class Metrics:
+    """The metrics, to whoever has `TRACKING["METRICS_TOKEN"]`; without one there are none."""
+
+    def __init__(self, text: Callable[[], Awaitable[bytes]]) -> None:
+        self._text = text
+
+    async def __call__(self, scope: Any, receive: Any, send: Send) -> None:
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        wanted = f"Bearer {conf.METRICS_TOKEN}".encode()
+        if not conf.METRICS_TOKEN:
+            await _respond(scope, send, HTTPStatus.NOT_FOUND, b"")
+        elif not hmac.compare_digest(given, wanted):
+            await _respond(scope, send, HTTPStatus.UNAUTHORIZED, b"")
+        else:
+            await _respond(scope, send, HTTPStatus.OK, await self._text(), CONTENT_TYPE_PLAIN_0_0_4)
+
+
+async def own_metrics() -> bytes:
+    """Return this process's metrics. Where several share a port, any of them may be asked."""
+    return await exposition(get_runtime())
+
+
+async def _respond_json(scope: Any, send: Send, *, ok: bool, content: dict[str, Any]) -> None:
+    status = HTTPStatus.OK if ok else HTTPStatus.SERVICE_UNAVAILABLE
+    await _respond(scope, send, status, msgspec.json.encode(content), "application/json")
+
+
+async def _respond(
+    scope: Any, send: Send, status: HTTPStatus, body: bytes, content_type: str = "text/plain"
+) -> None:
+    if scope["method"] not in ("GET", "HEAD"):
+        status, body = HTTPStatus.METHOD_NOT_ALLOWED, b""
+    headers = [
+        (b"content-type", content_type.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": int(status), "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

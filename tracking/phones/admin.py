@@ -1,0 +1,103 @@
+"""Phones that report by themselves: issue their tokens, see whether they are used, revoke them."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy, ngettext
+
+from tracking.people import SEARCH_FIELDS, identity
+from tracking.phones.devices import Device, revoke
+
+
+class RevokedFilter(admin.SimpleListFilter):
+    title = gettext_lazy("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("valid", gettext_lazy("valid")), ("revoked", gettext_lazy("revoked"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Device]) -> QuerySet[Device]:
+        if self.value() in ("valid", "revoked"):
+            return queryset.filter(revoked_at__isnull=self.value() == "valid")
+        return queryset
+
+
+@admin.register(Device)
+class DeviceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    """A device never changes: another phone gets a token of its own."""
+
+    list_display = ("label", "state", "driver_identity", "last_used_at", "issued_at")
+    list_filter = (RevokedFilter,)
+    list_select_related = ("driver",)
+    search_fields = ("label", *(f"driver__{field}" for field in SEARCH_FIELDS))
+    ordering = ("-pk",)
+    fields = ("driver", "label")
+    actions = ("revoke_selected",)
+    # Where the project's users have no admin that could be searched: see below.
+    raw_id_fields = ("driver",)
+
+    class Media:
+        css: ClassVar[dict[str, list[str]]] = {"all": ["tracking/admin.css"]}
+
+    @admin.display(description=gettext_lazy("state"), ordering="revoked_at")
+    def state(self, device: Device) -> str:
+        state, label = (
+            ("offline", gettext_lazy("revoked"))
+            if device.revoked_at
+            else ("live", gettext_lazy("valid"))
+        )
+        return format_html('<span class="tracking-status tracking-{}">{}</span>', state, label)
+
+    @admin.display(description=gettext_lazy("driver"), ordering=f"driver__{SEARCH_FIELDS[-1]}")
+    def driver_identity(self, device: Device) -> str:
+        return identity(device.driver)
+
+    @admin.action(description=gettext_lazy("Revoke selected devices"), permissions=["revoke"])
+    def revoke_selected(self, request: HttpRequest, queryset: QuerySet[Device]) -> None:
+        count = revoke(queryset)
+        self.message_user(
+            request,
+            ngettext("%(count)d device revoked.", "%(count)d devices revoked.", count)
+            % {"count": count},
+        )
+
+    def get_fields(self, request: HttpRequest, obj: Device | None = None) -> tuple[str, ...]:
+        if obj is None:
+            return self.fields
+        return (*self.fields, "state", "issued_at", "last_used_at", "revoked_at")
+
+    def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        # Not `autocomplete_fields`: that is an error in a project without an admin for its users.
+        users = self.admin_site._registry.get(get_user_model())
+        return ("driver",) if users and users.search_fields else ()
+
+    def has_change_permission(self, request: HttpRequest, obj: Device | None = None) -> bool:
+        return False
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("tracking.change_device")
+
+    def save_model(self, request: HttpRequest, obj: Device, form: Any, change: bool) -> None:  # noqa: FBT001
+        obj.issue_token()
+        obj.save(force_insert=True)
+
+    def response_add(
+        self, request: HttpRequest, obj: Device, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """Show the token, this once: no message and no redirect, which would have to store it."""
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": gettext_lazy("Device added"),
+            "device": obj,
+            # What paths come after, where the host project has them.
+            "site": request.build_absolute_uri("/").rstrip("/"),
+        }
+        template = "admin/tracking/device/issued.html"
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, template, context)

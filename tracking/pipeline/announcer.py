@@ -1,0 +1,125 @@
+"""Sends the signals, at nobody's cost but its own thread's, and at none if nobody listens."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from django.db import close_old_connections
+
+from tracking.fix import ArrivalClock, Fix
+from tracking.models import DriverLocation
+from tracking.monitoring.throttled_log import Throttle
+from tracking.pipeline.aging import Aging
+from tracking.pipeline.batching import Pump
+from tracking.signals import driver_status_changed, location_updated
+from tracking.status import Status, status_of
+
+logger = logging.getLogger(__name__)
+logger.addFilter(Throttle())
+
+
+class Change(NamedTuple):
+    """A driver's new status, and the one before."""
+
+    status: Status
+    previous: Status | None
+
+
+class Announcer:
+    """Gathers what there is to tell while the receivers are at work.
+
+    Of a driver it keeps the newest location, and of several changes of status what they come to:
+    so it never holds more than one of each, however slow the receivers are.
+    """
+
+    def __init__(
+        self,
+        clock: ArrivalClock,
+        load_snapshots: Callable[[list[int]], Awaitable[Mapping[int, Fix]]],
+    ) -> None:
+        # Not a `DatabaseThread`: what receivers do may take as long as they like.
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="tracking-signals")
+        self._clock = clock
+        self._aging = Aging(clock, load_snapshots, self._change)
+        self._locations: dict[int, Fix] = {}
+        self._changes: dict[int, Change] = {}
+        self._left_out = 0
+        self._pump = Pump(self._flush)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody listens."""
+        return location_updated.has_listeners(DriverLocation) or (
+            driver_status_changed.has_listeners(DriverLocation)
+        )
+
+    def stored(self, fixes: Iterable[Fix], replaced: Mapping[int, Fix]) -> None:
+        """Announce what was committed; `replaced` is what the database held before, by driver."""
+        now = self._clock.now()
+        # By arrival: an outage of the database may have mixed them.
+        for fix in sorted(fixes, key=lambda fix: fix.received_at):
+            before = replaced.get(fix.driver_id)
+            if not fix.is_newer_than(before):
+                continue
+            previous = None if before is None else self._status_before(before, fix)
+            status = status_of(fix, now)
+            self._aging.follow(fix, status)
+            if fix.disconnected_at is None:
+                self._left_out += fix.driver_id in self._locations
+                self._locations[fix.driver_id] = fix
+            if status is not previous:
+                self._change(fix.driver_id, previous, status)
+        self._pump.wake()
+
+    async def drain(self) -> None:
+        """Wait until the receivers have been told everything."""
+        await self._pump.drain()
+
+    async def close(self) -> None:
+        """Stop, untold what is not yet told."""
+        await self._aging.close()
+        await self._pump.close()
+        self._executor.shutdown(wait=False)
+
+    def _status_before(self, before: Fix, fix: Fix) -> Status:
+        # What this worker has not told of, has not happened. Another would have told by now.
+        at = fix.disconnected_at or fix.received_at
+        return self._aging.told(before) or status_of(before, at)
+
+    def _change(self, driver_id: int, previous: Status | None, status: Status) -> None:
+        untold = self._changes.pop(driver_id, None)
+        if untold is not None:
+            previous = untold.previous
+            self._left_out += 1
+        if status is not previous:
+            self._changes[driver_id] = Change(status, previous)
+        self._pump.wake()
+
+    async def _flush(self) -> None:
+        locations, self._locations = self._locations, {}
+        changes, self._changes = self._changes, {}
+        if self._left_out:
+            logger.warning(
+                "The receivers of tracking's signals are slow: %d were left out for newer ones",
+                self._left_out,
+            )
+            self._left_out = 0
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._executor, announce, list(locations.values()), changes)
+
+
+def announce(locations: list[Fix], changes: Mapping[int, Change]) -> None:
+    """Send the signals. Django logs the errors of receivers, and who raised them."""
+    # As around each request: receivers may use the database.
+    close_old_connections()
+    try:
+        if locations:
+            location_updated.send_robust(DriverLocation, fixes=locations)
+        for driver_id, change in changes.items():
+            driver_status_changed.send_robust(
+                DriverLocation, driver_id=driver_id, status=change.status, previous=change.previous
+            )
+    finally:
+        close_old_connections()

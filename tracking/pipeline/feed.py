@@ -1,0 +1,133 @@
+"""One driver's newest fix in this process, and those who watch it."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from tracking.fix import Fix
+from tracking.pipeline.outbox import Event, Outbox
+from tracking.protocol import encode_details, encode_location, encode_unknown
+from tracking.status import Status, next_change, status_of
+
+
+class Feed:
+    """What is known of one driver, and who watches. It never goes back in time."""
+
+    __slots__ = (
+        "_status",
+        "_timer",
+        "detailed",
+        "driver_id",
+        "known",
+        "newest",
+        "quiet",
+        "watchers",
+    )
+
+    def __init__(self, driver_id: int) -> None:
+        self.driver_id = driver_id
+        self.watchers: set[Outbox] = set()
+        # Those who asked for details, and hear of changes of the status alone, too.
+        self.detailed: set[Outbox] = set()
+        self.newest: Fix | None = None
+        # Whether the database was asked.
+        self.known = False
+        self.quiet = True
+        self._status: Status | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, watcher: Outbox, *, details: bool) -> None:
+        """Deliver to `watcher` from now on."""
+        self.remove(watcher)
+        (self.detailed if details else self.watchers).add(watcher)
+
+    def remove(self, watcher: Outbox) -> None:
+        """Deliver nothing more to `watcher`."""
+        self.watchers.discard(watcher)
+        self.detailed.discard(watcher)
+        if not self.detailed and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def greet(self, watcher: Outbox) -> None:
+        """Deliver what is known to one who has just come."""
+        fix, now = self.newest, datetime.now(UTC)
+        if watcher not in self.detailed:
+            if fix is not None:
+                watcher.offer(_location(fix))
+        elif fix is None:
+            if self.known:
+                watcher.offer(_event(encode_unknown(self.driver_id)))
+        elif (status := status_of(fix, now)) is self._status:
+            watcher.offer(_event(encode_details(fix, status)))
+            self._watch_status(fix, now)
+        else:
+            self._offer_details(fix, now)
+
+    def close(self) -> None:
+        """Deliver nothing more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def offer(self, fix: Fix) -> int:
+        """Deliver `fix` if it is the newest; return to how many watchers."""
+        last = self.newest
+        if not fix.is_newer_than(last):
+            return 0
+        self.newest = fix
+        deliveries = 0
+        # A departure, or the same fix of one who is back, is for those who asked for details.
+        if self.watchers and (last is None or _is_elsewhere(fix, last)):
+            event = _location(fix)
+            for watcher in self.watchers:
+                watcher.offer(event)
+            deliveries = len(self.watchers)
+        if self.detailed:
+            self._offer_details(fix, datetime.now(UTC))
+            deliveries += len(self.detailed)
+        return deliveries
+
+    def _offer_details(self, fix: Fix, now: datetime) -> None:
+        self._status = status_of(fix, now)
+        event = _event(encode_details(fix, self._status))
+        for watcher in self.detailed:
+            watcher.offer(event)
+        self._watch_status(fix, now)
+
+    def _watch_status(self, fix: Fix, now: datetime) -> None:
+        """Set the timer for when the status changes by itself from what it was `now`.
+
+        That is the time at which the status was looked at, or a change right after could be missed.
+        A timer that is set stays: fixes that come meanwhile cost nothing, and when it is due, it
+        finds that the time is not.
+        """
+        if self._timer is not None:
+            return
+        delay = next_change(fix, now)
+        if delay is not None:
+            self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        fix, now = self.newest, datetime.now(UTC)
+        if fix is None:
+            return
+        if status_of(fix, now) is self._status:
+            self._watch_status(fix, now)
+        else:
+            self._offer_details(fix, now)
+
+
+def _is_elsewhere(fix: Fix, last: Fix) -> bool:
+    return (fix.recorded_at, fix.latitude, fix.longitude) != (
+        last.recorded_at,
+        last.latitude,
+        last.longitude,
+    )
+
+
+def _location(fix: Fix) -> Event:
+    return _event(encode_location(fix.latitude, fix.longitude))
+
+
+def _event(text: str) -> Event:
+    return {"type": "websocket.send", "text": text}

@@ -1,0 +1,162 @@
+"""From fixes to watchers.
+
+What this process's own drivers send is delivered at once; what others send comes through the
+channel layer, in batches. A watcher joins the driver's shard group first and reads the snapshot
+second, so that nothing falls between the two. Every second the hub reads again what it may have
+missed: a lost message heals by itself, and with the channel layer gone watchers live off the
+database.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from tracking.fix import Fix
+from tracking.monitoring import metrics
+from tracking.monitoring.throttled_log import Throttle
+from tracking.pipeline.batching import Loader
+from tracking.pipeline.broadcast import all_shards, decode_batch, shard_of
+from tracking.pipeline.feed import Feed
+from tracking.pipeline.outbox import Outbox
+from tracking.pipeline.receiver import Receiver
+
+logger = logging.getLogger(__name__)
+logger.addFilter(Throttle())
+
+# A feed that was quiet for one whole interval is read again. So a watcher's view is at most two
+# intervals old when the channel layer loses messages or is gone: less than 2 s, reading included.
+HEAL_INTERVAL: Final = 0.9
+# Deliveries between two turns of the event loop: 256 take about 3 ms (9 to 12 µs each).
+DELIVERIES_PER_TURN: Final = 256
+
+
+class Hub:
+    """Decodes a batch once, encodes a frame once, hands it to those who watch.
+
+    `load_snapshots` maps driver ids to their stored fixes. Batches of `origin` are this
+    process's own, and were delivered before they were sent.
+    """
+
+    def __init__(
+        self,
+        receiver: Receiver,
+        origin: str,
+        load_snapshots: Callable[[list[int]], Awaitable[Mapping[int, Fix]]],
+    ) -> None:
+        self._receiver = receiver
+        self._origin = origin
+        self._load_snapshots = load_snapshots
+        self._snapshots = Loader(load_snapshots)
+        self._feeds: dict[int, Feed] = {}
+        self._followers: set[Callable[[Fix], None]] = set()
+        self._shards: set[str] = set()
+        self._healing: asyncio.Task[None] | None = None
+        receiver.handle("tracking.fixes", self._deliver_batch)
+
+    async def join(self, driver_id: int, watcher: Outbox, *, details: bool = False) -> None:
+        """Deliver the driver's newest location to `watcher`, and every newer one from now on.
+
+        A watcher that joins again gets the newest location again: so a client can find out
+        whether its connection is alive.
+        """
+        self._heal_from_now_on()
+        feed = self._feeds.get(driver_id)
+        if feed is None:
+            feed = self._feeds[driver_id] = Feed(driver_id)
+        feed.add(watcher, details=details)
+        feed.greet(watcher)
+        if feed.known:
+            return
+        await self._join_shard(shard_of(driver_id))
+        try:
+            snapshot = await self._snapshots.get(driver_id)
+        except Exception as error:  # whatever it is, healing tries again
+            logger.warning("A snapshot could not be read: %r", error)
+            return
+        feed.known = True
+        if snapshot is not None:
+            feed.offer(snapshot)
+        elif feed.newest is None:
+            feed.greet(watcher)
+
+    def leave(self, driver_id: int, watcher: Outbox) -> None:
+        """Deliver nothing more to `watcher`."""
+        feed = self._feeds.get(driver_id)
+        if feed is not None:
+            feed.remove(watcher)
+            if not feed.watchers and not feed.detailed:
+                del self._feeds[driver_id]
+
+    async def follow(self, follower: Callable[[Fix], None]) -> None:
+        """Have `follower` called with whatever comes of any driver, old or new, from now on."""
+        self._heal_from_now_on()
+        self._followers.add(follower)
+        for shard in all_shards():
+            await self._join_shard(shard)
+
+    def unfollow(self, follower: Callable[[Fix], None]) -> None:
+        """Call `follower` no more."""
+        self._followers.discard(follower)
+
+    def deliver(self, fix: Fix) -> int:
+        """Hand `fix` to the driver's watchers in this process; return to how many."""
+        for follower in self._followers:
+            follower(fix)
+        feed = self._feeds.get(fix.driver_id)
+        if feed is None:
+            return 0
+        feed.quiet = False
+        deliveries = feed.offer(fix)
+        if deliveries:
+            metrics.delivered(fix, deliveries)
+        return deliveries
+
+    async def close(self) -> None:
+        """Stop reading again."""
+        if self._healing is not None:
+            self._healing.cancel()
+            await asyncio.wait([self._healing])
+        for feed in self._feeds.values():
+            feed.close()
+        await self._snapshots.close()
+
+    def _heal_from_now_on(self) -> None:
+        if self._healing is None:
+            self._healing = asyncio.create_task(self._heal_forever())
+
+    async def _join_shard(self, shard: str) -> None:
+        self._shards.add(shard)
+        await self._receiver.join(shard)
+
+    async def _deliver_batch(self, event: dict[str, Any]) -> None:
+        if event.get("origin") == self._origin:
+            return
+        deliveries = 0
+        for fix in decode_batch(event):
+            deliveries += self.deliver(fix)
+            if deliveries >= DELIVERIES_PER_TURN:
+                deliveries = 0
+                await asyncio.sleep(0)
+
+    async def _heal_forever(self) -> None:
+        while True:
+            await asyncio.sleep(HEAL_INTERVAL)
+            try:
+                await self._heal()
+            except Exception as error:  # the database is away, the next round tries
+                logger.warning("Watched locations could not be read again: %r", error)
+
+    async def _heal(self) -> None:
+        if not self._followers:
+            unwatched = self._shards - {shard_of(driver_id) for driver_id in self._feeds}
+            for shard in unwatched:
+                self._receiver.leave(shard)
+            self._shards -= unwatched
+        quiet = [driver_id for driver_id, feed in self._feeds.items() if feed.quiet]
+        for feed in self._feeds.values():
+            feed.quiet = True
+        if quiet:
+            for driver_id, fix in (await self._load_snapshots(quiet)).items():
+                if driver_id in self._feeds:
+                    self._feeds[driver_id].offer(fix)

@@ -1,0 +1,193 @@
+"""Which drivers are connected to this process, and which of them have left.
+
+A connection that ends says little: phones change networks, and come back within seconds, often to
+another worker. So a driver has left once `GRACE` seconds have gone by without a connection or a
+newer fix anywhere.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from tracking.fix import ArrivalClock, Fix
+from tracking.monitoring.throttled_log import Throttle
+from tracking.pipeline.receiver import Event, Receiver
+from tracking.pipeline.storage import Waiter
+
+logger = logging.getLogger(__name__)
+logger.addFilter(Throttle())
+
+# Seconds that a driver has to come back.
+GRACE: Final = 5.0
+
+# How long before that the other workers are asked whether a driver is connected to one of them.
+# They need milliseconds.
+ANSWER_TIME: Final = 0.5
+
+GROUP: Final = "tracking.presence"
+QUESTION: Final = "tracking.presence.question"
+ANSWER: Final = "tracking.presence.answer"
+
+
+class Driver:
+    """How many connections a driver has to this process, and its newest fix that came here."""
+
+    __slots__ = ("connections", "newest")
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.newest: Fix | None = None
+
+
+class Departure:
+    """When a driver's last connection ended, and the loop's time until which it may come back."""
+
+    __slots__ = ("at", "until")
+
+    def __init__(self, at: datetime, until: float) -> None:
+        self.at = at
+        self.until = until
+
+
+class Presence:
+    """Submits the departures of drivers: the newest fix once more, with `disconnected_at`.
+
+    Who only ever sends over HTTP has no connection and cannot leave: time alone makes it offline.
+    `load_snapshots` maps driver ids to their stored fixes. `draining` tells whether this process
+    was told to stop.
+    """
+
+    def __init__(
+        self,
+        layer: Any,
+        receiver: Receiver,
+        clock: ArrivalClock,
+        load_snapshots: Callable[[list[int]], Awaitable[Mapping[int, Fix]]],
+        submit: Callable[[Fix, Waiter], None],
+        draining: Callable[[], bool],
+    ) -> None:
+        self._layer = layer
+        self._receiver = receiver
+        self._clock = clock
+        self._load_snapshots = load_snapshots
+        self._submit = submit
+        self._draining = draining
+        self._drivers: dict[int, Driver] = {}
+        # In the order of leaving.
+        self._departures: dict[int, Departure] = {}
+        self._task: asyncio.Task[None] | None = None
+        receiver.handle(QUESTION, self._answer)
+        receiver.handle(ANSWER, self._forgive)
+
+    async def arrive(self, driver_id: int) -> None:
+        """Count a driver's new connection, before its first fix is submitted.
+
+        Each call is to be followed by one of `depart`, even if it was cancelled.
+        """
+        self._departures.pop(driver_id, None)
+        driver = self._drivers.setdefault(driver_id, Driver())
+        driver.connections += 1
+        await self._receiver.join(GROUP)
+
+    def heard(self, fix: Fix) -> None:
+        """Note a fix that was submitted here."""
+        driver = self._drivers.get(fix.driver_id)
+        if driver is not None and fix.is_newer_than(driver.newest):
+            driver.newest = fix
+
+    def depart(self, driver_id: int) -> None:
+        """Count a driver's connection no more; with the last one, the driver begins to leave."""
+        driver = self._drivers[driver_id]
+        driver.connections -= 1
+        if driver.connections:
+            return
+        if driver.newest is None or self._draining():
+            # A server that is stopped sends its drivers elsewhere. They did not leave, and must
+            # not be offline until they are back. Who does not come back, time makes offline.
+            del self._drivers[driver_id]
+            return
+        loop = asyncio.get_running_loop()
+        self._departures[driver_id] = Departure(self._clock.now(), loop.time() + GRACE)
+        if self._task is None:
+            self._task = loop.create_task(self._settle_forever())
+
+    async def close(self) -> None:
+        """Stop; who was about to leave has not left."""
+        self._departures.clear()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    def acknowledge(self, fix: Fix) -> None:
+        """A departure is stored: nobody waits for it."""
+
+    def reject(self, fix: Fix) -> None:
+        """A departure cannot be stored: the driver's account is gone."""
+
+    async def _settle_forever(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._departures:
+                first = next(iter(self._departures.values()))
+                await asyncio.sleep(first.until - ANSWER_TIME - loop.time())
+                deadline = loop.time() + ANSWER_TIME
+                due = {
+                    driver_id: departure
+                    for driver_id, departure in self._departures.items()
+                    if departure.until <= deadline
+                }
+                await self._tell({"type": QUESTION, "drivers": list(due)})
+                await asyncio.sleep(deadline - loop.time())
+                try:
+                    await self._settle(due)
+                except Exception as error:  # the database is away, the next round tries
+                    logger.warning("Drivers that left could not be looked up: %r", error)
+        finally:
+            self._task = None
+
+    async def _settle(self, due: Mapping[int, Departure]) -> None:
+        absent = list(self._still(due))
+        if not absent:
+            return
+        stored = await self._load_snapshots(absent)
+        for driver_id in self._still(due):
+            departure = self._departures.pop(driver_id)
+            newest = self._drivers.pop(driver_id).newest
+            assert newest is not None  # noqa: S101 - or it would not be leaving
+            row = stored.get(driver_id)
+            if row is not None and row.received_at > newest.received_at:
+                continue  # It came in elsewhere, so there the driver is.
+            if row is not None and row.is_newer_than(newest):
+                newest = row  # What came here last was late.
+            if newest.received_at <= departure.at:
+                self._submit(msgspec.structs.replace(newest, disconnected_at=departure.at), self)
+
+    def _still(self, due: Mapping[int, Departure]) -> list[int]:
+        """Those of the drivers who have not come back since, perhaps to leave once more."""
+        return [pk for pk, departure in due.items() if self._departures.get(pk) is departure]
+
+    async def _answer(self, event: Event) -> None:
+        connected = [
+            driver_id
+            for driver_id in event["drivers"]
+            if driver_id in self._drivers and self._drivers[driver_id].connections
+        ]
+        if connected:
+            await self._tell({"type": ANSWER, "drivers": connected})
+
+    async def _forgive(self, event: Event) -> None:
+        """They are connected to another worker."""
+        for driver_id in event["drivers"]:
+            if self._departures.pop(driver_id, None) is not None:
+                del self._drivers[driver_id]
+
+    async def _tell(self, event: Event) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_TIME):
+                await self._layer.group_send(GROUP, event)
+        except Exception as error:  # each layer has errors of its own
+            logger.warning("Other workers could not be asked about drivers: %r", error)

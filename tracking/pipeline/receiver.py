@@ -1,0 +1,123 @@
+"""The process's only channel: the groups it is in, and who hears what arrives."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from tracking.monitoring import metrics
+from tracking.monitoring.throttled_log import Throttle
+from tracking.pipeline.batching import Loader
+
+logger = logging.getLogger(__name__)
+logger.addFilter(Throttle())
+
+Event = dict[str, Any]
+
+# How long a broken channel layer is left alone, and how long a group is kept that nobody needs.
+RETRY_AFTER: Final = 1.0
+# How long whoever joins waits for a channel layer that hangs.
+PATIENCE: Final = 1.0
+# Layers forget who has not joined again for a day: the in-memory and the core Redis layer do.
+REJOIN_AFTER: Final = 3600.0
+
+
+class Receiver:
+    """Receives what is sent to groups, and hands each event to the handler of its type.
+
+    While the channel layer is away, groups are only wanted; they are joined when it is back.
+    """
+
+    def __init__(self, layer: Any) -> None:
+        self._layer = layer
+        self._handlers: dict[str, Callable[[Event], Awaitable[None]]] = {}
+        self._wanted: set[str] = set()
+        self._joined: set[str] = set()
+        self._memberships = Loader(self._join)
+        self._channel: str | None = None
+        self._failing = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def handle(self, event_type: str, handler: Callable[[Event], Awaitable[None]]) -> None:
+        """Have `handler` called with each event of this type."""
+        self._handlers[event_type] = handler
+
+    async def join(self, group: str) -> None:
+        """Receive what is sent to `group` once this returns, or once the layer is back."""
+        self._wanted.add(group)
+        if not self._tasks:
+            self._tasks.add(asyncio.create_task(self._keep_forever()))
+        if group not in self._joined and not self._failing:
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await self._memberships.get(group)
+            except TimeoutError as error:
+                self._fail(error)  # Until the attempt under way succeeds, nobody else waits.
+
+    def leave(self, group: str) -> None:
+        """Want `group` no more; it is left with the next round."""
+        self._wanted.discard(group)
+
+    async def close(self) -> None:
+        """Stop receiving."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._memberships.close()
+
+    async def _join(self, groups: list[str]) -> Mapping[str, None]:
+        try:
+            if self._channel is None:
+                self._channel = await self._layer.new_channel()
+                self._tasks.add(asyncio.create_task(self._receive_forever(self._channel)))
+            for group in groups:
+                await self._layer.group_add(group, self._channel)
+                self._joined.add(group)
+        except Exception as error:  # each layer has errors of its own
+            self._fail(error)
+        else:
+            self._recover()
+        return {}
+
+    def _fail(self, error: Exception) -> None:
+        logger.error("The channel layer is away, will keep trying: %r", error)
+        self._failing = True
+        metrics.degraded.begin("receiver")
+
+    def _recover(self) -> None:
+        if self._failing:
+            logger.info("The channel layer is back")
+            self._failing = False
+            metrics.degraded.end("receiver")
+
+    async def _keep_forever(self) -> None:
+        loop = asyncio.get_running_loop()
+        joined_at = loop.time()
+        while True:
+            await asyncio.sleep(RETRY_AFTER)
+            # Through the loader, or a second channel could be opened beside a slow join's.
+            await asyncio.gather(*map(self._memberships.get, self._wanted - self._joined))
+            for group in self._joined - self._wanted:
+                self._joined.discard(group)  # First: whoever joins meanwhile has to add it again.
+                try:
+                    await self._layer.group_discard(group, self._channel)
+                except Exception as error:  # each layer has errors of its own
+                    logger.warning("A group could not be left, its events are ignored: %r", error)
+            if loop.time() - joined_at >= REJOIN_AFTER:
+                joined_at = loop.time()
+                self._joined.clear()
+
+    async def _receive_forever(self, channel: str) -> None:
+        while True:
+            try:
+                event = await self._layer.receive(channel)
+            except Exception as error:  # each layer has errors of its own
+                self._fail(error)
+                await asyncio.sleep(RETRY_AFTER)
+                continue
+            self._recover()
+            try:
+                await self._handlers[event["type"]](event)
+            except Exception:
+                logger.exception("An event from the channel layer was lost")

@@ -1,0 +1,82 @@
+"""The locations of all drivers over HTTP, for staff: page by page, of a bounding box if asked."""
+
+import math
+
+from django.db.models import Q
+from django.utils import timezone
+from rest_framework.pagination import CursorPagination
+from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from tracking.fix import Fix
+from tracking.models import DriverLocation
+from tracking.permissions import may_view_fleet
+from tracking.protocol import Forbidden, InvalidMessage, details
+from tracking.rest.throttling import ReadThrottle
+from tracking.rest.views import RestView
+from tracking.status import status_of
+
+
+class MayViewLocations(BasePermission):
+    """Whoever sees the last known locations in the admin."""
+
+    message, code = "only staff may list locations", Forbidden.code
+
+    def has_permission(self, request: Request, view: object) -> bool:
+        return may_view_fleet(request.user)
+
+
+class ByDriver(CursorPagination):
+    """Pages in an order that no driver who moves leaves."""
+
+    ordering = "driver_id"
+    page_size = 100
+    page_size_query_param = "page_size"
+    max_page_size = 1_000
+
+
+class FleetView(RestView):
+    """The newest location of every driver that has one."""
+
+    permission_classes = (IsAuthenticated, MayViewLocations)
+    throttle_classes = (ReadThrottle,)
+
+    def get(self, request: Request) -> Response:
+        locations = DriverLocation.objects.all()
+        if (bbox := request.query_params.get("bbox")) is not None:
+            locations = locations.filter(within(bbox))
+        pages = ByDriver()
+        page = pages.paginate_queryset(locations, request, view=self)
+        now = timezone.now()
+        return pages.get_paginated_response(
+            [details(_fix(location), status_of(location, now)) for location in page or ()]
+        )
+
+
+def within(bbox: str) -> Q:
+    """Return the condition of being in `west,south,east,north`, WGS 84 degrees.
+
+    As in RFC 7946 section 5.2, a west beyond the east spans the antimeridian. Raises
+    `InvalidMessage`.
+    """
+    try:
+        west, south, east, north = map(float, bbox.split(","))
+    except ValueError as error:
+        raise InvalidMessage("bbox must be four numbers: west,south,east,north") from error
+    if not (_is_between(180, west, east) and _is_between(90, south, north)):
+        raise InvalidMessage("bbox must be within -180,-90,180,90")
+    if south > north:
+        raise InvalidMessage("bbox must have its south before its north: west,south,east,north")
+    latitudes = Q(latitude__range=(south, north))
+    if west > east:
+        return latitudes & (Q(longitude__gte=west) | Q(longitude__lte=east))
+    return latitudes & Q(longitude__range=(west, east))
+
+
+def _is_between(limit: int, *degrees: float) -> bool:
+    return all(math.fabs(value) <= limit for value in degrees)
+
+
+def _fix(location: DriverLocation) -> Fix:
+    return Fix(*(getattr(location, column) for column in Fix.__struct_fields__))

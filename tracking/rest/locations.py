@@ -1,0 +1,127 @@
+"""Locations over HTTP: what the sockets do, for background uploads and for a single look."""
+
+import hashlib
+from typing import Annotated, Any, Final, cast
+
+import msgspec
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.http import HttpResponse, HttpResponseBase
+from django.utils import timezone
+from django.utils.cache import get_conditional_response
+from msgspec import Meta
+from rest_framework.exceptions import NotFound
+from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
+
+from tracking.authentication import load_users
+from tracking.models import DriverLocation
+from tracking.permissions import may_publish, may_watch
+from tracking.pipeline.storage import load_snapshots
+from tracking.protocol import (
+    MAX_FIXES_PER_BATCH,
+    MAX_ID,
+    Forbidden,
+    Measurement,
+    encode_details,
+    newest_of,
+)
+from tracking.rest.bodies import decode_body, read_body
+from tracking.rest.bridge import call_async
+from tracking.rest.ingest import ingest
+from tracking.rest.throttling import ReadThrottle, ReportThrottle
+from tracking.rest.views import RestView
+from tracking.status import status_of
+
+
+class Batch(msgspec.Struct):
+    """What was measured while offline."""
+
+    fixes: Annotated[list[Measurement], Meta(min_length=1, max_length=MAX_FIXES_PER_BATCH)]
+
+
+_measurement_decoder: Final = msgspec.json.Decoder(Measurement)
+_batch_decoder: Final = msgspec.json.Decoder(Batch)
+
+
+class MayPublish(BasePermission):
+    """`TRACKING["PUBLISH_POLICY"]`."""
+
+    message, code = Forbidden.message, Forbidden.code
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return call_async(may_publish, _user(request), view.kwargs["driver_id"])
+
+
+class MayWatch(BasePermission):
+    """`TRACKING["WATCH_POLICY"]`; who does not exist or is no driver may not be watched either."""
+
+    message, code = Forbidden.message, Forbidden.code
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        driver_id = view.kwargs["driver_id"]
+        if driver_id > MAX_ID:
+            return False
+        driver = load_users([driver_id]).get(driver_id)
+        return driver is not None and call_async(self._may_watch, _user(request), driver)
+
+    @staticmethod
+    async def _may_watch(user: AbstractBaseUser, driver: AbstractBaseUser) -> bool:
+        return await may_publish(driver, driver.pk) and bool(await may_watch(user, driver.pk))
+
+
+class ReportingView(RestView):
+    permission_classes = (IsAuthenticated, MayPublish)
+    throttle_classes = (ReportThrottle,)
+
+    def report(self, driver_id: int, measurement: Measurement) -> Response:
+        """201 if it is the driver's first location, else 204, once it is committed."""
+        first = not DriverLocation.objects.filter(pk=driver_id).exists()
+        ingest(self.request._request, driver_id, measurement)
+        return Response(status=201 if first else 204)
+
+
+class LocationView(ReportingView):
+    """A driver's newest location."""
+
+    def get_permissions(self) -> list[BasePermission]:
+        if self.request.method == "PUT":
+            return [IsAuthenticated(), MayPublish()]
+        return [IsAuthenticated(), MayWatch()]
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        return [ReportThrottle() if self.request.method == "PUT" else ReadThrottle()]
+
+    def get(self, request: Request, driver_id: int) -> HttpResponseBase:
+        fix = load_snapshots([driver_id]).get(driver_id)
+        if fix is None:
+            raise NotFound("this driver has no location yet", "no_location")
+        body = encode_details(fix, status_of(fix, timezone.now())).encode()
+        response = HttpResponse(body, content_type="application/json")
+        # Of the status, too, which changes without a new location.
+        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        response.headers["ETag"] = etag
+        # The caller's own browser may keep it, to ask each time whether it is still right.
+        response.headers["Cache-Control"] = "private, no-cache"
+        response.headers["Vary"] = "Authorization"
+        conditional = get_conditional_response(request._request, etag=etag, response=response)
+        return cast("HttpResponse", conditional)
+
+    def put(self, request: Request, driver_id: int) -> Response:
+        """Report a location. A late one is accepted, and never moves the dot back."""
+        measurement = decode_body(_measurement_decoder, read_body(request._request))
+        return self.report(driver_id, measurement)
+
+
+class BatchView(ReportingView):
+    """What a driver's device measured while offline."""
+
+    def post(self, request: Request, driver_id: int) -> Response:
+        batch = decode_body(_batch_decoder, read_body(request._request))
+        return self.report(driver_id, newest_of(batch.fixes))
+
+
+def _user(request: Request) -> AbstractBaseUser:
+    """Whom `IsAuthenticated` has let in."""
+    return cast("AbstractBaseUser", request.user)

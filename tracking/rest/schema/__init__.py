@@ -1,0 +1,177 @@
+"""What OpenAPI says of the REST API, for projects that have drf-spectacular installed.
+
+Said here and not at the views, which work without it. Importing this describes them.
+"""
+
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_serializer,
+)
+from drf_spectacular.utils import extend_schema_view as describe
+
+from tracking.grants.api import (
+    GrantOutput,
+    GrantViewSet,
+    ListInput,
+    NewestFirst,
+    OpenInput,
+    RescheduleInput,
+)
+from tracking.phones.views import OsmAndView, OwnTracksView
+from tracking.rest.fleet import ByDriver, FleetView
+from tracking.rest.locations import BatchView, LocationView
+from tracking.rest.schema.parts import (
+    BATCH,
+    FIX,
+    OSMAND_BODIES,
+    OSMAND_PARAMETERS,
+    OWNTRACKS_BODY,
+    STORED,
+    GrantErrors,
+    Location,
+    LocationPage,
+    page_parameters,
+    responses,
+)
+
+describe(
+    get=extend_schema(
+        operation_id="get_location",
+        tags=["locations"],
+        summary="Where a driver is",
+        parameters=[
+            OpenApiParameter(
+                "If-None-Match",
+                str,
+                OpenApiParameter.HEADER,
+                description="The ETag of the last answer: 304 if it is still right.",
+            ),
+            OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200, 304]),
+        ],
+        responses=responses(
+            {200: Location, 304: OpenApiResponse(description="What the ETag is of.")}, 404
+        ),
+    ),
+    put=extend_schema(
+        operation_id="report_location",
+        tags=["locations"],
+        summary="Report a location",
+        description="Answered once it is committed. A late one never moves the dot back.",
+        request={"application/json": FIX},
+        responses=responses(STORED, 400, 413),
+    ),
+)(LocationView)
+
+describe(
+    post=extend_schema(
+        operation_id="report_locations",
+        tags=["locations"],
+        summary="Report what was measured while offline",
+        description="The newest becomes the location, unless it is older than what is stored.",
+        request={"application/json": BATCH},
+        responses=responses(STORED, 400, 413),
+    )
+)(BatchView)
+
+describe(
+    get=extend_schema(
+        operation_id="list_locations",
+        tags=["locations"],
+        summary="Where all drivers are, for staff",
+        parameters=[
+            OpenApiParameter(
+                "bbox",
+                str,
+                description="west,south,east,north in WGS 84 degrees; a west beyond the east spans"
+                " the antimeridian.",
+            ),
+            *page_parameters(ByDriver),
+        ],
+        responses=responses({200: LocationPage}, 400, 404),
+    )
+)(FleetView)
+
+describe(
+    post=extend_schema(
+        operation_id="report_by_owntracks",
+        tags=["phone apps"],
+        summary="OwnTracks in HTTP mode",
+        description="Messages other than locations are taken, and change nothing.",
+        request={"application/json": OWNTRACKS_BODY},
+        responses=responses(
+            {200: OpenApiResponse({"type": "array", "maxItems": 0}, "Nothing for the app.")},
+            400,
+            413,
+        ),
+    )
+)(OwnTracksView)
+
+describe(
+    get=extend_schema(
+        operation_id="report_by_osmand",
+        tags=["phone apps"],
+        summary="Traccar Client up to 8, and others that speak the OsmAnd protocol",
+        parameters=OSMAND_PARAMETERS,
+        responses=responses({200: OpenApiResponse(description="Committed.")}, 400),
+    ),
+    post=extend_schema(
+        operation_id="report_by_traccar",
+        tags=["phone apps"],
+        summary="Traccar Client from 9, or the parameters in a form",
+        request=OSMAND_BODIES,
+        responses=responses({200: OpenApiResponse(description="Committed.")}, 400, 413),
+    ),
+)(OsmAndView)
+
+
+for component, serializer in (
+    ("Grant", GrantOutput),
+    ("OpenGrant", OpenInput),
+    ("RescheduleGrant", RescheduleInput),
+):
+    extend_schema_serializer(component_name=component)(serializer)
+
+
+def _grant_errors(*statuses: int) -> dict[int, type[GrantErrors]]:
+    return dict.fromkeys((*statuses, 401, 403), GrantErrors)
+
+
+describe(
+    list=extend_schema(
+        operation_id="list_grants",
+        summary="Grants, the newest first",
+        parameters=[ListInput, *page_parameters(NewestFirst)],
+        responses={200: GrantOutput(many=True), **_grant_errors(400, 404)},
+    ),
+    create=extend_schema(
+        operation_id="open_grant",
+        summary="Let somebody watch a driver",
+        request=OpenInput,
+        responses={201: GrantOutput, **_grant_errors(400)},
+    ),
+    retrieve=extend_schema(
+        operation_id="get_grant",
+        summary="One grant",
+        responses={200: GrantOutput, **_grant_errors(404)},
+    ),
+    partial_update=extend_schema(
+        operation_id="reschedule_grant",
+        summary="Move a grant's end",
+        request=RescheduleInput,
+        responses={200: GrantOutput, **_grant_errors(400, 404)},
+    ),
+    end=extend_schema(
+        operation_id="end_grant",
+        summary="End a grant for good",
+        request=None,
+        responses={200: GrantOutput, **_grant_errors(404)},
+    ),
+    destroy=extend_schema(
+        operation_id="delete_grant",
+        summary="End a grant, and answer nothing",
+        description="The history is kept.",
+        responses={204: None, **_grant_errors(404)},
+    ),
+)(extend_schema(tags=["grants"])(GrantViewSet))

@@ -1,0 +1,227 @@
+"""The parts of the OpenAPI document: what is sent, what is answered, and who may call."""
+
+from typing import Any, Final
+
+import msgspec
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from rest_framework import serializers
+from rest_framework.pagination import CursorPagination
+
+from tracking.protocol import MAX_FIXES_PER_BATCH, Measurement
+from tracking.rest.problems import MEDIA_TYPE
+from tracking.status import Status
+
+_PROBLEMS: Final = {
+    400: "What was sent cannot be; `detail` says what would be right.",
+    401: "No good token: get a new one.",
+    403: "This account may not do this for this driver, or there is no such driver.",
+    404: "There is none.",
+    413: "The body is larger than 32 KiB.",
+    429: "Too often; `Retry-After` says when to come back.",
+    503: "Not stored, or the database is away. To send it again is right, and harmless.",
+}
+
+
+class Location(serializers.Serializer[Any]):
+    """A driver's newest location: the fields of a details frame on the socket."""
+
+    location_lat = serializers.CharField(help_text="WGS 84 degrees, canonical decimal.")
+    location_lon = serializers.CharField(help_text="WGS 84 degrees, canonical decimal.")
+    userId = serializers.IntegerField(help_text="The driver's id.")  # noqa: N815 - the wire's
+    recorded_at = serializers.DateTimeField(help_text="The device's clock, UTC.")
+    received_at = serializers.DateTimeField(help_text="The server's clock, UTC.")
+    heading = serializers.FloatField(
+        allow_null=True, help_text="Degrees clockwise from true north."
+    )
+    speed = serializers.FloatField(allow_null=True, help_text="Metres per second.")
+    accuracy = serializers.FloatField(allow_null=True, help_text="Metres.")
+    status = serializers.ChoiceField(Status.choices, help_text="How fresh the location is.")
+
+
+class LocationPage(serializers.Serializer[Any]):
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    results = Location(many=True)
+
+
+class Problem(serializers.Serializer[Any]):
+    """RFC 9457 problem details."""
+
+    type = serializers.CharField(help_text="Always `about:blank`.")
+    title = serializers.CharField(help_text="What the status means.")
+    status = serializers.IntegerField()
+    detail = serializers.CharField(help_text="What is wrong, and what would be right.")
+    code = serializers.CharField(help_text="As in the socket's error frames.")
+
+
+class GrantError(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    message = serializers.CharField()
+    fields = serializers.DictField(  # type: ignore[assignment]
+        child=serializers.ListField(child=serializers.CharField()), required=False
+    )
+
+
+class GrantErrors(serializers.Serializer[Any]):
+    error = GrantError()
+
+
+def _fix() -> dict[str, Any]:
+    """The JSON Schema of what a device measured, from the type that decodes it."""
+    found = msgspec.json.schema(Measurement)["$defs"]["Measurement"]["properties"]
+    descriptions = {
+        "lat": "WGS 84 degrees, -90 to 90.",
+        "lon": "WGS 84 degrees, -180 to 180.",
+        "recorded_at": "When the device measured, RFC 3339. Without it, the time of arrival.",
+        "heading": "Degrees clockwise from true north.",
+        "speed": "Metres per second.",
+        "accuracy": "Metres.",
+    }
+    properties = {
+        name: {"description": description, **found[name]}
+        for name, description in descriptions.items()
+    }
+    for name in ("lat", "lon"):
+        properties[name] = {"description": descriptions[name], "type": ["number", "string"]}
+    return {
+        "type": "object",
+        "required": ["lat", "lon"],
+        "properties": properties,
+        "examples": [{"lat": "-1.4354", "lon": "0.9871", "recorded_at": "2026-01-31T12:00:00Z"}],
+    }
+
+
+FIX: Final = _fix()
+BATCH: Final = {
+    "type": "object",
+    "required": ["fixes"],
+    "properties": {
+        "fixes": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MAX_FIXES_PER_BATCH,
+            "items": FIX,
+        }
+    },
+}
+STORED: Final = {
+    201: OpenApiResponse(description="Committed: the driver's first location."),
+    204: OpenApiResponse(description="Committed, or older than what is."),
+}
+
+
+OWNTRACKS_BODY: Final = {
+    "type": "object",
+    "required": ["_type"],
+    "properties": {
+        "_type": {"type": "string", "description": "`location`, or another of the app's types."},
+        "lat": {"type": "number"},
+        "lon": {"type": "number"},
+        "tst": {"type": "number", "description": "Seconds since 1970."},
+        "acc": {"type": "number", "description": "Metres."},
+        "vel": {"type": "number", "description": "km/h; negative if unknown."},
+        "cog": {"type": "number", "description": "Degrees; negative if unknown."},
+    },
+    "examples": [
+        {"_type": "location", "lat": -1.4354, "lon": 0.9871, "tst": 1769860800, "vel": 36}
+    ],
+}
+_OSMAND: Final = {
+    "lat": "WGS 84 degrees.",
+    "lon": "WGS 84 degrees.",
+    "timestamp": "Seconds or milliseconds since 1970, or ISO 8601.",
+    "speed": "Knots; negative if unknown.",
+    "bearing": "Degrees; negative if unknown.",
+    "accuracy": "Metres.",
+}
+OSMAND_PARAMETERS: Final = [
+    OpenApiParameter(name, str, required=name in ("lat", "lon"), description=description)
+    for name, description in _OSMAND.items()
+]
+_COORDINATES: Final = {
+    "latitude": "WGS 84 degrees.",
+    "longitude": "WGS 84 degrees.",
+    "accuracy": "Metres.",
+    "speed": "Metres per second; negative if unknown.",
+    "heading": "Degrees; negative if unknown.",
+}
+OSMAND_BODIES: Final = {
+    "application/json": {
+        "type": "object",
+        "required": ["device_id", "location"],
+        "properties": {
+            "device_id": {"type": "string", "description": "The device's token."},
+            "location": {
+                "type": "object",
+                "properties": {
+                    "timestamp": {"type": "string", "description": _OSMAND["timestamp"]},
+                    "coords": {
+                        "type": "object",
+                        "properties": {
+                            name: {"type": "number", "description": description}
+                            for name, description in _COORDINATES.items()
+                        },
+                    },
+                },
+            },
+        },
+    },
+    "application/x-www-form-urlencoded": {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string", "description": "The device's token."},
+            **{
+                name: {"type": "string", "description": description}
+                for name, description in _OSMAND.items()
+            },
+        },
+    },
+}
+
+
+def page_parameters(pagination: type[CursorPagination]) -> list[OpenApiParameter]:
+    """Return the query parameters of a paginated list."""
+    size = {"type": "integer", "minimum": 1, "maximum": pagination.max_page_size}
+    return [
+        OpenApiParameter("cursor", str, description="As `next` and `previous` have it."),
+        OpenApiParameter("page_size", {**size, "default": pagination.page_size}),
+    ]
+
+
+def responses(good: dict[int, Any], *problems: int) -> dict[Any, Any]:
+    """Return all answers of a view: the good ones, these problems, and those of every view."""
+    return {
+        **good,
+        **{
+            (status, MEDIA_TYPE): OpenApiResponse(Problem, _PROBLEMS[status])
+            for status in (*problems, 401, 403, 429, 503)
+        },
+    }
+
+
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "tracking.rest.views.BearerAuthentication"
+    name = "accessToken"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+
+class PasswordScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "tracking.phones.views.PasswordAuthentication"
+    name = "deviceToken"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        description = "A device's token as the password, with any user name."
+        return {"type": "http", "scheme": "basic", "description": description}
+
+
+class IdScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "tracking.phones.views.IdAuthentication"
+    name = "deviceId"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        description = "A device's token as its identifier."
+        return {"type": "apiKey", "in": "query", "name": "id", "description": description}

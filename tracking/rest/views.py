@@ -1,0 +1,61 @@
+"""What the REST views have in common: Bearer tokens, problem details, nothing kept in caches."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from tracking.authentication import Claims, load_users, verify
+from tracking.protocol import TokenInvalid
+from tracking.rest.problems import as_http, problem_response
+
+
+class BearerAuthentication(BaseAuthentication):
+    """The access tokens of the sockets, in `Authorization: Bearer <token>`.
+
+    Not SimpleJWT's, which refuses those that the existing log-in issues.
+    """
+
+    def authenticate(self, request: Request) -> tuple[AbstractBaseUser, Claims] | None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        claims = verify(token.strip())
+        user = load_users([claims.user_id]).get(claims.user_id)
+        if user is None or not claims.fit(user):
+            raise TokenInvalid
+        return user, claims
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="api"'
+
+
+class RestView(APIView):
+    """A view whose subclasses raise `TrackingError`, and read bodies by `tracking.rest.bodies`."""
+
+    # What the host project chose for its own views does not matter here.
+    authentication_classes: Sequence[type[BaseAuthentication]] = (BearerAuthentication,)
+    permission_classes: Sequence[type[BasePermission]] = (IsAuthenticated,)
+    renderer_classes = (JSONRenderer,)
+    parser_classes = ()
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:  # noqa: FBT001, FBT002
+        """JSON, whatever a phone's HTTP library says that it prefers."""
+        return super().perform_content_negotiation(request, force=True)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        return super().handle_exception(as_http(exc))
+
+    def get_exception_handler(self) -> Callable[[Exception, Any], Response | None]:
+        return problem_response
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Where somebody is, or that they may not be watched, is for nobody's cache."""
+        response.headers.setdefault("Cache-Control", "no-store")
+        return super().finalize_response(request, response, *args, **kwargs)
