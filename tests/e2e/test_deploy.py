@@ -26,6 +26,10 @@ SECRETS = {"SECRET_KEY": "s" * 50, "JWT_SIGNING_KEY": "j" * 50}
 
 @pytest.fixture(scope="module")
 def nginx(cluster):
+    try:
+        services.find_nginx()
+    except services.ServiceError as error:
+        pytest.skip(str(error))
     with services.Nginx([server.port for server in cluster]) as nginx:
         yield nginx
 
