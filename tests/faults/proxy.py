@@ -66,6 +66,8 @@ class Link(asyncio.Protocol):
         self._proxy = proxy
         self._near: asyncio.Transport
         self._far: asyncio.Transport | None = None
+        # What came before the far end was there. Python 3.11.2 cannot pause a link so young.
+        self._early = b""
         self._task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -73,7 +75,6 @@ class Link(asyncio.Protocol):
         self._near = transport
         self._proxy.links.add(self)
         if not self.lost:
-            self._near.pause_reading()
             self._task = asyncio.get_running_loop().create_task(self._reach())
 
     async def _reach(self) -> None:
@@ -84,10 +85,16 @@ class Link(asyncio.Protocol):
         except OSError:
             self.cut()
         else:
-            self._near.resume_reading()
+            early, self._early = self._early, b""
+            if early:
+                self.data_received(early)
 
     def data_received(self, data: bytes) -> None:
-        if not self.lost and self._far is not None:
+        if self.lost:
+            return
+        if self._far is None:
+            self._early += data
+        else:
             alter = self._proxy.alter
             self._far.write(data if alter is None else alter(data))
 
