@@ -42,6 +42,15 @@ def may_view_fleet(user: AbstractBaseUser | AnonymousUser) -> bool:
     )
 
 
+async def may_watch_driver(user: AbstractBaseUser, driver: AbstractBaseUser | None) -> Decision:
+    """Apply both policies: who does not exist, or is no driver, may not be watched by anybody."""
+    return (
+        driver is not None
+        and await may_publish(driver, driver.pk)
+        and await may_watch(user, driver.pk)
+    )
+
+
 async def _apply(dotted_path: str, user: AbstractBaseUser, driver_id: int) -> Decision:
     policy: Policy = import_string(dotted_path)
     if inspect.iscoroutinefunction(policy) or inspect.iscoroutinefunction(type(policy).__call__):

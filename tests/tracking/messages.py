@@ -7,6 +7,20 @@ from .fakes import NOON
 TOKEN = "header.payload.signature"
 
 
+# The keys of a details frame, in their order.
+DETAILS = [
+    "location_lat",
+    "location_lon",
+    "userId",
+    "recorded_at",
+    "received_at",
+    "heading",
+    "speed",
+    "accuracy",
+    "status",
+]
+
+
 def start(**changes):
     payload = {"token": TOKEN, "command": "start"} | changes.pop("payload", {})
     return {"type": "authenticate", "payload": payload} | changes

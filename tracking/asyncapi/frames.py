@@ -1,6 +1,6 @@
 """What the server answers, as types: what the document says of it, and what real frames must fit.
 
-`protocol.frames` and `fleet_protocol` write these frames as text, with the keys in this order.
+`protocol.frames` and `fleet.messages` write these frames as text, with the keys in this order.
 """
 
 from typing import Annotated, Final, Literal

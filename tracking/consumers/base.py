@@ -34,8 +34,8 @@ logger.addFilter(Throttle())
 MAX_BAD_MESSAGES: Final = 5
 
 # Sent but not yet acknowledged fixes of one connection, and answers that it has not yet read.
-# Beyond it, no more is read from the socket until the database, or the client, has caught up: the
-# phone's own buffer is the better place to wait.
+# Beyond it, nothing is read from the socket until the client has caught up, and a driver is read
+# more slowly while the database has not.
 MAX_UNACKNOWLEDGED: Final = 256
 
 
@@ -174,7 +174,8 @@ class TrackingConsumer(AsyncConsumer):
         self.outbox.put({"type": "websocket.send", "text": frame})
 
     def read_query(self, query_string: bytes) -> None:
-        """Take what the handshake says; raise `TrackingError`."""
+        """Take whom the handshake names; raise `InvalidUserId`."""
+        self.driver_id = protocol.parse_driver_id(query_string)
 
     async def receive(self, text: str) -> None:
         """Act on one message; raise `TrackingError`."""

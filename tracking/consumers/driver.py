@@ -28,9 +28,6 @@ class DriverConsumer(TrackingConsumer):
     leaving: CloseCode | None = None
     arrived = False
 
-    def read_query(self, query_string: bytes) -> None:
-        self.driver_id = protocol.parse_driver_id(query_string)
-
     async def receive(self, text: str) -> None:
         """Decode, authenticate and authorize, submit, slow down."""
         if self.leaving is not None:

@@ -4,7 +4,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 
 from tracking import protocol
 from tracking.consumers.base import TrackingConsumer
-from tracking.permissions import Decision, may_publish, may_watch
+from tracking.permissions import Decision, may_watch_driver
 from tracking.protocol import Stop
 
 
@@ -12,9 +12,6 @@ class WatcherConsumer(TrackingConsumer):
     """A watcher streams one driver's locations: the last known first, then every newer one."""
 
     route = "get-tracking"
-
-    def read_query(self, query_string: bytes) -> None:
-        self.driver_id = protocol.parse_driver_id(query_string)
 
     async def receive(self, text: str) -> None:
         """Decode, authenticate and authorize, join or leave."""
@@ -28,12 +25,7 @@ class WatcherConsumer(TrackingConsumer):
 
     async def authorize(self, user: AbstractBaseUser) -> Decision:
         # A driver that does not exist gets the same answer as one that may not be watched.
-        driver = await self.runtime.users.get(self.driver_id)
-        return (
-            driver is not None
-            and await may_publish(driver, self.driver_id)
-            and await may_watch(user, self.driver_id)
-        )
+        return await may_watch_driver(user, await self.runtime.users.get(self.driver_id))
 
     def disconnected(self) -> None:
         self.runtime.hub.leave(self.driver_id, self.outbox)

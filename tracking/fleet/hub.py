@@ -36,7 +36,7 @@ SLACK: Final = timedelta(seconds=1)
 class FleetHub:
     """Keeps the state of everybody while somebody looks.
 
-    `read` runs one of `fleet_rows`' functions in a thread that has a database connection.
+    `read` runs one of `fleet.rows`' functions in a thread that has a database connection.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 What this process's own drivers send is delivered at once; what others send comes through the
 channel layer, in batches. A watcher joins the driver's shard group first and reads the snapshot
-second, so that nothing falls between the two. Every second the hub reads again what it may have
+second, so that nothing falls between the two. All the time the hub reads again what it may have
 missed: a lost message heals by itself, and with the channel layer gone watchers live off the
 database.
 """

@@ -207,6 +207,11 @@ def _upsert_statement(vendor: str) -> str:
     )
 
 
+def fix_of(location: DriverLocation) -> Fix:
+    """Return the fix that a row keeps."""
+    return Fix(*(getattr(location, column) for column in _COLUMNS))
+
+
 def load_snapshots(driver_ids: list[int]) -> Mapping[int, Fix]:
     """Return the stored fixes of those of the drivers who have one."""
     return _snapshots(DriverLocation.objects.all(), driver_ids)

@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeAlias, TypeVar
 from urllib.parse import parse_qs
 
 import msgspec
@@ -39,6 +39,12 @@ class Measurement(msgspec.Struct):
     accuracy: Annotated[float, Meta(gt=0)] | None = None
 
 
+# What was measured while offline.
+Measurements: TypeAlias = Annotated[
+    list[Measurement], Meta(min_length=1, max_length=MAX_FIXES_PER_BATCH)
+]
+
+
 class Start(msgspec.Struct, tag_field="command", tag="start"):
     """The payload that begins a stream."""
 
@@ -61,7 +67,7 @@ class Send(Measurement, tag_field="command", tag="send"):
 class SendBatch(msgspec.Struct, tag_field="command", tag="send_batch"):
     """The payload that carries what was measured while offline."""
 
-    fixes: Annotated[list[Measurement], Meta(min_length=1, max_length=MAX_FIXES_PER_BATCH)]
+    fixes: Measurements
     token: str | None = None
 
 

@@ -9,9 +9,9 @@ from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tracking.fix import Fix
 from tracking.models import DriverLocation
 from tracking.permissions import may_view_fleet
+from tracking.pipeline.storage import fix_of
 from tracking.protocol import Forbidden, InvalidMessage, details
 from tracking.rest.throttling import ReadThrottle
 from tracking.rest.views import RestView
@@ -50,7 +50,7 @@ class FleetView(RestView):
         page = pages.paginate_queryset(locations, request, view=self)
         now = timezone.now()
         return pages.get_paginated_response(
-            [details(_fix(location), status_of(location, now)) for location in page or ()]
+            [details(fix_of(location), status_of(location, now)) for location in page or ()]
         )
 
 
@@ -76,7 +76,3 @@ def within(bbox: str) -> Q:
 
 def _is_between(limit: int, *degrees: float) -> bool:
     return all(math.fabs(value) <= limit for value in degrees)
-
-
-def _fix(location: DriverLocation) -> Fix:
-    return Fix(*(getattr(location, column) for column in Fix.__struct_fields__))

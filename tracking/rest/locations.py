@@ -1,14 +1,13 @@
 """Locations over HTTP: what the sockets do, for background uploads and for a single look."""
 
 import hashlib
-from typing import Annotated, Any, Final, cast
+from typing import Any, Final, cast
 
 import msgspec
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpResponse, HttpResponseBase
 from django.utils import timezone
 from django.utils.cache import get_conditional_response
-from msgspec import Meta
 from rest_framework.exceptions import NotFound
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
@@ -17,13 +16,13 @@ from rest_framework.throttling import BaseThrottle
 
 from tracking.authentication import load_users
 from tracking.models import DriverLocation
-from tracking.permissions import may_publish, may_watch
+from tracking.permissions import may_publish, may_watch_driver
 from tracking.pipeline.storage import load_snapshots
 from tracking.protocol import (
-    MAX_FIXES_PER_BATCH,
     MAX_ID,
     Forbidden,
     Measurement,
+    Measurements,
     encode_details,
     newest_of,
 )
@@ -38,7 +37,7 @@ from tracking.status import status_of
 class Batch(msgspec.Struct):
     """What was measured while offline."""
 
-    fixes: Annotated[list[Measurement], Meta(min_length=1, max_length=MAX_FIXES_PER_BATCH)]
+    fixes: Measurements
 
 
 _measurement_decoder: Final = msgspec.json.Decoder(Measurement)
@@ -64,11 +63,7 @@ class MayWatch(BasePermission):
         if driver_id > MAX_ID:
             return False
         driver = load_users([driver_id]).get(driver_id)
-        return driver is not None and call_async(self._may_watch, _user(request), driver)
-
-    @staticmethod
-    async def _may_watch(user: AbstractBaseUser, driver: AbstractBaseUser) -> bool:
-        return await may_publish(driver, driver.pk) and bool(await may_watch(user, driver.pk))
+        return bool(call_async(may_watch_driver, _user(request), driver))
 
 
 class ReportingView(RestView):

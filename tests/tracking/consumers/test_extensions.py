@@ -11,21 +11,10 @@ from tracking.protocol import encode_location
 from tracking.runtime import get_runtime
 
 from ..fakes import Sender
+from ..messages import DETAILS
 from ..sockets import stored, token_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-KEYS = [
-    "location_lat",
-    "location_lon",
-    "userId",
-    "recorded_at",
-    "received_at",
-    "heading",
-    "speed",
-    "accuracy",
-    "status",
-]
 
 
 async def start(socket, token, **options):
@@ -52,7 +41,7 @@ async def test_details_say_who_when_how_and_how_fresh(connect, located, rider):
     watcher = await connect("get", located)
     await start(watcher, token_for(rider), details=True)
     frame = await details(watcher)
-    assert list(frame) == KEYS
+    assert list(frame) == DETAILS
     assert frame["userId"] == located
     assert frame["recorded_at"] == frame["received_at"] == "2026-01-31T12:00:00.000Z"
     assert (frame["heading"], frame["status"]) == (None, "offline")
@@ -60,7 +49,7 @@ async def test_details_say_who_when_how_and_how_fresh(connect, located, rider):
     recorded_at = ago(3)
     await report(socket, token_for(located), recorded_at=recorded_at, heading=90, speed=13.5)
     frame = await details(watcher)
-    assert list(frame) == KEYS
+    assert list(frame) == DETAILS
     assert frame["recorded_at"] == recorded_at[:23] + "Z"
     assert frame["received_at"] > frame["recorded_at"]
     assert (frame["heading"], frame["speed"], frame["accuracy"]) == (90, 13.5, None)
@@ -134,7 +123,7 @@ async def test_details_may_be_asked_for_later_and_given_up_again(connect, locate
     await start(watcher, token)
     assert await watcher.frame() == encode_location(-2.3123, 2.4535)
     await start(watcher, token, details=True)
-    assert list(await details(watcher)) == KEYS
+    assert list(await details(watcher)) == DETAILS
     await start(watcher, token)
     assert await watcher.frame() == encode_location(-2.3123, 2.4535)
     socket = await connect("set", located)
@@ -156,7 +145,7 @@ async def test_with_details_the_end_of_the_token_is_announced(connect, located, 
     assert await detailed.frame() == '{"token_expires_in": 1}'
     # Renewed on the same connection, nothing ends.
     await start(detailed, token_for(rider), details=True)
-    assert list(await details(detailed)) == KEYS
+    assert list(await details(detailed)) == DETAILS
     assert (await plain.error(), await plain.close_code()) == ("token_expired", 4401)
     assert await detailed.receive_nothing(0.2)
 

@@ -15,22 +15,12 @@ from tracking.protocol import MAX_MESSAGE_SIZE
 from tracking.rest import reports
 
 from ..fakes import NOON
+from ..messages import DETAILS
 from ..sockets import token_for
 from .problems import problem
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-DETAILS = [
-    "location_lat",
-    "location_lon",
-    "userId",
-    "recorded_at",
-    "received_at",
-    "heading",
-    "speed",
-    "accuracy",
-    "status",
-]
 HERE = {"lat": "-1.4354", "lon": 0.9871}
 
 
