@@ -66,13 +66,19 @@ def decode_fleet_message(text: str) -> FleetStart | Stop:
     """
     payload = decode(_decoder, text, _SHAPE).payload
     if isinstance(payload, FleetStart):
-        try:
-            payload.bbox = msgspec.convert(payload.bbox, Bbox | None)
-        except msgspec.ValidationError as error:
-            raise InvalidMessage(_BBOX) from error
-        if payload.bbox is not None and payload.bbox.south > payload.bbox.north:
-            raise InvalidMessage(_BBOX)
+        payload.bbox = None if payload.bbox is None else to_bbox(payload.bbox)
     return payload
+
+
+def to_bbox(value: object) -> Bbox:
+    """Return the bounding box that a list of four numbers is; raise `InvalidMessage`."""
+    try:
+        bbox = msgspec.convert(value, Bbox)
+    except msgspec.ValidationError as error:
+        raise InvalidMessage(_BBOX) from error
+    if bbox.south > bbox.north:
+        raise InvalidMessage(_BBOX)
+    return bbox
 
 
 def encode_name(name: str | None) -> str:

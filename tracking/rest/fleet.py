@@ -1,7 +1,5 @@
 """The locations of all drivers over HTTP, for staff: page by page, of a bounding box if asked."""
 
-import math
-
 from django.db.models import Q
 from django.utils import timezone
 from rest_framework.pagination import CursorPagination
@@ -9,6 +7,7 @@ from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tracking.fleet.messages import to_bbox
 from tracking.models import DriverLocation
 from tracking.permissions import may_view_fleet
 from tracking.pipeline.storage import fix_of
@@ -54,25 +53,14 @@ class FleetView(RestView):
         )
 
 
-def within(bbox: str) -> Q:
-    """Return the condition of being in `west,south,east,north`, WGS 84 degrees.
-
-    As in RFC 7946 section 5.2, a west beyond the east spans the antimeridian. Raises
-    `InvalidMessage`.
-    """
+def within(text: str) -> Q:
+    """Return the condition of being in `west,south,east,north`; raise `InvalidMessage`."""
     try:
-        west, south, east, north = map(float, bbox.split(","))
+        values = [float(value) for value in text.split(",")]
     except ValueError as error:
         raise InvalidMessage("bbox must be four numbers: west,south,east,north") from error
-    if not (_is_between(180, west, east) and _is_between(90, south, north)):
-        raise InvalidMessage("bbox must be within -180,-90,180,90")
-    if south > north:
-        raise InvalidMessage("bbox must have its south before its north: west,south,east,north")
-    latitudes = Q(latitude__range=(south, north))
-    if west > east:
-        return latitudes & (Q(longitude__gte=west) | Q(longitude__lte=east))
-    return latitudes & Q(longitude__range=(west, east))
-
-
-def _is_between(limit: int, *degrees: float) -> bool:
-    return all(math.fabs(value) <= limit for value in degrees)
+    bbox = to_bbox(values)
+    latitudes = Q(latitude__range=(bbox.south, bbox.north))
+    if bbox.west > bbox.east:
+        return latitudes & (Q(longitude__gte=bbox.west) | Q(longitude__lte=bbox.east))
+    return latitudes & Q(longitude__range=(bbox.west, bbox.east))
