@@ -87,19 +87,24 @@ async def test_marker_goes_where_the_driver_sends_it_and_ends_offline(host, visi
 
 
 async def places_on_the_way(page):
-    """Where the car is drawn, frame by frame, for 600 ms from the next fix on."""
+    """Where the car is drawn, frame by frame, for 600 ms from the next fix on, as pairs of the
+    milliseconds since then and the pixels from where it was.
+    """
     return await page.evaluate(
         """() => new Promise((resolve) => {
             const car = document.querySelector(".tracking-car");
-            const places = new Set();
-            const look = (end) => {
-                places.add(Math.round(car.getBoundingClientRect().x));
-                if (performance.now() < end) requestAnimationFrame(() => look(end));
-                else resolve(places.size);
+            const x = () => car.getBoundingClientRect().x;
+            const start = x();
+            const places = [];
+            const look = (began) => {
+                const elapsed = performance.now() - began;
+                places.push([elapsed, x() - start]);
+                if (elapsed < 600) requestAnimationFrame(() => look(began));
+                else resolve(places);
             };
             new MutationObserver((_, observer) => {
                 observer.disconnect();
-                look(performance.now() + 600);
+                look(performance.now());
             }).observe(car, { attributeFilter: ["data-longitude"] });
             document.body.dataset.ready = "";
         })"""
@@ -107,24 +112,30 @@ async def places_on_the_way(page):
 
 
 @pytest.mark.parametrize(
-    ("driver_id", "preference", "moves"), [(902, "no-preference", True), (903, "reduce", False)]
+    ("driver_id", "preference"), [(902, "no-preference"), (903, "reduce")], ids=["glides", "jumps"]
 )
-async def test_car_glides_unless_reduced_motion_is_preferred(
-    host, visit, driver_id, preference, moves
-):
+async def test_car_glides_unless_reduced_motion_is_preferred(host, visit, driver_id, preference):
     async with (
         visit(RIDER, f"/driver/{driver_id}/map/", reduced_motion=preference) as page,
         drive(host, driver_id) as driver,
     ):
+        await expect(status(page)).to_have_text("No location yet", timeout=DEADLINE)
         await driver.send(LATITUDE, LONGITUDE)
         await expect(car_at(page, LATITUDE, LONGITUDE)).to_be_visible(timeout=DEADLINE)
-        # The time between two fixes is how long the second one takes.
+        # The server has told of the silence by now, with the last location again.
         await expect(page.locator("[data-part=detail]")).to_have_text("Waiting for a signal")
         looking = asyncio.create_task(places_on_the_way(page))
         await expect(page.locator("body[data-ready]")).to_be_attached()
-        await driver.send(LATITUDE, LONGITUDE + 0.002)
+        await driver.send(LATITUDE, LONGITUDE + 0.002)  # 222 m east
         places = await looking
-        assert places > 5 if moves else places <= 2
+    way = 222 / METRES_PER_PIXEL
+    if preference == "reduce":
+        assert {round(x) for _, x in places} <= {0, round(way)}
+    else:
+        assert len({round(x) for _, x in places}) > 5
+        # It takes as long as the fix took to come, which is this at least.
+        glide = 0.9 * STALE_AFTER * 1000
+        assert all(x <= way * elapsed / glide + 2 for elapsed, x in places)
 
 
 async def test_page_recovers_after_the_server_was_killed_and_started_again(host, visit):

@@ -15,6 +15,7 @@ export function start(element, modules) {
   let following = true;
   let place = "";
   let seenAt = null;
+  let receivedAt = null;
   let serverStatus = null;
   let openedAt = null;
   let announced = "";
@@ -60,7 +61,11 @@ export function start(element, modules) {
       seenAt = Date.now();
     }
     serverStatus = location.status;
-    car.push(location);
+    // A new status, a renewed token and a reconnect bring the last location again: that is no fix,
+    // and what the car glides by is the time between two.
+    const isRepeat = location.receivedAt !== null && location.receivedAt === receivedAt;
+    receivedAt = location.receivedAt;
+    if (!isRepeat) car.push(location);
     if (first) map.setView([latitude, longitude], CLOSE, { animate: false });
     element.dataset.located = "";
     const { speed, accuracy } = location;

@@ -110,7 +110,10 @@ export interface WatchOptions extends CommonOptions {
   driverId: number | string;
   /** Ask for status, times, heading, speed and accuracy. Default: true. */
   details?: boolean;
-  /** `frame` is the server's message as it came. */
+  /**
+   * `frame` is the server's message as it came. A new status, a renewed token and a reconnect bring
+   * the last location again, with the `receivedAt` of before.
+   */
   onLocation?: (location: Location, frame: Record<string, unknown>) => void;
   /** Called when the status changes. */
   onStatus?: (status: Status) => void;
