@@ -35,7 +35,6 @@ async def test_subscriptions_lost(begin, record):
         trial.fault()
         with redis.Redis.from_url(trial.system.redis.url) as connection:
             await operate(connection.execute_command, "CLIENT", "KILL", "TYPE", "pubsub")
-        trial.repaired()
         await trial.go_on(4)
     record("Redis ends the workers' subscriptions", trial.measured)
     assert trial.measured.gap <= 2

@@ -37,7 +37,8 @@ class Measured:
 class Trial:
     """Drivers and watchers on a system that something befalls. An async context manager.
 
-    In the block, `fault()` and `repaired()` say when. At its end the drivers stop, and what is
+    In the block, `fault()` and `repaired()` say when; what mends itself has no `repaired()`, and
+    lasts until the end of the block. At its end the drivers stop, and what is
     promised of every scenario is checked: all is acknowledged and every watcher on the newest
     within 5 s, nothing acknowledged is lost, and no frame was wrong.
     """
@@ -60,7 +61,7 @@ class Trial:
         self._tokens = tokens
         self._load_options = load or {}
         self._probes: list[Probe] = []
-        self._usage: list[tuple[float, float]] = []
+        self._usage: dict[services.Uvicorn, tuple[float, float]] = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -81,6 +82,8 @@ class Trial:
             try:
                 if error_type is None:
                     self.ended = monotonic()
+                    if not self.faulty_until:
+                        self._compare_usage(self.ended)
                     await self.load.settle(5)
                     await self._measure()
             finally:
@@ -93,16 +96,12 @@ class Trial:
     def fault(self) -> None:
         """It has just happened."""
         self.faulty_since = monotonic()
-        self._usage = [_usage(worker) for worker in self.system.workers]
+        self._usage = {worker: _usage(worker) for worker in self.system.workers}
 
     def repaired(self) -> None:
         """It has just been undone."""
         self.faulty_until = monotonic()
-        seconds = self.faulty_until - self.faulty_since
-        for before, worker in zip(self._usage, self.system.workers, strict=True):
-            cpu, memory = _usage(worker)
-            self.cpu.append((cpu - before[0]) / seconds)
-            self.memory.append(memory - before[1])
+        self._compare_usage(self.faulty_until)
 
     @property
     def lateness(self) -> float:
@@ -113,6 +112,13 @@ class Trial:
     def acknowledged_meanwhile(self) -> int:
         """How many fixes were acknowledged during the fault, but for its first second."""
         return self.load.ledger.acknowledged(self.faulty_since + 1, self.faulty_until)
+
+    def _compare_usage(self, until: float) -> None:
+        # Of the workers that are still there.
+        for worker in self.system.workers:
+            (cpu_before, memory_before), (cpu, memory) = self._usage[worker], _usage(worker)
+            self.cpu.append((cpu - cpu_before) / (until - self.faulty_since))
+            self.memory.append(memory - memory_before)
 
     async def _measure(self) -> None:
         ledger, load = self.load.ledger, self.load
