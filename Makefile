@@ -17,7 +17,8 @@ demo: $(VENV)/.run  ## Set up and run the demo on http://localhost:3002/
 	@$(BIN)/python manage.py demo --port $(PORT)
 
 test: check js services  ## Set up what the tests need and run them all
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not alone" --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m alone
 
 check: $(VENV)/.dev  ## Style, types, migrations, settings
 	$(BIN)/ruff check .

@@ -88,6 +88,7 @@ FRAMES_PER_SECOND = """() => new Promise((resolve) => {
 })"""
 
 
+@pytest.mark.alone
 async def test_map_stays_fluid_with_ten_thousand_drivers_and_two_thousand_updates_a_second(visit):
     async with visit(DISPATCHER, "/") as page:
         async with page.expect_websocket(timeout=DEADLINE) as opened:

@@ -16,6 +16,8 @@ from tests.services.program import PROJECT
 
 from .stack import DRIVER, Stack, create_people
 
+pytestmark = pytest.mark.alone
+
 IDLE, SECONDS = 2_000, 10
 # Together as many as the limit of one connection lets ten send.
 OTHERS, INTERVAL = 10, 0.2

@@ -1,8 +1,11 @@
 """The channel layer loses messages without a word: the database heals every watcher's view."""
 
+import pytest
 import redis
 
 from .system import operate
+
+pytestmark = pytest.mark.alone
 
 
 def misdirected(data):

@@ -6,6 +6,8 @@ import pytest
 from .disk import MountError, SmallDisk, TableOnDisk, owner_of
 from .system import freeze, operate, resume
 
+pytestmark = pytest.mark.alone
+
 
 def assert_postgres_was_missed_by_nobody_but_who_waits(trial):
     # Watchers go on as ever.

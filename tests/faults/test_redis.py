@@ -4,6 +4,8 @@ import pytest
 
 from .system import freeze, operate, resume
 
+pytestmark = pytest.mark.alone
+
 
 def assert_redis_was_not_missed(trial):
     assert trial.lateness <= 2

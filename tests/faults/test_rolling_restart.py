@@ -15,6 +15,8 @@ from .load import STABLE_AFTER, Load
 from .system import System, operate
 from .trial import PROMPT, Measured
 
+pytestmark = pytest.mark.alone
+
 DRIVERS = range(1001, 1501)
 WATCHERS = 3  # of each driver
 DRAIN_SECONDS = 20

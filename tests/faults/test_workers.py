@@ -1,6 +1,10 @@
 """A worker dies: what it acknowledged is stored, and its clients go elsewhere."""
 
+import pytest
+
 from .system import operate
+
+pytestmark = pytest.mark.alone
 
 
 async def test_worker_killed_mid_batch(begin, record):
