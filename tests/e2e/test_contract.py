@@ -168,10 +168,12 @@ async def test_all_watchers_of_a_driver_get_the_same_whenever_they_join(stack, d
         watchers = []
         for number in range(5):
             acknowledgement = await driver.send(number, 0)
-            watchers.append(await connections.enter_async_context(stack.watcher(driver_id)))
-            await watchers[-1].start()
+            # What is acknowledged may still be under way to the watchers' worker.
             for watcher in watchers:
                 await watcher.until(lambda frames, newest=acknowledgement: frames[-1:] == [newest])
+            watchers.append(await connections.enter_async_context(stack.watcher(driver_id)))
+            await watchers[-1].start()
+            assert await watchers[-1].frame(0) == acknowledgement
         sent = [location(number, 0) for number in range(5)]
         for number, watcher in enumerate(watchers):
             assert watcher.frames == sent[number:]
