@@ -1,5 +1,7 @@
 """PostgreSQL fails: watchers go on live, acknowledgements wait, and nothing of them is untrue."""
 
+from contextlib import ExitStack
+
 import psycopg
 import pytest
 
@@ -140,12 +142,13 @@ async def test_postgres_out_of_connections(begin, record):
 async def test_postgres_with_a_full_disk(begin, record, own_postgres):
     title = "The disk of PostgreSQL's table is full for 6 s"
     server, _ = own_postgres
-    try:
-        disk = SmallDisk(owner_of(server.pid)).__enter__()
-    except MountError as error:
-        record(title, f"it takes root to mount a file system ({error})")
-        return
-    with disk, TableOnDisk(server.url, disk):
+    with ExitStack() as stack:
+        try:
+            disk = stack.enter_context(SmallDisk(owner_of(server.pid)))
+        except MountError as error:
+            record(title, f"it takes root to mount a file system ({error})")
+            return
+        stack.enter_context(TableOnDisk(server.url, disk))
         async with begin() as trial:
             await trial.go_on(1)
             disk.fill()
