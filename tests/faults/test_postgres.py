@@ -129,7 +129,8 @@ class Occupied:
 async def test_postgres_out_of_connections(begin, record):
     async with begin() as trial:
         await trial.go_on(1)
-        with await operate(Occupied(trial.system.postgres.url).__enter__):
+        with ExitStack() as stack:
+            stack.push(await operate(Occupied(trial.system.postgres.url).__enter__))
             trial.fault()
             await trial.go_on(10)
         trial.repaired()
