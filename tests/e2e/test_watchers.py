@@ -1,27 +1,26 @@
 """Watchers who vanish or do not read, and a Redis that dies: what the others get."""
 
 import asyncio
-from contextlib import suppress
 
 import pytest
-from websockets.exceptions import ConnectionClosed
 
 from tests.services import Redis, cluster, environment, find_redis
 
 from .conftest import UNLIMITED
 from .stack import Stack, create_people
 
-# Of locations: 1.3 MB. What lies between the server and a watcher was seen to hold 0.4 MB.
-FILLING = 30_000
+# Locations. What lies between the server and a watcher who does not read was seen to hold 370.
+FILLING = 600
 
 
-async def fill(watcher):
+async def fill(driver):
     """Have the server send more than all buffers on the way to a watcher who does not read hold.
 
-    Each `start` brings the newest location again.
+    It is the driver who sends much, not the watcher who asks again and again: a socket as narrow
+    as the watcher's, once full, was seen to get no more acknowledgements of what it sends itself.
     """
-    for _ in range(FILLING):
-        await watcher.start()
+    for number in range(FILLING):
+        await driver.send(number / 1000, 2)
 
 
 async def follow(driver, watcher, count):
@@ -61,21 +60,21 @@ async def test_a_watcher_who_does_not_read_takes_nothing_from_the_other(cluster_
         cluster_stack.watcher(driver_id) as watcher,
         cluster_stack.watcher(driver_id, reads=False) as stalled,
     ):
-        first = await driver.send(1, 2)
-        await watcher.start()
-        assert await watcher.frame(0) == first
-        await fill(stalled)
+        await driver.send(1, 2)
+        for each in (watcher, stalled):
+            await each.start()
+        await fill(driver)
         sent = await follow(driver, watcher, 100)
-        assert watcher.frames == [first, *sent]
+        assert watcher.frames[-100:] == sent
         # It now gets what was on the way, then the newest, and not what was sent in between.
         stalled.resume()
         await stalled.until(lambda frames: frames[-1:] == sent[-1:])
         assert len(stalled.frames) < FILLING
-        seen = list(dict.fromkeys(stalled.frames))
-        assert seen == [first, *(frame for frame in sent if frame in seen)]
-        assert len(seen) < 10
-        assert await driver.send(3, 4) == await watcher.frame(101)
-        await stalled.until(lambda frames: frames[-1:] == watcher.frames[-1:])
+        assert stalled.frames == [frame for frame in driver.frames if frame in stalled.frames]
+        assert len(set(sent) & set(stalled.frames)) < 10
+        newest = await driver.send(3, 4)
+        for each in (watcher, stalled):
+            await each.until(lambda frames: frames[-1:] == [newest])
 
 
 @pytest.mark.parametrize("stack", ["cluster"], indirect=True)
@@ -87,9 +86,9 @@ async def test_a_watcher_who_does_not_read_for_long_is_disconnected(strict, driv
         strict.watcher(driver_id, token=token, reads=False) as stalled,
     ):
         await driver.send(1, 2)
-        await watcher.start()
-        with suppress(ConnectionClosed):
-            await fill(stalled)
+        for each in (watcher, stalled):
+            await each.start()
+        await fill(driver)
         async with asyncio.timeout(10):
             while "not_reading" not in strict.log():
                 await follow(driver, watcher, 10)
