@@ -12,7 +12,6 @@ from django.core.exceptions import ImproperlyConfigured
 from ridehail import security
 from ridehail.proxies import parse_networks
 from tracking.conf import DEFAULTS as TRACKING_DEFAULTS
-from tracking.protocol import MAX_MESSAGE_SIZE
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -275,7 +274,8 @@ CONTENT_SECURITY_POLICY = security.content_security_policy(
 )
 PERMISSIONS_POLICY = security.PERMISSIONS_POLICY
 
-DAPHNE_WEBSOCKET_MAX_MESSAGE_SIZE = DAPHNE_WEBSOCKET_MAX_FRAME_SIZE = MAX_MESSAGE_SIZE
+DAPHNE_WEBSOCKET_MAX_MESSAGE_SIZE = TRACKING["MAX_MESSAGE_SIZE"]
+DAPHNE_WEBSOCKET_MAX_FRAME_SIZE = TRACKING["MAX_MESSAGE_SIZE"]
 
 # Of the production server; developers' prints as Django does.
 LOG_FORMAT = env.str("LOG_FORMAT", default="") or ("plain" if DEBUG else "json")

@@ -83,7 +83,7 @@ def _policies() -> Iterator[CheckMessage]:
 
 
 def _numbers() -> Iterator[CheckMessage]:
-    for key in ("AUTHENTICATION_TIMEOUT", "STALE_AFTER", "OFFLINE_AFTER"):
+    for key in ("AUTHENTICATION_TIMEOUT", "SEND_TIMEOUT", "STALE_AFTER", "OFFLINE_AFTER"):
         if not _is_number(getattr(conf, key)) or getattr(conf, key) <= 0:
             yield Error(
                 f"TRACKING[{key!r}] must be a number of seconds above 0.", id="tracking.E003"
@@ -109,10 +109,9 @@ def _numbers() -> Iterator[CheckMessage]:
         yield Error(
             "TRACKING['DRAIN_SECONDS'] must be a number of seconds, 0 or more.", id="tracking.E003"
         )
-    if type(conf.MAX_FIXES_BURST) is not int or conf.MAX_FIXES_BURST < 1:
-        yield Error(
-            "TRACKING['MAX_FIXES_BURST'] must be a whole number above 0.", id="tracking.E003"
-        )
+    for key in ("MAX_FIXES_BURST", "MAX_MESSAGE_SIZE", "MAX_BAD_MESSAGES"):
+        if type(getattr(conf, key)) is not int or getattr(conf, key) < 1:
+            yield Error(f"TRACKING[{key!r}] must be a whole number above 0.", id="tracking.E003")
     if type(conf.SHARDS) is not int or not 1 <= conf.SHARDS <= 256:
         yield Error("TRACKING['SHARDS'] must be a whole number from 1 to 256.", id="tracking.E003")
 

@@ -22,6 +22,14 @@ DEFAULTS: Final[dict[str, Any]] = {
     # Messages that a connection may send on the average and at once. 0 means no limit.
     "MAX_FIXES_PER_SECOND": 5.0,
     "MAX_FIXES_BURST": 20,
+    # Bytes of a message; a batch of 100 fixes, every number to its last digit, has 20 KiB. The
+    # server, which reads it first, has a limit of its own and should be given the same.
+    "MAX_MESSAGE_SIZE": 32 * 1024,
+    # This many bad messages in a row, and it is not a client of ours.
+    "MAX_BAD_MESSAGES": 5,
+    # Seconds in which a client must take something of what it was sent. One that does not is gone,
+    # or might as well be.
+    "SEND_TIMEOUT": 10.0,
     # Seconds without a fix until a driver counts as stale, then as offline.
     "STALE_AFTER": 15.0,
     "OFFLINE_AFTER": 60.0,

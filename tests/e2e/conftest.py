@@ -129,6 +129,7 @@ def strict(stack):
     environment = {
         **stack.environment,
         "TRACKING_AUTHENTICATION_TIMEOUT": "1",
+        "TRACKING_SEND_TIMEOUT": "1",
         "TRACKING_WATCH_POLICY": "tracking.permissions.own_location",
     }
     development = isinstance(stack.driver_server, services.Runserver)

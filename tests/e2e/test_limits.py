@@ -13,6 +13,7 @@ from .stack import DRIVER, OTHER_DRIVER, RIDER, Stack
 
 PER_USER, STRANGERS, PER_SERVER = 20, 30, 50
 BURST, MAX_REFUSED = 20, 100
+LARGEST, BAD = 4000, 3
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,8 @@ def limited(stack):
         "TRACKING_MAX_CONNECTIONS_PER_USER": str(PER_USER),
         "TRACKING_MAX_UNAUTHENTICATED_PER_ADDRESS": str(STRANGERS),
         "TRACKING_MAX_CONNECTIONS": str(PER_SERVER),
+        "TRACKING_MAX_MESSAGE_SIZE": str(LARGEST),
+        "TRACKING_MAX_BAD_MESSAGES": str(BAD),
     }
     development = isinstance(stack.driver_server, services.Runserver)
     with (services.Runserver if development else services.Uvicorn)(environment, "limited") as one:
@@ -116,3 +119,16 @@ async def test_a_batch_counts_as_one_message_and_a_watchers_messages_count_too(l
         for _ in range(2 * BURST):
             await watcher.start()
         await watcher.until(lambda frames: any("rate_limited" in frame for frame in frames))
+
+
+async def test_size_and_number_of_bad_messages_are_what_the_settings_say(limited, connect):
+    large = await connect(RIDER)
+    await large.send_text("{}".ljust(LARGEST))
+    assert read_error(await large.frame(1))[0] == "invalid_message"
+    await large.send_text("{}".ljust(LARGEST + 1))
+    assert await large.close_code() == 1009
+    bad = await connect(RIDER)
+    for number in range(BAD):
+        await bad.send_text("{}")
+        assert read_error(await bad.frame(1 + number))[0] == "invalid_message"
+    assert await bad.close_code() == 4400

@@ -30,9 +30,6 @@ from tracking.session import Session
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
 
-# This many bad messages in a row, and it is not a client of ours.
-MAX_BAD_MESSAGES: Final = 5
-
 # Sent but not yet acknowledged fixes of one connection, and answers that it has not yet read.
 # Beyond it, nothing is read from the socket until the client has caught up, and a driver is read
 # more slowly while the database has not.
@@ -71,6 +68,7 @@ class TrackingConsumer(AsyncConsumer):
         self.bad_messages = self.received = 0
         loop = asyncio.get_running_loop()
         self.rate_limit = RateLimit(loop.time())
+        self.max_message_size: int = conf.MAX_MESSAGE_SIZE
         deadline = loop.time() + conf.AUTHENTICATION_TIMEOUT
         timer = loop.call_at(deadline, self.fail, AuthenticationTimeout())
         accepted = False
@@ -120,7 +118,7 @@ class TrackingConsumer(AsyncConsumer):
             text = event.get("text")
             if text is None:
                 raise InvalidMessage
-            if len(text) > protocol.MAX_MESSAGE_SIZE:
+            if len(text) > self.max_message_size:
                 # For servers whose own limit is higher, or ends in a bare 1006 as Daphne's does.
                 self.close(CloseCode.MESSAGE_TOO_BIG, "message_too_big")
                 return False
@@ -145,7 +143,7 @@ class TrackingConsumer(AsyncConsumer):
         close_code = error.close_code
         if isinstance(error, InvalidMessage):
             self.bad_messages += 1
-            if self.bad_messages >= MAX_BAD_MESSAGES:
+            if self.bad_messages >= conf.MAX_BAD_MESSAGES:
                 close_code = CloseCode.BAD_REQUEST
         if close_code is None:
             self.outbox.put(frame)

@@ -4,14 +4,12 @@ import asyncio
 import types
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from typing import Any, Final
+from typing import Any
 
+from tracking.conf import conf
 from tracking.monitoring import metrics
 
 Event = dict[str, Any]
-
-# A client that takes nothing for this long is gone, or might as well be.
-STALL_TIMEOUT: Final = 10.0
 
 
 class Outbox:
@@ -122,10 +120,10 @@ class Outbox:
 
     async def _see_through(self, sending: Awaitable[None]) -> None:
         try:
-            async with asyncio.timeout(STALL_TIMEOUT):
+            async with asyncio.timeout(conf.SEND_TIMEOUT):
                 await sending
             while (event := self._next()) is not None:
-                async with asyncio.timeout(STALL_TIMEOUT):
+                async with asyncio.timeout(conf.SEND_TIMEOUT):
                     await self._send(event)
                 self.sent += 1
         except Exception as error:

@@ -14,9 +14,6 @@ from tracking.protocol.errors import InvalidLocation, InvalidMessage, InvalidUse
 # A PostgreSQL bigint, which is what Django's keys are.
 MAX_ID: Final = 2**63 - 1
 
-# A batch of 100 fixes, every number to its last digit, has 20 KiB.
-MAX_MESSAGE_SIZE: Final = 32 * 1024
-
 MAX_FIXES_PER_BATCH: Final = 100
 
 # About 1 cm on the ground; more is noise, and costs bytes in every frame.

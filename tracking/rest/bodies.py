@@ -5,7 +5,8 @@ from typing import Final, TypeVar
 import msgspec
 from django.http import HttpRequest
 
-from tracking.protocol import MAX_MESSAGE_SIZE, InvalidLocation, InvalidMessage
+from tracking.conf import conf
+from tracking.protocol import InvalidLocation, InvalidMessage
 from tracking.rest.problems import TooLarge
 
 Body = TypeVar("Body")
@@ -18,10 +19,10 @@ def read_body(request: HttpRequest) -> bytes:
     """Return the request's body; raise `TooLarge` beyond the size of the socket's messages."""
     # The length first: of a body that claims to be too large, nothing is read.
     length = request.META.get("CONTENT_LENGTH") or "0"
-    if not length.isdecimal() or len(length) > 9 or int(length) > MAX_MESSAGE_SIZE:
+    if not length.isdecimal() or len(length) > 9 or int(length) > conf.MAX_MESSAGE_SIZE:
         raise TooLarge
     # It may not claim anything: Transfer-Encoding: chunked.
-    if len(request.body) > MAX_MESSAGE_SIZE:
+    if len(request.body) > conf.MAX_MESSAGE_SIZE:
         raise TooLarge
     return request.body
 

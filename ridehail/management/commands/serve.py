@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from ridehail.logs import logging_config
 from ridehail.server import serve
-from tracking.protocol import MAX_MESSAGE_SIZE
+from tracking.conf import conf
 
 
 class Command(BaseCommand):
@@ -30,7 +30,7 @@ class Command(BaseCommand):
             http="ridehail.http:HttpProtocol",
             # Compressing 60 bytes saves nothing, costs memory, and rules out shared frames.
             ws_per_message_deflate=False,
-            ws_max_size=MAX_MESSAGE_SIZE,
+            ws_max_size=conf.MAX_MESSAGE_SIZE,
             # Thousands come back at once after a restart.
             backlog=8192,
             # A new worker needs longer than uvicorn's 5 s to come up on a busy machine.

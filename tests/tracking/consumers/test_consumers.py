@@ -9,7 +9,7 @@ from django.db import OperationalError
 
 from tracking import runtime as runtime_module
 from tracking import session
-from tracking.protocol import MAX_MESSAGE_SIZE, encode_location
+from tracking.protocol import encode_location
 from tracking.runtime import get_runtime
 
 from ..fakes import DEADLINE, within_deadline
@@ -147,6 +147,13 @@ async def test_the_fifth_bad_message_in_a_row_closes(connect, driver):
     assert (await socket.error(), await socket.close_code()) == ("invalid_message", 4400)
 
 
+async def test_how_many_bad_messages_in_a_row_close_is_a_setting(connect, driver, settings):
+    settings.TRACKING = {"MAX_BAD_MESSAGES": 1}
+    socket = await connect("set", driver)
+    await socket.send_to("x")
+    assert (await socket.error(), await socket.close_code()) == ("invalid_message", 4400)
+
+
 async def test_a_good_message_lets_the_bad_ones_be_forgotten(connect, driver):
     socket = await connect("set", driver)
     for _ in range(3):
@@ -157,13 +164,21 @@ async def test_a_good_message_lets_the_bad_ones_be_forgotten(connect, driver):
         assert await socket.frame() == encode_location(-1.4354, 0.9871)
 
 
-async def test_a_frame_above_the_size_limit_closes_without_an_error_frame(connect, driver):
+@pytest.fixture(params=[{}, {"MAX_MESSAGE_SIZE": 1000}], ids=["default", "smaller"])
+def max_message_size(request, settings):
+    settings.TRACKING = request.param
+    return request.param.get("MAX_MESSAGE_SIZE", 32 * 1024)
+
+
+async def test_a_frame_above_the_size_limit_closes_without_an_error_frame(
+    connect, driver, max_message_size
+):
     socket = await connect("set", driver)
-    await socket.send_to("x" * (MAX_MESSAGE_SIZE + 1))
+    await socket.send_to("x" * (max_message_size + 1))
     assert await socket.close_code() == 1009
 
 
-async def test_the_largest_frame_is_read(connect, driver):
+async def test_the_largest_frame_is_read(connect, driver, max_message_size):
     socket = await connect("set", driver)
     text = json.dumps(
         {
@@ -171,7 +186,7 @@ async def test_the_largest_frame_is_read(connect, driver):
             "payload": {"token": token_for(driver), "command": "send", "lat": 1, "lon": 2},
         }
     )
-    await socket.send_to(text + " " * (MAX_MESSAGE_SIZE - len(text)))
+    await socket.send_to(text + " " * (max_message_size - len(text)))
     assert await socket.frame() == encode_location(1.0, 2.0)
 
 

@@ -75,9 +75,9 @@ async def test_a_watcher_that_disconnects_leaves_the_hub(connect, located, rider
 
 
 async def test_a_watcher_that_does_not_read_is_disconnected_and_leaves_the_hub(
-    app_layer, located, rider, monkeypatch
+    app_layer, located, rider, settings
 ):
-    monkeypatch.setattr("tracking.pipeline.outbox.STALL_TIMEOUT", 0.05)
+    settings.TRACKING = {"SEND_TIMEOUT": 0.05}
     server = Server("get", located)
     await server.client.events.reach(1)
     server.client.stop_reading()

@@ -2,7 +2,6 @@ import asyncio
 
 import pytest
 
-from tracking.pipeline import outbox as outbox_module
 from tracking.pipeline.outbox import Outbox
 
 from ..fakes import Client, Log, settle, within_deadline
@@ -163,9 +162,9 @@ async def test_any_other_error_of_the_server_is_reported_once(outbox, client, fa
 
 
 async def test_a_client_that_does_not_read_for_too_long_is_reported(
-    outbox, client, failures, monkeypatch
+    outbox, client, failures, settings
 ):
-    monkeypatch.setattr(outbox_module, "STALL_TIMEOUT", 0.01)
+    settings.TRACKING = {"SEND_TIMEOUT": 0.01}
     client.stop_reading()
     outbox.put(frame("a"))
     (failure,) = await failures.reach(1)
@@ -175,9 +174,9 @@ async def test_a_client_that_does_not_read_for_too_long_is_reported(
 
 
 async def test_a_client_that_stalls_on_a_later_frame_is_reported(
-    outbox, client, failures, monkeypatch
+    outbox, client, failures, settings
 ):
-    monkeypatch.setattr(outbox_module, "STALL_TIMEOUT", 0.05)
+    settings.TRACKING = {"SEND_TIMEOUT": 0.05}
     client.stop_reading()
     outbox.put(frame("a"))
     outbox.put(frame("b"))

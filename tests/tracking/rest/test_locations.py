@@ -11,7 +11,6 @@ from django.utils import timezone
 from tests.e2e.tokens import login_token
 from tracking.models import DriverLocation
 from tracking.pipeline.storage import Storage
-from tracking.protocol import MAX_MESSAGE_SIZE
 from tracking.rest import reports
 
 from ..fakes import NOON
@@ -229,11 +228,13 @@ def test_batch_without_fixes_is_answered_400(rest, driver, fixes):
     )
 
 
-def test_body_above_the_sockets_limit_is_answered_413(rest, driver):
-    body = json.dumps(HERE) + " " * MAX_MESSAGE_SIZE
+def test_body_above_the_sockets_limit_is_answered_413(rest, driver, settings):
+    settings.TRACKING = {"MAX_MESSAGE_SIZE": 1000}
+    body = json.dumps(HERE).ljust(1001)
     problem(rest("PUT", location(driver), driver, body), 413, "too_large")
     problem(rest("POST", batch(driver), driver, body), 413, "too_large")
     assert not DriverLocation.objects.exists()
+    assert rest("PUT", location(driver), driver, body[:1000]).status_code == 201
 
 
 @pytest.mark.parametrize("who", ["other_driver", "rider"])
