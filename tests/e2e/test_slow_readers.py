@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from itertools import count
 
 from .neighbours import GAP, Neighbours
+from .stack import Stack
 
 READERS = 100
 FILLING = 600  # locations: more than what lies between the server and such a watcher holds
@@ -15,28 +16,32 @@ SLOTS = 2 * 2**20
 
 async def test_a_hundred_slow_readers_cost_their_slots_and_are_disconnected(cluster_stack):
     stack, driver_id = cluster_stack, cluster_stack.new_driver()
+    # On the readers' worker: to others goes the newest of many.
+    one = Stack([stack.watcher_server], stack.tokens)
     numbers, logged = count(), len(cluster_stack.watcher_server.log())
 
-    async def send(driver, locations):
-        for _ in range(locations):
-            number = next(numbers)
-            await driver.frame(await driver.post(number / 1e4, 1))
+    async def send(driver, hundreds):
+        for _ in range(hundreds):
+            for _ in range(100):
+                last = await driver.post(next(numbers) / 1e4, 1)
+            await driver.frame(last)
 
     def ended():
         return stack.watcher_server.log()[logged:].count("not_reading")
 
     with Neighbours(stack) as neighbours:
-        async with AsyncExitStack() as everybody, stack.driver(driver_id) as driver:
-            readers = [stack.watcher(driver_id, reads=False) for _ in range(READERS)]
+        async with AsyncExitStack() as everybody, one.driver(driver_id) as driver:
+            readers = [one.watcher(driver_id, reads=False) for _ in range(READERS)]
             for reader in readers:
                 await everybody.enter_async_context(reader)
                 await reader.start()
-            await send(driver, FILLING)
+            await send(driver, FILLING // 100)
             full = stack.watcher_server.resident()
             sent, most = 0, full
             async with asyncio.timeout(20):
                 while not ended() >= READERS:
-                    await send(driver, 100)
+                    await send(driver, 1)
+                    await asyncio.sleep(0.05)
                     sent += 100
                     most = max(most, stack.watcher_server.resident())
             assert sent > FILLING
