@@ -1,11 +1,12 @@
 """Fixes with the device's own time, one by one and in batches, on either stack."""
 
+import asyncio
 import json
 
 import pytest
 
 from .client import Driver, read_error
-from .frames import ago, fix, location, shown
+from .frames import ago, fix, location, processed, shown
 
 
 async def test_late_fix_is_acknowledged_and_never_moves_the_dot_backwards(stack, driver_id):
@@ -24,6 +25,31 @@ async def test_late_fix_is_acknowledged_and_never_moves_the_dot_backwards(stack,
         await watcher.frame(1)
         assert shown(watcher) == ["1", "3"]
         assert stack.stored(driver_id).latitude == 3
+
+
+async def test_watcher_that_begins_while_late_fixes_come_in_sees_none_of_them(stack, driver_id):
+    """Neither one that starts again on its connection nor one that is new."""
+
+    async def send_late():
+        while True:
+            await driver.send(1, 0, recorded_at=ago(60))
+
+    async with stack.driver(driver_id) as driver, stack.watcher(driver_id) as watcher:
+        await driver.send(9, 0, recorded_at=ago(1))
+        sending = asyncio.create_task(send_late())
+        for again in range(50):
+            await watcher.start()
+            await watcher.frame(again)
+            await watcher.send_message(command="stop")
+            await processed(watcher)
+            watcher.frames.pop()  # the error
+        for _ in range(50):
+            async with stack.watcher(driver_id) as fresh:
+                await fresh.start()
+                assert await fresh.frame(0) == location(9, 0)
+        sending.cancel()
+        assert len(driver.frames) > 50
+        assert set(shown(watcher)) == {"9"}
 
 
 async def test_time_in_the_future_is_read_as_the_time_of_arrival(stack, driver_id):

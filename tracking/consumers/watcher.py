@@ -4,6 +4,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 
 from tracking import protocol
 from tracking.consumers.base import TrackingConsumer
+from tracking.fix import Fix
 from tracking.permissions import Decision, may_watch_driver
 from tracking.protocol import Stop
 
@@ -12,16 +13,20 @@ class WatcherConsumer(TrackingConsumer):
     """A watcher streams one driver's locations: the last known first, then every newer one."""
 
     route = "get-tracking"
+    # The newest location there was when the client stopped the stream.
+    seen: Fix | None = None
 
     async def receive(self, text: str) -> None:
         """Decode, authenticate and authorize, join or leave."""
         payload = protocol.decode_watcher_message(text)
         await self.session.authenticate(payload.token)
         if isinstance(payload, Stop):
-            self.runtime.hub.leave(self.driver_id, self.outbox)
+            self.seen = self.runtime.hub.leave(self.driver_id, self.outbox) or self.seen
             return
         self.session.warn_with(self.warn if payload.details else None)
-        await self.runtime.hub.join(self.driver_id, self.outbox, details=payload.details)
+        await self.runtime.hub.join(
+            self.driver_id, self.outbox, details=payload.details, seen=self.seen
+        )
 
     async def authorize(self, user: AbstractBaseUser) -> Decision:
         # A driver that does not exist gets the same answer as one that may not be watched.

@@ -17,6 +17,7 @@ class Feed:
         "_timer",
         "detailed",
         "driver_id",
+        "held",
         "known",
         "newest",
         "quiet",
@@ -31,6 +32,8 @@ class Feed:
         self.newest: Fix | None = None
         # Whether the database was asked.
         self.known = False
+        # Whether what comes is kept until it has answered: it may be older than what is stored.
+        self.held = True
         self.quiet = True
         self._status: Status | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -50,6 +53,8 @@ class Feed:
 
     def greet(self, watcher: Outbox) -> None:
         """Deliver what is known to one who has just come."""
+        if self.held:
+            return
         fix, now = self.newest, datetime.now(UTC)
         if watcher not in self.detailed:
             if fix is not None:
@@ -63,6 +68,26 @@ class Feed:
         else:
             self._offer_details(fix, now)
 
+    def learn(self, stored: Fix | None) -> int:
+        """Take what the database has, and deliver the newest from now on.
+
+        Return to how many watchers what it has was news; those who only begin do not count.
+        """
+        deliveries = 0 if stored is None else self.offer(stored)
+        first, self.known = not self.known, True
+        self.release()
+        if first and self.newest is None:
+            for watcher in self.detailed:
+                self.greet(watcher)
+        return deliveries
+
+    def release(self) -> None:
+        """Deliver the newest from now on, whatever the database has."""
+        if self.held:
+            self.held = False
+            if self.newest is not None:
+                self._deliver(self.newest, moved=True)
+
     def close(self) -> None:
         """Deliver nothing more."""
         if self._timer is not None:
@@ -74,9 +99,14 @@ class Feed:
         if not fix.is_newer_than(last):
             return 0
         self.newest = fix
+        if self.held:
+            return 0
+        return self._deliver(fix, moved=last is None or _is_elsewhere(fix, last))
+
+    def _deliver(self, fix: Fix, *, moved: bool) -> int:
         deliveries = 0
         # A departure, or the same fix of one who is back, is for those who asked for details.
-        if self.watchers and (last is None or _is_elsewhere(fix, last)):
+        if self.watchers and moved:
             event = _location(fix)
             for watcher in self.watchers:
                 watcher.offer(event)

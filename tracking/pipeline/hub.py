@@ -2,9 +2,9 @@
 
 What this process's own drivers send is delivered at once; what others send comes through the
 channel layer, in batches. A watcher joins the driver's shard group first and reads the snapshot
-second, so that nothing falls between the two. All the time the hub reads again what it may have
-missed: a lost message heals by itself, and with the channel layer gone watchers live off the
-database.
+second, so that nothing falls between the two; what comes meanwhile waits for the snapshot, as it
+may be late. All the time the hub reads again what it may have missed: a lost message heals by
+itself, and with the channel layer gone watchers live off the database.
 """
 
 import asyncio
@@ -27,6 +27,9 @@ logger.addFilter(Throttle())
 # A feed that was quiet for one whole interval is read again. So a watcher's view is at most two
 # intervals old when the channel layer loses messages or is gone: less than 2 s, reading included.
 HEAL_INTERVAL: Final = 0.9
+# Seconds that watchers wait for what is stored before they get what comes without it, which is
+# when the database stands still.
+SNAPSHOT_PATIENCE: Final = 1.0
 # Deliveries between two turns of the event loop: 256 take about 3 ms (9 to 12 µs each).
 DELIVERIES_PER_TURN: Final = 256
 
@@ -54,39 +57,43 @@ class Hub:
         self._healing: asyncio.Task[None] | None = None
         receiver.handle("tracking.fixes", self._deliver_batch)
 
-    async def join(self, driver_id: int, watcher: Outbox, *, details: bool = False) -> None:
+    async def join(
+        self, driver_id: int, watcher: Outbox, *, details: bool = False, seen: Fix | None = None
+    ) -> None:
         """Deliver the driver's newest location to `watcher`, and every newer one from now on.
 
         A watcher that joins again gets the newest location again: so a client can find out
-        whether its connection is alive.
+        whether its connection is alive. `seen` is what it brings from the last time.
         """
         self._heal_from_now_on()
         feed = self._feeds.get(driver_id)
         if feed is None:
             feed = self._feeds[driver_id] = Feed(driver_id)
+        if seen is not None:
+            feed.offer(seen)
         feed.add(watcher, details=details)
         feed.greet(watcher)
         if feed.known:
             return
-        await self._join_shard(shard_of(driver_id))
+        patience = asyncio.get_running_loop().call_later(SNAPSHOT_PATIENCE, feed.release)
         try:
-            snapshot = await self._snapshots.get(driver_id)
+            await self._join_shard(shard_of(driver_id))
+            feed.learn(await self._snapshots.get(driver_id))
         except Exception as error:  # whatever it is, healing tries again
             logger.warning("A snapshot could not be read: %r", error)
-            return
-        feed.known = True
-        if snapshot is not None:
-            feed.offer(snapshot)
-        elif feed.newest is None:
-            feed.greet(watcher)
+            feed.release()
+        finally:
+            patience.cancel()
 
-    def leave(self, driver_id: int, watcher: Outbox) -> None:
-        """Deliver nothing more to `watcher`."""
+    def leave(self, driver_id: int, watcher: Outbox) -> Fix | None:
+        """Deliver nothing more to `watcher`; return the newest it may have seen."""
         feed = self._feeds.get(driver_id)
-        if feed is not None:
-            feed.remove(watcher)
-            if not feed.watchers and not feed.detailed:
-                del self._feeds[driver_id]
+        if feed is None:
+            return None
+        feed.remove(watcher)
+        if not feed.watchers and not feed.detailed:
+            del self._feeds[driver_id]
+        return feed.newest
 
     async def follow(self, follower: Callable[[Fix], None]) -> None:
         """Have `follower` called with whatever comes of any driver, old or new, from now on."""
@@ -106,8 +113,11 @@ class Hub:
         feed = self._feeds.get(fix.driver_id)
         if feed is None:
             return 0
-        feed.quiet = False
         deliveries = feed.offer(fix)
+        if feed.newest is fix:
+            feed.quiet = (
+                False  # Of late ones, and of repeats, any number may hide a lost newer one.
+            )
         if deliveries:
             metrics.delivered(fix, deliveries)
         return deliveries
@@ -157,6 +167,9 @@ class Hub:
         for feed in self._feeds.values():
             feed.quiet = True
         if quiet:
-            for driver_id, fix in (await self._load_snapshots(quiet)).items():
-                if driver_id in self._feeds:
-                    self._feeds[driver_id].offer(fix)
+            stored = await self._load_snapshots(quiet)
+            for driver_id in quiet:
+                feed, fix = self._feeds.get(driver_id), stored.get(driver_id)
+                if feed is not None and (deliveries := feed.learn(fix)):
+                    assert fix is not None  # noqa: S101 - or nothing was delivered
+                    metrics.delivered(fix, deliveries)

@@ -18,6 +18,6 @@ async def test_change_right_after_the_status_was_looked_at_is_not_missed(setting
     monkeypatch.setattr(feed_module, "datetime", clock)
     feed = Feed(19)
     feed.add(Outbox(Client(), lambda error: None), details=True)
-    feed.offer(fix_of())
+    feed.learn(fix_of())
     assert feed._timer.when() - asyncio.get_running_loop().time() < 1
     feed.close()

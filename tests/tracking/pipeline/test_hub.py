@@ -1,6 +1,11 @@
 import asyncio
 
+import pytest
+
+from tracking.pipeline import hub as hub_module
 from tracking.pipeline.broadcast import encode_batch, shard_of
+from tracking.protocol import encode_details
+from tracking.status import Status
 
 from ..fakes import DEADLINE, HERE, fix_of, settle, within_deadline
 from ..watchers import Watcher, frame, join, moved, publish
@@ -32,10 +37,55 @@ async def test_a_fix_that_arrives_between_joining_and_reading_is_not_lost(hub, l
     joining = asyncio.create_task(hub.join(19, watcher.outbox))
     await stored.calls.reach(1)
     await publish(layer, moved(2))
-    await watcher.client.events.reach(1)
+    await settle()
     stored.gate.set()
     await within_deadline(joining)
     assert watcher.frames == [frame(2)]
+
+
+@pytest.mark.parametrize("details", [False, True])
+async def test_late_fix_that_arrives_between_joining_and_reading_is_not_shown(hub, stored, details):
+    stored.values[19] = moved(2)
+    stored.gate.clear()
+    watchers = [Watcher() for _ in range(2)]
+    joining = [
+        asyncio.create_task(hub.join(19, watcher.outbox, details=details)) for watcher in watchers
+    ]
+    await stored.calls.reach(1)
+    assert hub.deliver(moved(1)) == 0
+    await settle()
+    assert [watcher.frames for watcher in watchers] == [[], []]
+    stored.gate.set()
+    await within_deadline(asyncio.gather(*joining))
+    expected = encode_details(moved(2), Status.OFFLINE) if details else frame(2)
+    assert [watcher.frames for watcher in watchers] == [[expected]] * 2
+
+
+async def test_what_comes_does_not_wait_for_a_database_that_stands_still(hub, stored, monkeypatch):
+    monkeypatch.setattr(hub_module, "SNAPSHOT_PATIENCE", 0.05)
+    stored.gate.clear()
+    watcher = Watcher()
+    joining = asyncio.create_task(hub.join(19, watcher.outbox))
+    await stored.calls.reach(1)
+    hub.deliver(moved(1))
+    assert watcher.frames == []
+    await watcher.client.events.reach(1)
+    hub.deliver(moved(2))
+    assert watcher.frames == [frame(1), frame(2)]
+    stored.gate.set()
+    await within_deadline(joining)
+
+
+async def test_watcher_that_stops_and_starts_again_sees_nothing_older_than_before(hub, stored):
+    """Even if what it saw is not stored yet."""
+    stored.values[19] = moved(1)
+    watcher = await join(hub)
+    hub.deliver(moved(3))
+    seen = hub.leave(19, watcher.outbox)
+    hub.deliver(moved(2))
+    await within_deadline(hub.join(19, watcher.outbox, seen=seen))
+    hub.deliver(moved(2))
+    assert watcher.frames == [frame(1), frame(3), frame(3)]
 
 
 async def test_the_shard_is_joined_before_the_snapshot_is_read(hub, layer, stored):

@@ -7,8 +7,9 @@ import pytest
 from tracking.pipeline import hub as hub_module
 from tracking.pipeline import receiver as receiver_module
 from tracking.pipeline.broadcast import shard_of
+from tracking.protocol import encode_unknown
 
-from ..fakes import settle, within_deadline
+from ..fakes import DEADLINE, settle, within_deadline
 from ..watchers import Watcher, frame, join, moved, publish
 
 
@@ -122,6 +123,31 @@ async def test_a_database_that_is_away_on_joining_heals(hub, layer, stored, heal
     stored.values[19] = moved(1)
     await watcher.client.events.reach(1)
     assert watcher.frames == [frame(1)]
+
+
+async def test_driver_without_a_location_is_unknown_once_the_database_is_back(
+    hub, stored, heal_often
+):
+    stored.error = OSError("away")
+    watcher = Watcher()
+    await within_deadline(hub.join(19, watcher.outbox, details=True))
+    await stored.calls.reach(3)
+    assert watcher.frames == []
+    stored.error = None
+    await watcher.client.events.reach(1)
+    await stored.calls.reach(len(stored.calls) + 3)
+    assert watcher.frames == [encode_unknown(19)]
+
+
+async def test_late_fixes_hide_no_newer_one_that_was_lost(hub, stored, heal_often):
+    stored.values[19] = moved(2)
+    watcher = await join(hub)
+    stored.values[19] = moved(3)
+    async with asyncio.timeout(DEADLINE):
+        while len(watcher.frames) < 2:
+            hub.deliver(moved(1))
+            await asyncio.sleep(0.001)
+    assert watcher.frames == [frame(2), frame(3)]
 
 
 async def test_live_fixes_flow_while_the_database_is_away(hub, layer, stored, heal_often):
