@@ -24,9 +24,9 @@ logger.addFilter(Throttle())
 # Seconds that a driver has to come back.
 GRACE: Final = 5.0
 
-# How long before that the other workers are asked whether a driver is connected to one of them.
-# They need milliseconds.
-ANSWER_TIME: Final = 0.5
+# Seconds after that in which the other workers answer whether a driver is connected to one of them.
+# They need milliseconds. To ask before would miss who comes back in between.
+ANSWER_TIME: Final = 0.25
 
 GROUP: Final = "tracking.presence"
 QUESTION: Final = "tracking.presence.question"
@@ -133,23 +133,23 @@ class Presence:
         try:
             while self._departures:
                 first = next(iter(self._departures.values()))
-                await asyncio.sleep(first.until - ANSWER_TIME - loop.time())
+                await asyncio.sleep(first.until - loop.time())
                 deadline = loop.time() + ANSWER_TIME
                 due = {
                     driver_id: departure
                     for driver_id, departure in self._departures.items()
-                    if departure.until <= deadline
+                    if departure.until <= loop.time()
                 }
-                await self._tell({"type": QUESTION, "drivers": list(due)})
+                asked = await self._tell({"type": QUESTION, "drivers": list(due)})
                 await asyncio.sleep(deadline - loop.time())
                 try:
-                    await self._settle(due)
+                    await self._settle(due, asked=asked)
                 except Exception as error:  # the database is away, the next round tries
                     logger.warning("Drivers that left could not be looked up: %r", error)
         finally:
             self._task = None
 
-    async def _settle(self, due: Mapping[int, Departure]) -> None:
+    async def _settle(self, due: Mapping[int, Departure], *, asked: bool) -> None:
         absent = list(self._still(due))
         if not absent:
             return
@@ -159,8 +159,11 @@ class Presence:
             newest = self._drivers.pop(driver_id).newest
             assert newest is not None  # noqa: S101 - or it would not be leaving
             row = stored.get(driver_id)
-            if row is not None and row.received_at > newest.received_at:
-                continue  # It came in elsewhere, so there the driver is.
+            # What came in elsewhere since says that there the driver is. Where the other workers
+            # could not be asked, what came in elsewhere before that does, too.
+            since = departure.at if asked else newest.received_at
+            if row is not None and row.received_at > since:
+                continue
             if row is not None and row.is_newer_than(newest):
                 newest = row  # What came here last was late.
             if newest.received_at <= departure.at:
@@ -185,9 +188,11 @@ class Presence:
             if self._departures.pop(driver_id, None) is not None:
                 del self._drivers[driver_id]
 
-    async def _tell(self, event: Event) -> None:
+    async def _tell(self, event: Event) -> bool:
         try:
             async with asyncio.timeout(ANSWER_TIME):
                 await self._layer.group_send(GROUP, event)
         except Exception as error:  # each layer has errors of its own
             logger.warning("Other workers could not be asked about drivers: %r", error)
+            return False
+        return True

@@ -136,8 +136,41 @@ async def test_driver_who_is_connected_to_another_worker_has_not_left(worker, ot
     assert await other.settled() == []  # It has nothing to say of this driver.
 
 
+async def test_driver_who_came_back_elsewhere_just_in_time_has_not_left(
+    worker, other, layer, monkeypatch
+):
+    monkeypatch.setattr(presence_module, "GRACE", 0.2)
+    await worker.connect(fix_of(second=5))
+    worker.disconnect()
+    await asyncio.sleep(0.15)
+    assert layer.sent == []
+    await other.connect()
+    assert await worker.settled() == []
+
+
+async def test_driver_whose_newest_fix_came_elsewhere_leaves_with_its_last_connection(
+    worker, other, layer, stored
+):
+    await worker.connect(fix_of(second=5))
+    await other.connect(fix_of(second=50))
+    stored.values = {DRIVER: fix_of(second=50)}
+    other.disconnect()
+    assert await other.settled() == []
+    worker.disconnect()
+    assert await worker.departures.reach(1) == [left(worker, fix_of(second=50))]
+
+
+async def test_driver_with_a_fix_elsewhere_since_then_has_not_left(worker, layer, stored):
+    stored.values = {DRIVER: fix_of(second=105)}
+    await worker.connect(fix_of(second=5))
+    worker.disconnect()
+    assert await worker.settled() == []
+
+
 @pytest.mark.parametrize("second", [50, 105])
-async def test_driver_with_a_newer_fix_elsewhere_has_not_left(worker, layer, stored, second):
+async def test_driver_with_a_newer_fix_elsewhere_has_not_left_if_nobody_can_be_asked(
+    worker, layer, stored, second
+):
     layer.failing = {"group_send"}
     stored.values = {DRIVER: fix_of(second=second)}
     await worker.connect(fix_of(second=5))
