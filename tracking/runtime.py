@@ -10,7 +10,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 
 from tracking.authentication import load_users
 from tracking.connections import Connections
-from tracking.fix import ArrivalClock, Fix
+from tracking.fix import ArrivalClock, Fix, FutureTimes
 from tracking.fleet.hub import FleetHub
 from tracking.monitoring import metrics
 from tracking.monitoring.health import Health
@@ -23,6 +23,7 @@ from tracking.pipeline.hub import Hub
 from tracking.pipeline.presence import Presence
 from tracking.pipeline.receiver import Receiver
 from tracking.pipeline.storage import Storage, Waiter, load_snapshots
+from tracking.protocol import Measurement, to_fix
 from tracking.rest.reports import Reports
 from tracking.revocation import Registry
 
@@ -38,6 +39,7 @@ class Runtime:
         origin = uuid.uuid4().hex
         self._publisher = Publisher(layer, origin)
         self.clock = ArrivalClock()
+        self._future_times = FutureTimes()
         load = partial(self._reader.run, load_snapshots)
         self._announcer = Announcer(self.clock, load)
         self._storage = Storage(self._writer, self._announcer)
@@ -53,8 +55,15 @@ class Runtime:
         self.presence = Presence(
             layer, self._receiver, self.clock, load, self.submit, lambda: self.draining
         )
-        self.reports = Reports(self.clock, self.submit)
+        self.reports = Reports(self.to_fix, self.submit)
         self.fleet = FleetHub(self.hub, self._reader.run, self.clock.now)
+
+    def to_fix(self, measurement: Measurement, driver_id: int) -> Fix:
+        """Return the fix that arrives now; raise `InvalidMessage` or `InvalidLocation`."""
+        now, recorded_at = self.clock.now(), measurement.recorded_at
+        if recorded_at is not None and recorded_at > now:
+            measurement.recorded_at = self._future_times.read(driver_id, recorded_at, now)
+        return to_fix(measurement, driver_id, now)
 
     def submit(self, fix: Fix, waiter: Waiter | None) -> None:
         """Deliver, broadcast and store a checked fix, none waiting for another."""

@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from tracking import fix as fix_module
-from tracking.fix import ArrivalClock, Fix
+from tracking.fix import ArrivalClock, Fix, FutureTimes
 
 from .fakes import NOON, Scheduled, fix_of
 
@@ -16,7 +16,7 @@ def after_noon(seconds):
     return None if seconds is None else NOON + timedelta(seconds=seconds)
 
 
-def at(recorded, received, latitude=0.0, disconnected=None):
+def at(recorded, received, latitude=0.0, disconnected=None, **rest):
     return Fix(
         19,
         latitude,
@@ -24,6 +24,7 @@ def at(recorded, received, latitude=0.0, disconnected=None):
         after_noon(recorded),
         after_noon(received),
         disconnected_at=after_noon(disconnected),
+        **rest,
     )
 
 
@@ -37,6 +38,10 @@ def at(recorded, received, latitude=0.0, disconnected=None):
         (at(1, 2, latitude=5.0), at(1, 1), True),
         (at(1, 1, latitude=5.0), at(1, 2), False),
         (at(1, 1, latitude=5.0), at(1, 1), False),
+        (at(1, 2, heading=0.0), at(1, 1), True),
+        (at(1, 2, speed=2.0), at(1, 1, speed=1.0), True),
+        (at(1, 2), at(1, 1, accuracy=4.0), True),
+        (at(1, 1, speed=2.0), at(1, 2, speed=1.0), False),
     ],
 )
 def test_the_devices_clock_decides_which_fix_is_newer_and_then_arrival(one, other, newer):
@@ -105,3 +110,15 @@ def test_arrivals_keep_their_order_when_the_system_clock_is_set_back(monkeypatch
         NOON + 3 * MICROSECOND,
         NOON + timedelta(minutes=1),
     ]
+
+
+def test_a_time_in_the_future_is_read_again_as_before_for_each_driver(monkeypatch):
+    monkeypatch.setattr(fix_module, "MOST_FUTURE_TIMES", 2)
+    times = FutureTimes()
+    ahead = after_noon(300)
+    assert times.read(19, ahead, after_noon(1)) == after_noon(1)
+    assert times.read(20, ahead, after_noon(2)) == after_noon(2)
+    assert times.read(19, ahead, after_noon(3)) == after_noon(1)
+    for second in (4, 5):
+        times.read(21, after_noon(300 + second), after_noon(second))
+    assert times.read(19, ahead, after_noon(6)) == after_noon(6)

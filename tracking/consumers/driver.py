@@ -7,7 +7,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 
 from tracking import protocol
 from tracking.consumers.base import MAX_UNACKNOWLEDGED, TrackingConsumer
-from tracking.fix import Fix, FutureTimes
+from tracking.fix import Fix
 from tracking.permissions import may_publish
 from tracking.protocol import CloseCode, Send, SendBatch, TokenInvalid
 
@@ -24,7 +24,6 @@ class DriverConsumer(TrackingConsumer):
     # Whether nothing was acknowledged for as long as it waited, and what came since.
     stalled = False
     newest: Fix | None = None
-    future_times: FutureTimes | None = None
     leaving: CloseCode | None = None
     arrived = False
 
@@ -44,11 +43,7 @@ class DriverConsumer(TrackingConsumer):
     def to_fix(self, payload: Send | SendBatch) -> Fix:
         """Return the fix that was sent: of a batch the newest, as only that is kept."""
         newest = payload if isinstance(payload, Send) else protocol.newest_of(payload.fixes)
-        now = self.runtime.clock.now()
-        if newest.recorded_at is not None and newest.recorded_at > now:
-            self.future_times = self.future_times or FutureTimes()
-            newest.recorded_at = self.future_times.read(newest.recorded_at, now)
-        return protocol.to_fix(newest, self.driver_id, now)
+        return self.runtime.to_fix(newest, self.driver_id)
 
     async def authorize(self, user: AbstractBaseUser) -> bool:
         return await may_publish(user, self.driver_id)

@@ -169,7 +169,8 @@ class Hub:
         if quiet:
             stored = await self._load_snapshots(quiet)
             for driver_id in quiet:
-                feed, fix = self._feeds.get(driver_id), stored.get(driver_id)
-                if feed is not None and (deliveries := feed.learn(fix)):
-                    assert fix is not None  # noqa: S101 - or nothing was delivered
-                    metrics.delivered(fix, deliveries)
+                if driver_id in self._feeds:
+                    fix = stored.get(driver_id)
+                    deliveries = self._feeds[driver_id].learn(fix)
+                    if fix is not None and deliveries:
+                        metrics.delivered(fix, deliveries)

@@ -52,6 +52,10 @@ _UPSERT: Final = (
     " WHERE EXCLUDED.recorded_at > {table}.recorded_at"
     " OR EXCLUDED.recorded_at = {table}.recorded_at AND CASE"
     " WHEN EXCLUDED.latitude <> {table}.latitude OR EXCLUDED.longitude <> {table}.longitude"
+    # None of these is ever negative.
+    " OR COALESCE(EXCLUDED.accuracy, -1) <> COALESCE({table}.accuracy, -1)"
+    " OR COALESCE(EXCLUDED.heading, -1) <> COALESCE({table}.heading, -1)"
+    " OR COALESCE(EXCLUDED.speed, -1) <> COALESCE({table}.speed, -1)"
     " OR {table}.disconnected_at IS NOT NULL"
     " THEN EXCLUDED.received_at > {table}.received_at"
     " ELSE EXCLUDED.disconnected_at IS NOT NULL"

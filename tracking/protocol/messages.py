@@ -145,9 +145,14 @@ def to_fix(measurement: Measurement, driver_id: int, now: datetime) -> Fix:
         recorded_at,
         now,
         measurement.accuracy,
-        measurement.heading,
-        measurement.speed,
+        _no_minus_zero(measurement.heading),
+        _no_minus_zero(measurement.speed),
     )
+
+
+def _no_minus_zero(number: float | None) -> float | None:
+    # SQLite does not keep the sign, and the snapshot must read like the live frame.
+    return None if number is None else number + 0.0
 
 
 def newest_of(measurements: list[Measurement]) -> Measurement:

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from tracking.fix import ArrivalClock, Fix
+from tracking.fix import Fix
 from tracking.pipeline.storage import Waiter
-from tracking.protocol import Measurement, TokenInvalid, to_fix
+from tracking.protocol import Measurement, TokenInvalid
 from tracking.rest.problems import NotStored
 
 # A phone's HTTP stack waits for 10 s or more. What is not committed by then may be later.
@@ -39,8 +39,12 @@ class Report:
 class Reports:
     """Submits one fix per request, to the pipeline that the sockets share."""
 
-    def __init__(self, clock: ArrivalClock, submit: Callable[[Fix, Waiter], None]) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        to_fix: Callable[[Measurement, int], Fix],
+        submit: Callable[[Fix, Waiter], None],
+    ) -> None:
+        self._to_fix = to_fix
         self._submit = submit
         self._unsettled = 0
 
@@ -50,7 +54,7 @@ class Reports:
         Raise `InvalidMessage`, `TokenInvalid` if the driver's account is gone, or `NotStored` if
         it takes too long: then the fix may still be stored, and may be sent again.
         """
-        fix = to_fix(measurement, driver_id, self._clock.now())
+        fix = self._to_fix(measurement, driver_id)
         if self._unsettled >= MAX_UNSETTLED:
             raise NotStored
         self._unsettled += 1

@@ -69,9 +69,13 @@ MOMENTS = st.sampled_from([fix_of(second=second).received_at for second in (1, 2
 def fixes(draw):
     recorded_at, received_at = sorted([draw(MOMENTS), draw(MOMENTS)])
     latitude, disconnected_at = draw(st.sampled_from([1.0, 2.0])), draw(st.none() | MOMENTS)
+    measured = st.sampled_from([None, 0.0, 90.0])
     return {
         "latitude": latitude,
         "longitude": 0.0,
+        "accuracy": draw(st.sampled_from([None, 1.0, 2.0])),
+        "heading": draw(measured),
+        "speed": draw(measured),
         "recorded_at": recorded_at,
         "received_at": received_at,
         "disconnected_at": disconnected_at,
@@ -79,7 +83,7 @@ def fixes(draw):
 
 
 @hypothesis_settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(one=fixes(), other=fixes())
 def test_the_database_and_the_fix_itself_agree_on_what_is_newer(driver, one, other):

@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from tracking.fix import ArrivalClock
+from tracking import protocol
 from tracking.protocol import InvalidLocation, Measurement, TokenInvalid
 from tracking.rest import reports
 from tracking.rest.problems import NotStored
 from tracking.rest.reports import Reports
 
-from ..fakes import Log, within_deadline
+from ..fakes import NOON, Log, within_deadline
 
 MEASUREMENT = Measurement(lat=1, lon=2)
 
@@ -21,9 +21,13 @@ def submitted():
     return Log()
 
 
+def to_fix(measurement, driver_id):
+    return protocol.to_fix(measurement, driver_id, NOON)
+
+
 @pytest.fixture
 def http(submitted):
-    return Reports(ArrivalClock(), lambda fix, waiter: submitted.append((fix, waiter)))
+    return Reports(to_fix, lambda fix, waiter: submitted.append((fix, waiter)))
 
 
 async def test_report_ends_when_its_fix_is_committed(http, submitted):
