@@ -120,7 +120,7 @@ class TrackingConsumer(AsyncConsumer):
                 raise InvalidMessage
             if len(text) > self.max_message_size:
                 # For servers whose own limit is higher, or ends in a bare 1006 as Daphne's does.
-                self.close(CloseCode.MESSAGE_TOO_BIG, "message_too_big")
+                self.refuse(CloseCode.MESSAGE_TOO_BIG, "message_too_big")
                 return False
             await self.receive(text)
         except TrackingError as error:
@@ -128,7 +128,7 @@ class TrackingConsumer(AsyncConsumer):
             return False
         except DatabaseError as error:
             logger.warning("A message could not be judged, the database is away: %s", error)
-            self.close(CloseCode.TRY_AGAIN_LATER, "database_away")
+            self.refuse(CloseCode.TRY_AGAIN_LATER, "database_away")
             return False
         except Exception:
             self.close(CloseCode.INTERNAL_ERROR, "internal_error")
@@ -149,6 +149,11 @@ class TrackingConsumer(AsyncConsumer):
             self.outbox.put(frame)
         else:
             self.close(close_code, error.code, frame)
+
+    def refuse(self, code: CloseCode, reason: str) -> None:
+        """Close the connection over a message for which the contract has no error frame."""
+        metrics.refusals.add(self.route, reason)
+        self.close(code, reason)
 
     def close(self, code: CloseCode, reason: str, *farewell: Event) -> None:
         """Close the connection from this side; `reason` is for the log."""

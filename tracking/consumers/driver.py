@@ -86,6 +86,7 @@ class DriverConsumer(TrackingConsumer):
     def leave(self, code: CloseCode) -> None:
         """Send the driver away once all is acknowledged that was taken."""
         self.leaving = code
+        self.record.close(code, "server_restart")  # Whatever becomes of what is unacknowledged.
         if not self.unacknowledged:
             super().leave(code)
 

@@ -9,6 +9,7 @@ from django.db import OperationalError
 
 from tracking import runtime as runtime_module
 from tracking import session
+from tracking.monitoring import metrics
 from tracking.protocol import encode_location
 from tracking.runtime import get_runtime
 
@@ -278,8 +279,11 @@ async def test_who_cannot_be_judged_without_the_database_is_told_to_come_back(
         raise OperationalError("the database is away")
 
     monkeypatch.setattr(runtime_module, "load_users", away)
+    refused = ("get-tracking", "database_away")
+    before = metrics.refusals.values.get(refused, 0)
     socket = await connect("get", located)
     await socket.start(token_for(rider))
     assert await socket.close_code() == 1013
+    assert metrics.refusals.values[refused] == before + 1
     assert "the database is away" in caplog.text
     assert not any(record.exc_info for record in caplog.records)
