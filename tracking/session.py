@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import Error as DatabaseError
 
 from tracking.authentication import Claims, verify
 from tracking.conf import conf
@@ -32,6 +33,11 @@ logger.addFilter(Throttle())
 # 5,000 connections cost 170 checks a second, which share a handful of queries.
 RECHECK_INTERVAL: Final = 30.0
 
+# A permission that has a time is asked about again at that time, and ends so long after it
+# whatever became of the question. Half of the second within which whoever lost a permission is
+# to be cut off: the other half is for the close to arrive.
+PROLONGING_TIMEOUT: Final = 0.5
+
 # Seconds before the token runs out that whoever asked for it is warned.
 EXPIRY_WARNING: Final = 30.0
 
@@ -41,16 +47,19 @@ class Session:
 
     `authorize` decides whether a user may be here, and until when. `on_end` is told, once, why a
     session that was good is good no longer: at the second its token or its permission expires,
-    when its user's sessions are checked again, and within `RECHECK_INTERVAL` after any change.
+    when its user's sessions are checked again, and within `RECHECK_INTERVAL` after any change. A
+    policy that fails ends it; a database that does not answer leaves the last decision standing.
     """
 
     __slots__ = (
         "_authorize",
+        "_changes",
         "_claims",
+        "_ended",
         "_on_end",
         "_password",
+        "_recheck_at",
         "_registry",
-        "_stale",
         "_task",
         "_timer",
         "_token",
@@ -77,7 +86,12 @@ class Session:
         self._until = math.inf
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._stale = False
+        # How often a change was told of: a check that began before the last one begins anew.
+        self._changes = 0
+        # The loop's time of the next check, which only the end of a check moves. None while one
+        # that was due is under way.
+        self._recheck_at: float | None = None
+        self._ended = False
         self._warn: Callable[[int], None] | None = None
         self._warn_at = math.inf
 
@@ -112,7 +126,7 @@ class Session:
         elif claims.expires_at < self._claims.expires_at:
             return  # An older one that came late shortens nothing.
         try:
-            await self._check(claims)
+            self._until, self._password = await self._check(claims)
         except BaseException:
             if self._claims is None:
                 self._registry.discard(claims.user_id, self)
@@ -121,7 +135,7 @@ class Session:
         # A token that is to live for less than that has no warning: it would never end.
         warn_at = claims.expires_at - EXPIRY_WARNING
         self._warn_at = warn_at if time.time() < warn_at else math.inf
-        self._set_timer()
+        self._checked()
 
     def warn_with(self, warn: Callable[[int], None] | None) -> None:
         """Have `warn` told `EXPIRY_WARNING` before each token runs out, in how many seconds."""
@@ -131,12 +145,14 @@ class Session:
     def recheck(self) -> None:
         """Find out whether the user may still be here, and end if not."""
         # A check under way may have read what is no longer so: it will be made once more.
-        self._stale = True
-        if self._claims is not None and (self._task is None or self._task.done()):
+        self._changes += 1
+        idle = self._task is None or self._task.done()
+        if self._claims is not None and idle and not self._ended:
             self._task = asyncio.get_running_loop().create_task(self._recheck())
 
     def close(self) -> None:
         """Stop the clock, and be forgotten."""
+        self._ended = True
         if self._timer is not None:
             self._timer.cancel()
         if self._task is not None:
@@ -144,10 +160,10 @@ class Session:
         if self._claims is not None:
             self._registry.discard(self._claims.user_id, self)
 
-    async def _check(self, claims: Claims, password: int | None = None) -> None:
-        self._stale = True
-        while self._stale:
-            self._stale = False
+    async def _check(self, claims: Claims, password: int | None = None) -> tuple[float, int]:
+        """Return until when the permission lasts, and the hash of the user's password hash."""
+        while True:
+            changes = self._changes
             user = await self._users.get(claims.user_id)
             if user is None:
                 raise TokenInvalid("this account no longer exists or is inactive")
@@ -156,52 +172,76 @@ class Session:
             decision = await self._authorize(user)
             if not decision:
                 raise Forbidden
-            self._until = decision.timestamp() if isinstance(decision, datetime) else math.inf
-            self._password = hash(user.password)
+            if changes == self._changes:
+                until = decision.timestamp() if isinstance(decision, datetime) else math.inf
+                return until, hash(user.password)
 
     async def _recheck(self) -> None:
-        claims = self._claims
-        assert claims is not None  # noqa: S101 - only an authenticated session is checked again
-        try:
-            await self._check(claims, self._password)
-        except TrackingError as error:
-            if claims is self._claims:
-                self._end(error)
-            else:
-                self.recheck()  # A newer token came meanwhile, and is the one to judge.
-        except Exception as error:
-            # A database that is away decides nothing, but it cannot prolong a permission either.
-            logger.warning("A session could not be checked again: %r", error)
-            if self._until <= time.time():
-                self._end(Forbidden())
+        claims = None
+        while claims is not self._claims:  # Else a newer token came meanwhile: judge that one.
+            claims = self._claims
+            assert claims is not None  # noqa: S101 - only an authenticated session is rechecked
+            end: TrackingError | None = None
+            try:
+                standing = await self._check(claims, self._password)
+                if claims is self._claims:
+                    self._until, self._password = standing
+            except TrackingError as error:
+                end = error
+            except (DatabaseError, OSError) as error:
+                # A database that is away decides nothing, but it cannot prolong a permission.
+                logger.warning("A session could not be checked again: %r", error)
+                if self._until <= time.time():
+                    end = Forbidden()
+            except Exception:
+                # Of the policy, and an error in it is never a yes.
+                logger.exception("A session was ended, as checking it again failed")
+                end = Forbidden()
+        if end is None:
+            self._checked()
         else:
-            self._set_timer()
+            self._end(end)
 
     def _end(self, error: TrackingError) -> None:
+        if self._ended:
+            return
+        self._ended = True
         if self._timer is not None:
             self._timer.cancel()
         self._on_end(error)
 
+    def _checked(self) -> None:
+        soon = min(RECHECK_INTERVAL, self._until - time.time())
+        self._recheck_at = asyncio.get_running_loop().time() + soon
+        self._set_timer()
+
     def _set_timer(self) -> None:
-        assert self._claims is not None  # noqa: S101 - as above
-        now = time.time()
-        delay = min(RECHECK_INTERVAL, self._claims.expires_at - now)
-        if self._until > now:
-            delay = min(delay, self._until - now)
-        if self._warn is not None:
-            delay = min(delay, max(0.0, self._warn_at - now))
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
+        if self._ended:
+            return
+        assert self._claims is not None  # noqa: S101 - as above
+        loop = asyncio.get_running_loop()
+        delay = min(self._claims.expires_at, self._until + PROLONGING_TIMEOUT) - time.time()
+        if self._recheck_at is not None:
+            delay = min(delay, self._recheck_at - loop.time())
+        if self._warn is not None:
+            delay = min(delay, self._warn_at - time.time())
+        self._timer = loop.call_later(max(0.0, delay), self._on_timer)
 
     def _on_timer(self) -> None:
         assert self._claims is not None  # noqa: S101 - as above
-        if self._claims.expires_at <= time.time():
-            self._on_end(TokenExpired())
+        now = time.time()
+        if self._claims.expires_at <= now:
+            self._end(TokenExpired())
             return
-        if self._warn is not None and self._warn_at <= time.time():
+        if self._until + PROLONGING_TIMEOUT <= now:
+            self._end(Forbidden())
+            return
+        if self._warn is not None and self._warn_at <= now:
             self._warn_at = math.inf
-            self._warn(round(self._claims.expires_at - time.time()))
-        else:
+            self._warn(round(self._claims.expires_at - now))
+        if self._recheck_at is not None and self._recheck_at <= asyncio.get_running_loop().time():
+            self._recheck_at = None
             self.recheck()
         self._set_timer()  # Now: a check that takes long must not outlast the token.

@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import InterfaceError, OperationalError
 
 from tracking import revocation
 from tracking import session as session_module
@@ -57,14 +58,18 @@ class Gatekeeper:
 
     def __init__(self):
         self.permits = True
+        self.error = None
         self.asked = Log()
         self.gate = asyncio.Event()
         self.gate.set()
 
     async def __call__(self, user):
         self.asked.append(user)
+        permits = self.permits  # As of the call, as a query sees it.
         await self.gate.wait()
-        return self.permits
+        if self.error is not None:
+            raise self.error
+        return permits
 
 
 @pytest.fixture
@@ -345,6 +350,49 @@ async def test_a_session_still_expires_while_the_database_is_away(
     assert isinstance(end, TokenExpired)
 
 
+async def test_who_starts_again_and_again_is_checked_all_the_same(session, gatekeeper, monkeypatch):
+    monkeypatch.setattr(session_module, "RECHECK_INTERVAL", 0.05)
+    await session.authenticate(token())
+    async with asyncio.timeout(DEADLINE):
+        while len(gatekeeper.asked) < 3:
+            session.warn_with(None)
+            await asyncio.sleep(0.01)  # more often than the interval: this is the condition
+
+
+async def test_a_warning_takes_no_checks_place(session, gatekeeper, monkeypatch):
+    monkeypatch.setattr(session_module, "EXPIRY_WARNING", 10.0)
+    monkeypatch.setattr(session_module, "RECHECK_INTERVAL", 0.05)
+    warnings = Log()
+    await session.authenticate(token(lifetime=10.05))
+    session.warn_with(warnings.append)
+    time.sleep(0.1)  # noqa: ASYNC251 - both are due when the loop goes on
+    await warnings.reach(1)
+    await settle()
+    assert len(gatekeeper.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "error", [OperationalError("away"), InterfaceError("away"), TimeoutError("away")]
+)
+async def test_a_policy_that_cannot_reach_the_database_keeps_the_session(
+    session, gatekeeper, ends, recheck_often, error
+):
+    await session.authenticate(token())
+    gatekeeper.error = error
+    await gatekeeper.asked.reach(4)
+    assert ends == []
+
+
+async def test_a_policy_that_fails_ends_the_session(session, gatekeeper, ends, caplog):
+    await session.authenticate(token())
+    gatekeeper.error = LookupError("no such city")
+    session.recheck()
+    (end,) = await ends.reach(1)
+    assert isinstance(end, Forbidden)
+    assert "checking it again failed" in caplog.text
+    assert "no such city" in caplog.text
+
+
 async def test_closing_gives_up_the_check_under_way(session, loads, ends, recheck_often):
     await session.authenticate(token())
     loads.gate.clear()
@@ -458,6 +506,71 @@ async def test_a_permission_ends_at_its_time_though_nobody_can_be_asked(
     loads.error = OSError("away")
     (end,) = await ends.reach(1)
     assert isinstance(end, Forbidden)
+
+
+async def test_a_permission_ends_at_its_time_though_nobody_answers(
+    session, gatekeeper, loads, ends
+):
+    until = datetime.now(UTC) + timedelta(seconds=0.2)
+    gatekeeper.permits = until
+    await session.authenticate(token())
+    loads.gate.clear()
+    (end,) = await ends.reach(1)
+    assert isinstance(end, Forbidden)
+    assert until <= datetime.now(UTC) < until + timedelta(seconds=1)
+    del loads.values[USER]
+    loads.gate.set()
+    await settle()
+    assert len(ends) == 1
+
+
+async def test_an_answer_that_comes_a_little_late_prolongs_the_permission(
+    session, gatekeeper, loads, ends
+):
+    until = datetime.now(UTC) + timedelta(seconds=0.1)
+    gatekeeper.permits = until
+    await session.authenticate(token())
+    gatekeeper.permits = True
+    loads.gate.clear()
+    await loads.calls.reach(2)
+    loads.gate.set()
+    await asyncio.sleep(session_module.PROLONGING_TIMEOUT + 0.1)  # this is the condition
+    assert ends == []
+
+
+async def test_a_change_during_a_renewal_is_noticed_though_another_check_is_made_too(
+    session, gatekeeper
+):
+    await session.authenticate(token())
+    renewing = gatekeeper.gate = asyncio.Event()
+    renewal = asyncio.create_task(session.authenticate(token(lifetime=7200)))
+    await gatekeeper.asked.reach(2)  # the renewal knows the user as it was
+    gatekeeper.permits = False
+    gatekeeper.gate = asyncio.Event()
+    session.recheck()
+    await gatekeeper.asked.reach(3)  # the check of the older token goes on meanwhile
+    gatekeeper.gate.set()
+    renewing.set()
+    with pytest.raises(Forbidden):
+        await within_deadline(renewal)
+
+
+async def test_a_newer_token_is_judged_again_when_the_older_one_fails_after_it_came(
+    session, gatekeeper, ends
+):
+    await session.authenticate(token())
+    opened, gatekeeper.gate = gatekeeper.gate, asyncio.Event()
+    gatekeeper.permits = False
+    session.recheck()
+    await gatekeeper.asked.reach(2)  # the older token is about to fail
+    checking, gatekeeper.gate = gatekeeper.gate, opened
+    gatekeeper.permits = True  # as the user was before
+    await session.authenticate(token(lifetime=7200))
+    gatekeeper.permits = False
+    checking.set()
+    (end,) = await ends.reach(1)
+    assert isinstance(end, Forbidden)
+    assert len(gatekeeper.asked) == 4
 
 
 async def test_a_session_that_is_over_is_forgotten(session, registry, gatekeeper):
