@@ -14,7 +14,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.db import router, transaction
 from django.db.models import QuerySet
-from django.db.models.signals import post_delete, post_save, pre_save
+from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 from django.dispatch import receiver
 from django.utils import timezone
 
@@ -112,6 +112,10 @@ def _recheck_on_commit(watcher_ids: Iterable[int], using: str) -> None:
         transaction.on_commit(partial(revocation.recheck, user_ids), using=using)
 
 
+def _watchers(grant: WatchGrant) -> set[int]:
+    return {grant.watcher_id, grant.stored_watcher_id or grant.watcher_id}
+
+
 @receiver(pre_save, sender=WatchGrant)
 def _before_save(instance: WatchGrant, using: str, **kwargs: Any) -> None:
     # A save may hand the grant to another watcher. The one who loses it is checked, too.
@@ -122,13 +126,20 @@ def _before_save(instance: WatchGrant, using: str, **kwargs: Any) -> None:
 
 @receiver(post_save, sender=WatchGrant)
 def _after_save(instance: WatchGrant, using: str, **kwargs: Any) -> None:
-    _recheck_on_commit(
-        {instance.watcher_id, instance.stored_watcher_id or instance.watcher_id}, using
-    )
+    _recheck_on_commit(_watchers(instance), using)
+
+
+@receiver(pre_delete, sender=WatchGrant)
+def _before_delete(instance: WatchGrant, using: str, origin: object, **kwargs: Any) -> None:
+    if origin is instance:
+        _before_save(instance, using)
 
 
 @receiver(post_delete, sender=WatchGrant)
-def _after_delete(instance: WatchGrant, using: str, **kwargs: Any) -> None:
-    # A user may take years of grants along. Those that are over permitted nothing.
-    if instance.ended_at is None and instance.ends_at > timezone.now():
+def _after_delete(instance: WatchGrant, using: str, origin: object, **kwargs: Any) -> None:
+    # A user may take years of grants along. Those that are over permitted nothing; but one that
+    # the host held may look to be over, or another's, only because it is older than its row was.
+    if origin is instance:
+        _recheck_on_commit(_watchers(instance), using)
+    elif instance.ended_at is None and instance.ends_at > timezone.now():
         _recheck_on_commit([instance.watcher_id], using)

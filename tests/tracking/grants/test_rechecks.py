@@ -94,3 +94,21 @@ def test_deleting_a_grant_that_is_over_checks_nobody(grant, rechecked, clock, ov
     rechecked.clear()
     WatchGrant.objects.all().delete()
     assert rechecked == []
+
+
+def test_deleting_a_grant_that_was_prolonged_since_it_was_read_checks_the_watcher(
+    grant, rechecked, clock
+):
+    reschedule_grant(WatchGrant.objects.get(), ends_at=NOON + 2 * HOUR)
+    rechecked.clear()
+    clock.now = NOON + HOUR + SECOND
+    grant.delete()
+    assert rechecked == [[grant.watcher_id]]
+
+
+def test_deleting_a_grant_that_was_handed_on_since_it_was_read_checks_both(
+    grant, rechecked, people, other_driver
+):
+    WatchGrant.objects.update(watcher=other_driver)
+    grant.delete()
+    assert rechecked == [sorted([people[1].pk, other_driver])]
