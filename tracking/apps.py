@@ -1,7 +1,8 @@
+from collections.abc import Iterable
+
 from django.apps import AppConfig, apps
-from django.conf import settings
 from django.core import checks
-from django.db.models.signals import post_delete, post_save
+from django.db.models import Model
 from django.utils.translation import gettext_lazy as _
 
 
@@ -11,14 +12,28 @@ class TrackingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from tracking import grants  # noqa: F401 - connects its receivers
         from tracking.checks import check_deployment, check_settings
-        from tracking.user_changes import user_changed
 
         if apps.is_installed("drf_spectacular"):
             from tracking.rest import schema  # noqa: F401 - describes the REST API
 
         checks.register(check_settings)
         checks.register(check_deployment, deploy=True)
-        post_save.connect(user_changed, sender=settings.AUTH_USER_MODEL)
-        post_delete.connect(user_changed, sender=settings.AUTH_USER_MODEL)
+        connect_receivers(apps.get_models())
+
+
+def connect_receivers(models: Iterable[type[Model]]) -> None:
+    """Hear of changes of users and grants that are made through any of these models.
+
+    Django tells of a change through a proxy under the proxy's name alone.
+    """
+    from django.contrib.auth import get_user_model
+
+    from tracking import grants, user_changes
+    from tracking.models import WatchGrant
+
+    for model in models:
+        if issubclass(model, get_user_model()):
+            user_changes.connect(model)
+        elif issubclass(model, WatchGrant):
+            grants.connect(model)

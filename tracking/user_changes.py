@@ -4,10 +4,18 @@ from collections.abc import Collection
 from functools import partial
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Model
+from django.db.models.signals import post_delete, post_save
 
 from tracking.revocation import recheck
+
+
+def connect(model: type[Model]) -> None:
+    """Hear of changes made through `model`: the user model, or one that inherits from it."""
+    post_save.connect(user_changed, sender=model)
+    post_delete.connect(user_changed, sender=model)
 
 
 def user_changed(
@@ -19,7 +27,8 @@ def user_changed(
     update_fields: Collection[str] | None = None,
     **kwargs: Any,
 ) -> None:
-    """Receive `post_save` and `post_delete` of the user model."""
+    """Receive `post_save` and `post_delete` of the user model and of those that inherit from it."""
     # Every log-in saves its time.
     if not created and set(update_fields or ["all"]) != {"last_login"}:
-        transaction.on_commit(partial(recheck, [instance.pk]), using=using)
+        user_id = instance.serializable_value(get_user_model()._meta.pk.attname)
+        transaction.on_commit(partial(recheck, [user_id]), using=using)

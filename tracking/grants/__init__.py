@@ -15,7 +15,6 @@ from django.core.exceptions import ValidationError
 from django.db import router, transaction
 from django.db.models import QuerySet
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
-from django.dispatch import receiver
 from django.utils import timezone
 
 from tracking import revocation
@@ -116,7 +115,6 @@ def _watchers(grant: WatchGrant) -> set[int]:
     return {grant.watcher_id, grant.stored_watcher_id or grant.watcher_id}
 
 
-@receiver(pre_save, sender=WatchGrant)
 def _before_save(instance: WatchGrant, using: str, **kwargs: Any) -> None:
     # A save may hand the grant to another watcher. The one who loses it is checked, too.
     if instance.pk is not None:
@@ -124,18 +122,15 @@ def _before_save(instance: WatchGrant, using: str, **kwargs: Any) -> None:
         instance.stored_watcher_id = stored.values_list("watcher_id", flat=True).first()
 
 
-@receiver(post_save, sender=WatchGrant)
 def _after_save(instance: WatchGrant, using: str, **kwargs: Any) -> None:
     _recheck_on_commit(_watchers(instance), using)
 
 
-@receiver(pre_delete, sender=WatchGrant)
 def _before_delete(instance: WatchGrant, using: str, origin: object, **kwargs: Any) -> None:
     if origin is instance:
         _before_save(instance, using)
 
 
-@receiver(post_delete, sender=WatchGrant)
 def _after_delete(instance: WatchGrant, using: str, origin: object, **kwargs: Any) -> None:
     # A user may take years of grants along. Those that are over permitted nothing; but one that
     # the host held may look to be over, or another's, only because it is older than its row was.
@@ -143,3 +138,11 @@ def _after_delete(instance: WatchGrant, using: str, origin: object, **kwargs: An
         _recheck_on_commit(_watchers(instance), using)
     elif instance.ended_at is None and instance.ends_at > timezone.now():
         _recheck_on_commit([instance.watcher_id], using)
+
+
+def connect(model: type[WatchGrant]) -> None:
+    """Hear of changes made through `model`: WatchGrant, or one that inherits from it."""
+    pre_save.connect(_before_save, sender=model)
+    post_save.connect(_after_save, sender=model)
+    pre_delete.connect(_before_delete, sender=model)
+    post_delete.connect(_after_delete, sender=model)
