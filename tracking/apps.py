@@ -12,6 +12,7 @@ class TrackingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from tracking import permission_changes
         from tracking.checks import check_deployment, check_settings
 
         if apps.is_installed("drf_spectacular"):
@@ -20,6 +21,7 @@ class TrackingConfig(AppConfig):
         checks.register(check_settings)
         checks.register(check_deployment, deploy=True)
         connect_receivers(apps.get_models())
+        permission_changes.connect()
 
 
 def connect_receivers(models: Iterable[type[Model]]) -> None:
