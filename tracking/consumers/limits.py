@@ -5,8 +5,12 @@ from typing import Final
 from tracking.conf import conf
 from tracking.protocol import CloseCode, RateLimited
 
-# So many messages dropped beyond those taken, and it is no accident.
+# So many messages dropped that were not forgiven, and it is no accident.
 MAX_REFUSED: Final = 100
+
+# What a message that was taken forgives of one that was dropped: a burst now and then is forgotten
+# within minutes, while whoever keeps sending more than a tenth above the rate is closed in the end.
+FORGIVEN: Final = 0.1
 
 
 class RateLimit:
@@ -23,7 +27,7 @@ class RateLimit:
         self._burst: float = conf.MAX_FIXES_BURST
         self._tokens = self._burst
         self._filled_at = now
-        self._refused = 0
+        self._refused = 0.0
 
     def take(self, now: float) -> None:
         """Count one message; raise `RateLimited`, which closes when it goes on."""
@@ -33,7 +37,7 @@ class RateLimit:
         self._filled_at = now
         if self._tokens >= 1:
             self._tokens -= 1
-            self._refused -= self._refused > 0
+            self._refused = max(0.0, self._refused - FORGIVEN)
             return
         self._refused += 1
         error = RateLimited()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tracking.consumers.limits import MAX_REFUSED, RateLimit
+from tracking.consumers.limits import RateLimit
 from tracking.protocol import CloseCode, RateLimited
 
 
@@ -50,23 +50,25 @@ def test_a_pause_saves_up_no_more_than_one_burst():
     assert taken(limit, [3600.0] * 30) == (20, None)
 
 
-def test_twice_the_rate_loses_half_and_keeps_the_connection():
-    count, closed = taken(RateLimit(0.0), every(0.1, 600))
-    assert count == pytest.approx(3000, rel=0.01)
+def test_a_little_above_the_rate_loses_a_little_and_keeps_the_connection():
+    count, closed = taken(RateLimit(0.0), every(1 / 5.4, 3600))
+    assert count == pytest.approx(5 * 3600, rel=0.01)
     assert closed is None
 
 
-@pytest.mark.parametrize("interval", [0.001, 0.01, 0.05])
-def test_abuse_that_goes_on_closes_the_connection(interval):
-    count, closed = taken(RateLimit(0.0), every(interval, 600))
+@pytest.mark.parametrize(
+    ("rate", "seconds"), [(1000, 1), (100, 2), (20, 10), (9, 40), (7, 80), (6, 240)]
+)
+def test_abuse_that_goes_on_closes_the_connection(rate, seconds):
+    count, closed = taken(RateLimit(0.0), every(1 / rate, seconds))
     assert closed is CloseCode.TOO_MANY_REQUESTS
-    assert count < 20 + 2 * MAX_REFUSED
+    assert count <= 20 + 5 * seconds
 
 
 def test_a_burst_now_and_then_is_forgiven():
     limit = RateLimit(0.0)
     for minute in range(60):
-        bursts = [60.0 * minute] * 60 + [60.0 * minute + second for second in range(1, 60)]
+        bursts = [60.0 * minute] * 25 + [60.0 * minute + second for second in range(1, 60)]
         assert taken(limit, bursts)[1] is None
 
 
