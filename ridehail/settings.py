@@ -9,6 +9,7 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from accounts import keys
 from ridehail import security
 from ridehail.proxies import parse_networks
 from tracking.conf import DEFAULTS as TRACKING_DEFAULTS
@@ -24,13 +25,10 @@ DEBUG = env.bool("DEBUG", default=True)
 
 def _secret(name: str) -> str:
     """A secret that has a known default for developers, which production refuses."""
-    default = f"development-only-{name.lower().replace('_', '-')}-never-use-it-in-production"
-    value: str = env.str(name, default="") or default
-    if not DEBUG and (value == default or len(value.encode()) < 32):
-        raise ImproperlyConfigured(
-            f"With DEBUG off, {name} must be set in the environment, to a secret of 32 bytes or "
-            'more. Make one with: python -c "import secrets; print(secrets.token_urlsafe(50))"'
-        )
+    value: str = env.str(name, default="") or keys.development_key(name)
+    # Here too, because not every server runs the checks.
+    if not DEBUG and (refusal := keys.refusal(name, value)):
+        raise ImproperlyConfigured(f"{keys.CHECK_IDS[name]}: {refusal}")
     return value
 
 

@@ -48,6 +48,7 @@ def test_production_refuses_a_secret_that_is_missing_or_short(name, value):
     error = settings_with(DEBUG="off", **(SECRETS | {name: value}))
     assert "ImproperlyConfigured" in error
     assert f"{name} must be set" in error
+    assert {"SECRET_KEY": "accounts.E001", "JWT_SIGNING_KEY": "accounts.E002"}[name] in error
     assert not value or value not in error
 
 
