@@ -2,8 +2,9 @@ from typing import Any
 
 import uvicorn
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from accounts import keys
 from ridehail.logs import logging_config
 from ridehail.server import serve
 from tracking.conf import conf
@@ -18,6 +19,17 @@ class Command(BaseCommand):
         parser.add_argument("--workers", type=int, default=1, help="More than one need Redis.")
 
     def handle(self, *, host: str, port: int, workers: int, **options: Any) -> None:
+        # DEBUG is on unless somebody turned it off. Whoever forgot must not be served with keys
+        # that anybody can read.
+        known = [
+            name for name in keys.CHECK_IDS if getattr(settings, name) == keys.development_key(name)
+        ]
+        if settings.DEBUG and known:
+            raise CommandError(
+                f"This is the production server, and {' and '.join(known)} would be the known key "
+                "that developers have. Set DEBUG=0 and secrets of your own, as .env.example "
+                "explains. To develop: manage.py runserver"
+            )
         config = uvicorn.Config(
             "ridehail.asgi:application",
             host=host,

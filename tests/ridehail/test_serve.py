@@ -1,0 +1,34 @@
+import pytest
+import uvicorn
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from accounts.keys import development_key
+from ridehail.management.commands import serve
+
+
+@pytest.fixture
+def served(settings, monkeypatch):
+    """What is served, instead of serving it."""
+    served = []
+    monkeypatch.setattr(serve, "serve", served.append)
+    settings.SECRET_KEY, settings.JWT_SIGNING_KEY = "s" * 32, "j" * 32
+    return served
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_keys_of_its_own_are_served_with(served, settings, debug):
+    settings.DEBUG = debug
+    call_command("serve")
+    (config,) = served
+    assert isinstance(config, uvicorn.Config)
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "JWT_SIGNING_KEY"])
+def test_nothing_is_served_with_developers_keys(served, settings, name):
+    settings.DEBUG = True
+    setattr(settings, name, development_key(name))
+    with pytest.raises(CommandError, match=f"{name} would be the known key") as refusal:
+        call_command("serve")
+    assert "Set DEBUG=0" in str(refusal.value)
+    assert served == []
