@@ -3,6 +3,7 @@ from django.urls import path
 
 from accounts.api import SessionTokenView, TokenObtainView, TokenRefreshView
 from accounts.forms import LogInForm
+from accounts.throttling import throttled
 
 app_name = "accounts"
 urlpatterns = [
@@ -11,7 +12,9 @@ urlpatterns = [
     path("token/session/", SessionTokenView.as_view(), name="token-session"),
     path(
         "login/",
-        LoginView.as_view(template_name="accounts/login.html", authentication_form=LogInForm),
+        throttled(
+            LoginView.as_view(template_name="accounts/login.html", authentication_form=LogInForm)
+        ),
         name="login",
     ),
     path("logout/", LogoutView.as_view(), name="logout"),

@@ -1,6 +1,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from accounts.throttling import throttled
 from ridehail import views
 from ridehail.reference import ReferenceView, SchemaView
 
@@ -8,6 +9,8 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("favicon.ico", views.favicon, name="favicon"),
     path("log-in-as/<str:role>/", views.log_in_as, name="log-in-as"),
+    # Before the admin's own route of that path.
+    path("admin/login/", throttled(admin.site.login)),
     path("admin/", admin.site.urls),
     path("accounts/", include("accounts.urls")),
     path("driver/", include("tracking.urls")),

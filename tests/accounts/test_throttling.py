@@ -72,3 +72,35 @@ def test_users_behind_one_address_have_each_their_rate_for_the_session_token(cli
     assert last.status_code == 429
     client.force_login(User.objects.create_user(email="mary@gmail.com"))
     assert post(client, PATHS[2]).status_code == 200
+
+
+@pytest.mark.parametrize("page", ["/accounts/login/", "/admin/login/"])
+def test_log_in_page_above_the_rate_says_so_in_words_and_when_to_come_back(client, page):
+    form = {"username": "jonh@gmail.com", "password": "wrong"}
+    for _ in range(3):
+        assert client.post(page, form).status_code == 200
+    response = client.post(page, form)
+    assert response.status_code == 429
+    assert 0 < int(response["Retry-After"]) <= 60
+    assert f"Try again in {response['Retry-After']} seconds." in response.content.decode()
+    assert client.get(page).status_code == 200
+    assert client.post(page, form, REMOTE_ADDR=ELSEWHERE).status_code == 200
+
+
+def test_log_in_pages_and_tokens_share_a_rate(client):
+    answers = [
+        client.post("/accounts/login/", {}, REMOTE_ADDR=HOME).status_code,
+        client.post("/admin/login/", {}, REMOTE_ADDR=HOME).status_code,
+        post(client, PATHS[0]).status_code,
+        post(client, PATHS[0]).status_code,
+    ]
+    assert answers == [200, 200, 400, 429]
+
+
+def test_right_password_above_the_rate_logs_nobody_in(client):
+    User.objects.create_user(email="jonh@gmail.com", password="correct horse")
+    for _ in range(3):
+        client.post("/accounts/login/", {})
+    form = {"username": "jonh@gmail.com", "password": "correct horse"}
+    assert client.post("/accounts/login/", form).status_code == 429
+    assert "_auth_user_id" not in client.session

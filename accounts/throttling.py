@@ -1,0 +1,47 @@
+"""How often the log-in pages may be posted to."""
+
+from collections.abc import Callable
+from functools import wraps
+from math import ceil
+from typing import Any
+
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import render
+from django.utils.translation import ngettext
+
+from accounts.api import TokenObtainView
+
+View = Callable[..., HttpResponseBase]
+
+
+def throttled(log_in: View) -> View:
+    """Let a log-in page's attempts count with those at the token view, and answer 429 beyond."""
+
+    @wraps(log_in)
+    def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        wait = _wait(request) if request.method == "POST" else None
+        if wait is None:
+            return log_in(request, *args, **kwargs)
+        message = ngettext(
+            "Too many log-ins from here. Try again in %(seconds)d second.",
+            "Too many log-ins from here. Try again in %(seconds)d seconds.",
+            wait,
+        ) % {"seconds": wait}
+        response = render(request, "accounts/locked_out.html", {"message": message}, status=429)
+        response["Retry-After"] = str(wait)
+        return response
+
+    return page
+
+
+def _wait(request: HttpRequest) -> int | None:
+    """How many seconds too early the request is, if it is."""
+    # They look at the client's address and the view's scope, which are there without an API too.
+    view: Any = TokenObtainView
+    api_request: Any = request
+    waits = [
+        throttle.wait()
+        for throttle in (throttle_class() for throttle_class in view.throttle_classes)
+        if not throttle.allow_request(api_request, view)
+    ]
+    return max((ceil(wait or 1) for wait in waits), default=None)
