@@ -28,9 +28,15 @@ SECRETS: Final = re.compile(
 )
 
 
+# The latitude or longitude of what is shown as a fix, as JSON, or as a query string.
+LOCATIONS: Final = re.compile(
+    r"""((?:lat|lon|latitude|longitude)[\\'"]*\s*[=:]\s*[\\'"]*)[-+]?\.?\d[^\s,)}\]&\\'"]*"""
+)
+
+
 def hide_secrets(text: str) -> str:
-    """Return `text` without tokens and rows."""
-    return SECRETS.sub("[hidden]", text)
+    """Return `text` without tokens, rows and locations."""
+    return LOCATIONS.sub(r"\1[hidden]", SECRETS.sub("[hidden]", text))
 
 
 # What every record has, and uvicorn's message once more, with colours.

@@ -1,15 +1,26 @@
 import json
 import logging
 import logging.config
+from datetime import UTC, datetime
 
 import pytest
 
-from ridehail.logs import JSONWithoutSecrets, WithoutHandshakes, WithoutSecrets, logging_config
+from ridehail.logs import (
+    JSONWithoutSecrets,
+    WithoutHandshakes,
+    WithoutSecrets,
+    hide_secrets,
+    logging_config,
+)
+from tracking.fix import Fix
+from tracking.protocol.messages import Measurement
 
 from .test_settings import settings_with
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJpZCI6MX0.c2lnbmF0dXJl"
 ROW = 'violates check constraint\nDETAIL:  Failing row contains (19, -1.4354, "0.9871").'
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 class Request:
@@ -65,6 +76,40 @@ def test_no_token_and_no_row_is_written_wherever_it_hides(formatter):
     assert "[hidden]" in written
     for secret in (TOKEN, "eyJ", "-1.4354", "0.9871"):
         assert secret not in written
+
+
+@pytest.mark.parametrize("formatter", [JSONWithoutSecrets(), WithoutSecrets()])
+@pytest.mark.parametrize(
+    "shown",
+    [
+        Fix(19, -1.4354, 0.9871, NOON, NOON),
+        Measurement(lat="-1.4354", lon=0.9871),
+        {"latitude": -1.4354, "longitude": 0.9871},
+        '{"location_lat": "-1.4354", "location_lon": "0.9871"}',
+        r"{\"lat\": \"-1.4354\", \"lon\": 0.9871}",
+        "/driver/phone/?id=1&lat=-1.4354&lon=0.9871&speed=3",
+    ],
+)
+def test_no_location_is_written_whatever_shows_it(formatter, shown):
+    written = formatter.format(
+        record("%s %r", shown, shown, error=KeyError(shown), facts=repr(shown))
+    )
+    assert "[hidden]" in written
+    assert "1.4354" not in written
+    assert "0.9871" not in written
+
+
+@pytest.mark.parametrize(
+    "text", ["lat must be between -90 and 90", "lon: missing", "latitude=None", "latency: 12"]
+)
+def test_what_is_no_location_is_written(text):
+    assert hide_secrets(text) == text
+
+
+def test_of_a_fix_all_but_its_location_is_written():
+    written = hide_secrets(repr(Fix(19, -1.4354, 0.9871, NOON, NOON, heading=90.5)))
+    assert "driver_id=19, latitude=[hidden], longitude=[hidden], recorded_at=" in written
+    assert "heading=90.5" in written
 
 
 def test_json_stays_whole_when_a_row_is_hidden():
