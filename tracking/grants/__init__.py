@@ -16,6 +16,7 @@ from django.db import router, transaction
 from django.db.models import QuerySet
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from tracking import revocation
 from tracking.models import WatchGrant
@@ -103,7 +104,20 @@ def _validate(grant: WatchGrant) -> None:
     try:
         grant.full_clean(validate_unique=False, validate_constraints=False)
     except ValidationError as error:
-        raise InvalidGrant(error.message_dict) from error
+        raise InvalidGrant(
+            {name: [_reason(name, each) for each in found] for name, found in _by_field(error)}
+        ) from error
+
+
+def _by_field(error: ValidationError) -> Iterable[tuple[str, list[ValidationError]]]:
+    return error.error_dict.items()
+
+
+def _reason(field: str, error: ValidationError) -> str:
+    # Django's own reason quotes the id, and no error shows what was sent.
+    if field in ("driver", "watcher") and error.code == "invalid":
+        return gettext("There is no such user.")
+    return error.messages[0]
 
 
 def _recheck_on_commit(watcher_ids: Iterable[int], using: str) -> None:

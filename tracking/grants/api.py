@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.decorators import action
+from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.pagination import CursorPagination
 from rest_framework.parsers import JSONParser
 from rest_framework.permissions import IsAdminUser
@@ -39,11 +40,12 @@ class Input(serializers.Serializer[Any]):
     """Refuses keys that it does not know: a misspelt `starts_at` would open a grant too early."""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        unknown = {key: [_("There is no such field.")] for key in self.initial_data}
-        for name in self.fields:
-            unknown.pop(name, None)
-        if unknown:
-            raise serializers.ValidationError(unknown)
+        if set(self.initial_data) - set(self.fields):
+            # Which it is would be what was sent.
+            known = ", ".join(self.fields)
+            raise serializers.ValidationError(
+                _("There is a field too many. There are: %(known)s.") % {"known": known}
+            )
         return attrs
 
 
@@ -180,6 +182,9 @@ def _error_response(error: Exception, context: Any) -> Response | None:
         fields = response.data
         message = " ".join(f"{name}: {' '.join(messages)}" for name, messages in fields.items())
         response.data = {"error": {"code": "invalid", "message": message, "fields": fields}}
+    elif isinstance(error, UnsupportedMediaType):
+        message = _("Send JSON, with Content-Type: application/json.")
+        response.data = {"error": {"code": error.default_code, "message": message}}
     else:
         detail = response.data["detail"]
         response.data = {"error": {"code": detail.code, "message": str(detail)}}

@@ -199,8 +199,8 @@ def test_times_of_any_zone_are_taken_and_given_back_in_utc(staff, people):
         ({"starts_at": "2998-01-01T00:00:00"}, {"starts_at"}),
         ({"reference": "x" * 101}, {"reference"}),
         ({"reference": "\x00"}, {"reference"}),
-        ({"start_at": "2998-01-01T00:00:00Z"}, {"start_at"}),
-        ({"ended_at": None}, {"ended_at"}),
+        ({"start_at": "2998-01-01T00:00:00Z"}, {"non_field_errors"}),
+        ({"ended_at": None}, {"non_field_errors"}),
     ],
 )
 def test_grant_that_cannot_be_is_answered_400_naming_the_field(staff, people, change, fields):
@@ -211,6 +211,27 @@ def test_grant_that_cannot_be_is_answered_400_naming_the_field(staff, people, ch
     assert found["fields"].keys() == fields
     assert all(field in found["message"] for field in fields)
     assert not WatchGrant.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "advice"),
+    [
+        ({"driver": 777123}, "driver: There is no such user."),
+        ({"watcher": 777123}, "watcher: There is no such user."),
+        ({"driver": "777123x"}, "driver: A valid integer is required."),
+        ({"secret777123": "x"}, "There are: driver, watcher, starts_at, ends_at, reference."),
+        ({"ends_at": "777123"}, "ends_at: Datetime has wrong format."),
+        ({"ends_at": "2999-01-01T00:00:00+777123"}, "ends_at: Datetime has wrong format."),
+        ({"reference": ["777123"]}, "reference: Not a valid string."),
+        ({"reference": "777123" * 20}, "reference: Ensure"),
+    ],
+)
+def test_error_says_what_is_right_and_not_what_was_sent(staff, people, change, advice):
+    driver, watcher = people
+    asked = {"driver": driver.pk, "watcher": watcher.pk, "ends_at": "2999-01-01T00:00:00Z"}
+    response = staff.post(GRANTS, asked | change)
+    assert advice in error(response, 400)["message"]
+    assert "777123" not in response.content.decode()
 
 
 def test_driver_as_its_own_watcher_is_answered_400(staff, people):
@@ -225,8 +246,11 @@ def test_body_that_is_no_object_is_answered_400(staff, body):
 
 
 def test_body_that_is_no_json_is_answered_415(staff):
-    response = staff.client.post(GRANTS, {"driver": 1})
-    assert error(response, 415)["code"] == "unsupported_media_type"
+    response = staff.client.post(GRANTS, {"driver": 1}, content_type="text/secret777123")
+    found = error(response, 415)
+    assert found["code"] == "unsupported_media_type"
+    assert "application/json" in found["message"]
+    assert "777123" not in found["message"]
 
 
 # Rescheduling and ending
@@ -248,7 +272,7 @@ def test_patch_moves_the_end(staff, grant, rechecked, django_capture_on_commit_c
     [
         ({}, {"ends_at"}),
         ({"reference": "x"}, {"ends_at"}),
-        ({"ends_at": "2999-01-01T00:00:00Z", "watcher": 1}, {"watcher"}),
+        ({"ends_at": "2999-01-01T00:00:00Z", "watcher": 1}, {"non_field_errors"}),
         ({"ends_at": "2000-01-01T00:00:00Z"}, {"ends_at"}),
         ({"ends_at": None}, {"ends_at"}),
     ],
