@@ -94,6 +94,8 @@ def assert_discreet(stack):
     log = stack.log()
     # Every token begins like this: it is the beginning of a JSON object in base64.
     assert "eyJ" not in log
+    # Nor was there anything that the log itself had to hide.
+    assert "[hidden]" not in log, log[log.index("[hidden]") - 500 :][:600]
     for client in (stubborn, neighbours):
         assert client.LATITUDE not in log
         assert client.LONGITUDE not in log
