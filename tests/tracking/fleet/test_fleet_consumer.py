@@ -1,13 +1,14 @@
 """A dispatcher's connection: who may have it, what it streams, and how it ends."""
 
 import json
+import time
 
 import pytest
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 
-from tracking import session
+from tracking import revocation, session
 from tracking.models import DriverLocation
 from tracking.runtime import get_runtime
 
@@ -179,6 +180,19 @@ async def test_whoever_may_no_longer_see_the_fleet_is_cut_off(
     await socket.read()
     await change(dispatcher)
     assert (await socket.error(), await socket.close_code()) == ("forbidden", 4403)
+
+
+async def test_whoever_loses_the_permission_is_cut_off_at_once(
+    view, located, dispatcher, app_layer, monkeypatch
+):
+    monkeypatch.setattr(revocation, "get_channel_layer", lambda: app_layer)
+    socket = await view()
+    await socket.start(token_for(dispatcher))
+    await socket.read()
+    lost = time.monotonic()
+    await take_the_permission(dispatcher)
+    assert (await socket.error(), await socket.close_code()) == ("forbidden", 4403)
+    assert time.monotonic() - lost < session.RECHECK_INTERVAL / 3
 
 
 async def test_a_token_that_expires_ends_the_stream(view, located, dispatcher):
