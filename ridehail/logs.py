@@ -1,6 +1,7 @@
 """What goes into the production server's log, and what must not."""
 
 import logging
+import logging.config
 import re
 from typing import Any, Final
 
@@ -64,6 +65,34 @@ class WithoutSecrets(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return hide_secrets(super().format(record))
+
+
+class Censor(logging.Formatter):
+    """Lines as another formatter makes them, by default logging's own, without secrets."""
+
+    def __init__(self, formatter: logging.Formatter | None) -> None:
+        super().__init__()
+        self._formatter = formatter or logging.Formatter()
+
+    def format(self, record: logging.LogRecord) -> str:
+        return hide_secrets(self._formatter.format(record))
+
+
+def configure(config: dict[str, Any]) -> None:
+    """Django's LOGGING_CONFIG: log as Django does, to developers and in commands, but no secret.
+
+    `manage.py serve` then configures its own log, with `logging_config`.
+    """
+    logging.config.dictConfig(config)
+    handlers = [
+        handler
+        for name in (None, "django", "django.server")
+        for handler in logging.getLogger(name).handlers
+    ]
+    # What writes the warnings that nobody else handles.
+    for handler in [*handlers, *filter(None, [logging.lastResort])]:
+        if not isinstance(handler.formatter, Censor):
+            handler.setFormatter(Censor(handler.formatter))
 
 
 class JSONWithoutSecrets(structlog.stdlib.ProcessorFormatter):

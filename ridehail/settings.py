@@ -275,7 +275,10 @@ PERMISSIONS_POLICY = security.PERMISSIONS_POLICY
 DAPHNE_WEBSOCKET_MAX_MESSAGE_SIZE = TRACKING["MAX_MESSAGE_SIZE"]
 DAPHNE_WEBSOCKET_MAX_FRAME_SIZE = TRACKING["MAX_MESSAGE_SIZE"]
 
-# Of the production server; developers' prints as Django does.
+# Developers' server and the commands log as Django does, but no secrets.
+LOGGING_CONFIG = "ridehail.logs.configure"
+LOGGING = {"version": 1, "disable_existing_loggers": False}
+# Of the production server.
 LOG_FORMAT = env.str("LOG_FORMAT", default="") or ("plain" if DEBUG else "json")
 if LOG_FORMAT not in ("json", "plain"):
     raise ImproperlyConfigured(f"LOG_FORMAT must be json or plain, not {LOG_FORMAT}.")

@@ -1,6 +1,10 @@
 import json
 import logging
 import logging.config
+import os
+import re
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -15,7 +19,7 @@ from ridehail.logs import (
 from tracking.fix import Fix
 from tracking.protocol.messages import Measurement
 
-from .test_settings import settings_with
+from .test_settings import PROJECT, settings_with
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJpZCI6MX0.c2lnbmF0dXJl"
 ROW = 'violates check constraint\nDETAIL:  Failing row contains (19, -1.4354, "0.9871").'
@@ -133,3 +137,27 @@ def test_handshakes_are_not_logged():
 
 def test_unknown_log_format_is_refused_at_the_start():
     assert settings_with(LOG_FORMAT="xml").endswith("LOG_FORMAT must be json or plain, not xml.")
+
+
+LOG = """
+import logging, django
+django.setup()
+logging.getLogger("tracking.session").warning("Oops: %r", {"lat": "-1.4354"})
+logging.getLogger("django.request").error("%s is broken", "/?token=TOKEN")
+logging.getLogger("django.server").info('"GET %s"', "/?lon=0.9871")
+""".replace("TOKEN", TOKEN)
+
+
+def test_developers_see_what_django_logs_without_secrets():
+    run = subprocess.run(
+        [sys.executable, "-c", LOG],
+        env={"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "ridehail.settings"},
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    first, second, third = run.stderr.splitlines()
+    assert first == "Oops: {'lat': '[hidden]'}"
+    assert second == "/?token=[hidden] is broken"
+    assert re.fullmatch(r'\[.+\] "GET /\?lon=\[hidden\]"?', third)
