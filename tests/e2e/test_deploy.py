@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from .client import DEADLINE, Driver, Watcher
 from .stack import RIDER
 
 DEPLOY = PROJECT / "deploy"
+OPERATIONS = (PROJECT / "docs" / "operations.md").read_text()
 SECRETS = {"SECRET_KEY": "s" * 50, "JWT_SIGNING_KEY": "j" * 50}
 
 
@@ -136,6 +139,70 @@ async def test_slow_headers_are_cut_off(nginx):
     writer.close()
 
 
+@pytest.fixture
+def installed(tmp_path, postgres_service, redis_service):
+    """The project where nothing else is, and its variables as `docs/operations.md` names them."""
+    project = tmp_path / "srv"
+    for folder in ("accounts", "ridehail", "tracking"):
+        shutil.copytree(PROJECT / folder, project / folder)
+    shutil.copy(PROJECT / "manage.py", project)
+    differing = {
+        "DEBUG": "False",
+        "SECRET_KEY": "a $ecret & #" + "s" * 40,
+        "JWT_SIGNING_KEY": "j" * 50,
+        "DATABASE_URL": postgres_service.new_database(),
+        "REDIS_URL": redis_service.url,
+        "ALLOWED_HOSTS": "ride.example.com,127.0.0.1",
+        "CSRF_TRUSTED_ORIGINS": "https://ride.example.com",
+        "TRUSTED_PROXIES": "127.0.0.1",
+        "SECURE_SSL_REDIRECT": "True",
+        "TRACKING_METRICS_TOKEN": "t" * 40,
+        "TRACKING_WATCH_POLICY": "tracking.permissions.own_location",
+    }
+    step = re.search(r"in production these differ: (.+?)\n2\.", OPERATIONS, re.DOTALL)[1]
+    assert set(re.findall(r"`([A-Z_]{5,})", step)) == set(differing)
+    variables = (PROJECT / ".env.example").read_text()
+    for name, value in differing.items():
+        line = f"{name}='{value}'"
+        variables, count = re.subn(
+            rf"^{name}=.*$", lambda _, line=line: line, variables, flags=re.MULTILINE
+        )
+        assert count == 1, name
+    (tmp_path / "ridehail.env").write_text(variables)
+    return project
+
+
+def documented_steps(directory):
+    """The commands of a new release that are about Django, for a project in `directory`/srv."""
+    block = re.search(r"```sh\n(cd /srv/ridehail.+?)```", OPERATIONS, re.DOTALL)[1]
+    steps = [line for line in block.splitlines() if "manage.py" in line or "set -a" in line]
+    assert len(steps) == 4
+    text = "\n".join(["set -e", *steps])
+    text = text.replace("/etc/ridehail.env", shlex.quote(str(directory / "ridehail.env")))
+    return text.replace(".venv/bin/python", shlex.quote(sys.executable))
+
+
+class Installed(services.Process):
+    """The server that the documented steps lead to, with the environment that they leave."""
+
+    def __init__(self, directory):
+        environment = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"}
+        super().__init__("installed", environment=environment, directory=directory / "srv")
+        self._steps = documented_steps(directory)
+
+    def command(self):
+        python = shlex.quote(sys.executable)
+        serve = f"exec {python} manage.py serve --host 127.0.0.1 --port {self.port}"
+        return ["/bin/sh", "-c", f"{self._steps}\n{serve}"]
+
+
+def test_documented_steps_lead_to_a_server_with_pages(installed, tmp_path):
+    with Installed(tmp_path) as server:
+        url = f"http://127.0.0.1:{server.port}/accounts/login/"
+        assert fetch(url, **{"X-Forwarded-Proto": "https"}) == 200, server.log()
+    assert (installed / "staticfiles" / "staticfiles.json").exists()
+
+
 def test_systemd_takes_the_unit(tmp_path):
     text = (DEPLOY / "ridehail@.service").read_text()
     # It looks whether the program is there, at a path without spaces.
@@ -144,14 +211,25 @@ def test_systemd_takes_the_unit(tmp_path):
     text = re.sub(r"/srv/ridehail/\S+/python", str(program), text)
     unit = tmp_path / "ridehail@3002.service"
     unit.write_text(text)
-    assert "\n[Service]\n" in text
-    if analyze := shutil.which("systemd-analyze"):
-        verified = subprocess.run(
-            [analyze, "verify", "--man=no", "--recursive-errors=no", unit],
-            capture_output=True,
-            text=True,
-        )
-        assert (verified.returncode, verified.stderr) == (0, "")
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("systemd-analyze is not installed")
+    verified = subprocess.run(
+        [analyze, "verify", "--man=no", "--recursive-errors=no", unit],
+        capture_output=True,
+        text=True,
+    )
+    assert (verified.returncode, verified.stderr) == (0, "")
+
+
+def test_unit_runs_what_the_document_says():
+    unit = (DEPLOY / "ridehail@.service").read_text()
+    assert "\n[Service]\n" in unit
+    assert "\nEnvironmentFile=/etc/ridehail.env\n" in unit
+    (command,) = re.findall(r"^ExecStart=(.+)$", unit, re.MULTILINE)
+    program, script, *arguments = command.split()
+    assert program == "/srv/ridehail/.venv/bin/python"
+    assert [script, *arguments] == ["manage.py", "serve", "--host", "127.0.0.1", "--port", "%i"]
 
 
 def test_stop_may_take_as_long_as_a_drain():
