@@ -96,8 +96,14 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.update()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the application 1006, unless a close frame of either side came first.
+
+        uvicorn says 1005 after the handshake, which RFC 6455 section 7.1.5 keeps for a close frame
+        without a code: who lost the connection would be taken for who left.
+        """
         self.ready = False
-        super().connection_lost(exc)
+        self.handshake_complete = False
+        super().connection_lost(exc)  # sets it again
 
     def shutdown(self) -> None:
         self.ready = False

@@ -4,6 +4,8 @@ import asyncio
 import json
 import urllib.request
 
+import pytest
+
 from .client import DEADLINE
 
 
@@ -21,18 +23,21 @@ def test_server_is_alive_and_ready_whatever_host_is_asked_for(stack):
     assert (status, answer["status"]) == (200, "ready")
 
 
-async def test_client_can_quote_the_id_under_which_its_connection_is_logged(cluster_stack):
+@pytest.mark.parametrize("reason", ["client_left", "connection_lost"])
+async def test_client_can_quote_the_id_under_which_its_connection_is_logged(cluster_stack, reason):
     number = cluster_stack.new_driver()
     async with cluster_stack.driver(number) as phone:
         await phone.send("12.34567", "2.5")
         quoted = phone._connection.response.headers["X-Connection-Id"]
+        if reason == "connection_lost":
+            phone._connection.transport.abort()
     async with asyncio.timeout(DEADLINE):
         while quoted not in (log := cluster_stack.log()):  # noqa: ASYNC110 - a file tells nobody
             await asyncio.sleep(0.01)
     (line,) = [json.loads(line) for line in log.splitlines() if quoted in line]
     assert (line["event"], line["reason"], line["driver"]) == (
         "Connection ended",
-        "client_left",
+        reason,
         number,
     )
     assert "12.34567" not in log

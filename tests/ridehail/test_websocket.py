@@ -1,0 +1,91 @@
+"""What the application hears of a connection's end, over real sockets."""
+
+import asyncio
+import socket
+import struct
+
+import pytest
+import uvicorn
+
+from tests.e2e.raw import CLOSE, TEXT, Raw, frame
+from tests.services.process import free_port
+from tests.tracking.fakes import Log, within_deadline
+
+
+@pytest.fixture
+def heard():
+    """What the application received."""
+    return Log()
+
+
+@pytest.fixture
+async def port(heard, request):
+    async def application(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        while True:
+            event = await receive()
+            heard.append(event)
+            if event["type"] == "websocket.disconnect":
+                return
+
+    port = free_port()
+    config = uvicorn.Config(
+        application,
+        port=port,
+        ws="ridehail.websocket:WebSocketProtocol",
+        http="ridehail.http:HttpProtocol",
+        ws_per_message_deflate=False,
+        ws_ping_interval=getattr(request, "param", 20.0),
+        ws_ping_timeout=0.2,
+        lifespan="off",
+        log_config=None,
+    )
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup()
+    yield port
+    await server.shutdown()
+
+
+@pytest.fixture
+async def client(port):
+    with await asyncio.to_thread(Raw, port, b"/") as client:
+        assert client.status == 101
+        yield client
+
+
+def reset(client):
+    client._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client._socket.close()
+
+
+def leave_without_a_code(client):
+    client.send(frame(CLOSE))
+    client._socket.close()
+
+
+def leave_with_a_code(client):
+    client.send(frame(CLOSE, struct.pack("!H", 1001)))
+    client._socket.close()
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [(reset, 1006), (Raw.finish, 1006), (leave_without_a_code, 1005), (leave_with_a_code, 1001)],
+)
+async def test_only_a_close_frame_is_an_end_that_the_client_wanted(client, heard, end, code):
+    client.send(frame(TEXT, b"hello"))
+    await heard.reach(1)
+    end(client)
+    await heard.reach(2)
+    assert [event.get("code") for event in heard] == [None, code]
+
+
+@pytest.mark.parametrize("port", [0.1], indirect=True)
+async def test_client_that_answers_no_ping_is_lost(client, heard):
+    await heard.reach(1)
+    assert heard[0]["code"] == 1006
+    # And is told, in case that it can hear after all.
+    assert (await within_deadline(asyncio.to_thread(client.end)))[1] == 1011
