@@ -72,6 +72,13 @@ async def test_every_metric_of_ours_is_on_the_dashboard(shown):
     assert [base for base in sorted(bases) if base not in dashboard] == []
 
 
+def test_proxy_that_cuts_everybody_off_each_minute_is_an_alert():
+    alerts = (DEPLOY / "alerts.yml").read_text()
+    part = re.search(r"alert: ClientsLost.+?> ([\d.]+) \* sum", alerts, re.DOTALL)[1]
+    each_minute, each_ten_minutes = 1 / 60, 1 / 600
+    assert each_ten_minutes * 2 < float(part) < each_minute / 1.5
+
+
 def test_panels_do_not_overlap():
     panels = json.loads((DEPLOY / "grafana-dashboard.json").read_text())["panels"]
     taken = [
