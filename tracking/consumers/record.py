@@ -6,6 +6,7 @@ import time
 from typing import Any, Final
 
 from tracking.monitoring import metrics
+from tracking.protocol import CloseCode
 
 logger = logging.getLogger(__name__)
 
@@ -14,6 +15,9 @@ LEFT: Final = "client_left"
 LOST: Final = "connection_lost"
 # Normal, going away (a page that was left), and a close frame without a code.
 LEAVING_CODES: Final = frozenset((1000, 1001, 1005))
+# Codes that are counted each by itself. Clients may send 3,000 others, and Prometheus keeps every
+# value of a label.
+COUNTED_CODES: Final = LEAVING_CODES | {1002, 1003, 1006, 1007, 1008, 1010} | frozenset(CloseCode)
 
 
 class ConnectionRecord:
@@ -47,7 +51,8 @@ class ConnectionRecord:
         if self._code is None:
             self._code = code or 1006
             self._reason = LEFT if self._code in LEAVING_CODES else LOST
-        metrics.connections_ended.add(self.route, str(self._code))
+        counted = str(self._code) if self._code in COUNTED_CODES else "other"
+        metrics.connections_ended.add(self.route, counted)
         logger.info(
             "Connection ended",
             extra={

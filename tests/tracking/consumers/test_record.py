@@ -67,6 +67,14 @@ def test_ends_are_counted_by_route_and_code(caplog):
     assert count() == before + 1
 
 
+def test_codes_that_a_client_made_up_are_counted_as_one_and_logged_as_they_are(caplog):
+    before = set(metrics.connections_ended.values)
+    logged = {end_of(ConnectionRecord("made-up"), code, caplog).code for code in range(3000, 5000)}
+    assert logged == set(range(3000, 5000))
+    counted = {code for _, code in set(metrics.connections_ended.values) - before}
+    assert counted == {"4400", "4401", "4403", "4408", "4429", "other"}
+
+
 @pytest.mark.django_db(transaction=True)
 async def test_handshake_tells_the_client_the_id_that_is_logged(app_layer, driver, caplog):
     server = Server("get", driver)
