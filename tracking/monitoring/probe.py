@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Answer = TypeVar("Answer")
 
@@ -29,6 +29,8 @@ class Probe(Generic[Answer]):
         if self._task is None or (self._task.done() and now - self._asked_at >= self._keep):
             self._asked_at = now
             self._task = asyncio.ensure_future(self._question())
+            # By the time that it fails, nobody may wait for it any more.
+            self._task.add_done_callback(_retrieve)
         done, _ = await asyncio.wait([self._task], timeout=self._timeout)
         if not done:
             raise TimeoutError
@@ -39,6 +41,9 @@ class Probe(Generic[Answer]):
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-            # Retrieved: nobody else may have asked.
-            if not self._task.cancelled():
-                self._task.exception()
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    """Keep asyncio from logging an error as one that nobody heard of."""
+    if not task.cancelled():
+        task.exception()

@@ -1,10 +1,11 @@
 import asyncio
+import gc
 
 import pytest
 
 from tracking.monitoring.probe import Probe
 
-from ..fakes import Log, within_deadline
+from ..fakes import Log, settle, within_deadline
 
 
 class Service:
@@ -63,6 +64,22 @@ async def test_question_that_hangs_is_not_asked_once_more(service):
     service.hangs.set()
     assert await probe.ask() == 1
     assert await probe.ask() == 2
+
+
+async def test_failure_that_comes_too_late_is_not_logged_as_unheard(service):
+    unheard = Log()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
+    service.hangs.clear()
+    service.error = ConnectionError("away")
+    probe = Probe(service, keep=0, timeout=0.01)
+    with pytest.raises(TimeoutError):
+        await probe.ask()
+    service.hangs.set()
+    await settle()
+    service.error = None
+    assert await probe.ask() == 2
+    gc.collect()
+    assert unheard == []
 
 
 async def test_close_ends_the_question_under_way(service):
