@@ -33,13 +33,16 @@ COUNT_KEEP: Final = 10.0
 class Health:
     """The parts that a process needs, asked with a thread and a database connection of their own.
 
-    Not the threads that do the work: those may well be busy for a moment in a reconnect storm.
+    Not the threads that do the work: those may well be busy for a moment in a reconnect storm. And
+    not the thread that counts drivers for the metrics: while somebody locks the table that waits,
+    and the database is there all the same.
     """
 
     def __init__(self, layer: Any) -> None:
         self._layer = layer
         self._migrated = False
         self._thread = DatabaseThread("tracking-health")
+        self._counting = DatabaseThread("tracking-count")
         questions: dict[str, Callable[[], Awaitable[None]]] = {
             "database": partial(self._thread.run, _query),
             "migrations": self._check_migrations,
@@ -51,7 +54,7 @@ class Health:
         }
 
         self.drivers = Probe(
-            partial(self._thread.run, count_drivers), keep=COUNT_KEEP, timeout=TIMEOUT
+            partial(self._counting.run, count_drivers), keep=COUNT_KEEP, timeout=TIMEOUT
         )
 
     async def checks(self) -> dict[str, bool]:
@@ -60,11 +63,12 @@ class Health:
         return dict(zip(self._probes, works, strict=True))
 
     async def close(self) -> None:
-        """Stop, and close the connection."""
+        """Stop, and close the connections."""
         for probe in self._probes.values():
             await probe.close()
         await self.drivers.close()
         self._thread.close()
+        self._counting.close(within=0)
 
     async def _works(self, part: str) -> bool:
         try:

@@ -82,14 +82,17 @@ class DatabaseThread:
         finally:
             self._calls -= 1
 
-    def close(self) -> None:
-        """Close the connection and end the thread, after what it is running unless that hangs."""
+    def close(self, within: float | None = None) -> None:
+        """Close the connection and end the thread, after what it is running unless that hangs.
+
+        It hangs once it took `within` seconds more, by default `CLOSE_WITHIN`.
+        """
         if self._timer is not None:
             self._timer.cancel()
         self._closing = True
         closing = self._executor.submit(connections.close_all)
         try:
-            closing.result(CLOSE_WITHIN)
+            closing.result(CLOSE_WITHIN if within is None else within)
         except TimeoutError:
             self._hang_up()
         self._executor.shutdown()

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import threading
 
 import pytest
 from channels.routing import URLRouter
@@ -93,6 +94,18 @@ async def test_database_that_hangs_is_a_failure_in_time(monkeypatch):
     status, answer = await get("ready")
     assert (status, answer["checks"]["database"]) == (503, "failing")
     hangs.set()
+
+
+async def test_ready_while_the_count_of_drivers_waits_for_a_lock(monkeypatch):
+    released = threading.Event()
+    monkeypatch.setattr(health_module, "count_drivers", released.wait)
+    monkeypatch.setattr(health_module, "TIMEOUT", 0.5)
+    try:
+        with pytest.raises(TimeoutError):
+            await get_runtime().health.drivers.ask()
+        assert (await get("ready"))[0] == 200
+    finally:
+        released.set()
 
 
 async def test_not_ready_before_migrations_are_run_and_ready_after():
