@@ -10,15 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from tracking.monitoring import health
 from tracking.monitoring.exposition import exposition
+from tracking.monitoring.throttled_log import Throttle
 from tracking.runtime import get_runtime
 
 logger = logging.getLogger(__name__)
+logger.addFilter(Throttle())
 
 # Where each of them has a socket. From the supervisor to its workers, and nobody else's to set.
 DIRECTORY: Final = "RIDEHAIL_WORKERS"
-# A worker whose event loop hangs must not keep the others' metrics.
-TIMEOUT: Final = 1.0
+# A worker whose event loop hangs must not keep the others' metrics. One whose database hangs
+# answers all the same, without its count of drivers, once it gave up on that.
+TIMEOUT: Final = health.TIMEOUT + 1.0
 
 _SAMPLE: Final = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)$")
 
@@ -41,12 +45,12 @@ async def listen() -> asyncio.AbstractServer | None:
 
 async def all_metrics() -> bytes:
     """Return this process's metrics, or those of all on the port, told apart by `worker`."""
-    own = await exposition(get_runtime())
     directory = os.environ.get(DIRECTORY)
     if directory is None:
-        return own
+        return await exposition(get_runtime())
     others = _others(Path(directory))
-    answers = await asyncio.gather(*map(_ask, others))
+    # Together: with the database away, each takes as long as it waits for that.
+    own, *answers = await asyncio.gather(exposition(get_runtime()), *map(_ask, others))
     texts = {path.stem: text for path, text in zip(others, answers, strict=True) if text}
     return merge({str(os.getpid()): own, **texts})
 
@@ -77,6 +81,8 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     try:
         writer.write(await exposition(get_runtime()))
         await writer.drain()
+    except ConnectionError:
+        pass  # Who asked has given up, and logged that.
     finally:
         writer.close()
 

@@ -1,13 +1,16 @@
+import asyncio
 import os
 import socket
 import time
 import urllib.request
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ridehail import workers
 from ridehail.workers import merge
 from tests import services
+from tracking.monitoring import health
 
 TOKEN = "t" * 40
 ONE = b"# HELP fixes_total Fixes.\n# TYPE fixes_total counter\nfixes_total 3.0\n"
@@ -48,6 +51,39 @@ async def test_worker_that_does_not_answer_in_time_is_left_out(tmp_path, monkeyp
         frozen.listen()
         assert await workers._ask(tmp_path / "1.sock") == b""
     assert "missing" in caplog.text
+
+
+@pytest.fixture
+async def exposed(tmp_path, monkeypatch):
+    """Another worker, whose metrics are what is put into the future."""
+    text = asyncio.get_running_loop().create_future()
+    monkeypatch.setenv(workers.DIRECTORY, str(tmp_path))
+    monkeypatch.setattr(workers, "get_runtime", lambda: None)
+    monkeypatch.setattr(workers, "exposition", lambda runtime: asyncio.shield(text))
+    async with await workers.listen():
+        (tmp_path / f"{os.getpid()}.sock").rename(tmp_path / "1.sock")
+        yield text
+
+
+async def test_worker_whose_database_hangs_has_metrics_all_the_same(exposed):
+    """As after `health.TIMEOUT`, when both have waited for the count of drivers in vain."""
+    asking = asyncio.create_task(workers.all_metrics())
+    done, _ = await asyncio.wait([asking], timeout=health.TIMEOUT)
+    assert not done
+    exposed.set_result(ONE)
+    merged = (await asking).decode()
+    assert 'worker="1"' in merged
+    assert f'worker="{os.getpid()}"' in merged
+
+
+async def test_worker_that_nobody_waits_for_any_more_says_nothing(exposed, tmp_path, caplog):
+    _, writer = await asyncio.open_unix_connection(tmp_path / "1.sock")
+    # It hears of that when it has written more than the kernel keeps.
+    writer.transport.abort()
+    await asyncio.sleep(0)
+    exposed.set_result(b"x" * 2**22)
+    await asyncio.sleep(0.1)
+    assert caplog.messages == []
 
 
 class TwoWorkers(services.Uvicorn):
