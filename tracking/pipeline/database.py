@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any, Final, TypeVar
 
 from django.db import InterfaceError, OperationalError, connections, router
+from django.db.backends.signals import connection_created
 from django.db.models import Model
 from django.db.models.expressions import RawSQL
 
@@ -67,6 +68,7 @@ class DatabaseThread:
         self._lock = Lock()
         self._connections: list[Any] = []
         self._waiting_since: float | None = None
+        connection_created.connect(self._limit)
 
     async def run(self, function: Callable[..., Result], *args: object) -> Result:
         """Return `function(*args)`; it must be safe to repeat, as a lost connection makes it be.
@@ -90,6 +92,7 @@ class DatabaseThread:
         if self._timer is not None:
             self._timer.cancel()
         self._closing = True
+        connection_created.disconnect(self._limit)
         closing = self._executor.submit(connections.close_all)
         try:
             closing.result(CLOSE_WITHIN if within is None else within)
@@ -108,6 +111,18 @@ class DatabaseThread:
             if "pool" in options:
                 own = {name: value for name, value in options.items() if name != "pool"}
                 connection.settings_dict = {**connection.settings_dict, "OPTIONS": own}
+
+    def _limit(self, connection: Any, **kwargs: Any) -> None:
+        """In the thread: have PostgreSQL give up its wait for a lock by the time that we do.
+
+        It does not notice that we hung up before it has the lock, so that each try would leave one
+        more process behind, until there are no connections to be had. Not `statement_timeout`,
+        which ends a commit's wait for a synchronous standby too, and calls that a success.
+        """
+        if connection.vendor == "postgresql" and connection in self._connections:
+            with connection.cursor() as cursor:
+                milliseconds = int(ANSWER_WITHIN * 1000)
+                cursor.execute("SELECT set_config('lock_timeout', %s, false)", [f"{milliseconds}"])
 
     def _call(self, function: Callable[..., Result], *args: object) -> Result:
         try:

@@ -1,12 +1,16 @@
 """A database that does not answer: who waits for it gets an error, and the thread lives on."""
 
-import pytest
-from django.db import OperationalError, connections
+import asyncio
+import threading
 
+import pytest
+from django.db import OperationalError, connections, transaction
+
+from tracking.models import DriverLocation
 from tracking.pipeline import database as database_module
 from tracking.pipeline.database import DatabaseThread
 
-from ..fakes import within_deadline
+from ..fakes import DEADLINE, within_deadline
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "postgresql"])
 
@@ -44,6 +48,45 @@ async def test_an_answer_in_time_disturbs_nobody(thread):
     for _ in range(5):
         assert await within_deadline(thread.run(sleep, 0.1)) == "awake"
     thread.close()
+
+
+def lock_waits():
+    """How many processes of PostgreSQL wait for a lock."""
+    with connections["postgresql"].cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        return cursor.fetchone()[0]
+
+
+async def test_a_lock_held_for_long_leaves_no_process_of_postgresql_behind(thread):
+    def hold():
+        with transaction.atomic("postgresql"), connections["postgresql"].cursor() as cursor:
+            cursor.execute("LOCK TABLE tracking_driverlocation IN ACCESS EXCLUSIVE MODE")
+            held.set()
+            released.wait()
+
+    def read():
+        return DriverLocation.objects.using("postgresql").count()
+
+    held, released = threading.Event(), threading.Event()
+    holder, onlooker = DatabaseThread("test-holder"), DatabaseThread("test-onlooker")
+    # Nobody looks whether it takes too long.
+    holding = asyncio.ensure_future(
+        asyncio.get_running_loop().run_in_executor(holder._executor, hold)
+    )
+    await within_deadline(asyncio.to_thread(held.wait))
+    try:
+        for _ in range(3):
+            with pytest.raises(OperationalError):
+                await within_deadline(thread.run(read))
+        async with asyncio.timeout(DEADLINE):
+            while await onlooker.run(lock_waits):  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.05)
+    finally:
+        released.set()
+        await within_deadline(holding)
+    assert await within_deadline(thread.run(read)) == 0
+    for each in (thread, holder, onlooker):
+        each.close()
 
 
 async def test_closing_waits_for_no_answer_that_does_not_come(thread, monkeypatch):
