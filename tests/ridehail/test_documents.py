@@ -1,0 +1,16 @@
+"""What the documents lead to is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+PAGES = [PROJECT / "README.md", PROJECT / "CHANGELOG.md", *sorted((PROJECT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_file_leads_to_one(page):
+    links = re.findall(r"\]\(([^)#\s]+)", page.read_text())
+    files = [link for link in links if not re.match(r"\w+:", link)]
+    assert [file for file in files if not (page.parent / file).exists()] == []
