@@ -44,6 +44,8 @@ class Subscription(RedisSingleShardConnection):  # type: ignore[misc]
     """
 
     _receive_task: asyncio.Task[None] | None
+    # From when nothing is heard until something is.
+    _failing = False
 
     async def subscribe(self, channel: str) -> None:
         """Hear what is sent to `channel`, or raise and keep nothing of it."""
@@ -60,14 +62,22 @@ class Subscription(RedisSingleShardConnection):  # type: ignore[misc]
         """Left to `subscribe`: until it succeeds there is nothing to receive from."""
 
     async def _receive_forever(self) -> None:
-        while True:
-            try:
-                await self._receive()
-            except Exception as error:  # TimeoutError too, the kernel's word for a lost host
-                logger.error("Nothing is heard from Redis, will keep trying: %r", error)
-            metrics.degraded.begin("receiver")
-            await self._reconnect()
-            metrics.degraded.end("receiver")
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                began = loop.time()
+                try:
+                    await self._receive()
+                except Exception as error:  # TimeoutError too, the kernel's word for a lost host
+                    logger.error("Nothing is heard from Redis, will keep trying: %r", error)
+                self._failing = True
+                metrics.degraded.begin("receiver", self)
+                if loop.time() - began < RETRY_AFTER:
+                    # It takes connections and refuses what is said on them, such as SUBSCRIBE.
+                    await asyncio.sleep(RETRY_AFTER)
+                await self._reconnect()
+        finally:
+            metrics.degraded.end("receiver", self)
 
     async def _receive(self) -> None:
         """Receive until Redis is gone; raise `TimeoutError` or what the client library does."""
@@ -79,6 +89,10 @@ class Subscription(RedisSingleShardConnection):  # type: ignore[misc]
                 await self._pubsub.ping("still there?")
                 continue
             heard_at = loop.time()
+            if self._failing:
+                self._failing = False
+                metrics.degraded.end("receiver", self)
+                logger.info("Redis is there again")
             if message["type"] == "message":
                 self._receive_message(message)
         raise TimeoutError(f"no answer for {GIVE_UP_AFTER} s")
@@ -94,5 +108,4 @@ class Subscription(RedisSingleShardConnection):  # type: ignore[misc]
                 logger.error("Redis cannot be reached, will keep trying: %r", error)
                 await asyncio.sleep(RETRY_AFTER)
             else:
-                logger.info("Redis is there again")
                 return

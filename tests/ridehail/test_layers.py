@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from ridehail import layers
@@ -33,14 +34,17 @@ def _hurry(monkeypatch):
     monkeypatch.setattr(layers, "RETRY_AFTER", 0.05)
 
 
-@pytest.fixture
-async def layer(proxy):
-    host = {
-        "address": f"redis://127.0.0.1:{proxy.port}/0",
+def host(port):
+    return {
+        "address": f"redis://127.0.0.1:{port}/0",
         "socket_timeout": 0.5,
         "socket_connect_timeout": 0.5,
     }
-    layer = ChannelLayer(hosts=[host])
+
+
+@pytest.fixture
+async def layer(proxy):
+    layer = ChannelLayer(hosts=[host(proxy.port)])
     yield layer
     await layer.flush()
 
@@ -117,3 +121,46 @@ async def test_silence_is_no_outage(layer, caplog):
         async with asyncio.timeout(4 * layers.GIVE_UP_AFTER):
             await layer.receive(channel)
     assert caplog.records == []
+
+
+async def test_a_redis_that_refuses_to_subscribe_is_asked_at_intervals(
+    layer, redis, caplog, monkeypatch
+):
+    monkeypatch.setattr(layers, "RETRY_AFTER", 0.2)
+    caplog.set_level("INFO")
+    channel = await join(layer)
+    async with Redis.from_url(redis.url) as operator:
+        await operator.execute_command("ACL", "SETUSER", "default", "resetchannels")
+        before = (await operator.info("stats"))["total_connections_received"]
+        await asyncio.sleep(1)
+        made = (await operator.info("stats"))["total_connections_received"] - before
+        assert 2 <= made <= 10
+        assert metrics.degraded.parts() == ["receiver"]
+        assert len(caplog.records) == 1
+        await operator.execute_command("ACL", "SETUSER", "default", "allchannels")
+    assert await hear(layer, channel) == {"text": "hello"}
+    assert metrics.degraded.parts() == []
+
+
+async def degraded(parts):
+    async with asyncio.timeout(DEADLINE):
+        while metrics.degraded.parts() != parts:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)
+
+
+async def test_a_host_that_is_back_does_not_hide_another_that_is_away(redis):
+    async with Proxy(redis.port) as one, Proxy(redis.port) as other:
+        layer = ChannelLayer(hosts=[host(one.port), host(other.port)])
+        for shard in layer._get_layer()._shards:
+            await shard.subscribe("something")
+        await one.refuse()
+        await other.refuse()
+        await degraded(["receiver"])
+        await one.accept()
+        async with asyncio.timeout(DEADLINE):
+            while len(metrics.degraded._parts["receiver"]) > 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert metrics.degraded.parts() == ["receiver"]
+        await other.accept()
+        await degraded([])
+        await layer.flush()

@@ -4,7 +4,7 @@ The code that a fix passes calls these as it happens; `tracking.monitoring.expos
 """
 
 import time
-from collections.abc import Sequence, Set
+from collections.abc import Hashable, Sequence, Set
 from typing import Any, Final
 
 from tracking.fix import Fix
@@ -114,19 +114,27 @@ class Degraded:
     PARTS: Final = ("broadcast", "receiver", "storage")
 
     def __init__(self) -> None:
-        self._parts: set[str] = set()
+        self._parts: dict[str, set[Hashable]] = {part: set() for part in self.PARTS}
 
-    def begin(self, part: str) -> None:
-        """`part`, one of `PARTS`, fails. Saying so again changes nothing."""
-        self._parts.add(part)
+    def begin(self, part: str, piece: Hashable = None) -> None:
+        """`part`, one of `PARTS`, fails. Saying so again changes nothing.
 
-    def end(self, part: str) -> None:
-        """`part` works again, or still."""
-        self._parts.discard(part)
+        `piece` tells apart what a part consists of, such as several Redis hosts.
+        """
+        self._parts[part].add(piece)
+
+    def end(self, part: str, piece: Hashable = None) -> None:
+        """`part` works again, or still, as far as this piece of it goes."""
+        self._parts[part].discard(piece)
 
     def parts(self) -> list[str]:
-        """Return those that fail."""
-        return sorted(self._parts)
+        """Return those of which something fails."""
+        return sorted(part for part, pieces in self._parts.items() if pieces)
+
+    def forget(self) -> None:
+        """Begin anew: nothing fails."""
+        for pieces in self._parts.values():
+            pieces.clear()
 
 
 degraded = Degraded()
