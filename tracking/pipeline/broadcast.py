@@ -6,6 +6,8 @@ which it has watchers, and a batch costs one message per shard instead of one pe
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -51,55 +53,80 @@ def decode_batch(event: dict[str, Any]) -> list[Fix]:
 class Publisher:
     """Sends fixes to their shards. While the channel layer is away it holds the newest of each
     driver, and sends them when it is back.
+
+    Shards may be on Redis hosts of their own, so that each is tried by itself.
     """
 
     def __init__(self, layer: Any, origin: str) -> None:
         self._layer = layer
         self._origin = origin
-        self._newest: dict[str, dict[int, Fix]] = {}
-        self._pump = Pump(self._flush)
-        self._failing = False
+        self._shards: dict[str, _Shard] = {}
+        self._failing: set[str] = set()
 
     def publish(self, fix: Fix) -> None:
         """Send `fix` with the next batch of its shard."""
-        shard = self._newest.setdefault(shard_of(fix.driver_id), {})
-        if fix.is_newer_than(shard.get(fix.driver_id)):
-            shard[fix.driver_id] = fix
-        self._pump.wake()
+        name = shard_of(fix.driver_id)
+        shard = self._shards.get(name)
+        if shard is None:
+            shard = self._shards[name] = _Shard(partial(self._send, name))
+        shard.publish(fix)
 
     def __len__(self) -> int:
         """Return how many fixes wait, beside those under way."""
-        return sum(map(len, self._newest.values()))
+        return sum(len(shard.newest) for shard in self._shards.values())
+
+    async def drain(self) -> None:
+        """Wait until all that was given is sent."""
+        await asyncio.gather(*(shard.pump.drain() for shard in self._shards.values()))
 
     async def close(self) -> None:
         """Stop, unsent what is not yet sent."""
-        await self._pump.close()
+        await asyncio.gather(*(shard.pump.close() for shard in self._shards.values()))
+
+    async def _send(self, name: str, fixes: list[Fix]) -> bool:
+        """Return whether the channel layer took them."""
+        try:
+            await self._layer.group_send(name, encode_batch(fixes, self._origin))
+        except Exception as error:  # each layer has errors of its own
+            logger.error(
+                "Live locations cannot be broadcast, watchers are served from the database: %r",
+                error,
+            )
+            self._failing.add(name)
+            metrics.degraded.begin("broadcast")
+            return False
+        metrics.broadcast(len(fixes))
+        if name in self._failing:
+            self._failing.discard(name)
+            if not self._failing:
+                logger.info("Live locations are broadcast again")
+                metrics.degraded.end("broadcast")
+        return True
+
+
+class _Shard:
+    """What waits for one group: the newest fix of each driver."""
+
+    def __init__(self, send: Callable[[list[Fix]], Awaitable[bool]]) -> None:
+        self.newest: dict[int, Fix] = {}
+        self.pump = Pump(self._flush)
+        self._send = send
+
+    def publish(self, fix: Fix) -> None:
+        self._keep(fix)
+        self.pump.wake()
+
+    def _keep(self, fix: Fix) -> None:
+        waiting = self.newest.get(fix.driver_id)
+        if waiting is not None:
+            metrics.fixes_conflated.add("broadcast")
+        if fix.is_newer_than(waiting):
+            self.newest[fix.driver_id] = fix
 
     async def _flush(self) -> None:
-        newest, self._newest = self._newest, {}
-        while newest:
-            shard, fixes = newest.popitem()
-            try:
-                await self._layer.group_send(
-                    shard, encode_batch(list(fixes.values()), self._origin)
-                )
-            except Exception as error:  # each layer has errors of its own
-                newest[shard] = fixes
-                await self._retry_later(newest, error)
-                return
-            metrics.broadcast(len(fixes))
-        if self._failing:
-            logger.info("Live locations are broadcast again")
-            self._failing = False
-            metrics.degraded.end("broadcast")
-
-    async def _retry_later(self, newest: dict[str, dict[int, Fix]], error: Exception) -> None:
-        logger.error(
-            "Live locations cannot be broadcast, watchers are served from the database: %r", error
-        )
-        self._failing = True
-        metrics.degraded.begin("broadcast")
-        for fixes in newest.values():
-            for fix in fixes.values():
-                self.publish(fix)
-        await asyncio.sleep(RETRY_AFTER)
+        newest, self.newest = self.newest, {}
+        if newest and not await self._send(list(newest.values())):
+            for fix in newest.values():
+                self._keep(fix)
+            self.pump.wake()
+            await asyncio.sleep(RETRY_AFTER)

@@ -3,6 +3,7 @@ import asyncio
 import msgspec
 import pytest
 
+from tracking.monitoring import metrics
 from tracking.pipeline import broadcast
 from tracking.pipeline.broadcast import Publisher, decode_batch, encode_batch, shard_of
 
@@ -170,3 +171,51 @@ async def test_closing_during_an_outage_is_prompt(publisher, layer):
     publisher.publish(fix_of(19))
     await layer.calls["group_send"].reach(1)
     await within_deadline(publisher.close())
+
+
+class HalfALayer(Layer):
+    """One whose host of a shard is away."""
+
+    def __init__(self, away):
+        super().__init__()
+        self.away = away
+
+    async def group_send(self, group, message):
+        if group == self.away:
+            self.calls["away"].append(group)
+            raise ConnectionError("refused")
+        await super().group_send(group, message)
+
+
+async def test_a_shard_whose_host_is_away_holds_up_no_other(retry_soon):
+    layer = HalfALayer(shard_of(2))
+    publisher = Publisher(layer, HERE)
+    for second in range(1, 6):
+        for driver_id in (1, 2, 3):
+            publisher.publish(fix_of(driver_id, second))
+        await layer.sent.reach(2 * second)
+        await layer.calls["away"].reach(second)
+    assert {group for group, _ in layer.sent} == {shard_of(1), shard_of(3)}
+    assert metrics.degraded.parts() == ["broadcast"]
+    layer.away = None
+    await layer.sent.reach(11)
+    assert sent(layer)[-1] == (shard_of(2), [fix_of(2, 5)])
+    await settle()
+    assert metrics.degraded.parts() == []
+    await within_deadline(publisher.close())
+
+
+async def test_fixes_that_are_left_out_are_counted(publisher, layer, retry_soon):
+    def count():
+        return metrics.fixes_conflated.values.get(("broadcast",), 0)
+
+    before = count()
+    for second in (1, 3, 2):
+        publisher.publish(fix_of(19, second))
+    publisher.publish(fix_of(20))
+    assert count() == before + 2
+    layer.failing.add("group_send")
+    await layer.calls["group_send"].reach(2)
+    publisher.publish(fix_of(19, 4))
+    await layer.calls["group_send"].reach(6)
+    assert count() == before + 3
