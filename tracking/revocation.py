@@ -12,9 +12,11 @@ from typing import Any, Final, Protocol
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 
+from tracking.monitoring.throttled_log import Throttle
 from tracking.pipeline.receiver import Receiver
 
 logger = logging.getLogger(__name__)
+logger.addFilter(Throttle())
 
 GROUP: Final = "tracking.recheck"
 

@@ -9,7 +9,10 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, TypeVar
 
+from tracking.monitoring.throttled_log import Throttle
+
 logger = logging.getLogger(__name__)
+logger.addFilter(Throttle())
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")

@@ -91,6 +91,15 @@ async def test_an_error_is_logged_and_the_next_batch_still_goes(work, caplog):
     assert "no luck" in caplog.text
 
 
+async def test_an_error_that_goes_on_is_logged_once(work, caplog):
+    work.error = RuntimeError("no luck")
+    for number in range(1, 6):
+        work.give(number)
+        await work.started.reach(number)
+        await settle()
+    assert len(caplog.records) == 1
+
+
 async def test_an_error_does_not_lose_what_gathered_meanwhile(work, caplog):
     work.gate.clear()
     work.error = RuntimeError("no luck")
