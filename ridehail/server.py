@@ -23,6 +23,8 @@ PATIENCE: Final = 10.0
 LAST_RESORT: Final = 5.0
 # How long clients have to answer a close frame, before their connection is cut.
 LINGER: Final = 1.0
+# Between two looks of the supervisor at what its workers do.
+POLL_INTERVAL: Final = 0.05
 
 
 class Server(uvicorn.Server):
@@ -105,6 +107,49 @@ class Supervisor(multiprocess.Multiprocess):
     second one kills them.
     """
 
+    def __init__(self, config: uvicorn.Config, sockets: list[socket]) -> None:
+        super().__init__(config, sockets)
+        # Those that were told to end, but had not when all were.
+        self._replaced: list[multiprocess.Process] = []
+
+    def restart_all(self) -> None:
+        """Replace each worker, unless told to stop meanwhile: then stop within the usual time.
+
+        uvicorn looks at its signals once all are replaced, which takes as long as each of them has
+        to drain, one after the other.
+        """
+        for index, old in enumerate(self.processes):
+            new = Worker(self.config, self.sockets)
+            new.start()
+            if not self._wait_until_ready(new):
+                if not self._told_to_stop():
+                    logger.error("A new worker was not ready in time: the others stay as they are")
+                new.kill()
+                new.join()
+                return
+            old.terminate()
+            # From now on it is told to stop with the others.
+            self.processes[index] = new
+            while old.process.is_alive() and not self._told_to_stop():
+                time.sleep(POLL_INTERVAL)
+            if old.process.is_alive():
+                self._replaced.append(old)
+                return
+            old.join()
+
+    def _wait_until_ready(self, worker: Worker) -> bool:
+        deadline = time.monotonic() + self.config.timeout_worker_healthcheck
+        while time.monotonic() < deadline and worker.process.is_alive():
+            if self._told_to_stop():
+                return False
+            if worker.is_ready(timeout=1):
+                return True
+            time.sleep(POLL_INTERVAL)
+        return False
+
+    def _told_to_stop(self) -> bool:
+        return not {signal.SIGINT, signal.SIGTERM}.isdisjoint(self.signal_queue)
+
     def terminate_all(self) -> None:
         # Or who connects from now on would wait in a queue that nobody accepts from.
         for listener in self.sockets:
@@ -112,12 +157,14 @@ class Supervisor(multiprocess.Multiprocess):
         super().terminate_all()
 
     def join_all(self) -> None:
-        while any(worker.process.is_alive() for worker in self.processes):
-            if {signal.SIGINT, signal.SIGTERM} & set(self.signal_queue):
-                for worker in self.processes:
+        workers = [*self.processes, *self._replaced]
+        while any(worker.process.is_alive() for worker in workers):
+            if self._told_to_stop():
+                for worker in workers:
                     worker.kill()
-            time.sleep(0.05)
-        super().join_all()
+            time.sleep(POLL_INTERVAL)
+        for worker in workers:
+            worker.join()
 
 
 # Its methods name the class, so this is the way to give it another.

@@ -197,6 +197,28 @@ async def test_second_signal_ends_all_workers_at_once(start, redis_service):
         assert await stack.driver_server.ended(3) == 1
 
 
+async def test_sigterm_while_workers_are_replaced_takes_no_longer_than_ever(start, redis_service):
+    stack = start(TwoWorkers, redis_service.url, TRACKING_DRAIN_SECONDS="3")
+    server = stack.driver_server
+    async with contextlib.AsyncExitStack() as opened:
+        phones = [
+            await opened.enter_async_context(stack.driver(stack.new_driver())) for _ in range(12)
+        ]
+        for phone in phones:
+            await phone.send("1", "1")
+        server.signal(signal.SIGHUP)
+        async with asyncio.timeout(20):
+            while "Draining" not in server.log():  # noqa: ASYNC110 - a file tells nobody
+                await asyncio.sleep(0.05)
+        server.signal()
+        began = time.monotonic()
+        assert await server.ended() == 0
+        # One drain, and not that of each worker after the other.
+        assert time.monotonic() - began < 3 + 2.5
+        assert [await phone.close_code() for phone in phones] == [1012] * 12
+        assert server.log().count("Started server") == 3
+
+
 def _until_refused(server):
     while True:
         try:
