@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ class Probe(WSListener):
     def __init__(self, url: str, driver_id: int, token: str) -> None:
         super().__init__()
         self.answers: list[tuple[float, float]] = []  # when asked, and the seconds it took
+        self._open: list[float] = []  # when the question was asked that has no answer yet
         self._url = f"{url}/driver/get-tracking?userId={driver_id}"
         self._start = {"type": "authenticate", "payload": {"token": token, "command": "start"}}
         self._transport: WSTransport
@@ -45,16 +47,23 @@ class Probe(WSListener):
             self._answered.set()
 
     def slowest(self, since: float, until: float) -> float:
-        """The longest that an answer took to a question between two monotonic times."""
-        return max((took for at, took in self.answers if since < at < until), default=0.0)
+        """The longest that an answer took to a question between two monotonic times.
+
+        A question still open counts as answered now. Infinite if none was asked, as of a worker
+        that froze before.
+        """
+        answers = [*self.answers, *((at, monotonic() - at) for at in self._open)]
+        return max((took for at, took in answers if since < at < until), default=math.inf)
 
     async def _ask_forever(self) -> None:
         while not self._transport.is_disconnected:
             self._answered.clear()
             asked = monotonic()
+            self._open = [asked]
             self._transport.send_ping(b"?")
             await self._answered.wait()
             self.answers.append((asked, monotonic() - asked))
+            self._open = []
             await asyncio.sleep(INTERVAL)
 
 

@@ -8,26 +8,36 @@ from .system import operate
 pytestmark = pytest.mark.alone
 
 
-def misdirected(data):
+class Misdirected:
     """What is published goes where nobody listens; Redis is content, and so is who publishes."""
-    if b"PUBLISH" not in data:
-        return data
-    return data.replace(b"tracking.shard", b"tracking.shred")
+
+    def __init__(self):
+        self.count = 0
+
+    def __call__(self, data):
+        if b"PUBLISH" not in data:
+            return data
+        self.count += data.count(b"tracking.shard")
+        return data.replace(b"tracking.shard", b"tracking.shred")
 
 
 async def test_messages_lost(begin, record):
+    meanwhile, at_the_end = Misdirected(), Misdirected()
     async with begin(proxied=True) as trial:
         await trial.go_on(1)
-        trial.system.redis_proxy.alter = misdirected
+        trial.system.redis_proxy.alter = meanwhile
         trial.fault()
         await trial.go_on(4)
         trial.system.redis_proxy.alter = None
         trial.repaired()
         await trial.go_on(3)
         # And the last messages of all: the block ends with every watcher on the newest, in 5 s.
-        trial.system.redis_proxy.alter = misdirected
+        trial.system.redis_proxy.alter = at_the_end
         await trial.go_on(0.5)
     record("The channel layer loses every message for 4 s, and the last ones", trial.measured)
+    # Two workers, each of which has a batch every 0.2 s at the least.
+    assert meanwhile.count > 20
+    assert at_the_end.count > 2
     assert trial.lateness <= 2
     trial.assert_workers_are_well()
 
