@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Final
 
+from tracking.monitoring import metrics
 from tracking.protocol import CloseCode
 from tracking.runtime import get_runtime
 
@@ -60,6 +61,8 @@ def refusing_while_draining(application: Application) -> Application:
 
 async def _refuse(scope: Any, receive: Any, send: Any) -> None:
     await receive()  # websocket.connect
+    # Before its path was looked at, which could be any.
+    metrics.refusals.add("handshake", "draining")
     if "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close"})
         return

@@ -5,6 +5,7 @@ import pytest
 from channels.testing import WebsocketCommunicator
 
 from tracking.consumers.draining import drain, refusing_while_draining
+from tracking.monitoring import metrics
 from tracking.runtime import get_runtime
 
 from ..fakes import DEADLINE, Sender, fix_of, settle, within_deadline
@@ -102,7 +103,8 @@ async def test_readiness_is_false_from_the_first_moment():
 
 
 async def test_handshake_is_refused_with_503_while_draining():
-    """So that a proxy tries the next server."""
+    """So that a proxy tries the next server. It is counted."""
+    counted = metrics.refusals.values.get(("handshake", "draining"), 0)
     get_runtime().draining = True
     scope = {"extensions": {"websocket.http.response": {}}}
     socket = WebsocketCommunicator(
@@ -113,6 +115,7 @@ async def test_handshake_is_refused_with_503_while_draining():
     start = await socket.receive_output(DEADLINE)
     assert (start["type"], start["status"]) == ("websocket.http.response.start", 503)
     assert (await socket.receive_output(DEADLINE))["type"] == "websocket.http.response.body"
+    assert metrics.refusals.values[("handshake", "draining")] == counted + 1
 
 
 async def test_handshake_is_refused_while_draining_where_the_server_cannot_say_503():
