@@ -88,6 +88,87 @@ FRAMES_PER_SECOND = """() => new Promise((resolve) => {
 })"""
 
 
+# How many pixels of the canvas have the colour of each status, all over or within `reach` pixels of
+# a point of the map.
+PAINTED = """(within) => {
+    const canvas = document.querySelector("canvas.tracking-fleet");
+    const ratio = canvas.width / canvas.clientWidth;
+    const { x, y, reach } = within ?? {};
+    const box = within
+        ? [x - reach, y - reach, 2 * reach, 2 * reach].map((size) => Math.round(size * ratio))
+        : [0, 0, canvas.width, canvas.height];
+    // Reading the page's own canvas time and again draws a warning.
+    const copy = new OffscreenCanvas(canvas.width, canvas.height);
+    const context = copy.getContext("2d", { willReadFrequently: true });
+    context.drawImage(canvas, 0, 0);
+    const bytes = context.getImageData(...box).data;
+    const style = getComputedStyle(canvas);
+    const counts = { live: 0, stale: 0, offline: 0 };
+    const names = {};
+    for (const status of Object.keys(counts)) {
+        const [, red, green, blue] = style
+            .getPropertyValue(`--fleet-${status}`).match(/#(..)(..)(..)/)
+            .map((part) => parseInt(part, 16));
+        names[(red << 16) | (green << 8) | blue] = status;
+    }
+    for (let i = 0; i < bytes.length; i += 4) {
+        const status = names[(bytes[i] << 16) | (bytes[i + 1] << 8) | bytes[i + 2]];
+        if (status && bytes[i + 3] === 255) counts[status] += 1;
+    }
+    return counts;
+}"""
+
+# The least that was painted at once in the next milliseconds, of all colours together.
+LEAST_PAINTED = """async (milliseconds) => {
+    const began = performance.now();
+    let least = Infinity;
+    while (performance.now() - began < milliseconds) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        const counts = (PAINTED)();
+        least = Math.min(least, counts.live + counts.stale + counts.offline);
+    }
+    return least;
+}""".replace("PAINTED", PAINTED)
+
+
+async def test_drivers_are_drawn_in_the_colours_of_their_status(visit):
+    async with visit(DISPATCHER, MAP) as page:
+        await everybody(page)
+        await page.wait_for_timeout(500)
+        painted = await page.evaluate(PAINTED)
+        # A dot has some 25 pixels; those in the middle of the town lie on each other.
+        assert painted["live"] > 5_000
+        assert painted["stale"] > 500
+        assert painted["offline"] > 500
+        await page.get_by_role("searchbox").fill("10013@")
+        await page.get_by_role("button", name=name_of(10_013)).click()
+        await expect(page.locator(".leaflet-popup")).to_contain_text(name_of(10_013))
+        middle = await page.evaluate(
+            """() => {
+                const { clientWidth, clientHeight } = document.querySelector("[data-part=map]");
+                return { x: clientWidth / 2, y: clientHeight / 2, reach: 40 };
+            }"""
+        )
+        async with asyncio.timeout(DEADLINE / 1000):
+            while not any((await page.evaluate(PAINTED, middle)).values()):
+                await page.wait_for_timeout(100)
+
+
+async def test_who_stays_in_view_stays_drawn_while_the_map_is_moved(visit):
+    async with visit(DISPATCHER, "/") as page:
+        async with page.expect_websocket(timeout=DEADLINE) as opened:
+            await page.goto(page.url.removesuffix("/") + MAP)
+        socket = await opened.value
+        await everybody(page)
+        await page.wait_for_timeout(500)
+        before = sum((await page.evaluate(PAINTED)).values())
+        least = asyncio.create_task(page.evaluate(LEAST_PAINTED, 4_000))
+        await page.locator("[data-part=map]").focus()
+        await page.keyboard.press("ArrowRight")
+        assert len((await next_frame(socket, "snapshot"))["snapshot"]) < DRIVERS / 2
+        assert await least > 0.6 * before
+
+
 @pytest.mark.alone
 async def test_map_stays_fluid_with_ten_thousand_drivers_and_two_thousand_updates_a_second(visit):
     async with visit(DISPATCHER, "/") as page:

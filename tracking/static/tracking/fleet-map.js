@@ -3,6 +3,9 @@
 const SETTLED_AFTER = 250; // ms without a move
 const TYPED_AFTER = 200; // ms without a key
 const CLOSE = 16; // zoom
+// Without another word after a snapshot, there is nothing more of it. A slow line takes some
+// seconds for each part.
+const THROUGH_AFTER = 5_000; // ms
 
 /** @param {HTMLElement} element @param {any} modules */
 export function start(element, modules) {
@@ -22,16 +25,25 @@ export function start(element, modules) {
   let selected = null;
   let everybody = 0;
   let located = false;
+  let bbox = null;
+  let partSize = 0;
+  let through;
 
   const watch = modules.client.watchFleet({
     url: data.url,
     getToken: modules.session.sessionToken(data),
     onSnapshot(locations) {
-      fleet.replace(locations, performance.now());
+      fleet.replace(locations, performance.now(), (place) => modules.fleet.isInside(bbox, place));
+      partSize = locations.length;
+      if (partSize) settleLater();
+      else settle();
       changed();
     },
     onUpdate(locations) {
       fleet.update(locations, performance.now());
+      // A large snapshot goes on in updates of the same size; a smaller one is its end, or after it.
+      if (locations.length < partSize) settle();
+      else if (partSize) settleLater();
       changed();
     },
     onRemove(userIds) {
@@ -49,6 +61,20 @@ export function start(element, modules) {
     onState: widget.showConnection,
   });
   part("retry").addEventListener("click", () => watch.resume());
+
+  function settle() {
+    clearTimeout(through);
+    partSize = 0;
+    fleet.settle();
+  }
+
+  function settleLater() {
+    clearTimeout(through);
+    through = setTimeout(() => {
+      settle();
+      changed();
+    }, THROUGH_AFTER);
+  }
 
   function changed() {
     // The first snapshot is of everybody, and may come in parts.
@@ -75,7 +101,10 @@ export function start(element, modules) {
   let settling;
   function askForView() {
     clearTimeout(settling);
-    settling = setTimeout(() => watch.setBbox(visible()), SETTLED_AFTER);
+    settling = setTimeout(() => {
+      bbox = visible();
+      watch.setBbox(bbox);
+    }, SETTLED_AFTER);
   }
 
   function visible() {

@@ -17,6 +17,8 @@ export class Fleet {
   movingUntil = 0;
 
   #rows = new Map();
+  /** Who was there before the newest snapshot, and has not been heard of since. */
+  #unconfirmed = new Set();
 
   /** @param {{ mercator: Function, smooth: boolean }} options without `smooth`, all moves are jumps */
   constructor({ mercator, smooth }) {
@@ -25,21 +27,34 @@ export class Fleet {
     this.#allocate(1024);
   }
 
-  /** @param {any[]} locations everybody there is */
-  replace(locations, now) {
-    const kept = new Set(locations.map(({ userId }) => userId));
-    this.remove([...this.#rows.keys()].filter((id) => !kept.has(id)));
+  /**
+   * Begin anew with a snapshot, or with the first part of one: who else is in view stays until
+   * `settle`, because the rest may still be on its way.
+   * @param {any[]} locations @param {(location: any) => boolean} isInView
+   */
+  replace(locations, now, isInView) {
+    this.remove(this.locations.filter((row) => !isInView(row)).map(({ userId }) => userId));
+    this.#unconfirmed = new Set(this.#rows.keys());
     this.update(locations, now);
+  }
+
+  /** The snapshot is through: who was not in it is not there. */
+  settle() {
+    this.remove([...this.#unconfirmed]);
   }
 
   /** @param {any[]} locations */
   update(locations, now) {
-    for (const location of locations) this.#put(location, now);
+    for (const location of locations) {
+      this.#unconfirmed.delete(location.userId);
+      this.#put(location, now);
+    }
   }
 
   /** @param {number[]} ids */
   remove(ids) {
     for (const id of ids) {
+      this.#unconfirmed.delete(id);
       const row = this.#rows.get(id);
       if (row === undefined) continue;
       this.#rows.delete(id);
@@ -103,6 +118,11 @@ export class Fleet {
       this.fromY[row] = y;
       this.glide[row] = 0;
       this.heading[row] = location.heading ?? NO_HEADING;
+    } else if (this.#isRepeat(row, location)) {
+      // A snapshot brings known fixes again: who glides goes on, at the same pace.
+      this.status[row] = status;
+      this.locations[row] = { ...location, name: location.name ?? this.locations[row].name };
+      return;
     } else {
       this.#glide(row, x, y, now);
       const [east, south] = [x - this.x[row], y - this.y[row]];
@@ -117,6 +137,16 @@ export class Fleet {
     this.status[row] = status;
     // An update without a name is of somebody whose name is known.
     this.locations[row] = { ...location, name: location.name ?? this.locations[row]?.name ?? null };
+  }
+
+  #isRepeat(row, { receivedAt, latitude, longitude }) {
+    const known = this.locations[row];
+    return (
+      receivedAt !== null &&
+      receivedAt === known.receivedAt &&
+      latitude === known.latitude &&
+      longitude === known.longitude
+    );
   }
 
   #glide(row, x, y, now) {
@@ -139,6 +169,20 @@ export class Fleet {
     const { x, y, fromX, fromY, startedAt, glide, heading, status } = this;
     this.columns = [x, y, fromX, fromY, startedAt, glide, heading, status];
   }
+}
+
+/**
+ * Whether a place is in a bbox, as the protocol has it: edges included, and across the
+ * antimeridian if the east is less than the west. All are in no bbox.
+ * @param {[number, number, number, number] | null} bbox
+ */
+export function isInside(bbox, { latitude, longitude }) {
+  if (!bbox) return true;
+  const [west, south, east, north] = bbox;
+  if (latitude < south || latitude > north) return false;
+  return west <= east
+    ? longitude >= west && longitude <= east
+    : longitude >= west || longitude <= east;
 }
 
 function grown(Column, old, capacity) {

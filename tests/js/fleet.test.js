@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Fleet, isInside } from "../../tracking/static/tracking/fleet.js";
+import { mercator } from "../../tracking/static/tracking/mercator.js";
+
+const METRE = 1 / 111_195; // degrees
+
+function at(userId, longitude, receivedAt = 1, more = {}) {
+  return { userId, latitude: 0, longitude, receivedAt, heading: null, status: "live", ...more };
+}
+
+/** A fleet that was told of drivers 1, 2, 3 at 1, 2, 3 degrees east. */
+function three() {
+  const fleet = new Fleet({ mercator, smooth: true });
+  fleet.replace([at(1, 1), at(2, 2), at(3, 3)], 0, () => true);
+  return fleet;
+}
+
+const ids = (fleet) => fleet.locations.map(({ userId }) => userId).sort();
+const east = ({ longitude }) => longitude >= 2;
+
+test("who is in the new view stays until the snapshot is through", () => {
+  const fleet = three();
+  fleet.replace([at(4, 4)], 100, east);
+  assert.deepEqual(ids(fleet), [2, 3, 4]);
+  fleet.update([at(3, 3)], 200);
+  assert.deepEqual(ids(fleet), [2, 3, 4]);
+  fleet.settle();
+  assert.deepEqual(ids(fleet), [3, 4]);
+});
+
+test("what settled once stays settled", () => {
+  const fleet = three();
+  fleet.settle();
+  fleet.settle();
+  assert.deepEqual(ids(fleet), [1, 2, 3]);
+});
+
+test("a driver who was removed and came again since the snapshot is there", () => {
+  const fleet = three();
+  fleet.replace([at(1, 1)], 100, () => true);
+  fleet.remove([2]);
+  fleet.update([at(2, 2)], 200);
+  fleet.settle();
+  assert.deepEqual(ids(fleet), [1, 2]);
+});
+
+test("a known fix in a new snapshot disturbs neither glide nor heading", () => {
+  const fleet = three();
+  fleet.update([at(1, 1 + 20 * METRE, 2)], 1000);
+  const row = fleet.row(1);
+  assert.equal(fleet.progress(row, 1500), 0.5);
+  fleet.replace([at(1, 1 + 20 * METRE, 2, { status: "stale" })], 1500, () => true);
+  assert.equal(fleet.progress(fleet.row(1), 1750), 0.75);
+  assert.equal(fleet.heading[fleet.row(1)], 90);
+  assert.equal(fleet.status[fleet.row(1)], 1);
+});
+
+test("a bbox has its edges, and may cross the antimeridian", () => {
+  const place = (longitude, latitude = 0) => ({ longitude, latitude });
+  assert.ok(isInside(null, place(5)));
+  assert.ok(isInside([1, -1, 2, 1], place(2, 1)));
+  assert.ok(!isInside([1, -1, 2, 1], place(2.1)));
+  assert.ok(!isInside([1, -1, 2, 1], place(2, -1.1)));
+  assert.ok(isInside([179, -1, -179, 1], place(-179.5)));
+  assert.ok(isInside([179, -1, -179, 1], place(179.5)));
+  assert.ok(!isInside([179, -1, -179, 1], place(0)));
+});
