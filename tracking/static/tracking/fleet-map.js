@@ -55,7 +55,7 @@ export function start(element, modules) {
       for (const [status, count] of Object.entries(counts)) {
         everybody += count;
         const output = part(`count-${status}`);
-        if (output) output.textContent = count.toLocaleString(document.documentElement.lang);
+        if (output) output.textContent = count.toLocaleString(document.documentElement.lang || undefined);
       }
     },
     onState: widget.showConnection,
