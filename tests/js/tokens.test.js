@@ -194,6 +194,71 @@ test("one request for a token runs at a time", async () => {
   };
   const { browser, clock } = await watching({ getToken });
   await browser.dispatch("online");
-  await clock.advance(60_000);
+  await clock.advance(9_000);
   assert.equal(requests, 1);
+});
+
+test("getToken that never answers is asked again after 10 s, and so on", async () => {
+  let requests = 0;
+  const getToken = () => {
+    requests += 1;
+    return requests < 3 ? new Promise(() => {}) : makeToken(browser.clock);
+  };
+  const browser = new FakeBrowser();
+  const handle = watchDriver(browser.options({ getToken }));
+  await browser.clock.advance(10_000);
+  assert.deepEqual(browser.states, ["connecting", "reconnecting"]);
+  assert.equal(browser.errors[0].code, "token_unavailable");
+  await browser.dispatch("online");
+  assert.equal(requests, 2);
+  await browser.clock.advance(10_000 + 4_000);
+  assert.equal(requests, 3);
+  await browser.socket.open();
+  assert.equal(handle.state, "open");
+});
+
+test("a token that comes too late serves the next attempt", async () => {
+  const answers = [];
+  const browser = new FakeBrowser();
+  const getToken = () => new Promise((resolve) => answers.push(resolve));
+  watchDriver(browser.options({ getToken }));
+  await browser.clock.advance(10_000);
+  answers[0](makeToken(browser.clock, { name: "late" }));
+  await browser.clock.advance(2_000);
+  assert.equal(answers.length, 1);
+  assert.equal(browser.sockets.length, 1);
+});
+
+for (const late of ["token", "null"]) {
+  test(`an answer that comes after a later one's does nothing: a ${late}`, async () => {
+    const answers = [];
+    const browser = new FakeBrowser();
+    const getToken = () => new Promise((resolve) => answers.push(resolve));
+    const handle = watchDriver(browser.options({ getToken }));
+    await browser.clock.advance(10_000 + 2_000);
+    const token = makeToken(browser.clock, { name: "second" });
+    answers[1](token);
+    await settle();
+    answers[0](late === "null" ? null : makeToken(browser.clock, { name: "first" }));
+    await browser.socket.open();
+    assert.deepEqual(browser.socket.tokens, [token]);
+    assert.equal(handle.state, "open");
+  });
+}
+
+test("a renewal that never answers keeps the connection and is tried again", async () => {
+  let requests = 0;
+  const browser = new FakeBrowser();
+  const getToken = () => {
+    requests += 1;
+    return requests === 2 ? new Promise(() => {}) : makeToken(browser.clock);
+  };
+  const handle = watchDriver(browser.options({ getToken }));
+  await settle();
+  await browser.socket.open();
+  await browser.clock.advance(241_000);
+  assert.equal(requests, 2);
+  await browser.clock.advance(10_000 + 5_000);
+  assert.equal(requests, 3);
+  assert.equal(handle.state, "open");
 });

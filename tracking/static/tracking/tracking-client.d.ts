@@ -73,7 +73,8 @@ export interface Acknowledgement {
 /**
  * Called only when a token is needed. `refresh` asks for a newly issued one, because the last
  * expires soon or was refused. Resolve to null when there is none: the connection closes. Reject
- * when there may be one later: it is asked for again.
+ * when there may be one later: it is asked for again. So it is after 10 s without an answer; a token
+ * that comes after that is used by the next attempt.
  */
 export type GetToken = (request: {
   refresh: boolean;

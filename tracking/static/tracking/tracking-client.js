@@ -24,6 +24,7 @@ const RETRY_FLOOR = 0.5 * SECOND;
 const RETRY_CEILING = 20 * SECOND;
 const STABLE_AFTER = MINUTE;
 const CONNECT_TIMEOUT = 10 * SECOND;
+const TOKEN_TIMEOUT = 10 * SECOND;
 // Browsers cannot ping: after this much silence the client says something that gets an answer.
 const PROBE_AFTER = 45 * SECOND;
 // Patient, because a restarted server loads many snapshots at once.
@@ -307,7 +308,7 @@ class Connection {
     this.onError = onError;
     this.url = resolve(url, route, this.environment.base);
     this.session = session;
-    this.tokens = new Tokens(getToken, this.environment.now, (cause) => {
+    this.tokens = new Tokens(getToken, this.environment, (cause) => {
       if (this.#active) this.report("token_unavailable", `getToken failed: ${cause}`, cause);
     });
   }
@@ -525,14 +526,18 @@ class Tokens {
   #refusals = 0;
   /** @type {Promise<string | null | void> | null} */
   #pending = null;
+  // How often getToken was called, and the number of the call whose answer is held.
+  #asked = 0;
+  #answered = 0;
 
   /**
-   * @param {types.GetToken} getToken @param {() => number} now
+   * @param {types.GetToken} getToken @param {types.Environment} environment
    * @param {(cause: unknown) => void} onFailure
    */
-  constructor(getToken, now, onFailure) {
+  constructor(getToken, environment, onFailure) {
     this.getToken = getToken;
-    this.now = now;
+    this.environment = environment;
+    this.now = environment.now;
     this.onFailure = onFailure;
   }
 
@@ -547,11 +552,31 @@ class Tokens {
 
   async #request() {
     const refresh = Boolean(this.value);
-    this.#take(await this.getToken({ refresh }), refresh);
-    if (this.value && !refresh && this.now() >= this.renewAt) {
-      this.#take(await this.getToken({ refresh: true }), true);
-    }
+    await this.#ask(refresh);
+    if (this.value && !refresh && this.now() >= this.renewAt) await this.#ask(true);
     return this.value;
+  }
+
+  /** Call getToken; reject when it does, or does not answer. @param {boolean} refresh */
+  async #ask(refresh) {
+    const number = (this.#asked += 1);
+    const { setTimeout, clearTimeout } = this.environment;
+    let isLate = false;
+    const answer = Promise.resolve(this.getToken({ refresh })).then((token) => {
+      // A token that comes late serves the next attempt, unless a later call was answered.
+      if (number < this.#answered || (isLate && !token)) return;
+      this.#answered = number;
+      this.#take(token, refresh);
+    });
+    /** @type {any} */
+    let timer;
+    const timeout = new Promise((_, reject) => {
+      timer = setTimeout(() => {
+        isLate = true;
+        reject(new Error("no answer within 10 s"));
+      }, TOKEN_TIMEOUT);
+    });
+    await Promise.race([answer, timeout]).finally(() => clearTimeout(timer));
   }
 
   /** @param {string | null | undefined} token @param {boolean} isFresh issued just now */
