@@ -13,7 +13,7 @@ from .tokens import login_token
 from .visits import PHONE, Visits, keep, person
 
 RIDER, DISPATCHER = 911, 912
-ROLES = {901: "driver", 902: "driver", 903: "driver", RIDER: "rider", DISPATCHER: "dispatcher"}
+ROLES = {901: "driver", 902: "driver", 903: "driver", 904: "driver", RIDER: "rider", DISPATCHER: "dispatcher"}
 # Short enough to be renewed within a test: the client does so at three quarters of the lifetime,
 # five seconds after it began at the earliest.
 TOKEN_SECONDS = 8
@@ -136,6 +136,25 @@ async def test_car_glides_unless_reduced_motion_is_preferred(host, visit, driver
         # It takes as long as the fix took to come, which is this at least.
         glide = 0.9 * STALE_AFTER * 1000
         assert all(x <= way * elapsed / glide + 2 for elapsed, x in places)
+
+
+async def test_car_crosses_the_antimeridian_in_view(host, visit):
+    async with visit(RIDER, "/driver/904/map/") as page, drive(host, 904) as driver:
+        await expect(status(page)).to_have_text("No location yet", timeout=DEADLINE)
+        await driver.send(LATITUDE, 179.9995)
+        await expect(car_at(page, LATITUDE, 179.9995)).to_be_visible(timeout=DEADLINE)
+        looking = asyncio.create_task(places_on_the_way(page))
+        await expect(page.locator("body[data-ready]")).to_be_attached()
+        await driver.send(LATITUDE, -179.9995)  # 111 m east
+        places = await looking
+        way = 111 / METRES_PER_PIXEL
+        assert all(-1 <= x <= way + 2 for _, x in places)
+        # Followed, it is near the middle; who pans the map around the world meets it again.
+        at_first = await left_edge(page)
+        await page.locator("[data-part=map]").focus()
+        await page.keyboard.press("ArrowRight")
+        await expect(page.locator(".tracking-car")).to_be_in_viewport(ratio=1)
+        assert await left_edge(page) < at_first + way
 
 
 async def test_page_recovers_after_the_server_was_killed_and_started_again(host, visit):

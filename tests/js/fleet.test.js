@@ -57,6 +57,19 @@ test("a known fix in a new snapshot disturbs neither glide nor heading", () => {
   assert.equal(fleet.status[fleet.row(1)], 1);
 });
 
+test("a driver crosses the antimeridian by the short way, and is found on it", () => {
+  const fleet = new Fleet({ mercator, smooth: true });
+  fleet.update([at(1, 180 - 10 * METRE)], 0);
+  fleet.update([at(1, -180 + 10 * METRE, 2)], 1000);
+  const wrapped = (now) => Math.abs(fleet.at(0, now)[0] - Math.round(fleet.at(0, now)[0]));
+  assert.ok([1000, 1250, 1500, 1750, 2000].every((now) => wrapped(now) < 11 * METRE / 360));
+  assert.ok(wrapped(1500) < METRE / 360);
+  assert.equal(fleet.heading[0], 90);
+  for (const x of [0.000_000_01, 0.999_999_99]) {
+    assert.equal(fleet.nearest(x, 0.5, 1e-7, 1500)?.userId, 1);
+  }
+});
+
 test("a bbox has its edges, and may cross the antimeridian", () => {
   const place = (longitude, latitude = 0) => ({ longitude, latitude });
   assert.ok(isInside(null, place(5)));

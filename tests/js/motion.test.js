@@ -80,6 +80,17 @@ test("the car turns by the shorter way round", () => {
   assert.equal(turn(90, 180, 0.5), 135);
 });
 
+test("the car crosses the antimeridian by the short way, there and back", () => {
+  const motion = new Motion();
+  const rounded = (now) => Math.round(motion.at(now).longitude * 1e4) / 1e4;
+  motion.push({ latitude: 0, longitude: 179.999 }, 0);
+  assert.equal(motion.push({ latitude: 0, longitude: -179.999 }, 1000), false);
+  assert.deepEqual([1000, 1500, 2000].map(rounded), [179.999, 180, 180.001]);
+  motion.push({ latitude: 0, longitude: 179.999 }, 2000);
+  assert.deepEqual([2500, 3000].map(rounded), [180, 179.999]);
+  assert.equal(Math.round(motion.at(3000).heading), 270);
+});
+
 test("bearings are degrees clockwise from north, across the date line too", () => {
   const east = { latitude: 0, longitude: -179.999 };
   const west = { latitude: 0, longitude: 179.999 };

@@ -24,15 +24,21 @@ export function createCar(L, map, { Motion }, { smooth, title, follow }) {
   });
   let trail = [];
   let frame = 0;
+  // Degrees from where the car is to the copy of the world in which it is drawn.
+  let world = 0;
 
   function draw() {
     frame = 0;
     const now = performance.now();
     const { latitude, longitude, heading, moving } = motion.at(now);
-    const at = [latitude, longitude];
+    if (nearestWorld(longitude) !== world) {
+      world = nearestWorld(longitude);
+      drawTrail();
+    }
+    const at = [latitude, longitude + world];
     marker.setLatLng(at);
     circle.setLatLng(at);
-    parts[0].setLatLngs([...trail.slice(-bite()), at]);
+    parts[0].setLatLngs([...drawn(trail.slice(-bite())), at]);
     const picture = marker.getElement();
     picture.classList.toggle("tracking-has-heading", heading !== null);
     picture.firstElementChild.style.transform = `rotate(${heading ?? 0}deg)`;
@@ -44,6 +50,21 @@ export function createCar(L, map, { Motion }, { smooth, title, follow }) {
     frame ||= requestAnimationFrame(draw);
   }
 
+  /** Degrees to the copy of the world in which somewhere is nearest to the middle of the map. */
+  function nearestWorld(longitude) {
+    return 360 * Math.round((map.getCenter().lng - longitude) / 360);
+  }
+
+  function drawn(places) {
+    return places.map(([latitude, longitude]) => [latitude, longitude + world]);
+  }
+
+  // Who drags the map around the world finds the car there, too.
+  map.on("move", () => {
+    const place = motion.at(performance.now());
+    if (place && nearestWorld(place.longitude) !== world) schedule();
+  });
+
   /** How many fixes one step of the trail holds. */
   function bite() {
     return Math.ceil(TRAIL / FADES);
@@ -53,7 +74,7 @@ export function createCar(L, map, { Motion }, { smooth, title, follow }) {
     for (let age = 1; age < FADES; age += 1) {
       // Each begins where the one before ends, so that there is no gap.
       const end = trail.length - age * bite() + 1;
-      parts[age].setLatLngs(trail.slice(Math.max(0, end - bite() - 1), Math.max(0, end)));
+      parts[age].setLatLngs(drawn(trail.slice(Math.max(0, end - bite() - 1), Math.max(0, end))));
     }
   }
 
@@ -83,7 +104,8 @@ export function createCar(L, map, { Motion }, { smooth, title, follow }) {
     /** Where the newest fix is, not where the picture glides just now. */
     get at() {
       const { latitude, longitude } = marker.getElement()?.dataset ?? {};
-      return latitude === undefined ? null : [Number(latitude), Number(longitude)];
+      if (latitude === undefined) return null;
+      return [Number(latitude), Number(longitude) + nearestWorld(Number(longitude))];
     },
   };
 }

@@ -55,6 +55,16 @@ export function createFleetLayer({ leaflet: L, fleet: fleetModule, stamps }, fle
       return fleet.nearest(worldX - Math.floor(worldX), (min.y + y) / scale, REACH / scale, now);
     },
 
+    /** A place in the world's square, in the copy of the world in which it is drawn. */
+    nearest(x) {
+      const scale = WORLD * 2 ** this._map.getZoom();
+      return x + Math.round(this._middle(scale, this._map.getPixelBounds().min) - x);
+    },
+
+    _middle(scale, { x }) {
+      return (x + this._map.getSize().x / 2) / scale;
+    },
+
     _draw() {
       this._frame = 0;
       const map = this._map;
@@ -92,7 +102,7 @@ export function createFleetLayer({ leaflet: L, fleet: fleetModule, stamps }, fle
       sheet.clear();
       const { ratio } = sheet;
       // Over the antimeridian, whoever is on its far side is drawn in the copy of the world there.
-      const middle = (min.x + this._map.getSize().x / 2) / scale;
+      const middle = this._middle(scale, min);
       const arrows = this._map.getZoom() >= ARROWS_FROM;
       // Who is live is drawn last, on top.
       for (let status = 0; status < STATUSES.length; status += 1) {
@@ -119,8 +129,7 @@ export function createFleetLayer({ leaflet: L, fleet: fleetModule, stamps }, fle
       const row = fleet.row(this._selected);
       if (row === undefined) return;
       const [world, y] = fleet.at(row, now);
-      const middle = (min.x + this._map.getSize().x / 2) / scale;
-      const x = world + Math.round(middle - world);
+      const x = this.nearest(world);
       const { ratio } = this._sheet;
       context.setTransform(ratio, 0, 0, ratio, 0, 0);
       context.beginPath();

@@ -131,8 +131,13 @@ export function start(element, modules) {
     if (!location) return void popup.remove();
     selected = location;
     details.show(location);
-    popup.setLatLng([location.latitude, location.longitude]).openOn(map);
+    popup.setLatLng(drawnAt(location)).openOn(map);
     layer.select(location.userId);
+  }
+
+  /** In the copy of the world that is nearest to the middle of the map. */
+  function drawnAt({ latitude, longitude }) {
+    return [latitude, (layer.nearest(longitude / 360 + 0.5) - 0.5) * 360];
   }
 
   function showDetails() {
@@ -148,7 +153,7 @@ export function start(element, modules) {
     const row = selected && fleet.row(selected.userId);
     if (row === null || row === undefined || !map.hasLayer(popup)) return;
     const [x, y] = fleet.at(row, now);
-    popup.setLatLng(L.CRS.EPSG3857.pointToLatLng(L.point(x, y).multiplyBy(256), 0));
+    popup.setLatLng(L.CRS.EPSG3857.pointToLatLng(L.point(layer.nearest(x), y).multiplyBy(256), 0));
   });
 
   setInterval(() => selected && details.show(selected), 1000);
@@ -204,7 +209,7 @@ export function start(element, modules) {
     part("results").replaceChildren();
     const row = fleet.row(userId);
     const newest = row === undefined ? found : fleet.locations[row];
-    const at = [newest.latitude, newest.longitude];
+    const at = drawnAt(newest);
     if (smooth) map.flyTo(at, CLOSE, { duration: 1.2 });
     else map.setView(at, CLOSE, { animate: false });
     select({ ...found, ...newest, userId, email });

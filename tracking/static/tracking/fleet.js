@@ -79,7 +79,7 @@ export class Fleet {
     return elapsed >= this.glide[row] ? 1 : elapsed / this.glide[row];
   }
 
-  /** Where a driver is drawn now. */
+  /** Where a driver is drawn now: just over the world's edge, who comes from there. */
   at(row, now) {
     const share = this.progress(row, now);
     return [
@@ -97,7 +97,7 @@ export class Fleet {
     let least = reach * reach;
     for (let row = 0; row < this.size; row += 1) {
       const [atX, atY] = this.at(row, now);
-      const off = (atX - x) ** 2 + (atY - y) ** 2;
+      const off = shortest(atX - x) ** 2 + (atY - y) ** 2;
       if (off > least) continue;
       least = off;
       best = this.locations[row];
@@ -125,7 +125,7 @@ export class Fleet {
       return;
     } else {
       this.#glide(row, x, y, now);
-      const [east, south] = [x - this.x[row], y - this.y[row]];
+      const [east, south] = [shortest(x - this.x[row]), y - this.y[row]];
       if (location.heading !== null) this.heading[row] = location.heading;
       else if (Math.hypot(east, south) > LEAST_MOVEMENT) {
         this.heading[row] = ((Math.atan2(east, -south) * 180) / Math.PI + 360) % 360;
@@ -150,12 +150,16 @@ export class Fleet {
   }
 
   #glide(row, x, y, now) {
-    const far = Math.abs(x - this.x[row]) + Math.abs(y - this.y[row]) > LARGEST_GAP;
+    const east = x - this.x[row];
+    const far = Math.abs(shortest(east)) + Math.abs(y - this.y[row]) > LARGEST_GAP;
     if (far || !this.smooth) {
       this.glide[row] = 0;
       return;
     }
-    [this.fromX[row], this.fromY[row]] = this.at(row, now);
+    const [fromX, fromY] = this.at(row, now);
+    // Over the antimeridian, from the copy of the world in which it is near.
+    this.fromX[row] = fromX + Math.round(east);
+    this.fromY[row] = fromY;
     this.glide[row] = Math.min(now - this.startedAt[row], LONGEST_GLIDE);
     this.movingUntil = Math.max(this.movingUntil, now + this.glide[row]);
   }
@@ -169,6 +173,11 @@ export class Fleet {
     const { x, y, fromX, fromY, startedAt, glide, heading, status } = this;
     this.columns = [x, y, fromX, fromY, startedAt, glide, heading, status];
   }
+}
+
+/** The same way eastward or westward around the world, whichever is shorter. */
+function shortest(east) {
+  return east - Math.round(east);
 }
 
 /**

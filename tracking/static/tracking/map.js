@@ -10,7 +10,6 @@ export function createMap(element, modules, options, words) {
   const L = modules.leaflet;
   const map = L.map(element, {
     zoomControl: false,
-    worldCopyJump: true,
     minZoom: 2,
     maxZoom: 19,
     // Leaflet's own transitions stop by themselves where the browser has none.

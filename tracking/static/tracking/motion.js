@@ -26,8 +26,12 @@ export function bearing(a, b) {
 
 /** From one heading towards another by the shorter way round. */
 export function turn(from, to, share) {
-  const arc = ((((to - from) % 360) + 540) % 360) - 180;
-  return (from + arc * share + 360) % 360;
+  return (from + arc(from, to) * share + 360) % 360;
+}
+
+/** Degrees from one angle to another by the shorter way round: from -180 to below 180. */
+function arc(from, to) {
+  return ((((to - from) % 360) + 540) % 360) - 180;
 }
 
 export class Motion {
@@ -46,6 +50,8 @@ export class Motion {
   /** Take a fix; return whether the car jumps there, so that no line leads to it. */
   push({ latitude, longitude, heading = null }, now) {
     const to = { latitude, longitude, heading };
+    // The way over the antimeridian goes on beyond 180 degrees, and not around the world.
+    if (this.#to) to.longitude = this.#to.longitude + arc(this.#to.longitude, longitude);
     const since = now - this.#startedAt;
     const shown = this.at(now);
     const metres = shown ? distance(this.#to, to) : 0;
@@ -61,7 +67,10 @@ export class Motion {
     return jumps;
   }
 
-  /** Where to draw the car, and whether it is still under way; null before the first fix. */
+  /**
+   * Where to draw the car, and whether it is still under way; null before the first fix. The
+   * longitude has no jump at the antimeridian: it may leave the range from -180 to 180.
+   */
   at(now) {
     if (!this.#to) return null;
     const elapsed = now - this.#startedAt;
@@ -80,10 +89,8 @@ export class Motion {
 
 function offset(a, b) {
   const shrink = Math.cos((a.latitude * Math.PI) / 180);
-  // Across the date line, too.
-  const degrees = ((b.longitude - a.longitude + 540) % 360) - 180;
   return [
-    degrees * METRES_PER_DEGREE * shrink,
+    arc(a.longitude, b.longitude) * METRES_PER_DEGREE * shrink,
     (b.latitude - a.latitude) * METRES_PER_DEGREE,
   ];
 }
