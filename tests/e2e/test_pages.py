@@ -13,7 +13,7 @@ from .tokens import login_token
 from .visits import PHONE, Visits, keep, person
 
 RIDER, DISPATCHER = 911, 912
-ROLES = {901: "driver", 902: "driver", 903: "driver", 904: "driver", RIDER: "rider", DISPATCHER: "dispatcher"}
+ROLES = {901: "driver", 902: "driver", 903: "driver", 904: "driver", 905: "driver", RIDER: "rider", DISPATCHER: "dispatcher"}
 # Short enough to be renewed within a test: the client does so at three quarters of the lifetime,
 # five seconds after it began at the earliest.
 TOKEN_SECONDS = 8
@@ -219,6 +219,59 @@ async def test_map_is_moved_by_keyboard_and_follows_again_at_the_press_of_a_butt
         await expect(follow).to_have_attribute("aria-pressed", "false")
         await follow.press("Enter")
         await expect(follow).to_have_attribute("aria-pressed", "true")
+
+
+# Where the map is, frame by frame, for 700 ms after a key or the end of a drag.
+PLACES_OF_MAP = """(type) => new Promise((resolve) => {
+    const pane = document.querySelector(".leaflet-map-pane");
+    const places = [];
+    const look = (began) => {
+        places.push(Math.round(pane.getBoundingClientRect().x));
+        if (performance.now() - began < 700) requestAnimationFrame(() => look(began));
+        else resolve([...new Set(places)]);
+    };
+    addEventListener(type, () => requestAnimationFrame(() => look(performance.now())), {
+        once: true, capture: true,
+    });
+    document.body.dataset.ready = type;
+})"""
+
+
+async def drag(page):
+    await page.mouse.move(600, 350)
+    await page.mouse.down()
+    for x in range(600, 400, -25):
+        await page.mouse.move(x, 350)
+    await page.mouse.up()
+
+
+async def press_arrow(page):
+    await page.locator("[data-part=map]").focus()
+    await page.keyboard.press("ArrowRight")
+
+
+@pytest.mark.parametrize(("event", "act"), [("mouseup", drag), ("keydown", press_arrow)])
+@pytest.mark.parametrize("preference", ["reduce", "no-preference"])
+async def test_map_is_moved_at_once_when_reduced_motion_is_preferred(
+    visit, event, act, preference
+):
+    opposite = "no-preference" if preference == "reduce" else "reduce"
+    async with visit(RIDER, "/driver/905/map/", reduced_motion=opposite) as page:
+        await expect(status(page)).to_have_text("No location yet", timeout=DEADLINE)
+        # Preferred only now: an open page follows.
+        await page.emulate_media(reduced_motion=preference)
+        for _ in range(3):
+            looking = asyncio.create_task(page.evaluate(PLACES_OF_MAP, event))
+            await expect(page.locator(f"body[data-ready={event}]")).to_be_attached()
+            await page.evaluate("() => new Promise(requestAnimationFrame)")
+            await act(page)
+            places = await looking
+            if preference == "reduce":
+                assert len(places) <= 2
+            elif len(places) > 3:
+                break
+        else:
+            assert preference == "reduce", "the map does not glide where it may"
 
 
 @pytest.mark.parametrize("path", ["/", "/driver/901/map/", "/driver/share/", "/driver/fleet/"])

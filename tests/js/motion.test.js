@@ -44,6 +44,14 @@ test("the car jumps for people who prefer reduced motion", () => {
   assert.equal(metresNorth(drivingNorth({ smooth: false }), 1000), 10);
 });
 
+test("the car stops gliding at once when reduced motion becomes preferred", () => {
+  const motion = drivingNorth();
+  assert.equal(metresNorth(motion, 1500), 5);
+  motion.smooth = false;
+  assert.equal(metresNorth(motion, 1500), 10);
+  assert.equal(motion.at(1500).moving, false);
+});
+
 test("the car jumps over more than 500 m", () => {
   const motion = new Motion();
   motion.push(START, 0);

@@ -96,6 +96,11 @@ export function createCar(L, map, { Motion }, { smooth, title, follow }) {
       schedule();
     },
 
+    /** Glide, or jump. */
+    setSmooth(smooth) {
+      motion.smooth = smooth;
+    },
+
     /** Grey it out, or not. */
     setStatus(status) {
       marker.getElement()?.setAttribute("data-status", status);

@@ -6,7 +6,7 @@ const CLOSE = 16; // zoom
 /** @param {HTMLElement} element @param {any} modules */
 export function start(element, modules) {
   const widget = modules.mapWidget.createMapWidget(element, modules);
-  const { data, part, words, announce, smooth, map } = widget;
+  const { data, part, words, announce, map } = widget;
   const freshness = {
     stale: Number(data.staleAfter) * 1000,
     offline: Number(data.offlineAfter) * 1000,
@@ -21,10 +21,11 @@ export function start(element, modules) {
   let announced = "";
 
   const car = modules.car.createCar(modules.leaflet, map, modules.motion, {
-    smooth,
+    smooth: widget.smooth,
     title: data.title,
     follow: (at) => following && keepInView(at),
   });
+  modules.map.onReducedMotion(() => car.setSmooth(widget.smooth));
 
   /** Let the car move within the middle of the map, and bring it back there when it leaves. */
   function keepInView(at) {
@@ -36,14 +37,15 @@ export function start(element, modules) {
     );
     if (off > 0.6) map.setView(at, map.getZoom(), { animate: false });
     else if (off > 0.22 && !map._panAnim?._inProgress) {
-      map.panTo(at, { animate: smooth, duration: 1, easeLinearity: 0.5 });
+      map.panTo(at, { animate: widget.smooth, duration: 1, easeLinearity: 0.5 });
     }
   }
 
   function setFollowing(value) {
     following = value;
     part("follow").setAttribute("aria-pressed", String(value));
-    if (value && car.at) map.setView(car.at, Math.max(map.getZoom(), CLOSE - 2), { animate: smooth });
+    if (!value || !car.at) return;
+    map.setView(car.at, Math.max(map.getZoom(), CLOSE - 2), { animate: widget.smooth });
   }
 
   function onLocation(location) {

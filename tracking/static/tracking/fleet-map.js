@@ -11,8 +11,9 @@ const THROUGH_AFTER = 5_000; // ms
 export function start(element, modules) {
   const L = modules.leaflet;
   const widget = modules.mapWidget.createMapWidget(element, modules);
-  const { data, part, words, announce, smooth, map } = widget;
-  const fleet = new modules.fleet.Fleet({ ...modules.mercator, smooth });
+  const { data, part, words, announce, map } = widget;
+  const fleet = new modules.fleet.Fleet({ ...modules.mercator, smooth: widget.smooth });
+  modules.map.onReducedMotion(() => (fleet.smooth = widget.smooth));
   const layer = modules.fleetLayer.createFleetLayer(modules, fleet).addTo(map);
   const details = modules.fleetDetails.createDetails(words, data.rowUrl);
   const popup = L.popup({
@@ -210,7 +211,7 @@ export function start(element, modules) {
     const row = fleet.row(userId);
     const newest = row === undefined ? found : fleet.locations[row];
     const at = drawnAt(newest);
-    if (smooth) map.flyTo(at, CLOSE, { duration: 1.2 });
+    if (widget.smooth) map.flyTo(at, CLOSE, { duration: 1.2 });
     else map.setView(at, CLOSE, { animate: false });
     select({ ...found, ...newest, userId, email });
   }

@@ -20,7 +20,10 @@ export class Fleet {
   /** Who was there before the newest snapshot, and has not been heard of since. */
   #unconfirmed = new Set();
 
-  /** @param {{ mercator: Function, smooth: boolean }} options without `smooth`, all moves are jumps */
+  /**
+   * @param {{ mercator: Function, smooth: boolean }} options
+   * without `smooth`, which may change at any time, all moves are jumps
+   */
   constructor({ mercator, smooth }) {
     this.mercator = mercator;
     this.smooth = smooth;
@@ -76,7 +79,7 @@ export class Fleet {
   /** How far along its way from the last fix to the newest a driver is: 0 to 1. */
   progress(row, now) {
     const elapsed = now - this.startedAt[row];
-    return elapsed >= this.glide[row] ? 1 : elapsed / this.glide[row];
+    return !this.smooth || elapsed >= this.glide[row] ? 1 : elapsed / this.glide[row];
   }
 
   /** Where a driver is drawn now: just over the world's edge, who comes from there. */

@@ -16,7 +16,9 @@ export function createMapWidget(element, modules) {
     words,
     announce,
     /** Whether things may move gradually. */
-    smooth: !modules.map.prefersReducedMotion(),
+    get smooth() {
+      return !modules.map.prefersReducedMotion();
+    },
     map: modules.map.createMap(part("map"), modules, data, words),
 
     /** Say how the client's connection is, unless it is as it should be. */

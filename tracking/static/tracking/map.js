@@ -12,11 +12,8 @@ export function createMap(element, modules, options, words) {
     zoomControl: false,
     minZoom: 2,
     maxZoom: 19,
-    // Leaflet's own transitions stop by themselves where the browser has none.
-    zoomAnimation: !prefersReducedMotion(),
-    fadeAnimation: !prefersReducedMotion(),
-    markerZoomAnimation: !prefersReducedMotion(),
   });
+  obeyReducedMotion(map);
   L.control
     .zoom({
       position: "bottomright",
@@ -46,8 +43,27 @@ export function createMap(element, modules, options, words) {
   return map;
 }
 
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
+
 export function prefersReducedMotion() {
-  return matchMedia("(prefers-reduced-motion: reduce)").matches;
+  return reducedMotion.matches;
+}
+
+/** Call back with what people prefer now, whenever they change it. */
+export function onReducedMotion(callback) {
+  reducedMotion.addEventListener("change", () => callback(reducedMotion.matches));
+}
+
+/** Leaflet animates zooms, arrow keys and what a drag throws: as long as people like that. */
+function obeyReducedMotion(map) {
+  const mayMove = { get: () => !prefersReducedMotion() };
+  // Read at the end of a drag and of a pinch.
+  Object.defineProperties(map.options, { inertia: mayMove, zoomAnimation: mayMove });
+  Object.defineProperty(map, "_fadeAnimated", mayMove);
+  const { panBy, _tryAnimatedZoom } = map;
+  map.panBy = (offset, options) =>
+    panBy.call(map, offset, prefersReducedMotion() ? { ...options, animate: false } : options);
+  map._tryAnimatedZoom = (...zoom) => !prefersReducedMotion() && _tryAnimatedZoom.apply(map, zoom);
 }
 
 function followScheme(redraw) {

@@ -42,7 +42,7 @@ export class Motion {
   #glide = 0;
   #turningFrom = null;
 
-  /** Without `smooth`, every fix is a jump. */
+  /** Without `smooth`, every fix is a jump; it may change at any time. */
   constructor({ smooth = true } = {}) {
     this.smooth = smooth;
   }
@@ -74,8 +74,8 @@ export class Motion {
   at(now) {
     if (!this.#to) return null;
     const elapsed = now - this.#startedAt;
-    const share = this.#from === this.#to ? 1 : Math.min(1, elapsed / (this.#glide || 1));
-    const turned = Math.min(1, elapsed / TURN);
+    const share = !this.smooth || this.#from === this.#to ? 1 : Math.min(1, elapsed / (this.#glide || 1));
+    const turned = this.smooth ? Math.min(1, elapsed / TURN) : 1;
     const between = (key) => this.#from[key] + (this.#to[key] - this.#from[key]) * share;
     return {
       latitude: between("latitude"),
