@@ -308,6 +308,20 @@ async def test_driver_page_explains_a_denied_permission(visit):
         await keep(page, "share-denied")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_host_page_restyles_a_widget_by_the_documented_properties(visit, scheme):
+    async with visit(RIDER, "/foreign/", color_scheme=scheme) as page:
+        widget = page.locator("[data-tracking]").first
+        await expect(widget).to_have_css("height", "480px")
+        await expect(widget).to_have_css("border-radius", "0px")
+        await expect(widget.locator(".tracking-follow")).to_have_css(
+            "background-color", "rgb(179, 0, 94)"
+        )
+        # The rest obeys the scheme.
+        card = {"light": "rgb(255, 255, 255)", "dark": "rgb(24, 29, 39)"}[scheme]
+        await expect(widget.locator(".tracking-panel")).to_have_css("background-color", card)
+
+
 async def test_template_tag_shows_two_drivers_in_a_foreign_page(host, visit):
     async with (
         visit(RIDER, "/foreign/") as page,
