@@ -224,6 +224,40 @@ test("a rate limited fix waits for the next send", async () => {
   assert.equal(browser.errors[0].code, "rate_limited");
 });
 
+test("of two sends under way, the one that is not acknowledged was rate limited", async () => {
+  for (const limited of [0, 1]) {
+    const { browser, drive, sent, handle, acknowledged } = await connected();
+    await drive(1);
+    await browser.socket.receive({ error: { code: "rate_limited", message: "slow down" } });
+    assert.equal(handle.waiting, 2);
+    await browser.socket.acknowledge(browser.socket.payloads[1 - limited]);
+    assert.deepEqual(acknowledged.map(({ fixes }) => fixes.length), [1]);
+    assert.equal(handle.waiting, 1);
+    await drive(1);
+    assert.deepEqual(sent(), [[1], [2], [1 + limited, 3]]);
+    await browser.socket.acknowledge(browser.socket.payloads[2].fixes.at(-1));
+    assert.equal(handle.waiting, 0);
+  }
+});
+
+test("both of two sends under way are kept when both are rate limited", async () => {
+  const { browser, drive, sent } = await connected();
+  await drive(1);
+  for (let time = 0; time < 2; time += 1) {
+    await browser.socket.receive({ error: { code: "rate_limited", message: "slow down" } });
+  }
+  await drive(1);
+  assert.deepEqual(sent(), [[1], [2], [1, 2, 3]]);
+});
+
+test("the acknowledgement of a later send is one of those before it", async () => {
+  const { browser, drive, handle, acknowledged } = await connected();
+  await drive(2);
+  await browser.socket.acknowledge(browser.socket.payloads[2]);
+  assert.deepEqual(acknowledged.map(({ fixes }) => fixes.length), [3]);
+  assert.equal(handle.waiting, 0);
+});
+
 test("a refused fix is dropped and the acknowledgements stay in step", async () => {
   const { browser, drive, handle, acknowledged } = await connected();
   await drive(1);

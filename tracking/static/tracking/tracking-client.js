@@ -117,6 +117,8 @@ export function shareLocation({
   let waiting = [];
   /** The fixes of each sent message, in order: every one gets one answer. @type {types.Fix[][]} */
   let unanswered = [];
+  /** The codes of refusals of which it is not known yet what they refuse. @type {string[]} */
+  let refusals = [];
   /** @type {types.Fix | null} */
   let newest = null;
   let sampledAt = -Infinity;
@@ -134,24 +136,29 @@ export function shareLocation({
     },
     receive(frame) {
       const location = parseLocation(frame);
-      const fixes = location && unanswered.shift();
+      if (!location) return;
+      // Acknowledgements keep the order of the sends, and one may stand for those before it.
+      const index = Math.max(0, unanswered.findIndex((sent) => sent.some(isEchoedBy(location))));
+      const before = unanswered.splice(0, index);
+      const sent = unanswered.shift();
+      const acknowledged = before.splice(0, before.length - refusals.length);
+      settle(before);
       if (unanswered.length) connection.expect(ACKNOWLEDGE_TIMEOUT);
-      if (fixes) call(onAcknowledged, { ...location, fixes, waiting: countWaiting() });
+      if (!sent) return;
+      const fixes = [...acknowledged, sent].flat();
+      call(onAcknowledged, { ...location, fixes, waiting: countWaiting() });
     },
     refused(code) {
       if (!["invalid_message", "invalid_location", "rate_limited"].includes(code)) return;
-      // Acknowledgements lag, refusals do not: this one means what was sent last.
-      const fixes = unanswered.pop() ?? [];
-      if (code === "rate_limited") keep(fixes);
-      if (code === "invalid_message" && fixes.length > 1) {
-        batch = false; // A server without `send_batch`.
-        keep(fixes);
-        flush();
-      }
+      // A refusal does not say of what, and overtakes acknowledgements: those tell which it was.
+      if (unanswered.length) refusals.push(code);
+      settle([]);
+      if (unanswered.length) connection.expect(ACKNOWLEDGE_TIMEOUT);
     },
     lost() {
       const fixes = unanswered.flat();
       unanswered = [];
+      refusals = [];
       keep(fixes);
     },
     ended() {
@@ -160,6 +167,26 @@ export function shareLocation({
       unsubscribe();
     },
   });
+
+  /** Act on the refusals whose messages are known. @param {types.Fix[][]} refused of them so far */
+  function settle(refused) {
+    // Where all that is left was refused, it is clear, too.
+    if (refusals.length >= refused.length + unanswered.length) {
+      refused = [...refused, ...unanswered];
+      unanswered = [];
+    }
+    const codes = refusals.splice(0, refused.length);
+    keep(refused.filter((fixes, i) => isToBeRepeated(codes[i], fixes)).flat());
+    if (refused.some((fixes, i) => codes[i] === "invalid_message" && fixes.length > 1)) {
+      batch = false; // A server without `send_batch`.
+      flush();
+    }
+  }
+
+  /** @param {string} code @param {types.Fix[]} fixes */
+  function isToBeRepeated(code, fixes) {
+    return code === "rate_limited" || (code === "invalid_message" && fixes.length > 1);
+  }
 
   /** @param {types.Fix[]} fixes older than those that wait */
   function keep(fixes) {
@@ -705,6 +732,13 @@ function isOnEarth(latitude, longitude) {
   /** @param {unknown} value @param {number} limit */
   const isWithin = (value, limit) => typeof value === "number" && Math.abs(value) <= limit;
   return isWithin(latitude, 90) && isWithin(longitude, 180);
+}
+
+/** @param {types.Location} location @returns {(fix: types.Fix) => boolean} */
+function isEchoedBy({ latitude, longitude }) {
+  /** @param {number} sent @param {number} echoed */
+  const isSame = (sent, echoed) => Number(sent.toFixed(7)) === echoed;
+  return (fix) => isSame(fix.latitude, latitude) && isSame(fix.longitude, longitude);
 }
 
 /** @param {types.Fix} fix @returns {object} what a `send` says about it */
