@@ -29,7 +29,7 @@ check: $(VENV)/.dev  ## Style, types, migrations, settings
 
 js:  ## Types and tests of the browser client
 	@if command -v npm >/dev/null; then \
-		cd tests/js && npm ci --no-audit --no-fund --silent && node_modules/.bin/tsc -p . && node --test; \
+		cd tests/js && npm ci --no-audit --no-fund --silent && node_modules/.bin/tsc -p . && node --test && node --test document/asyncapi.js; \
 	else \
 		echo "Node.js and npm are not installed: THE BROWSER CLIENT IS NOT TESTED."; \
 	fi

@@ -1,3 +1,4 @@
+// Needs `npm ci`, so it is not among what `node --test` finds: the client's own tests need no install.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -6,7 +7,7 @@ import { test } from "node:test";
 import Ajv from "ajv";
 
 const specification = createRequire(import.meta.url)("@asyncapi/specs/schemas/3.0.0-without-$id.json");
-const kept = new URL("../../docs/asyncapi.json", import.meta.url);
+const kept = new URL("../../../docs/asyncapi.json", import.meta.url);
 
 // Formats are notes for people, and no errors hide behind them.
 const validate = new Ajv({ strict: false, validateFormats: false }).compile(specification);
