@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
-from django.template import Context, Template
+from django.template import Context, Template, TemplateSyntaxError
 from django.template.loader import get_template
 from django.utils import translation
 
@@ -47,9 +47,19 @@ def test_csrf_token_of_the_foreign_page_reaches_the_widget():
     assert 'data-csrf-token="of-the-page"' in page
 
 
-def test_driver_id_of_another_type_never_becomes_markup():
-    page = render(FOREIGN, driver_id='1"><script>alert(1)</script>')
-    assert "alert" not in page
+@pytest.mark.parametrize("tag", ["driver_map", "share_location"])
+@pytest.mark.parametrize("text", ["19", "'19'", '"19"'])
+def test_driver_id_may_be_a_string_of_digits(tag, text):
+    assert 'data-driver-id="19"' in render("{% load tracking %}{% " + f"{tag} {text}" + " %}")
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, "", "abc", "-1", 0, True, 1.5, '1"><script>alert(1)</script>']
+)
+@pytest.mark.parametrize("tag", ["driver_map", "share_location"])
+def test_what_is_no_driver_id_is_an_error_that_names_the_tag(tag, wrong):
+    with pytest.raises(TemplateSyntaxError, match=f"^{tag} takes a driver's id"):
+        render("{% load tracking %}{% " + tag + " driver_id %}", driver_id=wrong)
 
 
 def test_host_project_overrides_a_block_and_keeps_the_rest(tmp_path, settings):

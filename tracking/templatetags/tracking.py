@@ -8,6 +8,7 @@ To change what it looks like, override its template or parts of it:
 from typing import Any
 
 from django import template
+from django.template import TemplateSyntaxError
 
 from tracking.widgets import reverse_if_there, widget_context
 
@@ -15,9 +16,9 @@ register = template.Library()
 
 
 @register.inclusion_tag("tracking/driver_map.html")
-def driver_map(driver_id: int) -> dict[str, Any]:
+def driver_map(driver_id: int | str) -> dict[str, Any]:
     """One driver on a map, as far as the user who is logged in may watch that driver."""
-    return widget_context("driver-map", driver_id=driver_id)
+    return widget_context("driver-map", driver_id=_driver_id("driver_map", driver_id))
 
 
 @register.inclusion_tag("tracking/fleet_map.html")
@@ -31,6 +32,15 @@ def fleet_map() -> dict[str, Any]:
 
 
 @register.inclusion_tag("tracking/share_location.html")
-def share_location(driver_id: int) -> dict[str, Any]:
+def share_location(driver_id: int | str) -> dict[str, Any]:
     """A button that shares where this phone is, for that driver and nobody else."""
-    return widget_context("share", driver_id=driver_id)
+    return widget_context("share", driver_id=_driver_id("share_location", driver_id))
+
+
+def _driver_id(tag: str, value: object) -> int:
+    """The id as a number. An empty one would show as a map that never finds its driver."""
+    text = str(value)
+    # Digits alone: int() would take " 1_9 ", too.
+    if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or not int(text):
+        raise TemplateSyntaxError(f"{tag} takes a driver's id, a positive integer, not {value!r}")
+    return int(text)
