@@ -80,3 +80,9 @@ def test_browsers_find_an_icon_for_pages_that_name_none(client):
     response = client.get("/favicon.ico")
     assert response.status_code == 302
     assert response.url.endswith("tracking/mark.svg")
+
+
+@pytest.mark.parametrize(("secure", "scheme"), [(False, "ws"), (True, "wss")])
+def test_home_names_addresses_that_work_from_its_own_scheme(client, demo, secure, scheme):
+    page = client.get("/", secure=secure).content.decode()
+    assert set(re.findall(r"<code>(\w+)://", page)) == {scheme}
