@@ -13,7 +13,15 @@ from .tokens import login_token
 from .visits import PHONE, Visits, keep, person
 
 RIDER, DISPATCHER = 911, 912
-ROLES = {901: "driver", 902: "driver", 903: "driver", 904: "driver", 905: "driver", RIDER: "rider", DISPATCHER: "dispatcher"}
+ROLES = {
+    901: "driver",
+    902: "driver",
+    903: "driver",
+    904: "driver",
+    905: "driver",
+    RIDER: "rider",
+    DISPATCHER: "dispatcher",
+}
 # Short enough to be renewed within a test: the client does so at three quarters of the lifetime,
 # five seconds after it began at the earliest.
 TOKEN_SECONDS = 8
@@ -252,9 +260,7 @@ async def press_arrow(page):
 
 @pytest.mark.parametrize(("event", "act"), [("mouseup", drag), ("keydown", press_arrow)])
 @pytest.mark.parametrize("preference", ["reduce", "no-preference"])
-async def test_map_is_moved_at_once_when_reduced_motion_is_preferred(
-    visit, event, act, preference
-):
+async def test_map_is_moved_at_once_when_reduced_motion_is_preferred(visit, event, act, preference):
     opposite = "no-preference" if preference == "reduce" else "reduce"
     async with visit(RIDER, "/driver/905/map/", reduced_motion=opposite) as page:
         await expect(status(page)).to_have_text("No location yet", timeout=DEADLINE)
@@ -306,6 +312,113 @@ async def test_driver_page_explains_a_denied_permission(visit):
         await expect(page.locator("[data-part=problem]")).to_contain_text("Allow the location")
         await expect(page.get_by_role("button", name="Start sharing")).to_be_visible()
         await keep(page, "share-denied")
+
+
+def sockets(page, route):
+    """The page's WebSockets to a route, for the test to close; what the server says is passed on
+    while `muted` is false.
+    """
+    opened = []
+
+    def connect(socket):
+        server = socket.connect_to_server()
+        socket.muted = False
+        server.on_message(lambda text: None if socket.muted else socket.send(text))
+        opened.append(socket)
+
+    return opened, page.route_web_socket(re.compile(route), connect)
+
+
+async def test_loss_and_recovery_of_the_connection_are_announced_each_time(visit):
+    async with visit(RIDER, "/") as page:
+        opened, routed = sockets(page, "get-tracking")
+        await routed
+        await page.goto(page.url.removesuffix("/") + "/driver/905/map/")
+        announcement = page.locator("[data-part=announcement]")
+        await expect(announcement).to_have_text(re.compile("No location yet"), timeout=DEADLINE)
+        for _ in range(2):
+            await page.context.set_offline(True)
+            await opened[-1].close(code=1012)
+            await expect(announcement).to_have_text(re.compile("Connection lost"), timeout=DEADLINE)
+            await page.context.set_offline(False)
+            await expect(announcement).to_have_text("Connected again", timeout=30_000)
+
+
+async def test_page_whose_log_in_has_ended_leads_to_a_new_one(host, browser):
+    # The browser complains of the refused token request.
+    visits = Visits(browser.browser, host.http_url)
+    async with visits(RIDER, "/") as page:
+        opened, routed = sockets(page, "get-tracking")
+        await routed
+        await page.goto(f"{host.http_url}/driver/905/map/")
+        await expect(status(page)).to_have_text("No location yet", timeout=DEADLINE)
+        await page.context.clear_cookies()
+        await opened[-1].close(code=4401)
+        await expect(page.locator("[data-part=connection]")).to_have_text(
+            re.compile("Reload the page, or log in again"), timeout=DEADLINE
+        )
+        await expect(page.get_by_role("button", name="Reload the page")).to_be_visible()
+        await expect(page.get_by_role("button", name="Try again")).to_be_hidden()
+        await keep(page, "rider-logged-out")
+        await page.get_by_role("link", name="Log in again").click()
+        await page.wait_for_url(f"{host.http_url}/accounts/login/?next=%2Fdriver%2F905%2Fmap%2F")
+
+
+async def test_device_clock_that_is_fast_does_not_make_a_stale_driver_offline(host, visit):
+    async with visit(RIDER, "/") as page, drive(host, 903) as driver:
+        await page.add_init_script("const now = Date.now; Date.now = () => now() + 600_000")
+        await page.goto(page.url.removesuffix("/") + "/driver/903/map/")
+        await driver.send(LATITUDE, LONGITUDE)
+        await expect(status(page)).to_have_text("Live", timeout=DEADLINE)
+        await expect(status(page)).to_have_text(re.compile("Last seen"), timeout=DEADLINE)
+
+
+async def test_driver_page_without_a_token_says_that_it_sends_later(host, browser):
+    # The browser complains of the token requests.
+    visits = Visits(browser.browser, host.http_url)
+    options = {"geolocation": {"latitude": 1, "longitude": 2}, "permissions": ["geolocation"]}
+    async with visits(901, "/driver/share/", **options) as page:
+        await page.route("**/token/session/", lambda route: route.abort())
+        await page.get_by_role("button", name="Start sharing").click()
+        await expect(status(page)).to_have_text("No connection: sending later", timeout=DEADLINE)
+        await expect(page.locator("[data-part=problem]")).to_be_hidden()
+
+
+async def test_driver_page_says_nothing_in_the_server_s_words(host, visit):
+    options = {"geolocation": {"latitude": 1, "longitude": 2}, "permissions": ["geolocation"]}
+    async with visit(901, "/driver/share/", **options) as page:
+        opened, routed = sockets(page, "set-tracking")
+        await routed
+        await page.get_by_role("button", name="Start sharing").click()
+        await expect(status(page)).to_have_text("Sharing your location", timeout=DEADLINE)
+        opened[-1].send('{"error": {"code": "brand_new", "message": "raw English"}}')
+        await expect(page.locator("[data-part=problem]")).to_have_text(
+            "Something went wrong. It is tried again by itself."
+        )
+
+
+async def test_driver_page_that_starts_again_claims_nothing_before_it_is_confirmed(host, visit):
+    options = {"geolocation": {"latitude": 1, "longitude": 2}, "permissions": ["geolocation"]}
+    async with visit(902, "/driver/share/", **options) as page:
+        opened, routed = sockets(page, "set-tracking")
+        await routed
+        await page.get_by_role("button", name="Start sharing").click()
+        await expect(status(page)).to_have_text("Sharing your location", timeout=DEADLINE)
+        await page.get_by_role("button", name="Stop sharing").click()
+        await expect(status(page)).to_have_text("Not sharing")
+        await page.evaluate(
+            """() => {
+                const status = document.querySelector("[data-part=status]");
+                window.said = [];
+                const note = () => said.push(status.textContent);
+                new MutationObserver(note).observe(status, { childList: true });
+            }"""
+        )
+        await page.get_by_role("button", name="Start sharing").click()
+        await expect(status(page)).to_have_text("Sharing your location", timeout=DEADLINE)
+        said = await page.evaluate("said")
+        assert "Connected, sending…" in said
+        assert said.index("Connected, sending…") < said.index("Sharing your location")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -8,6 +8,8 @@ To change what it looks like, override its template or parts of it:
 from typing import Any
 
 from django import template
+from django.conf import settings
+from django.shortcuts import resolve_url
 from django.template import TemplateSyntaxError
 
 from tracking.widgets import reverse_if_there, widget_context
@@ -18,13 +20,13 @@ register = template.Library()
 @register.inclusion_tag("tracking/driver_map.html")
 def driver_map(driver_id: int | str) -> dict[str, Any]:
     """One driver on a map, as far as the user who is logged in may watch that driver."""
-    return widget_context("driver-map", driver_id=_driver_id("driver_map", driver_id))
+    return _context("driver-map", driver_id=_driver_id("driver_map", driver_id))
 
 
 @register.inclusion_tag("tracking/fleet_map.html")
 def fleet_map() -> dict[str, Any]:
     """Everybody on one map, for staff."""
-    return widget_context(
+    return _context(
         "fleet-map",
         search_url=reverse_if_there("tracking:search"),
         row_url=reverse_if_there("admin:tracking_driverlocation_change", 0),
@@ -34,7 +36,11 @@ def fleet_map() -> dict[str, Any]:
 @register.inclusion_tag("tracking/share_location.html")
 def share_location(driver_id: int | str) -> dict[str, Any]:
     """A button that shares where this phone is, for that driver and nobody else."""
-    return widget_context("share", driver_id=_driver_id("share_location", driver_id))
+    return _context("share", driver_id=_driver_id("share_location", driver_id))
+
+
+def _context(widget: str, **data: Any) -> dict[str, Any]:
+    return widget_context(widget, log_in_url=resolve_url(settings.LOGIN_URL), **data)
 
 
 def _driver_id(tag: str, value: object) -> int:

@@ -15,6 +15,10 @@ export function start(element, modules) {
   let following = true;
   let place = "";
   let seenAt = null;
+  // When the server spoke last, and how long the driver had been silent then at the least, as its
+  // status has it: this device's clock may be wrong.
+  let heardAt = 0;
+  let silence = 0;
   let receivedAt = null;
   let serverStatus = null;
   let openedAt = null;
@@ -63,6 +67,8 @@ export function start(element, modules) {
       seenAt = Date.now();
     }
     serverStatus = location.status;
+    heardAt = serverStatus ? Date.now() : seenAt;
+    silence = freshness[serverStatus] ?? 0;
     // A new status, a renewed token and a reconnect bring the last location again: that is no fix,
     // and what the car glides by is the time between two.
     const isRepeat = location.receivedAt !== null && location.receivedAt === receivedAt;
@@ -84,7 +90,7 @@ export function start(element, modules) {
   /** The worse of what the server says and what the silence since then means. */
   function currentStatus() {
     if (seenAt === null) return "unknown";
-    const age = Date.now() - seenAt;
+    const age = silence + Date.now() - heardAt;
     const bySilence = age < freshness.stale ? "live" : age < freshness.offline ? "stale" : "offline";
     const order = ["live", "stale", "offline"];
     return order[Math.max(order.indexOf(bySilence), order.indexOf(serverStatus))];
@@ -112,7 +118,9 @@ export function start(element, modules) {
     if (status !== "unknown") car.setStatus(status);
     // Not with every second that passes: a new status only.
     const kind = status === "unknown" && waits ? "never seen" : status;
-    if (kind !== announced) announce(`${data.title}: ${text}`);
+    // Nor that nothing is known again: what is said of the connection says more.
+    if (kind === announced || (kind === "unknown" && announced)) return;
+    announce(`${data.title}: ${text}`);
     announced = kind;
   }
 

@@ -9,6 +9,12 @@ export function createMapWidget(element, modules) {
   /** @param {string} name @returns {any} */
   const part = (name) => element.querySelector(`[data-part="${name}"]`);
   const words = new modules.words.Words(JSON.parse(data.texts));
+  // The trouble with the connection that was announced last.
+  let trouble = "";
+  // A template of the host's own may do without them.
+  const wayBack = [part("reload"), part("log-in")].filter(Boolean);
+  part("log-in")?.setAttribute("href", modules.session.logInUrl(data));
+  part("reload")?.addEventListener("click", () => location.reload());
   const announce = modules.words.announcer(part("announcement"));
   return {
     data,
@@ -32,8 +38,18 @@ export function createMapWidget(element, modules) {
       }[state];
       part("connection").textContent = banner;
       part("banner").hidden = !banner;
-      part("retry").hidden = state !== "closed";
-      if (banner && state !== "connecting") announce(banner);
+      // The page's own log-in has ended: only a new page has another.
+      const isLoggedOut = state === "closed" && reason?.code === 4401;
+      part("retry").hidden = state !== "closed" || (isLoggedOut && wayBack.length > 0);
+      for (const control of wayBack) control.hidden = !isLoggedOut;
+      // A further attempt that fails is no news.
+      if (state === "open") {
+        if (trouble) announce(words.say("connected_again"));
+        trouble = "";
+      } else if (state !== "connecting" && banner !== trouble) {
+        announce(banner);
+        trouble = banner;
+      }
     },
   };
 }

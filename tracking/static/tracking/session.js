@@ -2,6 +2,13 @@
 
 const PATIENCE = 5_000; // ms
 
+/** Where to log in and come back to this page, which then is a new one. */
+export function logInUrl({ logInUrl: address }) {
+  const url = new URL(address, location.href);
+  url.searchParams.set("next", location.pathname + location.search);
+  return url.href;
+}
+
 /** Asks `url`, which answers the page's session and its CSRF token with `{"access": …}`. */
 export function sessionToken({ tokenUrl, csrfToken }) {
   let held = null;
@@ -14,8 +21,9 @@ export function sessionToken({ tokenUrl, csrfToken }) {
       // After the network was cut, a browser may ask over a connection that is dead.
       signal: AbortSignal.timeout(PATIENCE),
     });
-    // Nobody is logged in any more. Anything else may pass, so the client asks again.
-    if ([401, 403].includes(response.status)) return null;
+    // Nobody is logged in any more, or somebody anew, whose CSRF token is not this page's: a new
+    // page helps. Anything else may pass, so the client asks again.
+    if ([401, 403].includes(response.status)) return (held = null);
     if (!response.ok) throw new Error(`the token endpoint answered ${response.status}`);
     held = (await response.json()).access;
     return held;

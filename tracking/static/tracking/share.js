@@ -1,5 +1,7 @@
 /** The driver's widget: shares where this phone is. */
 
+const NO_PROBLEM = ["timeout", "token_unavailable"];
+
 /** @param {HTMLElement} element @param {any} modules */
 export function start(element, { client, session, words: { Words, announcer } }) {
   const data = element.dataset;
@@ -48,10 +50,16 @@ export function start(element, { client, session, words: { Words, announcer } })
     return [words.time(fix.at), place];
   }
 
-  function onError({ code, message }) {
-    problem = words.say(`error_${code}`) || (code === "timeout" ? "" : message);
+  function onError({ code }) {
+    // No signal and no connection pass by themselves; what is measured meanwhile is kept.
+    if (NO_PROBLEM.includes(code)) return;
+    problem = words.say(`error_${code}`) || words.say("error");
     if (code === "permission_denied") stop();
     show();
+  }
+
+  function offerLogIn(isNeeded) {
+    part("log-in")?.toggleAttribute("hidden", !isNeeded);
   }
 
   /** A running screen keeps the browser, and with it the location, awake. */
@@ -74,6 +82,8 @@ export function start(element, { client, session, words: { Words, announcer } })
   function begin() {
     problem = "";
     state = "";
+    sent = acknowledged = null;
+    offerLogIn(false);
     if (!navigator.geolocation) {
       problem = words.say("error_no_geolocation");
       return show();
@@ -101,6 +111,7 @@ export function start(element, { client, session, words: { Words, announcer } })
         if (next === "open") problem = "";
         if (next === "closed" && reason?.code !== 1000) {
           problem = words.reason(reason);
+          offerLogIn(reason?.code === 4401);
           stop();
         }
         show();
@@ -126,6 +137,7 @@ export function start(element, { client, session, words: { Words, announcer } })
   });
   document.addEventListener("visibilitychange", stayAwake);
   setInterval(() => share && (part("waiting").textContent = String(share.waiting)), 500);
+  part("log-in")?.setAttribute("href", session.logInUrl(data));
   button.disabled = false;
   show();
 }

@@ -44,7 +44,6 @@ export class Words {
     return (
       this.say(`error_${reason?.error}`) ||
       this.say(`closed_${reason?.code}`) ||
-      reason?.message ||
       this.say("closed")
     );
   }
