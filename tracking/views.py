@@ -65,15 +65,21 @@ def fleet_map(request: HttpRequest) -> HttpResponse:
 @require_safe
 @_staff_only
 def search(request: HttpRequest) -> HttpResponse:
-    """The located drivers whose name or address contains `q`, as `{"drivers": […]}`."""
+    """The first located drivers whose name or address contains `q`, and the number of all of them:
+    `{"drivers": […], "total": 12}`.
+    """
     query = request.GET.get("q", "").strip()
     matches = Q()
     for field in SEARCH_FIELDS:
         matches |= Q(**{f"driver__{field}__icontains": query})
     if query.isdecimal():
         matches |= Q(driver=int(query[:18]))
-    found = DriverLocation.objects.filter(matches).select_related("driver") if query else ()
-    return JsonResponse({"drivers": [_result(location) for location in found[:MOST_RESULTS]]})
+    if not query:
+        return JsonResponse({"drivers": [], "total": 0})
+    found = DriverLocation.objects.filter(matches)
+    first = found.select_related("driver").order_by("driver_id")[:MOST_RESULTS]
+    drivers = [_result(location) for location in first]
+    return JsonResponse({"drivers": drivers, "total": found.count()})
 
 
 def _result(location: DriverLocation) -> dict[str, object]:

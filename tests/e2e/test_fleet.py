@@ -207,6 +207,61 @@ async def test_search_flies_to_a_driver_and_shows_who_it_is(visit):
         await expect(link).to_have_attribute("href", "/admin/tracking/driverlocation/10013/change/")
 
 
+async def test_driver_is_found_with_the_keyboard_alone(visit):
+    async with visit(DISPATCHER, MAP) as page:
+        await everybody(page)
+        await page.get_by_role("searchbox").fill("10013@")
+        result = page.get_by_role("button", name=name_of(10_013))
+        await expect(result).to_contain_text(re.compile("live|stale|offline"))
+        await page.keyboard.press("Tab")
+        await expect(result).to_be_focused()
+        await page.keyboard.press("Enter")
+        popup = page.locator(".leaflet-popup")
+        await expect(popup).to_be_visible()
+        await expect(page.locator("[data-part=map]")).to_be_focused()
+        close = popup.get_by_role("button", name="Close", exact=True)
+        await close.focus()
+        await page.keyboard.press("Enter")
+        await expect(popup).to_have_count(0)
+        await expect(page.locator("[data-part=map]")).to_be_focused()
+
+
+async def test_search_says_how_many_more_there_are(visit):
+    async with visit(DISPATCHER, MAP) as page:
+        await everybody(page)
+        await page.get_by_role("searchbox").fill("Kofi")
+        text = "8 of 1,000 found. Type more to find fewer."
+        await expect(page.locator("[data-part=search-note]")).to_have_text(text)
+        await expect(page.locator("[data-part=announcement]")).to_have_text(text, timeout=DEADLINE)
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (None, "The server cannot be reached"),
+        ({"status": 500, "body": "no"}, "The server could not search"),
+        ({"status": 403, "body": "{}"}, "Your log-in has ended"),
+        ({"status": 302, "headers": {"Location": "/accounts/login/"}}, "Your log-in has ended"),
+        ({"status": 200, "content_type": "text/html", "body": "<p>"}, "could not search"),
+    ],
+)
+async def test_search_that_fails_says_why(fleet_server, browser, answer, text):
+    # The browser complains of each of these answers.
+    visits = Visits(browser.browser, fleet_server.http_url)
+    async with visits(DISPATCHER, MAP) as page:
+        await everybody(page)
+        await page.route(
+            "**/driver/search/**",
+            lambda route: route.fulfill(**answer) if answer else route.abort(),
+        )
+        await page.get_by_role("searchbox").fill("Kofi")
+        await expect(page.locator("[data-part=search-note]")).to_contain_text(text)
+        announcement = page.locator("[data-part=announcement]")
+        await expect(announcement).to_contain_text(text, timeout=DEADLINE)
+        await page.get_by_role("searchbox").fill("")
+        await expect(page.locator("[data-part=search-note]")).to_be_hidden()
+
+
 async def test_click_on_a_dot_shows_who_it_is(visit):
     async with visit(DISPATCHER, MAP) as page:
         await everybody(page)

@@ -3,6 +3,7 @@
 const SETTLED_AFTER = 250; // ms without a move
 const TYPED_AFTER = 200; // ms without a key
 const CLOSE = 16; // zoom
+const SEARCH_TIMEOUT = 10_000; // ms
 // Without another word after a snapshot, there is nothing more of it. A slow line takes some
 // seconds for each part.
 const THROUGH_AFTER = 5_000; // ms
@@ -23,6 +24,11 @@ export function start(element, modules) {
     offset: [0, -8],
   });
   popup.setContent(details.element);
+  popup.on("add", () => {
+    // Leaflet's own is English.
+    const close = popup.getElement().querySelector(".leaflet-popup-close-button");
+    close?.setAttribute("aria-label", words.say("close"));
+  });
   let selected = null;
   let everybody = 0;
   let located = false;
@@ -92,10 +98,23 @@ export function start(element, modules) {
     if (fleet.size) {
       const places = fleet.locations.map(({ latitude, longitude }) => [latitude, longitude]);
       const bounds = L.latLngBounds(places);
-      map.fitBounds(bounds.pad(0.05), { animate: false, maxZoom: CLOSE });
+      map.fitBounds(bounds.pad(0.05), { animate: false, maxZoom: CLOSE, ...besidePanel() });
     }
     // Everybody is there already, so the view has to be asked for only when it changes.
     map.on("moveend", askForView);
+  }
+
+  /** What the panel covers: a corner of a wide map, or all below on a phone. */
+  function besidePanel() {
+    const panel = element.querySelector(".tracking-panel")?.getBoundingClientRect();
+    if (!panel?.width) return {};
+    const whole = element.getBoundingClientRect();
+    if (panel.width > whole.width / 2) {
+      return { paddingBottomRight: [0, Math.max(0, whole.bottom - panel.top)] };
+    }
+    return panel.left - whole.left < whole.right - panel.right
+      ? { paddingTopLeft: [panel.right - whole.left, 0] }
+      : { paddingBottomRight: [whole.right - panel.left, 0] };
   }
 
   // Only what can be seen is streamed, and a little around it.
@@ -125,6 +144,9 @@ export function start(element, modules) {
   popup.on("remove", () => {
     selected = null;
     layer.select(null);
+    // Not lost with the popup's close button.
+    const { activeElement } = document;
+    if (activeElement === document.body || popup.getElement()?.contains(activeElement)) focusMap();
   });
 
   /** @param {any} location the client's, or what the search found */
@@ -175,20 +197,45 @@ export function start(element, modules) {
   async function search() {
     const query = part("search").value.trim();
     const number = (asked += 1);
-    if (!query) {
-      part("results").replaceChildren();
-      part("no-results").hidden = true;
-      return;
-    }
-    const url = new URL(data.searchUrl, location.href);
-    url.searchParams.set("q", query);
-    const response = await fetch(url, { headers: { Accept: "application/json" } });
+    if (!query) return showFound([], "");
+    const { drivers = [], total = 0, problem } = await find(query);
     // Somebody typed on.
     if (number !== asked) return;
-    const { drivers } = response.ok ? await response.json() : { drivers: [] };
+    const count = total > drivers.length ? "found_more" : "found";
+    const found = words.say(drivers.length ? count : "found_nobody", {
+      count: total.toLocaleString(document.documentElement.lang || undefined),
+      shown: drivers.length,
+    });
+    // How many are listed can be seen, unless there are more.
+    showFound(drivers, problem ?? (total > drivers.length || !total ? found : ""));
+    announce(problem ?? found);
+  }
+
+  /** What the server finds, or the `problem` in words. */
+  async function find(query) {
+    const url = new URL(data.searchUrl, location.href);
+    url.searchParams.set("q", query);
+    try {
+      const response = await fetch(url, {
+        headers: { Accept: "application/json" },
+        signal: AbortSignal.timeout(SEARCH_TIMEOUT),
+      });
+      const isJSON = response.headers.get("Content-Type")?.startsWith("application/json");
+      // Who is logged out is sent to a page to log in.
+      if (response.redirected || [401, 403].includes(response.status)) {
+        return { problem: words.say("search_logged_out") };
+      }
+      if (!response.ok || !isJSON) return { problem: words.say("search_failed") };
+      return await response.json();
+    } catch {
+      return { problem: words.say("search_unreachable") };
+    }
+  }
+
+  function showFound(drivers, note) {
     part("results").replaceChildren(...drivers.map(result));
-    part("no-results").hidden = drivers.length > 0;
-    announce(words.say("found", { count: drivers.length }));
+    part("search-note").textContent = note;
+    part("search-note").hidden = !note;
   }
 
   function result(driver) {
@@ -200,19 +247,29 @@ export function start(element, modules) {
     name.textContent = driver.name;
     const email = document.createElement("span");
     email.textContent = driver.email;
-    button.append(name, email);
+    const status = document.createElement("span");
+    status.className = "tracking-result-status";
+    status.textContent = words.say(driver.status);
+    button.append(name, status, email);
     button.addEventListener("click", () => flyTo(driver));
     item.append(button);
     return item;
   }
 
   function flyTo({ userId, email, ...found }) {
-    part("results").replaceChildren();
+    showFound([], "");
     const row = fleet.row(userId);
     const newest = row === undefined ? found : fleet.locations[row];
     const at = drawnAt(newest);
     if (widget.smooth) map.flyTo(at, CLOSE, { duration: 1.2 });
     else map.setView(at, CLOSE, { animate: false });
     select({ ...found, ...newest, userId, email });
+    announce(`${selected.name ?? userId}: ${words.say(selected.status ?? "live")}`);
+    // The result that had the focus is gone. From the map, Tab leads into the popup, Escape closes it.
+    focusMap();
+  }
+
+  function focusMap() {
+    map.getContainer().focus({ preventScroll: true });
   }
 }
