@@ -222,11 +222,49 @@ async def test_map_is_moved_by_keyboard_and_follows_again_at_the_press_of_a_butt
         await expect(car_at(page, LATITUDE, LONGITUDE)).to_be_visible(timeout=DEADLINE)
         follow = page.get_by_role("button", name="Follow the driver")
         await expect(follow).to_have_attribute("aria-pressed", "true")
+        before = await left_edge(page)
         await page.locator("[data-part=map]").focus()
-        await page.keyboard.press("ArrowRight")
+        for _ in range(2):
+            await page.keyboard.press("ArrowRight")
+            await page.wait_for_timeout(500)  # Leaflet drops a key while it pans
         await expect(follow).to_have_attribute("aria-pressed", "false")
+        async with asyncio.timeout(DEADLINE / 1000):
+            while await left_edge(page) > before - 100:
+                await page.wait_for_timeout(50)
+        # The driver moves, and the map stays.
+        await driver.send(LATITUDE, LONGITUDE - 0.001)
+        await expect(car_at(page, LATITUDE, LONGITUDE - 0.001)).to_be_visible()
         await follow.press("Enter")
         await expect(follow).to_have_attribute("aria-pressed", "true")
+        middle = 'document.querySelector("[data-part=map]").clientWidth / 2 - 22'
+        async with asyncio.timeout(DEADLINE / 1000):
+            while abs(await left_edge(page) - await page.evaluate(middle)) > 3:
+                await page.wait_for_timeout(50)
+
+
+async def test_accuracy_trail_and_heading_are_drawn(host, visit):
+    async with visit(RIDER, "/driver/904/map/") as page, drive(host, 904) as driver:
+        await expect(status(page)).to_be_visible()
+        await driver.send(LATITUDE, LONGITUDE, accuracy=100, heading=90)
+        await expect(car_at(page, LATITUDE, LONGITUDE)).to_be_visible(timeout=DEADLINE)
+        circle = await page.locator(".tracking-accuracy").bounding_box()
+        assert circle["width"] == pytest.approx(200 / METRES_PER_PIXEL, abs=4)
+        car = await page.locator(".tracking-car").bounding_box()
+        for side, size in (("x", "width"), ("y", "height")):
+            middle = car[side] + car[size] / 2
+            assert circle[side] + circle[size] / 2 == pytest.approx(middle, abs=2)
+        picture = page.locator(".tracking-car svg")
+        assert await picture.evaluate("svg => svg.style.transform") == "rotate(90deg)"
+        await expect(page.locator(".tracking-car-arrow")).to_be_visible()
+        await driver.send(LATITUDE, LONGITUDE + 0.001, accuracy=50, heading=180)
+        await expect(car_at(page, LATITUDE, LONGITUDE + 0.001)).to_be_visible()
+        await expect(picture).to_have_css("transform", "matrix(-1, 0, 0, -1, 0, 0)")
+        way = 111 / METRES_PER_PIXEL
+        async with asyncio.timeout(DEADLINE / 1000):
+            while (await page.locator(".tracking-trail-0").bounding_box())["width"] < way - 2:
+                await page.wait_for_timeout(50)
+        circle = await page.locator(".tracking-accuracy").bounding_box()
+        assert circle["width"] == pytest.approx(100 / METRES_PER_PIXEL, abs=4)
 
 
 # Where the map is, frame by frame, for 700 ms after a key or the end of a drag.
@@ -280,17 +318,46 @@ async def test_map_is_moved_at_once_when_reduced_motion_is_preferred(visit, even
             assert preference == "reduce", "the map does not glide where it may"
 
 
+CLIPPED = """() => {
+    const inside = ".tracking-widget :is(.tracking-panel, .tracking-log, .leaflet-control)";
+    const parts = `${inside}, ${inside} *, .tracking-widget > :is(button, p:not(.tracking-unseen))`;
+    return [...document.querySelectorAll(parts)]
+        .filter((part) => part.checkVisibility() && !part.closest("svg"))
+        .filter((part) => {
+            const { left, right } = part.getBoundingClientRect();
+            const spills = part.scrollWidth > part.clientWidth + 1 && part.clientWidth > 0;
+            const isInput = part.tagName === "INPUT";
+            return left < 0 || right > innerWidth || (spills && !isInput);
+        })
+        .map((part) => part.outerHTML.slice(0, 100));
+}"""
+
+
 @pytest.mark.parametrize("path", ["/", "/driver/901/map/", "/driver/share/", "/driver/fleet/"])
 async def test_page_is_no_wider_than_a_phone(visit, path):
     async with visit(DISPATCHER, path, color_scheme="dark", **PHONE) as page:
         await expect(page.get_by_role("heading").first).to_be_visible()
         assert await page.evaluate("document.documentElement.scrollWidth") == 390
+        # A widget clips what is too wide, and the page would not grow.
+        assert await page.evaluate(CLIPPED) == []
+
+
+LOCKS = "locks.map(({ type, released }) => ({ type, released }))"
 
 
 async def test_driver_page_shares_the_phone_s_position(host, visit):
     position = {"latitude": -1.25, "longitude": 2.5, "accuracy": 7}
     options = {**PHONE, "geolocation": position, "permissions": ["geolocation"]}
-    async with visit(901, "/driver/share/", **options) as page:
+    async with visit(901, "/", **options) as page:
+        await page.add_init_script(
+            """window.locks = [];
+            Object.defineProperty(navigator, "wakeLock", { value: { async request(type) {
+                const lock = { type, released: false, async release() { this.released = true; } };
+                locks.push(lock);
+                return lock;
+            } } });"""
+        )
+        await page.goto(page.url.removesuffix("/") + "/driver/share/")
         await page.get_by_role("button", name="Start sharing").click()
         acknowledged = page.locator("[data-part=acknowledged]")
         await expect(acknowledged).to_contain_text("-1.25000, 2.50000", timeout=DEADLINE)
@@ -302,8 +369,10 @@ async def test_driver_page_shares_the_phone_s_position(host, visit):
         assert (stored.latitude, stored.longitude) == (-1.25, 2.5)
         await page.context.set_geolocation({**position, "latitude": -1.26})
         await expect(acknowledged).to_contain_text("-1.26000, 2.50000", timeout=DEADLINE)
+        assert await page.evaluate(LOCKS) == [{"type": "screen", "released": False}]
         await page.get_by_role("button", name="Stop sharing").click()
         await expect(status(page)).to_have_text("Not sharing")
+        assert await page.evaluate(LOCKS) == [{"type": "screen", "released": True}]
 
 
 async def test_driver_page_explains_a_denied_permission(visit):
@@ -314,25 +383,21 @@ async def test_driver_page_explains_a_denied_permission(visit):
         await keep(page, "share-denied")
 
 
-def sockets(page, route):
-    """The page's WebSockets to a route, for the test to close; what the server says is passed on
-    while `muted` is false.
-    """
+async def sockets(page, route):
+    """The page's WebSockets to a route, for the test to speak on and to close."""
     opened = []
 
     def connect(socket):
-        server = socket.connect_to_server()
-        socket.muted = False
-        server.on_message(lambda text: None if socket.muted else socket.send(text))
+        socket.connect_to_server()
         opened.append(socket)
 
-    return opened, page.route_web_socket(re.compile(route), connect)
+    await page.route_web_socket(re.compile(route), connect)
+    return opened
 
 
 async def test_loss_and_recovery_of_the_connection_are_announced_each_time(visit):
     async with visit(RIDER, "/") as page:
-        opened, routed = sockets(page, "get-tracking")
-        await routed
+        opened = await sockets(page, "get-tracking")
         await page.goto(page.url.removesuffix("/") + "/driver/905/map/")
         announcement = page.locator("[data-part=announcement]")
         await expect(announcement).to_have_text(re.compile("No location yet"), timeout=DEADLINE)
@@ -348,8 +413,7 @@ async def test_page_whose_log_in_has_ended_leads_to_a_new_one(host, browser):
     # The browser complains of the refused token request.
     visits = Visits(browser.browser, host.http_url)
     async with visits(RIDER, "/") as page:
-        opened, routed = sockets(page, "get-tracking")
-        await routed
+        opened = await sockets(page, "get-tracking")
         await page.goto(f"{host.http_url}/driver/905/map/")
         await expect(status(page)).to_have_text("No location yet", timeout=DEADLINE)
         await page.context.clear_cookies()
@@ -387,8 +451,7 @@ async def test_driver_page_without_a_token_says_that_it_sends_later(host, browse
 async def test_driver_page_says_nothing_in_the_server_s_words(host, visit):
     options = {"geolocation": {"latitude": 1, "longitude": 2}, "permissions": ["geolocation"]}
     async with visit(901, "/driver/share/", **options) as page:
-        opened, routed = sockets(page, "set-tracking")
-        await routed
+        opened = await sockets(page, "set-tracking")
         await page.get_by_role("button", name="Start sharing").click()
         await expect(status(page)).to_have_text("Sharing your location", timeout=DEADLINE)
         opened[-1].send('{"error": {"code": "brand_new", "message": "raw English"}}')
@@ -400,8 +463,6 @@ async def test_driver_page_says_nothing_in_the_server_s_words(host, visit):
 async def test_driver_page_that_starts_again_claims_nothing_before_it_is_confirmed(host, visit):
     options = {"geolocation": {"latitude": 1, "longitude": 2}, "permissions": ["geolocation"]}
     async with visit(902, "/driver/share/", **options) as page:
-        opened, routed = sockets(page, "set-tracking")
-        await routed
         await page.get_by_role("button", name="Start sharing").click()
         await expect(status(page)).to_have_text("Sharing your location", timeout=DEADLINE)
         await page.get_by_role("button", name="Stop sharing").click()
