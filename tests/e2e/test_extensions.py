@@ -34,7 +34,8 @@ async def test_watcher_who_does_not_ask_gets_the_contracts_frames_beside_one_who
             await plain.frame(number - 1)
             await detailed.frame(number)
         # Again, which is no news, and late, which is none either.
-        await driver.send(3, -3, recorded_at=json.loads(detailed.frames[3])["recorded_at"])
+        at = json.loads(detailed.frames[3])["recorded_at"]
+        await driver.send(3, -3, heading=3, speed=1.5, recorded_at=at)
         await driver.send(7, 7, recorded_at=ago(60))
         left_at = time.time()
         driver.vanish()

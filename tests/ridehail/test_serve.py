@@ -12,6 +12,8 @@ def served(settings, monkeypatch):
     """What is served, instead of serving it."""
     served = []
     monkeypatch.setattr(serve, "serve", served.append)
+    # uvicorn would configure the whole process's log, at once.
+    monkeypatch.setattr(serve, "logging_config", lambda log_format: None)
     settings.SECRET_KEY, settings.JWT_SIGNING_KEY = "s" * 32, "j" * 32
     return served
 
