@@ -60,7 +60,7 @@ class Trial:
         self.measured: Measured
         self._tokens = tokens
         self._load_options = load or {}
-        self._probes: list[Probe] = []
+        self._probes: dict[services.Uvicorn, Probe] = {}
         self._usage: dict[services.Uvicorn, tuple[float, float]] = {}
         self._stack = AsyncExitStack()
 
@@ -71,9 +71,9 @@ class Trial:
             load = Load(self.system.urls, self._tokens, **self._load_options)
             self.load = await stack.enter_async_context(load)
             driver_id, token = next(iter(self._tokens.items()))
-            for url in self.system.urls:
-                probe = Probe(url, driver_id, token)
-                self._probes.append(await stack.enter_async_context(probe))
+            for worker in self.system.workers:
+                probe = Probe(worker.websocket_url, driver_id, token)
+                self._probes[worker] = await stack.enter_async_context(probe)
             self._stack = stack.pop_all()
         return self
 
@@ -136,7 +136,11 @@ class Trial:
             prompt_after=max(0.0, prompt),
             acknowledged_after=max(0.0, again),
             dropped=sum(load.disconnects.values()),
-            slowest_answer=max(p.slowest(self.faulty_since, self.ended) for p in self._probes),
+            # Of those that were to go on.
+            slowest_answer=max(
+                self._probes[worker].slowest(self.faulty_since, self.ended)
+                for worker in self.system.workers
+            ),
         )
         assert self.measured.lost == 0
         assert math.isfinite(again)
