@@ -3,6 +3,7 @@
 import logging
 import logging.config
 import re
+import traceback
 from typing import Any, Final
 
 import structlog
@@ -54,6 +55,23 @@ def facts(record: logging.LogRecord) -> dict[str, str | int | float]:
         for name, value in vars(record).items()
         if name not in _STANDARD and isinstance(value, str | int | float)
     }
+
+
+class ThrottledFailures(Throttle):
+    """Of the pages that fail, one for each failure and minute: while the database is away, all do.
+
+    The same failure is the same exception from the same line, or the same status. What is the
+    client's fault, such as a page that is not there, passes.
+    """
+
+    def key(self, record: logging.LogRecord) -> str:
+        if not record.exc_info or record.exc_info[2] is None:
+            return str(getattr(record, "status_code", record.msg))
+        *_, (frame, line) = traceback.walk_tb(record.exc_info[2])
+        return f"{record.exc_info[0]} {frame.f_code.co_filename}:{line}"
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno < logging.ERROR or super().filter(record)
 
 
 class WithoutSecrets(logging.Formatter):
@@ -136,6 +154,7 @@ def logging_config(log_format: str) -> dict[str, Any]:
         "filters": {
             "without_handshakes": {"()": WithoutHandshakes},
             "throttle": {"()": Throttle},
+            "throttle_failures": {"()": ThrottledFailures},
         },
         "formatters": {
             "plain": {
@@ -147,6 +166,7 @@ def logging_config(log_format: str) -> dict[str, Any]:
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": log_format}},
         "loggers": {
             "uvicorn.error": {"filters": ["without_handshakes"]},
+            "django.request": {"filters": ["throttle_failures"]},
             # While the database is away, each request's attempts to reach it.
             "psycopg.pool": {"level": "WARNING", "filters": ["throttle"]},
             # Below, it tells of every log-in.

@@ -11,6 +11,7 @@ import pytest
 
 from ridehail.logs import (
     JSONWithoutSecrets,
+    ThrottledFailures,
     WithoutHandshakes,
     WithoutSecrets,
     hide_secrets,
@@ -127,6 +128,31 @@ def test_configuration_is_one_that_logging_takes(log_format):
     configurator = logging.config.DictConfigurator(config)
     formatter = configurator.configure_formatter(config["formatters"][log_format])
     assert "Hello" in formatter.format(record("Hello"))
+
+
+def failure(error, *, status=500):
+    """What Django logs of a page that fails."""
+    try:
+        raise error
+    except type(error):
+        exc_info = sys.exc_info()
+    level = logging.ERROR if status >= 500 else logging.WARNING
+    record = logging.LogRecord("django.request", level, "", 0, "%s: %s", ("Oops", "/"), exc_info)
+    record.status_code = status
+    return record
+
+
+def test_of_pages_that_keep_failing_each_failure_is_logged_once():
+    throttle = ThrottledFailures()
+    away, bug = OSError("away"), TypeError("a bug")
+    assert throttle.filter(failure(away))
+    assert not throttle.filter(failure(away))
+    assert throttle.filter(failure(bug))
+    for _ in range(2):
+        assert throttle.filter(failure(PermissionError(), status=403))
+    unavailable = failure(away, status=503)
+    unavailable.exc_info = None
+    assert [throttle.filter(unavailable) for _ in range(2)] == [True, False]
 
 
 def test_handshakes_are_not_logged():

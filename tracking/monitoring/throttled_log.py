@@ -22,23 +22,27 @@ class Throttle(logging.Filter):
         super().__init__()
         self._period = period
         self._clock = clock
-        # By message, of which a program has few: when it may pass again, how many were left out.
+        # By `key`, of which a program has few: when it may pass again, how many were left out.
         self._seen: dict[str, tuple[float, int]] = {}
 
     def forget(self) -> None:
         """Begin anew: whatever comes next is logged."""
         self._seen.clear()
 
+    def key(self, record: logging.LogRecord) -> str:
+        """Return what is the same for records of the same failure."""
+        return str(record.msg)
+
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.WARNING:
             return True
         now = self._clock()
-        message = str(record.msg)
-        next_time, left_out = self._seen.get(message, (now, 0))
+        key = self.key(record)
+        next_time, left_out = self._seen.get(key, (now, 0))
         if now < next_time:
-            self._seen[message] = next_time, left_out + 1
+            self._seen[key] = next_time, left_out + 1
             return False
-        self._seen[message] = now + self._period, 0
+        self._seen[key] = now + self._period, 0
         if left_out:
             record.msg = f"{record.getMessage()} ({left_out} more since it was last logged)"
             record.args = ()
