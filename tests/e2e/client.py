@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Self
 
@@ -157,6 +157,12 @@ class Driver(Client):
     async def send(self, lat: Any, lon: Any, **details: Any) -> str | bytes:
         """Send a location and give the answer: its acknowledgement, or an error."""
         return await self.frame(await self.post(lat, lon, **details))
+
+    async def send_together(self, locations: Iterable[tuple[Any, Any]]) -> None:
+        """Send locations, 256 at most, without waiting for each, and wait for the last's answer."""
+        for lat, lon in locations:
+            last = await self.post(lat, lon)
+        await self.frame(last)
 
 
 class Watcher(Client):

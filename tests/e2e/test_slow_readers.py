@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from itertools import count
+from itertools import count, islice
 
 from .neighbours import GAP, Neighbours
 from .stack import Stack
@@ -22,9 +22,7 @@ async def test_a_hundred_slow_readers_cost_their_slots_and_are_disconnected(clus
 
     async def send(driver, hundreds):
         for _ in range(hundreds):
-            for _ in range(100):
-                last = await driver.post(next(numbers) / 1e4, 1)
-            await driver.frame(last)
+            await driver.send_together((number / 1e4, 1) for number in islice(numbers, 100))
 
     def ended():
         return stack.watcher_server.log()[logged:].count("not_reading")

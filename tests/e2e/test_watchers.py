@@ -10,7 +10,8 @@ from .conftest import UNLIMITED
 from .stack import Stack, create_people
 
 # Locations. What lies between the server and a watcher who does not read was seen to hold 370.
-FILLING = 600
+# More of them, and the kernel no longer makes room for one or another of what comes next.
+FILLING = 3_000
 
 
 async def fill(driver):
@@ -21,9 +22,7 @@ async def fill(driver):
     The driver is to be on the watcher's own worker: to others goes the newest of many.
     """
     for hundred in range(0, FILLING, 100):
-        for number in range(hundred, hundred + 100):
-            last = await driver.post(number / 1000, 2)
-        await driver.frame(last)
+        await driver.send_together(((hundred + number) / 1000, -1) for number in range(100))
 
 
 async def follow(driver, watcher, count):
@@ -71,13 +70,12 @@ async def test_a_watcher_who_does_not_read_takes_nothing_from_the_other(cluster_
         await fill(driver)
         sent = await follow(driver, watcher, 100)
         assert watcher.frames[-100:] == sent
-        # It now gets what was on the way, then the newest, and little of what was sent in between:
-        # kernels go on to make room for one or another.
+        # It now gets what was on the way, then the newest, and not what was sent in between.
         stalled.resume()
         await stalled.until(lambda frames: frames[-1:] == sent[-1:])
         assert len(stalled.frames) < FILLING
         assert stalled.frames == [frame for frame in driver.frames if frame in stalled.frames]
-        assert len(set(sent) & set(stalled.frames)) < len(sent) / 2
+        assert len(set(sent) & set(stalled.frames)) < 10
         newest = await driver.send(3, 4)
         for each in (watcher, stalled):
             await each.until(lambda frames: frames[-1:] == [newest])
