@@ -56,7 +56,12 @@ def home(request: HttpRequest) -> HttpResponse:
         }
         for role in User.Role
     ]
-    context = {"roles": roles, "is_demo": bool(demo_users), "driver_id": DRIVER_ID}
+    context = {
+        "roles": roles,
+        "is_demo": bool(demo_users),
+        "driver_id": DRIVER_ID,
+        "sockets": f"{'wss' if request.is_secure() else 'ws'}://{request.get_host()}",
+    }
     return render(request, "ridehail/home.html", context)
 
 

@@ -67,6 +67,14 @@ async def everybody(page):
     await expect(count(page, "offline")).to_have_text("1,000")
 
 
+async def open_map(page):
+    """Go to the map and wait until it has all drivers; gives its socket."""
+    async with page.expect_websocket(timeout=DEADLINE) as opened:
+        await page.goto(page.url.removesuffix("/") + MAP)
+    await everybody(page)
+    return await opened.value
+
+
 async def next_frame(socket, key):
     """The next frame of the page's socket that has that key."""
     while True:
@@ -156,10 +164,7 @@ async def test_drivers_are_drawn_in_the_colours_of_their_status(visit):
 
 async def test_who_stays_in_view_stays_drawn_while_the_map_is_moved(visit):
     async with visit(DISPATCHER, "/") as page:
-        async with page.expect_websocket(timeout=DEADLINE) as opened:
-            await page.goto(page.url.removesuffix("/") + MAP)
-        socket = await opened.value
-        await everybody(page)
+        socket = await open_map(page)
         await page.wait_for_timeout(500)
         before = sum((await page.evaluate(PAINTED)).values())
         least = asyncio.create_task(page.evaluate(LEAST_PAINTED, 4_000))
@@ -172,10 +177,7 @@ async def test_who_stays_in_view_stays_drawn_while_the_map_is_moved(visit):
 @pytest.mark.alone
 async def test_map_stays_fluid_with_ten_thousand_drivers_and_two_thousand_updates_a_second(visit):
     async with visit(DISPATCHER, "/") as page:
-        async with page.expect_websocket(timeout=DEADLINE) as opened:
-            await page.goto(page.url.removesuffix("/") + MAP)
-        socket = await opened.value
-        await everybody(page)
+        socket = await open_map(page)
         rates = [await page.evaluate(FRAMES_PER_SECOND)]
         updates = 0
 
@@ -277,10 +279,7 @@ async def test_click_on_a_dot_shows_who_it_is(visit):
 
 async def test_zoomed_map_is_sent_what_is_in_view_and_counts_everybody(visit):
     async with visit(DISPATCHER, "/") as page:
-        async with page.expect_websocket(timeout=DEADLINE) as opened:
-            await page.goto(page.url.removesuffix("/") + MAP)
-        socket = await opened.value
-        await everybody(page)
+        socket = await open_map(page)
         await page.get_by_role("searchbox").fill("10013@")
         async with socket.expect_event("framesent", timeout=DEADLINE) as sent:
             await page.get_by_role("button", name=name_of(10_013)).click()

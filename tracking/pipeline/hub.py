@@ -114,10 +114,9 @@ class Hub:
         if feed is None:
             return 0
         deliveries = feed.offer(fix)
+        # Of late ones, and of repeats, any number may hide a newer one that was lost.
         if feed.newest is fix:
-            feed.quiet = (
-                False  # Of late ones, and of repeats, any number may hide a lost newer one.
-            )
+            feed.quiet = False
         if deliveries:
             metrics.delivered(fix, deliveries)
         return deliveries

@@ -62,7 +62,7 @@ export function start(element, modules) {
       for (const [status, count] of Object.entries(counts)) {
         everybody += count;
         const output = part(`count-${status}`);
-        if (output) output.textContent = count.toLocaleString(document.documentElement.lang || undefined);
+        if (output) output.textContent = words.number(count);
       }
     },
     onState: widget.showConnection,
@@ -203,7 +203,7 @@ export function start(element, modules) {
     if (number !== asked) return;
     const count = total > drivers.length ? "found_more" : "found";
     const found = words.say(drivers.length ? count : "found_nobody", {
-      count: total.toLocaleString(document.documentElement.lang || undefined),
+      count: words.number(total),
       shown: drivers.length,
     });
     // How many are listed can be seen, unless there are more.

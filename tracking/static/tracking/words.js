@@ -11,6 +11,7 @@ export class Words {
   constructor(texts) {
     this.texts = texts;
     const language = document.documentElement.lang || undefined;
+    this.numbers = new Intl.NumberFormat(language);
     this.clock = new Intl.DateTimeFormat(language, { timeStyle: "medium" });
   }
 
@@ -33,6 +34,10 @@ export class Words {
             ? ["hours_ago", HOUR]
             : ["days_ago", DAY];
     return this.say(name, { count: Math.floor(age / unit) });
+  }
+
+  number(value) {
+    return this.numbers.format(value);
   }
 
   time(milliseconds) {
