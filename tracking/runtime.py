@@ -1,6 +1,7 @@
 """What the connections of one event loop share, made when the first of them needs it."""
 
 import asyncio
+import logging
 import uuid
 from functools import partial
 from weakref import WeakKeyDictionary
@@ -15,6 +16,7 @@ from tracking.fleet.hub import FleetHub
 from tracking.monitoring import metrics
 from tracking.monitoring.health import Health
 from tracking.monitoring.lag import Lag
+from tracking.monitoring.throttled_log import Throttle
 from tracking.pipeline.announcer import Announcer
 from tracking.pipeline.batching import Loader
 from tracking.pipeline.broadcast import Publisher
@@ -26,6 +28,9 @@ from tracking.pipeline.storage import Storage, Waiter, load_snapshots
 from tracking.protocol import Measurement, to_fix
 from tracking.rest.reports import Reports
 from tracking.revocation import Registry
+
+logger = logging.getLogger(__name__)
+logger.addFilter(Throttle())
 
 
 class Runtime:
@@ -68,9 +73,12 @@ class Runtime:
     def submit(self, fix: Fix, waiter: Waiter | None) -> None:
         """Deliver, broadcast and store a checked fix, none waiting for another."""
         metrics.fixes_received.value += 1
-        self.presence.heard(fix)
-        self.hub.deliver(fix)
-        self._publisher.publish(fix)
+        try:
+            self.presence.heard(fix)
+            self.hub.deliver(fix)
+            self._publisher.publish(fix)
+        except Exception:  # a bug there is no reason to store nothing
+            logger.exception("A location could not be delivered or broadcast")
         self._storage.store(fix, waiter)
 
     def store(self, fix: Fix, waiter: Waiter) -> None:

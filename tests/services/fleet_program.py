@@ -28,6 +28,9 @@ class Nobody:
     def reject(self, fix: Fix) -> None:
         sys.exit(f"driver {fix.driver_id} is no user")
 
+    def discard(self, fix: Fix) -> None:
+        sys.exit(f"a fix of driver {fix.driver_id} is no fix")
+
 
 class Driver:
     def __init__(self, runtime: Runtime, driver_id: int, vehicle: Vehicle) -> None:

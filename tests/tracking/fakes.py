@@ -171,6 +171,9 @@ class Sender:
     def reject(self, fix: Fix) -> None:
         self.settled.append(("rejected", fix))
 
+    def discard(self, fix: Fix) -> None:
+        self.settled.append(("discarded", fix))
+
 
 class Scheduled:
     """A `datetime` whose `now` returns the given times, one after the other."""

@@ -1,6 +1,8 @@
 """The driver's end, which publishes."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -9,7 +11,7 @@ from tracking import protocol
 from tracking.consumers.base import MAX_UNACKNOWLEDGED, TrackingConsumer
 from tracking.fix import Fix
 from tracking.permissions import may_publish
-from tracking.protocol import CloseCode, Send, SendBatch, TokenInvalid
+from tracking.protocol import CloseCode, InvalidLocation, Send, SendBatch, TokenInvalid
 
 # Seconds for which a driver is not read from, to slow it down: less than watchers would notice.
 PATIENCE: Final = 0.2
@@ -74,14 +76,31 @@ class DriverConsumer(TrackingConsumer):
                 self.stalled = True
 
     def acknowledge(self, fix: Fix) -> None:
-        frame = protocol.encode_location(fix.latitude, fix.longitude)
-        self.outbox.put({"type": "websocket.send", "text": frame})
-        self._settle()
+        with self.settling():
+            frame = protocol.encode_location(fix.latitude, fix.longitude)
+            self.outbox.put({"type": "websocket.send", "text": frame})
 
     def reject(self, fix: Fix) -> None:
-        # The columns' ranges were checked, so what is missing is the row the location belongs to.
-        self.fail(TokenInvalid("this account no longer exists"))
-        self._settle()
+        with self.settling():
+            self.fail(TokenInvalid("this account no longer exists"))
+
+    def discard(self, fix: Fix) -> None:
+        with self.settling():
+            self.fail(InvalidLocation("this location cannot be stored"))
+
+    @contextmanager
+    def settling(self) -> Iterator[None]:
+        """Count one fix less that waits, even if the answer cannot be given.
+
+        Then the driver is sent away, or it would take the next answer for this one.
+        """
+        try:
+            yield
+        except Exception:
+            self.close(CloseCode.INTERNAL_ERROR, "internal_error")
+            raise
+        finally:
+            self._settle()
 
     def leave(self, code: CloseCode) -> None:
         """Send the driver away once all is acknowledged that was taken."""

@@ -111,15 +111,29 @@ class Announcer:
 
 
 def announce(locations: list[Fix], changes: Mapping[int, Change]) -> None:
-    """Send the signals. Django logs the errors of receivers, and who raised them."""
+    """Send the signals, and raise nothing, so that no receiver keeps others from being told.
+
+    Django logs the errors of receivers, and who raised them.
+    """
     # As around each request: receivers may use the database.
-    close_old_connections()
+    _guard(close_old_connections)
+    if locations:
+        _guard(location_updated.send_robust, DriverLocation, fixes=locations)
+    for driver_id, change in changes.items():
+        _guard(
+            driver_status_changed.send_robust,
+            DriverLocation,
+            driver_id=driver_id,
+            status=change.status,
+            previous=change.previous,
+        )
+    _guard(close_old_connections)
+
+
+def _guard(function: Callable[..., object], *args: object, **kwargs: object) -> None:
     try:
-        if locations:
-            location_updated.send_robust(DriverLocation, fixes=locations)
-        for driver_id, change in changes.items():
-            driver_status_changed.send_robust(
-                DriverLocation, driver_id=driver_id, status=change.status, previous=change.previous
-            )
-    finally:
-        close_old_connections()
+        function(*args, **kwargs)
+    except BaseException:
+        # `send_robust` lets pass what is no Exception: a receiver's SystemExit would end the
+        # worker, its CancelledError the task that waits for it.
+        logger.exception("A signal was not received by all")

@@ -7,12 +7,16 @@ the cost of an item falls. Broadcast, storage and loading all run on this one cl
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from tracking.monitoring.throttled_log import Throttle
+from tracking.pipeline.database import is_unavailable
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
+
+# Beyond, whatever it is, it concerns most of the keys, and each split costs two loads.
+MAX_SPLITS: Final = 32
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -21,8 +25,9 @@ Value = TypeVar("Value")
 class Pump:
     """Awaits `flush` when woken, again if woken meanwhile, and never twice at once.
 
-    `flush` takes all that its owner has gathered. It handles its own errors: one that escapes
-    is logged, and what it had taken is lost. A task exists only while there is work.
+    `flush` takes all that its owner has gathered. It handles its own errors, so that nobody waits
+    for an answer that never comes; one that escapes all the same is logged, and the next batch
+    goes. A task exists only while there is work.
     """
 
     def __init__(self, flush: Callable[[], Awaitable[None]]) -> None:
@@ -54,6 +59,11 @@ class Pump:
                 try:
                     await self._flush()
                 except Exception:
+                    logger.exception("A batch was lost")
+                except asyncio.CancelledError:
+                    task = asyncio.current_task()
+                    if task is None or task.cancelling():
+                        raise  # By `close`. Else it comes from what was flushed.
                     logger.exception("A batch was lost")
         finally:
             self._task = None
@@ -87,16 +97,27 @@ class Loader(Generic[Key, Value]):
 
     async def _flush(self) -> None:
         waiting, self._waiting = self._waiting, {}
+        parts, splits = [list(waiting)], 0
         try:
-            values = await self._load(list(waiting))
-        except Exception as error:  # whoever asked gets it
-            for future in waiting.values():
-                future.set_exception(error)
-                future.exception()  # Retrieved: the one who asked may have gone.
-        except asyncio.CancelledError:
+            while parts:
+                keys = parts.pop()
+                try:
+                    values = await self._load(keys)
+                    found = [values.get(key) for key in keys]
+                except Exception as error:
+                    if len(keys) > 1 and splits < MAX_SPLITS and not is_unavailable(error):
+                        # One key may be at fault, which is no reason to fail the others.
+                        splits += 1
+                        middle = len(keys) // 2
+                        parts += [keys[middle:], keys[:middle]]
+                        continue
+                    for key in keys:  # whoever asked gets it
+                        waiting[key].set_exception(error)
+                        waiting[key].exception()  # Retrieved: the one who asked may have gone.
+                else:
+                    for key, value in zip(keys, found, strict=True):
+                        waiting[key].set_result(value)
+        finally:
+            # Cancelled, or worse.
             for future in waiting.values():
                 future.cancel()
-            raise
-        else:
-            for key, future in waiting.items():
-                future.set_result(values.get(key))

@@ -85,8 +85,11 @@ class Publisher:
 
     async def _send(self, name: str, fixes: list[Fix]) -> bool:
         """Return whether the channel layer took them."""
+        event = self._encode(fixes)
+        if event is None:
+            return True
         try:
-            await self._layer.group_send(name, encode_batch(fixes, self._origin))
+            await self._layer.group_send(name, event)
         except Exception as error:  # each layer has errors of its own
             logger.error(
                 "Live locations cannot be broadcast, watchers are served from the database: %r",
@@ -102,6 +105,17 @@ class Publisher:
                 logger.info("Live locations are broadcast again")
                 metrics.degraded.end("broadcast")
         return True
+
+    def _encode(self, fixes: list[Fix]) -> dict[str, Any] | None:
+        """Return the event, without the fixes that cannot be encoded; None if nothing is left."""
+        try:
+            return encode_batch(fixes, self._origin)
+        except Exception:  # whatever it is, it is not the channel layer's
+            logger.exception("A location could not be broadcast")
+            if len(fixes) == 1:
+                return None
+            good = [fix for fix in fixes if self._encode([fix]) is not None]
+            return encode_batch(good, self._origin) if good else None
 
 
 class _Shard:

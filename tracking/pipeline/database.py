@@ -6,13 +6,13 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from threading import Lock
+from threading import Lock, Thread, current_thread
 from time import monotonic
 from typing import Any, Final, TypeVar
 
-from django.db import InterfaceError, OperationalError, connections, router
+from django.db import Error, InterfaceError, OperationalError, connections, router
 from django.db.backends.signals import connection_created
 from django.db.models import Model
 from django.db.models.expressions import RawSQL
@@ -48,6 +48,18 @@ def any_of(ids: list[int], model: type[Model]) -> RawSQL:
     return RawSQL(_ELEMENTS[vendor], [json.dumps(ids)])  # noqa: S611 - one of two constants
 
 
+def is_unavailable(error: BaseException) -> bool:
+    """Tell whether the database cannot be used now, whatever it is asked; a new connection may.
+
+    Beside lost connections that is a server which takes no writes: PostgreSQL's class 25, which
+    Django calls an `InternalError`, holds "read-only transaction" of a primary that was demoted.
+    """
+    if isinstance(error, OperationalError | InterfaceError):
+        return True
+    state = getattr(error.__cause__, "sqlstate", None)
+    return isinstance(error, Error) and isinstance(state, str) and state.startswith("25")
+
+
 class DatabaseThread:
     """Runs functions one after another in one thread, which keeps its connection open.
 
@@ -57,16 +69,16 @@ class DatabaseThread:
     """
 
     def __init__(self, name: str) -> None:
-        self._executor = ThreadPoolExecutor(
-            max_workers=1, thread_name_prefix=name, initializer=self._begin
-        )
-        self._calls = 0
+        self._name = name
+        self._executor = self._new_executor()
+        self._answers: set[asyncio.Future[Any]] = set()
         self._closing = False
         self._timer: asyncio.TimerHandle | None = None
         # Taken by the thread before it may close a connection: whoever breaks one from outside must
         # not hit another socket that got its number.
         self._lock = Lock()
         self._connections: list[Any] = []
+        self._thread: Thread | None = None
         self._waiting_since: float | None = None
         connection_created.connect(self._limit)
 
@@ -76,13 +88,22 @@ class DatabaseThread:
         A database that does not answer within `ANSWER_WITHIN` seconds is as good as away.
         """
         loop = asyncio.get_running_loop()
-        self._calls += 1
+        executor = self._executor
+        try:
+            answer = loop.run_in_executor(executor, self._call, function, *args)
+        except RuntimeError:  # It has ended, or there is no room for a thread.
+            self._replace(executor)
+            raise
         if self._timer is None:
             self._timer = loop.call_later(LOOK_INTERVAL, self._look)
+        self._answers.add(answer)
         try:
-            return await loop.run_in_executor(self._executor, self._call, function, *args)
+            return await answer
+        except BrokenExecutor:
+            self._replace(executor)
+            raise
         finally:
-            self._calls -= 1
+            self._answers.discard(answer)
 
     def close(self, within: float | None = None) -> None:
         """Close the connection and end the thread, after what it is running unless that hangs.
@@ -93,18 +114,34 @@ class DatabaseThread:
             self._timer.cancel()
         self._closing = True
         connection_created.disconnect(self._limit)
-        closing = self._executor.submit(connections.close_all)
         try:
+            closing = self._executor.submit(connections.close_all)
             closing.result(CLOSE_WITHIN if within is None else within)
         except TimeoutError:
             self._hang_up()
+        except RuntimeError:
+            logger.warning("The thread %s had ended before", self._name)
         self._executor.shutdown()
+
+    def _new_executor(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(
+            max_workers=1, thread_name_prefix=self._name, initializer=self._begin
+        )
+
+    def _replace(self, executor: ThreadPoolExecutor) -> None:
+        """Make another executor: one never has a second thread in place of one that ended."""
+        if self._executor is executor and not self._closing:
+            logger.error("The thread %s has ended, will start another", self._name)
+            executor.shutdown(wait=False)
+            self._thread = None
+            self._executor = self._new_executor()
 
     def _begin(self) -> None:
         """In the thread: have connections from no pool, which are for giving them back.
 
         A pool would hand out those that broke in it one by one, and try to reconnect ever less.
         """
+        self._thread = current_thread()
         self._connections = list(connections.all())
         for connection in self._connections:
             options = connection.settings_dict["OPTIONS"]
@@ -128,14 +165,18 @@ class DatabaseThread:
         try:
             with self._waiting():
                 return function(*args)
-        except (OperationalError, InterfaceError):
-            if self._closing:
+        except Exception as error:
+            if self._closing or not is_unavailable(error):
                 raise
-            # A connection that broke while it lay idle shows only when used, and a deadlock's
-            # victim is told to try again: a second try on a new connection decides.
+            # A connection that broke while it lay idle shows only when used, one to a primary that
+            # was demoted shows when it is written to, and a deadlock's victim is told to try again:
+            # a second try on a new connection decides.
             connections.close_all()
             with self._waiting():
                 return function(*args)
+        except BaseException as error:
+            # In the event loop a CancelledError would end whoever waits, SystemExit the worker.
+            raise RuntimeError(f"{type(error).__name__} in {self._name}") from error
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:
@@ -150,7 +191,13 @@ class DatabaseThread:
     def _look(self) -> None:
         """In the event loop: see whether the thread waits in vain."""
         self._timer = None
-        if not self._calls:
+        if not self._answers:
+            return
+        if self._thread is not None and not self._thread.is_alive():
+            self._replace(self._executor)
+            for answer in self._answers:
+                if not answer.done():
+                    answer.set_exception(BrokenExecutor(f"the thread {self._name} has died"))
             return
         since = self._waiting_since
         if since is not None and monotonic() - since >= ANSWER_WITHIN:

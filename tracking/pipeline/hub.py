@@ -109,11 +109,18 @@ class Hub:
     def deliver(self, fix: Fix) -> int:
         """Hand `fix` to the driver's watchers in this process; return to how many."""
         for follower in self._followers:
-            follower(fix)
+            try:
+                follower(fix)
+            except Exception:  # a bug of one follower's, and neither the driver's nor a watcher's
+                logger.exception("A location could not be handed to a follower")
         feed = self._feeds.get(fix.driver_id)
         if feed is None:
             return 0
-        deliveries = feed.offer(fix)
+        try:
+            deliveries = feed.offer(fix)
+        except Exception:  # likewise; healing tries again
+            logger.exception("A location could not be delivered to its watchers")
+            return 0
         # Of late ones, and of repeats, any number may hide a newer one that was lost.
         if feed.newest is fix:
             feed.quiet = False
@@ -169,7 +176,14 @@ class Hub:
             stored = await self._load_snapshots(quiet)
             for driver_id in quiet:
                 if driver_id in self._feeds:
-                    fix = stored.get(driver_id)
-                    deliveries = self._feeds[driver_id].learn(fix)
-                    if fix is not None and deliveries:
-                        metrics.delivered(fix, deliveries)
+                    self._learn(self._feeds[driver_id], stored.get(driver_id))
+
+    @staticmethod
+    def _learn(feed: Feed, fix: Fix | None) -> None:
+        try:
+            deliveries = feed.learn(fix)
+        except Exception:  # a bug of one feed's, and the others are read again all the same
+            logger.exception("A location that was read again could not be delivered")
+        else:
+            if fix is not None and deliveries:
+                metrics.delivered(fix, deliveries)

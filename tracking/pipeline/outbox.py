@@ -103,10 +103,10 @@ class Outbox:
 
     def _start(self, event: Event) -> None:
         self.sent += 1
-        if self._send_now is not None and "text" in event and self._send_now(event):
-            return
-        sending = self._send(event)
         try:
+            if self._send_now is not None and "text" in event and self._send_now(event):
+                return
+            sending = self._send(event)
             # The ASGI servers' sends suspend on plain futures only, so a first step can be made
             # outside a task of its own.
             future = sending.send(None)

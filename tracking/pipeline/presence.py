@@ -128,6 +128,9 @@ class Presence:
     def reject(self, fix: Fix) -> None:
         """A departure cannot be stored: the driver's account is gone."""
 
+    def discard(self, fix: Fix) -> None:
+        """A departure cannot be stored: time alone makes the driver offline."""
+
     async def _settle_forever(self) -> None:
         loop = asyncio.get_running_loop()
         try:

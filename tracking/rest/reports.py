@@ -6,7 +6,7 @@ from typing import Final
 
 from tracking.fix import Fix
 from tracking.pipeline.storage import Waiter
-from tracking.protocol import Measurement, TokenInvalid
+from tracking.protocol import InvalidLocation, Measurement, TokenInvalid, TrackingError
 from tracking.rest.problems import NotStored
 
 # A phone's HTTP stack waits for 10 s or more. What is not committed by then may be later.
@@ -22,18 +22,24 @@ class Report:
 
     def __init__(self, on_settled: Callable[[], None]) -> None:
         self._on_settled = on_settled
-        self.committed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        # What is wrong with the fix; None once it is committed.
+        self.answer: asyncio.Future[TrackingError | None] = (
+            asyncio.get_running_loop().create_future()
+        )
 
     def acknowledge(self, fix: Fix) -> None:
-        self._settle(committed=True)
+        self._settle(None)
 
     def reject(self, fix: Fix) -> None:
-        self._settle(committed=False)
+        self._settle(TokenInvalid("this account no longer exists"))
 
-    def _settle(self, *, committed: bool) -> None:
+    def discard(self, fix: Fix) -> None:
+        self._settle(InvalidLocation("this location cannot be stored"))
+
+    def _settle(self, answer: TrackingError | None) -> None:
         self._on_settled()
-        if not self.committed.done():  # by the timeout
-            self.committed.set_result(committed)
+        if not self.answer.done():  # by the timeout
+            self.answer.set_result(answer)
 
 
 class Reports:
@@ -51,22 +57,27 @@ class Reports:
     async def commit(self, driver_id: int, measurement: Measurement) -> None:
         """Return once the fix, or a newer one of the same driver, is committed.
 
-        Raise `InvalidMessage`, `TokenInvalid` if the driver's account is gone, or `NotStored` if
-        it takes too long: then the fix may still be stored, and may be sent again.
+        Raise `InvalidMessage`, `InvalidLocation` if the fix can never be stored, `TokenInvalid` if
+        the driver's account is gone, or `NotStored` if it takes too long: then the fix may still
+        be stored, and may be sent again.
         """
         fix = self._to_fix(measurement, driver_id)
         if self._unsettled >= MAX_UNSETTLED:
             raise NotStored
         self._unsettled += 1
         report = Report(self._settled)
-        self._submit(fix, report)
+        try:
+            self._submit(fix, report)
+        except BaseException:
+            self._settled()  # Nobody else will.
+            raise
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT):
-                committed = await report.committed
+                refusal = await report.answer
         except TimeoutError as error:
             raise NotStored from error
-        if not committed:
-            raise TokenInvalid("this account no longer exists")
+        if refusal is not None:
+            raise refusal
 
     def _settled(self) -> None:
         self._unsettled -= 1

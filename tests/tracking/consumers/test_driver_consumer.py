@@ -152,3 +152,57 @@ async def test_unacknowledged_locations_survive_an_outage_of_the_database(
     frames = [await socket.frame() for _ in range(3)]
     assert frames == [encode_location(float(number), 0.9871) for number in range(3)]
     assert (await stored(driver)).latitude == 2
+
+
+async def test_a_fix_that_can_never_be_stored_is_refused_and_the_next_is_taken(
+    connect, driver, monkeypatch
+):
+    def refuse_first(fixes, upsert=storage.upsert):
+        monkeypatch.setattr(storage, "upsert", upsert)
+        raise storage.PartlyStoredError(set(), {driver}, set())
+
+    monkeypatch.setattr(storage, "upsert", refuse_first)
+    socket = await connect("set", driver)
+    token = token_for(driver)
+    await socket.report(token)
+    assert await socket.error() == "invalid_location"
+    await socket.report(token, lat=2)
+    assert await socket.frame() == encode_location(2.0, 0.9871)
+
+
+async def test_an_acknowledgement_that_fails_ends_its_connection_alone_and_counts_no_longer(
+    app_layer, driver, other_driver, monkeypatch, caplog
+):
+    server, other = Server("set", driver), Server("set", other_driver)
+    for each, user in ((server, driver), (other, other_driver)):
+        each.report(token_for(user))
+        await each.client.events.reach(2)
+
+    def fail(latitude, longitude):
+        if latitude == 7:
+            raise LookupError("a bug")
+        return encode_location(latitude, longitude)
+
+    consumer = next(
+        connection for connection in get_runtime().connections if connection.driver_id == driver
+    )
+    monkeypatch.setattr(driver_module.protocol, "encode_location", fail)
+    server.report(token_for(driver), lat=7)
+    other.report(token_for(other_driver), lat=8)
+    assert (await server.client.events.reach(3))[2]["code"] == 1011
+    assert (await other.client.events.reach(3))[2]["text"] == encode_location(8.0, 0.0)
+    assert consumer.unacknowledged == 0
+    assert (await stored(driver)).latitude == 7
+    server._input.put_nowait({"type": "websocket.disconnect", "code": 1011})
+    await other.end()
+
+
+async def test_a_bug_in_the_delivery_keeps_no_fix_from_being_stored(connect, driver, monkeypatch):
+    def fail(fix):
+        raise LookupError("a bug")
+
+    socket = await connect("set", driver)
+    monkeypatch.setattr(get_runtime().hub, "deliver", fail)
+    await socket.report(token_for(driver))
+    assert await socket.frame() == encode_location(-1.4354, 0.9871)
+    assert (await stored(driver)).latitude == -1.4354

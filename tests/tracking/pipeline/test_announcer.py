@@ -236,3 +236,24 @@ async def test_receiver_may_use_the_database(announcer, connect):
     announcer.stored([fix_of()], {})
     await within_deadline(announcer.drain())
     assert counts == [0]
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, SystemExit, asyncio.CancelledError])
+async def test_a_receiver_that_fails_keeps_no_later_announcement_back(announcer, connect, kind):
+    loop = asyncio.get_running_loop()
+    told = Log()
+
+    def locate(sender, fixes, **kwargs):
+        raise kind
+
+    def change(sender, driver_id, **kwargs):
+        loop.call_soon_threadsafe(told.append, driver_id)
+        raise kind
+
+    connect(location_updated, locate)
+    connect(driver_status_changed, change)
+    announcer.stored([fix_of(1), fix_of(2)], {})
+    assert await told.reach(2) == [1, 2]
+    announcer.stored([fix_of(3)], {})
+    assert await told.reach(3) == [1, 2, 3]
+    await within_deadline(announcer.drain())

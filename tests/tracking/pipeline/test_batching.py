@@ -3,6 +3,7 @@ import functools
 import operator
 
 import pytest
+from django.db import OperationalError
 
 from tracking.pipeline.batching import Loader, Pump
 
@@ -109,6 +110,20 @@ async def test_an_error_does_not_lose_what_gathered_meanwhile(work, caplog):
     work.gate.set()
     await work.started.reach(2)
     assert work.started == [["a"], ["b"]]
+
+
+async def test_a_cancellation_that_comes_from_the_batch_does_not_end_the_pump(work, caplog):
+    work.gate.clear()
+    work.error = asyncio.CancelledError()
+    work.give("a")
+    await work.started.reach(1)
+    work.give("b")
+    work.gate.set()
+    await work.started.reach(2)
+    assert work.started == [["a"], ["b"]]
+    work.error = None
+    work.give("c")
+    assert await work.flushed.reach(1) == [["c"]]
 
 
 async def test_a_pump_without_work_has_no_task(work):
@@ -252,3 +267,65 @@ async def test_closing_cancels_whoever_waits(loader, loads, started):
     await within_deadline(loader.close())
     await within_deadline(asyncio.wait(waiting))
     assert all(task.cancelled() for task in waiting)
+
+
+class OneBadKey(Loads):
+    """Fails whenever it is asked for "bad", with an error of its own for each call."""
+
+    def __init__(self, values, error=ValueError):
+        super().__init__(values)
+        self._error = error
+
+    async def __call__(self, keys):
+        values = await super().__call__(keys)
+        if "bad" in keys:
+            raise self._error(keys)
+        return values
+
+
+@pytest.fixture
+async def bad_loads():
+    return OneBadKey(dict.fromkeys("abcdefg", 1))
+
+
+async def test_a_key_at_fault_fails_none_of_the_others(bad_loads):
+    loader = Loader(bad_loads)
+    keys = [*"abc", "bad", *"defg"]
+    answers = await within_deadline(
+        asyncio.gather(*[loader.get(key) for key in keys], return_exceptions=True)
+    )
+    assert [answer for answer in answers if answer != 1] == [answers[3]]
+    assert str(answers[3]) == "['bad']"
+    await loader.close()
+
+
+async def test_an_unavailable_database_is_asked_once_for_all(bad_loads):
+    bad_loads._error = OperationalError
+    loader = Loader(bad_loads)
+    answers = await within_deadline(
+        asyncio.gather(*[loader.get(key) for key in ["a", "bad", "b"]], return_exceptions=True)
+    )
+    assert [type(answer) for answer in answers] == [OperationalError] * 3
+    assert len(bad_loads.calls) == 1
+    await loader.close()
+
+
+async def test_an_error_that_concerns_every_key_costs_a_bounded_number_of_loads(loads):
+    loads.error = LookupError("a bug")
+    loader = Loader(loads)
+    answers = await within_deadline(
+        asyncio.gather(*[loader.get(key) for key in range(1000)], return_exceptions=True)
+    )
+    assert answers == [loads.error] * 1000
+    assert len(loads.calls) < 100
+    await loader.close()
+
+
+async def test_a_load_that_gives_no_mapping_is_an_error_of_whoever_asked():
+    async def load(keys):
+        return None
+
+    loader = Loader(load)
+    with pytest.raises(AttributeError):
+        await within_deadline(loader.get("a"))
+    await loader.close()

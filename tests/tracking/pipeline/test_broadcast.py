@@ -219,3 +219,16 @@ async def test_fixes_that_are_left_out_are_counted(publisher, layer, retry_soon)
     publisher.publish(fix_of(19, 4))
     await layer.calls["group_send"].reach(6)
     assert count() == before + 3
+
+
+async def test_a_fix_that_cannot_be_encoded_keeps_no_other_from_being_broadcast(
+    publisher, layer, caplog
+):
+    publisher.publish(fix_of(1))
+    publisher.publish(fix_of(5, accuracy=object()))
+    publisher.publish(fix_of(9))
+    publisher.publish(fix_of(2, accuracy=object()))
+    await within_deadline(publisher.drain())
+    assert sent(layer) == [("tracking.shard.1", [fix_of(1), fix_of(9)])]
+    assert metrics.degraded.parts() == []
+    assert "could not be broadcast" in caplog.text

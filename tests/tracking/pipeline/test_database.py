@@ -1,15 +1,18 @@
 """The thread with its own database connection, and storage through it."""
 
+import asyncio
 import threading
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
 from django.db import OperationalError, connections
 
+from tracking.pipeline import database as database_module
 from tracking.pipeline.database import DatabaseThread
 from tracking.pipeline.storage import Storage, upsert
 
-from ..fakes import Log, NoAudience, Sender, fix_of
+from ..fakes import Log, NoAudience, Sender, fix_of, within_deadline
 from ..rows import FAR_AWAY, drivers, stored
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "postgresql"])
@@ -72,6 +75,51 @@ async def test_work_is_tried_twice_when_the_database_fails_and_then_raises(threa
         await thread.run(fail)
     assert len(tries) == 2
     assert tries[0].startswith("test-database")
+
+
+@pytest.mark.parametrize("kind", [SystemExit, asyncio.CancelledError, KeyboardInterrupt])
+async def test_what_would_end_who_waits_is_an_error_of_the_work(thread, kind):
+    def fail():
+        raise kind
+
+    with pytest.raises(RuntimeError, match=kind.__name__):
+        await thread.run(fail)
+    assert await thread.run(len, "alive") == 5
+
+
+async def test_a_thread_that_has_died_is_replaced_and_whoever_waits_for_it_gets_an_error(
+    thread, monkeypatch
+):
+    monkeypatch.setattr(database_module, "LOOK_INTERVAL", 0.01)
+    assert await thread.run(len, "alive") == 5
+    # What executors take from their queue has a method `run`; what has none ends the thread.
+    thread._executor._work_queue.put(object())
+    with pytest.raises(BrokenExecutor):
+        await within_deadline(thread.run(len, "dead"))
+    assert await within_deadline(thread.run(len, "alive")) == 5
+
+
+async def test_a_thread_that_could_not_begin_is_replaced(thread):
+    def fail():
+        raise LookupError("an engine that is not installed")
+
+    thread._executor = ThreadPoolExecutor(1, initializer=fail)
+    with pytest.raises(BrokenExecutor):
+        await within_deadline(thread.run(len, "dead"))
+    assert await within_deadline(thread.run(len, "alive")) == 5
+
+
+async def test_an_executor_that_was_shut_down_is_replaced(thread):
+    thread._executor.shutdown()
+    with pytest.raises(RuntimeError):
+        await thread.run(len, "dead")
+    assert await thread.run(len, "alive") == 5
+
+
+async def test_closing_what_has_ended_by_itself_is_harmless():
+    thread = DatabaseThread("test-ended")
+    thread._executor.shutdown()
+    thread.close()
 
 
 async def test_an_error_of_the_work_itself_is_raised_at_once(thread):

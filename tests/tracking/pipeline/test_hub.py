@@ -220,3 +220,40 @@ async def test_a_fix_of_this_worker_is_not_overtaken_by_a_slow_snapshot(hub, sto
     stored.gate.set()
     await within_deadline(joining)
     assert watcher.frames == [frame(2)]
+
+
+async def test_a_follower_or_a_feed_that_fails_is_no_fault_of_the_driver_or_of_other_watchers(
+    hub, layer, monkeypatch, caplog
+):
+    def fail(fix):
+        raise LookupError("a bug")
+
+    await hub.follow(fail)
+    watcher = await join(hub)
+    other = Watcher()
+    await hub.join(20, other.outbox)
+    monkeypatch.setattr(type(hub._feeds[20]), "offer", failing_for(20, type(hub._feeds[20]).offer))
+    assert hub.deliver(fix_of(20, 1)) == 0
+    assert hub.deliver(moved(1)) == 1
+    await publish(layer, fix_of(20, 2), moved(2))
+    await watcher.client.events.reach(2)
+    assert watcher.frames == [frame(1), frame(2)]
+
+
+def failing_for(driver_id, offer):
+    def fail(feed, fix):
+        if feed.driver_id == driver_id:
+            raise LookupError("a bug")
+        return offer(feed, fix)
+
+    return fail
+
+
+@pytest.mark.usefixtures("heal_often")
+async def test_a_feed_that_fails_does_not_keep_the_others_from_healing(hub, stored, monkeypatch):
+    bad, good = Watcher(), Watcher()
+    await hub.join(20, bad.outbox)
+    await hub.join(21, good.outbox)
+    monkeypatch.setattr(type(hub._feeds[20]), "offer", failing_for(20, type(hub._feeds[20]).offer))
+    stored.values = {20: fix_of(20, 1), 21: fix_of(21, 1)}
+    await good.client.events.reach(1)

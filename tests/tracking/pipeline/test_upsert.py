@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from tracking.fix import Fix
 from tracking.models import DriverLocation
-from tracking.pipeline.storage import load_snapshots, upsert, upsert_and_compare
+from tracking.pipeline.storage import (
+    PartlyStoredError,
+    load_snapshots,
+    upsert,
+    upsert_and_compare,
+)
 from tracking.protocol import degrees, encode_location
 
 from ..fakes import NOON, fix_of
@@ -191,7 +196,10 @@ def test_a_fix_that_the_columns_refuse_keeps_no_other_from_being_stored(database
     ids = drivers(3)
     fixes = [fix_of(driver_id) for driver_id in ids]
     fixes[1] = fix_of(ids[1], latitude=91.0)
-    assert upsert(fixes) == {ids[1]}
+    with pytest.raises(PartlyStoredError) as raised:
+        upsert(fixes)
+    assert (raised.value.rejected, raised.value.discarded) == (set(), {ids[1]})
+    assert raised.value.failed == set()
     assert set(load_snapshots(ids)) == {ids[0], ids[2]}
 
 
@@ -265,6 +273,16 @@ def test_comparing_refuses_what_an_upsert_refuses_and_stores_the_rest(driver):
     upsert([fix_of(driver, 1)])
     batch = [fix_of(driver, 2), fix_of(FAR_AWAY)]
     assert upsert_and_compare(batch) == ({FAR_AWAY}, {driver: fix_of(driver, 1)})
+
+
+def test_what_was_replaced_is_known_beside_a_fix_that_cannot_be_stored(driver):
+    upsert([fix_of(driver, 1)])
+    batch = [fix_of(driver, 2), fix_of(FAR_AWAY, accuracy=object())]
+    with pytest.raises(PartlyStoredError) as raised:
+        upsert_and_compare(batch)
+    assert raised.value.unstored == {FAR_AWAY}
+    assert raised.value.replaced == {driver: fix_of(driver, 1)}
+    assert stored(driver) == fix_of(driver, 2)
     assert stored(driver) == fix_of(driver, 2)
 
 

@@ -47,6 +47,25 @@ async def test_report_of_a_driver_who_is_gone_is_refused(http, submitted):
         await within_deadline(task)
 
 
+async def test_report_of_a_fix_that_can_never_be_stored_is_refused(http, submitted):
+    task = asyncio.create_task(http.commit(19, MEASUREMENT))
+    ((fix, waiter),) = await submitted.reach(1)
+    waiter.discard(fix)
+    with pytest.raises(InvalidLocation):
+        await within_deadline(task)
+    assert http._unsettled == 0
+
+
+async def test_report_that_cannot_be_submitted_is_not_counted_for_ever():
+    def fail(fix, waiter):
+        raise LookupError("a bug")
+
+    http = Reports(to_fix, fail)
+    with pytest.raises(LookupError):
+        await http.commit(19, MEASUREMENT)
+    assert http._unsettled == 0
+
+
 async def test_location_that_cannot_be_is_not_submitted(http, submitted):
     with pytest.raises(InvalidLocation):
         await http.commit(19, Measurement(lat=91, lon=0))
