@@ -7,6 +7,7 @@ import pytest
 
 from .client import Driver, read_error
 from .frames import ago, fix, location, processed, shown
+from .http import call
 
 
 async def test_late_fix_is_acknowledged_and_never_moves_the_dot_backwards(stack, driver_id):
@@ -67,10 +68,10 @@ async def test_time_in_the_future_is_read_as_the_time_of_arrival(stack, driver_i
     [
         {"recorded_at": "2026-01-31T12:00:00"},
         {"recorded_at": 1769860800},
-        {"heading": 360},
+        {"heading": 361},
         {"heading": "90"},
-        {"speed": -0.1},
-        {"accuracy": 0},
+        {"speed": "fast"},
+        {"accuracy": [0]},
     ],
     ids=str,
 )
@@ -112,15 +113,38 @@ async def test_batch_shows_and_stores_its_newest_and_is_acknowledged_once(stack,
         ([], "invalid_message"),
         ([fix(1)] * 101, "invalid_message"),
         (fix(1), "invalid_message"),
-        ([fix(1), fix(91)], "invalid_location"),
-        ([fix(1), {"lat": 1}], "invalid_location"),
+        ([fix(92), fix(91)], "invalid_location"),
+        ([{"lat": 1}], "invalid_location"),
     ],
     ids=["none", "too many", "no list", "out of range", "incomplete"],
 )
-async def test_bad_batch_is_refused_as_a_whole(stack, driver_id, fixes, code):
+async def test_batch_without_one_good_fix_is_refused(stack, driver_id, fixes, code):
     async with stack.driver(driver_id) as driver:
         await driver.send_message(token=driver.token, command="send_batch", fixes=fixes)
         assert read_error(await driver.frame(0))[0] == code
         assert stack.stored(driver_id) is None
         await driver.send_message(token=driver.token, command="send_batch", fixes=[fix(1)] * 100)
         assert await driver.frame(1) == location(1, 0)
+
+
+async def test_one_bad_fix_costs_none_of_its_99_neighbours_on_the_socket_or_over_rest(
+    stack, driver_id
+):
+    fixes = [fix(number / 10, seconds_ago=200 - number) for number in range(100)]
+    fixes[99] = fix(91, seconds_ago=0)
+    async with stack.driver(driver_id) as driver, stack.watcher(driver_id) as watcher:
+        await watcher.start()
+        batch = {"token": driver.token, "command": "send_batch", "fixes": fixes}
+        await driver.send_message(**batch)
+        assert await driver.frame(0) == await watcher.frame(0) == location(9.8, 0)
+        await driver.send_message(**batch, details=True)
+        verdicts = json.loads(await driver.frame(1))["rejected"]
+        assert [(verdict["index"], verdict["code"]) for verdict in verdicts] == [
+            (99, "invalid_location")
+        ]
+    path = f"/driver/{driver_id}/locations/"
+    answer = await call(
+        stack.driver_server.port, "POST", path, stack.tokens[driver_id], {"fixes": fixes}
+    )
+    assert (answer.status, answer.json()) == (200, {"rejected": verdicts})
+    assert stack.stored(driver_id).latitude == 9.8

@@ -1,6 +1,12 @@
 """Messages of clients, right and wrong."""
 
-from tracking.protocol import decode_driver_message, decode_watcher_message, newest_of, to_fix
+from tracking.protocol import (
+    decode_driver_message,
+    decode_watcher_message,
+    judge,
+    newest_of,
+    to_fix,
+)
 
 from .fakes import NOON
 
@@ -60,7 +66,8 @@ def decode_start(text):
 def decode_fix(text, now=NOON):
     """The fix of a driver's message that arrives at noon."""
     payload = decode_driver_message(text)
-    return to_fix(newest_of(getattr(payload, "fixes", [payload])), 19, now)
+    good, _ = judge(getattr(payload, "fixes", [payload]))
+    return to_fix(newest_of(good), 19, now)
 
 
 def decode_send(text):

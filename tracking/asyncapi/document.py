@@ -26,7 +26,7 @@ _ROUTES: Final = {
         "Set a driver's location",
         "For the driver whose id is `userId`, and nobody else.",
         ("send", "sendBatch"),
-        ("location", "error"),
+        ("location", "batchAcknowledgement", "error"),
     ),
     "getTracking": (
         "/driver/get-tracking",

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from tracking.protocol import DECIMALS, TrackingError, errors
+from tracking.protocol import DECIMALS, MAX_FIXES_PER_BATCH, TrackingError, errors
 from tracking.status import Status
 
 # In the order in which they are defined.
@@ -44,6 +44,20 @@ class Location(msgspec.Struct, forbid_unknown_fields=True):
 
     location_lat: _Degrees
     location_lon: _Degrees
+
+
+class Verdict(msgspec.Struct, forbid_unknown_fields=True):
+    """A fix of a batch that was not accepted: its place in the batch, and what is wrong with it."""
+
+    index: Annotated[int, Meta(ge=0, lt=MAX_FIXES_PER_BATCH)]
+    code: Annotated[str, Meta(extra_json_schema={"enum": ["invalid_message", "invalid_location"]})]
+    message: str
+
+
+class BatchAcknowledgement(Location):
+    """The acknowledgement of a batch sent with details, of which not all fixes were accepted."""
+
+    rejected: Annotated[list[Verdict], Meta(min_length=1)]
 
 
 class Details(Location):

@@ -65,6 +65,7 @@ _FROM_CLIENTS: Final[dict[str, tuple[str, str, list[Schema]]]] = {
 }
 _FROM_THE_SERVER: Final[dict[str, tuple[str, str, list[Schema]]]] = {
     "location": ("A location", "Location", [_POINT]),
+    "batchAcknowledgement": ("A batch that was accepted in part", "BatchAcknowledgement", []),
     "details": ("A location with details", "Details", [_DETAILS]),
     "unknown": ("No location yet", "Unknown", [{"userId": 19, "status": "unknown"}]),
     "snapshot": (

@@ -17,6 +17,7 @@ _TEMPLATE: Final = "#/components/schemas/{name}"
 _ENVELOPES: Final = (DriverMessage, WatcherMessage, FleetMessage)
 _FRAMES: Final = (
     frames.Location,
+    frames.BatchAcknowledgement,
     frames.Details,
     frames.Unknown,
     frames.ExpiryWarning,

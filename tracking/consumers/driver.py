@@ -3,15 +3,16 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
 from tracking import protocol
 from tracking.consumers.base import MAX_UNACKNOWLEDGED, TrackingConsumer
 from tracking.fix import Fix
+from tracking.monitoring import metrics
 from tracking.permissions import may_publish
-from tracking.protocol import CloseCode, InvalidLocation, Send, SendBatch, TokenInvalid
+from tracking.protocol import CloseCode, InvalidLocation, Send, SendBatch, TokenInvalid, Verdict
 
 # Seconds for which a driver is not read from, to slow it down: less than watchers would notice.
 PATIENCE: Final = 0.2
@@ -28,6 +29,12 @@ class DriverConsumer(TrackingConsumer):
     newest: Fix | None = None
     leaving: CloseCode | None = None
     arrived = False
+    # What its acknowledgement says of the batch that a fix is the newest of.
+    rejected: dict[Fix, list[Verdict]]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.rejected = {}
 
     async def receive(self, text: str) -> None:
         """Decode, authenticate and authorize, submit, slow down."""
@@ -43,9 +50,16 @@ class DriverConsumer(TrackingConsumer):
         await self.slow_down()
 
     def to_fix(self, payload: Send | SendBatch) -> Fix:
-        """Return the fix that was sent: of a batch the newest, as only that is kept."""
-        newest = payload if isinstance(payload, Send) else protocol.newest_of(payload.fixes)
-        return self.runtime.to_fix(newest, self.driver_id)
+        """Return the fix that was sent: of a batch the newest good one, as only that is kept."""
+        if isinstance(payload, Send):
+            return self.runtime.to_fix(payload, self.driver_id)
+        good, rejected = protocol.judge(payload.fixes)
+        fix = self.runtime.to_fix(protocol.newest_of(good), self.driver_id)
+        for verdict in rejected:
+            metrics.refusals.add(self.route, verdict.code)
+        if rejected and payload.details:
+            self.rejected[fix] = rejected
+        return fix
 
     async def authorize(self, user: AbstractBaseUser) -> bool:
         return await may_publish(user, self.driver_id)
@@ -59,6 +73,8 @@ class DriverConsumer(TrackingConsumer):
             self.unacknowledged += 1
             self.runtime.submit(fix, waiter=self)
         else:
+            if self.newest is not None:
+                self.rejected.pop(self.newest, None)
             self.newest = fix
             self.runtime.submit(fix, waiter=None)
 
@@ -77,7 +93,10 @@ class DriverConsumer(TrackingConsumer):
 
     def acknowledge(self, fix: Fix) -> None:
         with self.settling():
-            frame = protocol.encode_location(fix.latitude, fix.longitude)
+            if self.rejected and (rejected := self.rejected.pop(fix, None)):
+                frame = protocol.encode_verdicts(fix.latitude, fix.longitude, rejected)
+            else:
+                frame = protocol.encode_location(fix.latitude, fix.longitude)
             self.outbox.put({"type": "websocket.send", "text": frame})
 
     def reject(self, fix: Fix) -> None:
@@ -86,6 +105,7 @@ class DriverConsumer(TrackingConsumer):
 
     def discard(self, fix: Fix) -> None:
         with self.settling():
+            self.rejected.pop(fix, None)
             self.fail(InvalidLocation("this location cannot be stored"))
 
     @contextmanager

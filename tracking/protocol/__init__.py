@@ -3,6 +3,14 @@
 Pure functions on text: no Django, no Channels, no asyncio. `docs/protocol.md` is the contract.
 """
 
+from tracking.protocol.batches import (
+    RawFixes,
+    Verdict,
+    decode_driver_message,
+    judge,
+    newest_of,
+    one_by_one,
+)
 from tracking.protocol.errors import (
     AuthenticationTimeout,
     CloseCode,
@@ -23,6 +31,7 @@ from tracking.protocol.frames import (
     encode_expiry_warning,
     encode_location,
     encode_unknown,
+    encode_verdicts,
     format_degrees,
     format_time,
 )
@@ -37,10 +46,8 @@ from tracking.protocol.messages import (
     Start,
     Stop,
     decode,
-    decode_driver_message,
     decode_watcher_message,
     degrees,
-    newest_of,
     parse_driver_id,
     to_fix,
 )
@@ -59,6 +66,7 @@ __all__ = [
     "Measurements",
     "OverCapacity",
     "RateLimited",
+    "RawFixes",
     "Send",
     "SendBatch",
     "Start",
@@ -66,6 +74,7 @@ __all__ = [
     "TokenExpired",
     "TokenInvalid",
     "TrackingError",
+    "Verdict",
     "decode",
     "decode_driver_message",
     "decode_watcher_message",
@@ -76,9 +85,12 @@ __all__ = [
     "encode_expiry_warning",
     "encode_location",
     "encode_unknown",
+    "encode_verdicts",
     "format_degrees",
     "format_time",
+    "judge",
     "newest_of",
+    "one_by_one",
     "parse_driver_id",
     "to_fix",
 ]

@@ -1,9 +1,13 @@
 """What the server answers. A location's numbers are canonical: no exponent, no trailing zeros."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
+
 from tracking.fix import Fix
+from tracking.protocol.batches import Verdict
 from tracking.protocol.errors import TrackingError
 from tracking.protocol.messages import DECIMALS
 
@@ -19,6 +23,12 @@ def encode_location(latitude: float, longitude: float) -> str:
         f'{{"location_lat": "{format_degrees(latitude)}", '
         f'"location_lon": "{format_degrees(longitude)}"}}'
     )
+
+
+def encode_verdicts(latitude: float, longitude: float, rejected: Sequence[Verdict]) -> str:
+    """Return the acknowledgement of a batch of which some fixes were not accepted."""
+    verdicts = json.dumps(msgspec.to_builtins(rejected))
+    return f'{encode_location(latitude, longitude)[:-1]}, "rejected": {verdicts}}}'
 
 
 def details(fix: Fix, status: str) -> dict[str, object]:

@@ -24,16 +24,17 @@ _INTEGER: Final = re.compile(r"[0-9]{1,19}")
 
 
 class Measurement(msgspec.Struct):
-    """What a device measured; `to_fix` checks the degrees. Names and units of the W3C's
-    Geolocation API. Without `recorded_at` the time of arrival counts.
+    """What a device measured; `to_fix` checks the degrees, and reads the numbers that phones give
+    for what they do not know. Names and units of the W3C's Geolocation API. Without `recorded_at`
+    the time of arrival counts.
     """
 
     lat: float | str | None = None
     lon: float | str | None = None
     recorded_at: Annotated[datetime, Meta(tz=True)] | None = None
-    heading: Annotated[float, Meta(ge=0, lt=360)] | None = None
-    speed: Annotated[float, Meta(ge=0)] | None = None
-    accuracy: Annotated[float, Meta(gt=0)] | None = None
+    heading: Annotated[float, Meta(le=360)] | None = None
+    speed: float | None = None
+    accuracy: float | None = None
 
 
 # What was measured while offline.
@@ -62,10 +63,13 @@ class Send(Measurement, tag_field="command", tag="send"):
 
 
 class SendBatch(msgspec.Struct, tag_field="command", tag="send_batch"):
-    """The payload that carries what was measured while offline."""
+    """The payload that carries what was measured while offline; with `details`, its
+    acknowledgement says which fixes were not accepted.
+    """
 
     fixes: Measurements
     token: str | None = None
+    details: bool = False
 
 
 class WatcherMessage(msgspec.Struct):
@@ -80,19 +84,17 @@ class DriverMessage(msgspec.Struct):
 
 _Message = TypeVar("_Message", bound=msgspec.Struct)
 _watcher_decoder: Final = msgspec.json.Decoder(WatcherMessage)
-_driver_decoder: Final = msgspec.json.Decoder(DriverMessage)
 
 _WATCHER_SHAPE: Final = '"token": …, "command": "start"'
-_DRIVER_SHAPE: Final = '"token": …, "command": "send", "lat": …, "lon": …'
 
 # What is right, by the key that is wrong.
-_EXPECTED: Final = {
+EXPECTED: Final = {
     "lat": "lat must be a decimal string or a number",
     "lon": "lon must be a decimal string or a number",
     "recorded_at": "recorded_at must be a time with its offset, such as 2026-01-31T12:00:00.5Z",
-    "heading": "heading must be a number from 0 to below 360: leave it out if unknown",
-    "speed": "speed must be a number of m/s, 0 or more: leave it out if unknown",
-    "accuracy": "accuracy must be a number of metres above 0: leave it out if unknown",
+    "heading": "heading must be a number of degrees up to 360: leave it out if unknown",
+    "speed": "speed must be a number of m/s: leave it out if unknown",
+    "accuracy": "accuracy must be a number of metres: leave it out if unknown",
     "details": "details must be true or false",
     "fixes": f"fixes must be a list of 1 to {MAX_FIXES_PER_BATCH} fixes",
 }
@@ -103,27 +105,23 @@ def decode_watcher_message(text: str) -> Start | Stop:
     return decode(_watcher_decoder, text, _WATCHER_SHAPE).payload
 
 
-def decode_driver_message(text: str) -> Send | SendBatch:
-    """Return the payload of a message on set-tracking; raise `InvalidMessage`, or
-    `InvalidLocation` where only the location is wrong.
-    """
-    return decode(_driver_decoder, text, _DRIVER_SHAPE).payload
-
-
 def decode(decoder: msgspec.json.Decoder[_Message], text: str, shape: str) -> _Message:
     """Return the message; raise `InvalidMessage`, which says what the payload's `shape` is."""
     try:
         return decoder.decode(text)
     except msgspec.ValidationError as error:
-        # msgspec ends its message with where: "Expected `str`, got `null` - at `$.payload.lat`".
-        where = str(error).rpartition("`$.payload.")[2].partition("`")[0].rpartition(".")[2]
-        expected = _EXPECTED.get(where.partition("[")[0])
-        if expected is None:
-            expected = f'expected {{"type": "authenticate", "payload": {{{shape}}}}}'
-        kind = InvalidLocation if where in ("lat", "lon") else InvalidMessage
-        raise kind(expected) from error
+        raise refusal(error, f'{{"type": "authenticate", "payload": {{{shape}}}}}') from error
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise InvalidMessage from error
+
+
+def refusal(error: msgspec.ValidationError, shape: str) -> InvalidMessage:
+    """Return what tells a client what would be right: for one key, or the `shape` of it all."""
+    # msgspec ends its message with where: "Expected `str`, got `null` - at `$.payload.lat`".
+    where = str(error).rpartition("`$.")[2].partition("`")[0].rpartition(".")[2]
+    expected = EXPECTED.get(where.partition("[")[0])
+    kind = InvalidLocation if where in ("lat", "lon") else InvalidMessage
+    return kind(expected or f"expected {shape}")
 
 
 def to_fix(measurement: Measurement, driver_id: int, now: datetime) -> Fix:
@@ -131,50 +129,57 @@ def to_fix(measurement: Measurement, driver_id: int, now: datetime) -> Fix:
 
     A measurement from the future was made now: the device's clock is ahead.
     """
+    latitude, longitude = place(measurement)
     recorded_at = measurement.recorded_at
     if recorded_at is None or recorded_at > now:
         recorded_at = now
-    try:
-        recorded_at = recorded_at.astimezone(UTC)
-    except OverflowError as error:  # the year 1, east of Greenwich
-        raise InvalidMessage(_EXPECTED["recorded_at"]) from error
     return Fix(
         driver_id,
-        degrees("lat", measurement.lat, 90),
-        degrees("lon", measurement.lon, 180),
-        recorded_at,
+        latitude,
+        longitude,
+        utc(recorded_at),
         now,
-        measurement.accuracy,
-        _no_minus_zero(measurement.heading),
-        _no_minus_zero(measurement.speed),
+        known_accuracy(measurement.accuracy),
+        known_heading(measurement.heading),
+        known_speed(measurement.speed),
     )
 
 
-def _no_minus_zero(number: float | None) -> float | None:
-    # SQLite does not keep the sign, and the snapshot must read like the live frame.
-    return None if number is None else number + 0.0
+def place(measurement: Measurement) -> tuple[float, float]:
+    """Return latitude and longitude; raise `InvalidLocation`."""
+    latitude = degrees("lat", measurement.lat, 90)
+    longitude = degrees("lon", measurement.lon, 180)
+    if not latitude and not longitude and (measurement.accuracy or 0) < 0:
+        raise InvalidLocation("0, 0 with a negative accuracy is no place: the device has none")
+    return latitude, longitude
 
 
-def newest_of(measurements: list[Measurement]) -> Measurement:
-    """Return the newest of a batch, by the device's own clock, and of equals the last.
-
-    Raise `InvalidLocation` if any has no valid location: what a batch holds is checked as a whole.
-    """
-    for number, measurement in enumerate(measurements):
-        try:
-            degrees("lat", measurement.lat, 90)
-            degrees("lon", measurement.lon, 180)
-        except InvalidLocation as error:
-            raise InvalidLocation(f"fixes[{number}]: {error}") from error
-    return max(reversed(measurements), key=_recorded)
+def utc(recorded_at: datetime) -> datetime:
+    """Return the time in UTC; raise `InvalidMessage` for the year 1, east of Greenwich."""
+    try:
+        return recorded_at.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidMessage(EXPECTED["recorded_at"]) from error
 
 
-def _recorded(measurement: Measurement) -> datetime:
-    # Without a time it was measured when it arrives, after all that were measured before.
-    return measurement.recorded_at or _END_OF_TIME
+# Phones say with a negative number that they do not know, as iOS does, or with an accuracy of 0.
+# Adding zero turns -0.0 into 0.0: SQLite does not keep the sign, and the snapshot must read like
+# the live frame.
 
 
-_END_OF_TIME: Final = datetime.max.replace(tzinfo=UTC)
+def known_heading(value: float | None) -> float | None:
+    """Return degrees from 0 to below 360, or None for what a phone does not know."""
+    return None if value is None or value < 0 else value % 360 + 0.0
+
+
+def known_speed(value: float | None) -> float | None:
+    """Return a speed of 0 or more, or None for what a phone does not know."""
+    return None if value is None or value < 0 else value + 0.0
+
+
+def known_accuracy(value: float | None) -> float | None:
+    """Return metres above 0, or None for what a phone does not know."""
+    return None if value is None or value <= 0 else value
 
 
 def degrees(name: str, value: float | str | None, limit: int) -> float:

@@ -1,6 +1,7 @@
 """Locations over HTTP: what the sockets do, for background uploads and for a single look."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
 import msgspec
@@ -22,13 +23,17 @@ from tracking.protocol import (
     MAX_ID,
     Forbidden,
     Measurement,
-    Measurements,
+    RawFixes,
+    Verdict,
     encode_details,
+    judge,
     newest_of,
+    one_by_one,
 )
 from tracking.rest.bodies import decode_body, read_body
 from tracking.rest.bridge import call_async
 from tracking.rest.ingest import ingest
+from tracking.rest.refusals import count_refusals
 from tracking.rest.throttling import ReadThrottle, ReportThrottle
 from tracking.rest.views import RestView
 from tracking.status import status_of
@@ -37,7 +42,7 @@ from tracking.status import status_of
 class Batch(msgspec.Struct):
     """What was measured while offline."""
 
-    fixes: Measurements
+    fixes: RawFixes
 
 
 _measurement_decoder: Final = msgspec.json.Decoder(Measurement)
@@ -70,10 +75,17 @@ class ReportingView(RestView):
     permission_classes = (IsAuthenticated, MayPublish)
     throttle_classes = (ReportThrottle,)
 
-    def report(self, driver_id: int, measurement: Measurement) -> Response:
-        """201 if it is the driver's first location, else 204, once it is committed."""
+    def report(
+        self, driver_id: int, measurement: Measurement, rejected: Sequence[Verdict] = ()
+    ) -> Response:
+        """201 if it is the driver's first location, else 204, once it is committed; with what was
+        `rejected` beside it as the body, and then 200 in place of 204.
+        """
         first = not DriverLocation.objects.filter(pk=driver_id).exists()
         ingest(self.request._request, driver_id, measurement)
+        if rejected:
+            body = {"rejected": msgspec.to_builtins(rejected)}
+            return Response(body, status=201 if first else 200)
         return Response(status=201 if first else 204)
 
 
@@ -114,7 +126,9 @@ class BatchView(ReportingView):
 
     def post(self, request: Request, driver_id: int) -> Response:
         batch = decode_body(_batch_decoder, read_body(request._request))
-        return self.report(driver_id, newest_of(batch.fixes))
+        good, rejected = judge(one_by_one(batch.fixes))
+        count_refusals("rest", [verdict.code for verdict in rejected])
+        return self.report(driver_id, newest_of(good), rejected)
 
 
 def _user(request: Request) -> AbstractBaseUser:

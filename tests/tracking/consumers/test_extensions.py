@@ -207,6 +207,25 @@ async def test_of_a_batch_the_newest_is_shown_stored_and_acknowledged_once(conne
     assert (await stored(driver)).latitude == 27
 
 
+async def test_verdicts_are_for_those_who_ask_and_acknowledgements_are_as_before(connect, driver):
+    socket = await connect("set", driver)
+    fixes = [{"lat": 91, "lon": 0}, {"lat": 1, "lon": 0}]
+    await report(socket, token_for(driver))
+    await socket.send({"command": "send_batch", "fixes": fixes})
+    assert await socket.frame() == encode_location(1, 0)
+    await socket.send({"command": "send_batch", "fixes": fixes, "details": True})
+    frame = json.loads(await socket.frame())
+    assert list(frame) == ["location_lat", "location_lon", "rejected"]
+    assert frame["rejected"] == [
+        {"index": 0, "code": "invalid_location", "message": "lat must be between -90 and 90"}
+    ]
+    await socket.send({"command": "send_batch", "fixes": fixes[1:], "details": True})
+    assert await socket.frame() == encode_location(1, 0)
+    await socket.send({"command": "send_batch", "fixes": fixes[:1], "details": True})
+    assert await socket.error() == "invalid_location"
+    assert (await stored(driver)).latitude == 1
+
+
 async def test_a_late_fix_is_acknowledged_and_does_not_move_the_dot(connect, driver, rider):
     watcher, socket = await connect("get", driver), await connect("set", driver)
     token = token_for(driver)

@@ -14,6 +14,7 @@ from tracking.protocol import (
     CloseCode,
     InvalidMessage,
     OverCapacity,
+    Verdict,
     decode_driver_message,
     decode_watcher_message,
     encode_details,
@@ -21,6 +22,7 @@ from tracking.protocol import (
     encode_expiry_warning,
     encode_location,
     encode_unknown,
+    encode_verdicts,
     to_fix,
 )
 
@@ -132,6 +134,7 @@ FRAMES = [
     ("location", encode_location(0.0, 1e-7)),
     ("details", encode_details(fix_of(19), "offline")),
     ("details", encode_details(FIX_WITH_ALL, "live")),
+    ("batchAcknowledgement", encode_verdicts(1.5, 2.5, [Verdict(0, "invalid_message", "no")])),
     ("unknown", encode_unknown(19)),
     ("expiryWarning", encode_expiry_warning(30)),
     ("error", encode_error(OverCapacity())),

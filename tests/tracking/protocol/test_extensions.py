@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from tracking.protocol import (
@@ -10,6 +11,7 @@ from tracking.protocol import (
     InvalidMessage,
     Start,
     Stop,
+    Verdict,
     decode_driver_message,
     decode_watcher_message,
     details,
@@ -17,6 +19,8 @@ from tracking.protocol import (
     encode_expiry_warning,
     encode_location,
     encode_unknown,
+    encode_verdicts,
+    judge,
     to_fix,
 )
 
@@ -130,9 +134,86 @@ def test_a_batch_of_the_wrong_size_or_shape_is_refused(fixes):
     assert refusal.value.code == "invalid_message"
 
 
-def test_a_batch_with_one_bad_location_is_refused_with_its_place():
-    with pytest.raises(InvalidLocation, match=r"fixes\[1\]: lat must be between -90 and 90"):
-        decode_fix(json.dumps(batch(at(-1), at(-2, lat=91), at(-3))))
+BAD_FIXES = [
+    (at(0, lat=91), "invalid_location", "lat must be between -90 and 90"),
+    (at(0, lat="north"), "invalid_location", "lat must be a decimal string or a number"),
+    ({"lon": 1}, "invalid_location", "lat is missing: send it as decimal degrees"),
+    (at(0, lon=[1]), "invalid_location", "lon must be a decimal string or a number"),
+    (at(0, lat=0, lon=0, accuracy=-1), "invalid_location", "0, 0 with a negative accuracy"),
+    (at(0, heading="east"), "invalid_message", "heading must be a number"),
+    (at(0, speed=True), "invalid_message", "speed must be a number"),
+    (at(0, recorded_at="noon"), "invalid_message", "recorded_at must be a time"),
+    (at(0, recorded_at="0001-01-01T00:00:00+14:00"), "invalid_message", "recorded_at must be"),
+    (None, "invalid_message", "expected {"),
+    ([at(0)], "invalid_message", "expected {"),
+    (7, "invalid_message", "expected {"),
+]
+
+
+@pytest.mark.parametrize(("bad", "code", "message"), BAD_FIXES, ids=str)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_bad_fix_refuses_none_of_its_neighbours_in_the_batch(bad, code, message, place):
+    fixes = [at(-2), at(-1)]
+    fixes.insert(place, bad)
+    good, verdicts = judge(decode_driver_message(json.dumps(batch(*fixes))).fixes)
+    assert [fix.lat for fix in good] == [-0.02, -0.01]
+    ((index, code_told, message_told),) = map(msgspec.structs.astuple, verdicts)
+    assert (index, code_told) == (place, code)
+    assert message_told.startswith(message)
+    with pytest.raises(InvalidMessage, match=r"fixes\[0\]: ") as refusal:
+        decode_fix(json.dumps(batch(bad, bad)))
+    assert refusal.value.code == code
+
+
+def test_a_number_beyond_all_numbers_refuses_its_own_fix_alone():
+    text = json.dumps(batch(at(-2), at(-1, speed=7))).replace("7}", "1e999}")
+    good, verdicts = judge(decode_driver_message(text).fixes)
+    assert ([fix.lat for fix in good], [verdict.index for verdict in verdicts]) == ([-0.02], [1])
+
+
+def test_a_batch_with_a_bad_fix_keeps_its_token_and_what_it_asks_for():
+    message = batch(at(-1), None, payload={"details": True})
+    payload = decode_driver_message(json.dumps(message))
+    assert (payload.token, payload.details) == (TOKEN, True)
+
+
+def test_verdicts_are_added_to_the_acknowledgement():
+    verdicts = [Verdict(3, "invalid_location", "lat must be between -90 and 90")]
+    frame = encode_verdicts(1.5, 2.5, verdicts)
+    assert frame.startswith(encode_location(1.5, 2.5)[:-1])
+    assert json.loads(frame)["rejected"] == [
+        {"index": 3, "code": "invalid_location", "message": "lat must be between -90 and 90"}
+    ]
+
+
+# Numbers as phones give them
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "kept"),
+    [
+        *(("heading", value, None) for value in (-1, -0.1, -180)),
+        *(("heading", value, 0.0) for value in (0, 360, 360.0, -0.0)),
+        ("heading", 359.9, 359.9),
+        *(("speed", value, None) for value in (-1, -0.1)),
+        ("speed", -0.0, 0.0),
+        *(("accuracy", value, None) for value in (0, 0.0, -0.0, -1)),
+        ("accuracy", 0.5, 0.5),
+    ],
+)
+def test_what_a_phone_does_not_know_is_unknown_and_refuses_no_fix(key, value, kept):
+    fix = sent(**{key: value})
+    assert repr(getattr(fix, key)) == repr(kept)
+    assert fix.latitude == -1.4354
+
+
+@pytest.mark.parametrize("zero", [0, "0.0", -0.0, 1e-9])
+def test_null_island_with_a_negative_accuracy_is_no_place(zero):
+    with pytest.raises(InvalidLocation, match="no place"):
+        sent(lat=zero, lon=zero, accuracy=-1)
+    assert sent(lat=zero, lon=zero, accuracy=1).latitude == 0
+    assert sent(lat=zero, lon=zero).latitude == 0
+    assert sent(lat=zero, lon=1, accuracy=-1).accuracy is None
 
 
 # What is refused
@@ -146,14 +227,11 @@ def test_a_batch_with_one_bad_location_is_refused_with_its_place():
         ("recorded_at", "yesterday"),
         ("recorded_at", 1769860800),
         ("recorded_at", True),
-        ("heading", 360),
-        ("heading", -0.1),
+        ("heading", 360.1),
         ("heading", "90"),
         ("heading", True),
-        ("speed", -1),
         ("speed", "fast"),
-        ("accuracy", 0),
-        ("accuracy", -5),
+        ("accuracy", [5]),
         ("details", 1),
         ("details", "true"),
         ("details", None),

@@ -180,9 +180,9 @@ def test_batch_holds_100_fixes(rest, driver):
         ({"lon": [1]}, "invalid_location", "lon"),
         ({"recorded_at": "yesterday"}, "invalid_message", "recorded_at"),
         ({"recorded_at": "2026-01-31T12:00:00"}, "invalid_message", "recorded_at"),
-        ({"heading": 360}, "invalid_message", "heading"),
-        ({"speed": -1}, "invalid_message", "speed"),
-        ({"accuracy": 0}, "invalid_message", "accuracy"),
+        ({"heading": 361}, "invalid_message", "heading"),
+        ({"speed": "fast"}, "invalid_message", "speed"),
+        ({"lat": 0, "lon": 0, "accuracy": -1}, "invalid_location", "no place"),
         ({"accuracy": "s3cret"}, "invalid_message", "accuracy"),
     ],
 )
@@ -191,13 +191,40 @@ def test_report_that_cannot_be_is_answered_400_saying_what_would_be_right(
 ):
     response = rest("PUT", location(driver), driver, HERE | change)
     assert says in problem(response, 400, code)
-    detail = problem(
-        rest("POST", batch(driver), driver, {"fixes": [HERE, HERE | change]}), 400, code
-    )
+    detail = problem(rest("POST", batch(driver), driver, {"fixes": [HERE | change] * 2}), 400, code)
     assert says in detail
     for value in map(str, change.values()):
         assert len(value) < 4 or value not in response.content.decode()
     assert not DriverLocation.objects.exists()
+
+
+def test_bad_fix_of_a_batch_refuses_none_of_its_neighbours(rest, driver):
+    bad = [HERE | {"lat": 91}, None, HERE | {"recorded_at": "s3cret"}]
+    good = [{"lat": 1, "lon": 2, "recorded_at": "2026-01-31T12:00:00Z"}, HERE]
+    fixes = [bad[0], good[0], bad[1], good[1], bad[2]]
+    for status in (201, 200):
+        response = rest("POST", batch(driver), driver, {"fixes": fixes})
+        assert response.status_code == status
+        assert [(verdict["index"], verdict["code"]) for verdict in response.json()["rejected"]] == [
+            (0, "invalid_location"),
+            (2, "invalid_message"),
+            (4, "invalid_message"),
+        ]
+        assert b"s3cret" not in response.content
+        assert stored(driver) == (-1.4354, 0.9871)
+
+
+def test_what_a_phone_does_not_know_is_unknown(rest, driver):
+    fix = HERE | {"heading": -1, "speed": -1, "accuracy": 0}
+    for response in (
+        rest("PUT", location(driver), driver, fix),
+        rest("POST", batch(driver), driver, {"fixes": [fix]}),
+    ):
+        assert response.status_code in (201, 204)
+        row = DriverLocation.objects.get()
+        assert (row.heading, row.speed, row.accuracy) == (None, None, None)
+    rest("PUT", location(driver), driver, HERE | {"heading": 360})
+    assert DriverLocation.objects.get().heading == 0
 
 
 @pytest.mark.parametrize(
@@ -221,7 +248,7 @@ def test_body_that_is_no_fix_is_answered_400(rest, driver, body):
         problem(response, 400, response.json()["code"])
 
 
-@pytest.mark.parametrize("fixes", [None, [], {}, [1], [[]]])
+@pytest.mark.parametrize("fixes", [None, [], {}, [1], [[]], [None] * 100])
 def test_batch_without_fixes_is_answered_400(rest, driver, fixes):
     assert "fixes" in problem(
         rest("POST", batch(driver), driver, {"fixes": fixes}), 400, "invalid_message"

@@ -29,6 +29,7 @@ from tracking.rest.schema.parts import (
     OSMAND_PARAMETERS,
     OWNTRACKS_BODY,
     STORED,
+    STORED_BATCH,
     GrantErrors,
     Location,
     LocationPage,
@@ -69,9 +70,10 @@ describe(
         operation_id="report_locations",
         tags=["locations"],
         summary="Report what was measured while offline",
-        description="The newest becomes the location, unless it is older than what is stored.",
+        description="The newest becomes the location, unless it is older than what is stored. Each"
+        " fix is judged by itself; 400 means that none of them can be.",
         request={"application/json": BATCH},
-        responses=responses(STORED, 400, 413),
+        responses=responses(STORED_BATCH, 400, 413),
     )
 )(BatchView)
 

@@ -75,14 +75,21 @@ def _fix() -> dict[str, Any]:
         "lat": "WGS 84 degrees, -90 to 90.",
         "lon": "WGS 84 degrees, -180 to 180.",
         "recorded_at": "When the device measured, RFC 3339. Without it, the time of arrival.",
-        "heading": "Degrees clockwise from true north.",
-        "speed": "Metres per second.",
-        "accuracy": "Metres.",
+        "heading": "Degrees clockwise from true north. Negative is unknown.",
+        "speed": "Metres per second. Negative is unknown.",
+        "accuracy": "Metres. 0 or negative is unknown.",
     }
     properties = {
         name: {"description": description, **found[name]}
         for name, description in descriptions.items()
     }
+    # What is right to send; other numbers are read as phones mean them.
+    for name, bounds in (
+        ("heading", {"minimum": 0, "exclusiveMaximum": 360}),
+        ("speed", {"minimum": 0}),
+        ("accuracy", {"exclusiveMinimum": 0}),
+    ):
+        properties[name]["anyOf"] = [{"type": "number", **bounds}, {"type": "null"}]
     for name in ("lat", "lon"):
         properties[name] = {"description": descriptions[name], "type": ["number", "string"]}
     return {
@@ -109,6 +116,28 @@ BATCH: Final = {
 STORED: Final = {
     201: OpenApiResponse(description="Committed: the driver's first location."),
     204: OpenApiResponse(description="Committed, or older than what is."),
+}
+_VERDICTS: Final = {
+    "type": "object",
+    "required": ["rejected"],
+    "properties": {
+        "rejected": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["index", "code", "message"],
+                "properties": {
+                    "index": {"type": "integer", "description": "Its place in `fixes`, from 0."},
+                    "code": {"type": "string", "description": "As in the socket's error frames."},
+                    "message": {"type": "string", "description": "What would be right."},
+                },
+            },
+        }
+    },
+}
+STORED_BATCH: Final = {
+    **STORED,
+    200: OpenApiResponse(_VERDICTS, "Committed, but for the fixes that cannot be."),
 }
 
 

@@ -1,0 +1,126 @@
+"""Batches of what was measured while offline: each fix is judged by itself."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from tracking.protocol.errors import InvalidMessage
+from tracking.protocol.messages import (
+    MAX_FIXES_PER_BATCH,
+    DriverMessage,
+    Measurement,
+    Send,
+    SendBatch,
+    decode,
+    place,
+    refusal,
+    utc,
+)
+
+_END_OF_TIME: Final = datetime.max.replace(tzinfo=UTC)
+
+_SHAPE: Final = '"token": …, "command": "send", "lat": …, "lon": …'
+
+# A batch of which nothing is read yet but where each fix begins and ends.
+RawFixes = Annotated[list[msgspec.Raw], Meta(min_length=1, max_length=MAX_FIXES_PER_BATCH)]
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """A fix of a batch that was not accepted: its place in the batch, and what is wrong."""
+
+    index: int
+    code: str
+    message: str
+
+
+class Unreadable(Measurement):
+    """Stands in a batch for a fix that cannot be decoded."""
+
+    error: InvalidMessage | None = None
+
+
+class _RawBatch(msgspec.Struct, tag_field="command", tag="send_batch"):
+    fixes: RawFixes
+    token: str | None = None
+    details: bool = False
+
+
+class _RawMessage(msgspec.Struct):
+    type: Literal["authenticate"]
+    payload: _RawBatch
+
+
+_driver_decoder: Final = msgspec.json.Decoder(DriverMessage)
+_raw_decoder: Final = msgspec.json.Decoder(_RawMessage)
+_measurement_decoder: Final = msgspec.json.Decoder(Measurement)
+
+
+def decode_driver_message(text: str) -> Send | SendBatch:
+    """Return the payload of a message on set-tracking; raise `InvalidMessage`, or
+    `InvalidLocation` where only the location is wrong.
+    """
+    try:
+        return decode(_driver_decoder, text, _SHAPE).payload
+    except InvalidMessage:
+        try:
+            raw = _raw_decoder.decode(text).payload
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            raw = None  # Not even a batch: what was wrong first is what to say.
+        if raw is None:
+            raise
+    return SendBatch(one_by_one(raw.fixes), raw.token, raw.details)
+
+
+def one_by_one(fixes: Iterable[msgspec.Raw]) -> list[Measurement]:
+    """Return the fixes of a batch, `Unreadable` in the place of those that cannot be decoded."""
+    return [_read(fix) for fix in fixes]
+
+
+def _read(fix: msgspec.Raw) -> Measurement:
+    try:
+        return _measurement_decoder.decode(fix)
+    except msgspec.ValidationError as error:
+        return Unreadable(error=refusal(error, '{"lat": …, "lon": …}'))
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return Unreadable(error=InvalidMessage('expected {"lat": …, "lon": …}'))
+
+
+def judge(measurements: Sequence[Measurement]) -> tuple[list[Measurement], list[Verdict]]:
+    """Return the fixes of a batch that are good, and verdicts on the others.
+
+    Raise what is wrong with the first if none is good: `InvalidMessage` or `InvalidLocation`.
+    """
+    good, verdicts = [], []
+    first: InvalidMessage | None = None
+    for index, measurement in enumerate(measurements):
+        try:
+            _check(measurement)
+        except InvalidMessage as error:
+            first = first or type(error)(f"fixes[{index}]: {error}")
+            verdicts.append(Verdict(index, error.code, str(error)))
+        else:
+            good.append(measurement)
+    if first is not None and not good:
+        raise first
+    return good, verdicts
+
+
+def _check(measurement: Measurement) -> None:
+    if isinstance(measurement, Unreadable) and measurement.error is not None:
+        raise measurement.error
+    place(measurement)
+    if measurement.recorded_at is not None:
+        utc(measurement.recorded_at)
+
+
+def newest_of(measurements: Sequence[Measurement]) -> Measurement:
+    """Return the newest of a batch, by the device's own clock, and of equals the last."""
+    return max(reversed(measurements), key=_recorded)
+
+
+def _recorded(measurement: Measurement) -> datetime:
+    # Without a time it was measured when it arrives, after all that were measured before.
+    return measurement.recorded_at or _END_OF_TIME
