@@ -9,6 +9,7 @@ from tests.documents import examples, fitting
 from tests.services import create_users
 
 from .client import Client
+from .http import call
 from .protocol_examples import FLEET, fix_in, kind_of, on_the_clock_of, value_of, with_token
 from .stack import person
 
@@ -101,3 +102,16 @@ async def test_update_is_what_has_changed(stack, driver_id, viewer, token):
         for update in updates:
             assert list(update) == [key for key in frame if key in update]
             assert fitting("getFleet", "send", update) == ["update"]
+
+
+async def test_bbox_of_a_panned_map_wraps_on_the_socket_and_over_rest(
+    stack, driver_id, viewer, token
+):
+    bbox = [170, -80, 190, -70]
+    async with stack.driver(driver_id) as driver:
+        await driver.send(-75, -179)
+        await viewer.send_message(token=token, command="start", bbox=bbox)
+        await named(viewer, driver_id)
+    path = f"/driver/locations/?bbox={','.join(map(str, bbox))}"
+    answer = await call(stack.watcher_server.port, "GET", path, token)
+    assert [item["userId"] for item in answer.json()["results"]] == [driver_id]

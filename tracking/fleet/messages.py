@@ -5,6 +5,7 @@ Pure functions on text, as in `protocol`. `docs/protocol.md` is the contract.
 
 import json
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -16,7 +17,7 @@ from tracking.protocol import InvalidMessage, Start, Stop, decode
 # goes on in updates.
 Kind = Literal["snapshot", "update"]
 
-_Longitude = Annotated[float, Meta(ge=-180, le=180)]
+_Longitude = Annotated[float, Meta(description="Beyond 180 it wraps, as on a map that is panned.")]
 _Latitude = Annotated[float, Meta(ge=-90, le=90)]
 
 
@@ -54,8 +55,8 @@ class FleetMessage(msgspec.Struct):
 _decoder: Final = msgspec.json.Decoder(FleetMessage)
 _SHAPE: Final = '"token": …, "command": "start", "bbox": [west, south, east, north]'
 _BBOX: Final = (
-    "bbox must be [west, south, east, north] in degrees, longitudes from -180 to 180, "
-    "latitudes from -90 to 90, south not above north"
+    "bbox must be [west, south, east, north] in degrees, latitudes from -90 to 90, "
+    "south not above north"
 )
 
 
@@ -71,14 +72,22 @@ def decode_fleet_message(text: str) -> FleetStart | Stop:
 
 
 def to_bbox(value: object) -> Bbox:
-    """Return the bounding box that a list of four numbers is; raise `InvalidMessage`."""
+    """Return the bounding box that a list of four numbers is, longitudes beyond 180 wrapped; raise
+    `InvalidMessage`.
+    """
     try:
         bbox = msgspec.convert(value, Bbox)
     except msgspec.ValidationError as error:
         raise InvalidMessage(_BBOX) from error
-    if bbox.south > bbox.north:
+    # Written so that NaN is refused, too.
+    if not (bbox.south <= bbox.north and isfinite(bbox.west) and isfinite(bbox.east)):
         raise InvalidMessage(_BBOX)
-    return bbox
+    if bbox.east - bbox.west >= 360:
+        return bbox._replace(west=-180.0, east=180.0)
+    # Each edge on the side of the antimeridian that the box is on.
+    west = bbox.west if abs(bbox.west) <= 180 else (bbox.west + 180) % 360 - 180
+    east = bbox.east if abs(bbox.east) <= 180 else 180 - (180 - bbox.east) % 360
+    return bbox._replace(west=west, east=east)
 
 
 def encode_name(name: str | None) -> str:

@@ -82,6 +82,10 @@ def test_page_that_does_not_exist_is_answered_404(rest, staff):
         ("-180,-20,-170,20", [2]),
         ("179.5,16,-179.5,18", []),
         ("10,49.5,10,90", [3]),
+        ("170,-20,190,20", [1, 2]),
+        ("-190,-20,-170,20", [1, 2]),
+        ("350,-20,380,60", [0, 3]),
+        ("-500,-90,500,90", [0, 1, 2, 3]),
     ],
 )
 def test_bbox_finds_who_is_in_it_across_the_antimeridian_too(rest, staff, bbox, found):
@@ -91,7 +95,7 @@ def test_bbox_finds_who_is_in_it_across_the_antimeridian_too(rest, staff, bbox, 
 
 @pytest.mark.parametrize(
     "bbox",
-    ["", "1,2,3", "1,2,3,4,5", "a,b,c,d", "nan,0,1,1", "0,0,inf,1", "-181,0,0,1", "0,1,1,0"],
+    ["", "1,2,3", "1,2,3,4,5", "a,b,c,d", "nan,0,1,1", "0,0,inf,1", "0,-91,0,1", "0,1,1,0"],
 )
 def test_bbox_that_means_nothing_is_answered_400(rest, staff, bbox):
     assert "bbox" in problem(rest("GET", f"{FLEET}?bbox={bbox}", staff), 400, "invalid_message")

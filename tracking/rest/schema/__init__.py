@@ -87,7 +87,7 @@ describe(
                 "bbox",
                 str,
                 description="west,south,east,north in WGS 84 degrees; a west beyond the east spans"
-                " the antimeridian.",
+                " the antimeridian, and longitudes beyond 180 wrap.",
             ),
             *page_parameters(ByDriver),
         ],
