@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from tracking.models import DriverLocation
 from tracking.people import SEARCH_FIELDS, contact, full_name
 from tracking.permissions import may_publish, may_view_fleet
-from tracking.rest.bridge import call_async
+from tracking.rest.bridge import call_async, outside_transactions
 from tracking.status import status_of
 
 MOST_RESULTS = 8
@@ -43,6 +43,7 @@ def driver_map(request: HttpRequest, driver_id: int) -> HttpResponse:
     return render(request, "tracking/driver_map_page.html", {"driver_id": driver_id})
 
 
+@outside_transactions
 @require_safe
 @login_required
 @ensure_csrf_cookie

@@ -3,6 +3,7 @@
 `{"type": "about:blank", "title": "Forbidden", "status": 403, "detail": …, "code": "forbidden"}`
 """
 
+import logging
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -17,7 +18,12 @@ from rest_framework.exceptions import (
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from tracking.monitoring.throttled_log import Throttle
+from tracking.pipeline.database import is_unavailable
 from tracking.protocol import Forbidden, InvalidMessage, TokenExpired, TokenInvalid, TrackingError
+
+logger = logging.getLogger(__name__)
+logger.addFilter(Throttle())
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -40,11 +46,11 @@ class NotStored(APIException):
 
 
 class Unavailable(APIException):
-    """503: the database is away."""
+    """503: the database is unavailable."""
 
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
     default_code = "unavailable"
-    default_detail = "the database is away: try again later"
+    default_detail = "the database is unavailable: try again later"
     wait = 5
 
 
@@ -55,9 +61,21 @@ class TooLarge(APIException):
 
 
 def as_http(error: Exception) -> Exception:
-    """Return what DRF makes a response of: tracking's own errors, and a database that is away."""
+    """Return what DRF makes a response of: tracking's own errors, and an unavailable database."""
     if isinstance(error, DatabaseError | InterfaceError):
+        # The client learns no more than that, so the log has the reason; and the place, where it
+        # may well be a bug.
+        trace = None if is_unavailable(error) else error
+        logger.error(
+            "A request was answered with 503, the database is unavailable: %s: %s",
+            type(error).__name__,
+            error,
+            exc_info=trace,
+        )
         return Unavailable()
+    if isinstance(error, NotStored):
+        reason = "was not committed in time" if error.__cause__ else "came while too many waited"
+        logger.error("A request was answered with 503, its location %s", reason)
     for kind, http in _HTTP.items():
         if isinstance(error, kind):
             return http(str(error), error.code)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.http import HttpResponseBase
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.renderers import JSONRenderer
@@ -13,6 +14,7 @@ from rest_framework.views import APIView
 
 from tracking.authentication import Claims, load_users, verify
 from tracking.protocol import TokenInvalid
+from tracking.rest.bridge import outside_transactions
 from tracking.rest.problems import as_http, problem_response
 
 
@@ -44,6 +46,11 @@ class RestView(APIView):
     permission_classes: Sequence[type[BasePermission]] = (IsAuthenticated,)
     renderer_classes = (JSONRenderer,)
     parser_classes = ()
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        """Return the view. What it stores, the pipeline commits, not the request."""
+        return outside_transactions(super().as_view(**initkwargs))
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:  # noqa: FBT001, FBT002
         """JSON, whatever a phone's HTTP library says that it prefers."""

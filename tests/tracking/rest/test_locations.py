@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import OperationalError
+from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
 from tests.e2e.tokens import login_token
@@ -350,6 +351,35 @@ def test_database_that_is_away_is_answered_503(rest, driver, monkeypatch):
     response = rest("PUT", location(driver), driver, HERE)
     assert "192.0.2.1" not in problem(response, 503, "unavailable")
     assert response["Retry-After"] == "5"
+
+
+@pytest.mark.parametrize(
+    ("error", "is_bug"),
+    [
+        (OperationalError("could not connect to 192.0.2.1"), False),
+        (TransactionManagementError("the transaction is broken, by 192.0.2.1"), True),
+    ],
+)
+def test_what_makes_it_unavailable_is_logged_once_a_minute_with_the_place_of_a_bug(
+    rest, driver, monkeypatch, caplog, error, is_bug
+):
+    def fail(*args):
+        raise error
+
+    monkeypatch.setattr("tracking.rest.views.load_users", fail)
+    for _ in range(3):
+        problem(rest("PUT", location(driver), driver, HERE), 503, "unavailable")
+    (record,) = [record for record in caplog.records if record.name == "tracking.rest.problems"]
+    assert record.levelname == "ERROR"
+    assert "192.0.2.1" in record.getMessage()
+    assert bool(record.exc_info) is is_bug
+
+
+def test_what_is_not_committed_in_time_is_logged(rest, driver, monkeypatch, caplog):
+    monkeypatch.setattr(Storage, "store", lambda *args: None)
+    monkeypatch.setattr(reports, "COMMIT_TIMEOUT", 0.01)
+    problem(rest("PUT", location(driver), driver, HERE), 503, "not_stored")
+    assert "not committed in time" in caplog.text
 
 
 def test_driver_deleted_meanwhile_is_answered_401(rest, driver, monkeypatch):

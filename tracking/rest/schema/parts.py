@@ -20,7 +20,7 @@ _PROBLEMS: Final = {
     404: "There is none.",
     413: "The body is larger than 32 KiB.",
     429: "Too often; `Retry-After` says when to come back.",
-    503: "Not stored, or the database is away. To send it again is right, and harmless.",
+    503: "Not stored, or the database is unavailable. To send it again is right, and harmless.",
 }
 
 

@@ -1,0 +1,223 @@
+"""REST under the settings that hosts have: transactions around requests, kept connections, pools
+and none, and every kind of server.
+"""
+
+import asyncio
+import base64
+import json
+import sys
+from http import HTTPStatus
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests import services
+from tests.services.server import Server
+
+from .http import call, exchange
+from .stack import person
+
+ATOMIC = {"ATOMIC_REQUESTS": True}
+NO_POOL = ["pool"]
+# Two connections for a dozen requests at once.
+SMALL_POOL = {"pool": {"min_size": 1, "max_size": 2, "timeout": 5}}
+
+DRIVERS = range(1, 21)
+STAFF, NEWCOMER = 50, 51
+HERE = {"lat": "-1.4354", "lon": 0.9871}
+
+
+class Uvicorn(Server):
+    """Without the project's own protocol class and lifespan settings."""
+
+    def command(self):
+        uvicorn = Path(sys.executable).with_name("uvicorn")
+        return [uvicorn, "ridehail.asgi:application", "--port", str(self.port)]
+
+
+class Daphne(Server):
+    def command(self):
+        daphne = Path(sys.executable).with_name("daphne")
+        return [daphne, "-b", "127.0.0.1", "-p", str(self.port), "ridehail.asgi:application"]
+
+
+class Wsgi(Server):
+    def command(self):
+        return [sys.executable, "-m", "tests.e2e.wsgi", str(self.port)]
+
+
+class Host(NamedTuple):
+    server: type[Server] = services.Uvicorn
+    database: dict = {}
+    without: list = []
+    options: dict = {}
+    middleware: str = ""
+
+
+KEPT = {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
+IN_TRANSACTION = "tests.e2e.host_database.in_transaction"
+HOSTS = {
+    "serve, atomic, pool": Host(database=ATOMIC),
+    "serve, atomic, a small pool": Host(database=ATOMIC, options=SMALL_POOL),
+    "serve, atomic, connections kept": Host(database=ATOMIC | KEPT, without=NO_POOL),
+    "serve, atomic, a connection for each request": Host(database=ATOMIC, without=NO_POOL),
+    "serve, a small pool": Host(options=SMALL_POOL),
+    "serve, connections kept for ever": Host(database={"CONN_MAX_AGE": None}, without=NO_POOL),
+    "serve, a middleware's transaction": Host(middleware=IN_TRANSACTION),
+    "uvicorn, atomic, pool": Host(Uvicorn, ATOMIC),
+    "daphne, atomic, connections kept": Host(Daphne, ATOMIC | KEPT, NO_POOL),
+    "daphne, pool": Host(Daphne),
+    "wsgi, atomic, pool": Host(Wsgi, ATOMIC),
+    "wsgi, atomic, connections kept": Host(Wsgi, ATOMIC | KEPT, NO_POOL),
+    "wsgi, a connection for each request": Host(Wsgi, without=NO_POOL),
+}
+
+
+@pytest.fixture(scope="module")
+def people(postgres_service):
+    """A database with people in it: their tokens, the token of a device, and the environment."""
+    environment = services.environment(
+        postgres_service.new_database(), DJANGO_SETTINGS_MODULE="tests.e2e.host_database"
+    )
+    return environment, *create(environment)
+
+
+def create(environment):
+    services.manage(environment, "migrate", "--no-input")
+    staff = person(STAFF, "rider", is_staff=True, is_superuser=True)
+    tokens = services.create_users(environment, [*map(person, DRIVERS), person(NEWCOMER), staff])
+    code = (
+        "from django.contrib.auth import get_user_model\n"
+        "from tracking.phones.devices import Device\n"
+        "driver = get_user_model().objects.get(pk=1)\n"
+        "print(Device.objects.issue(driver, 'phone').token)"
+    )
+    device = services.manage(environment, "shell", "--no-imports", "-c", code).split()[-1]
+    return tokens, device
+
+
+def variables(host):
+    return {
+        "HOST_DATABASE": json.dumps(host.database),
+        "HOST_WITHOUT_OPTIONS": json.dumps(host.without),
+        "HOST_OPTIONS": json.dumps(host.options),
+        "HOST_MIDDLEWARE": host.middleware,
+    }
+
+
+async def assert_rest_answers(server, tokens, device):
+    """Each kind of request gets the answer that it gets in our own project."""
+
+    async def rest(method, path, user_id, body=None):
+        token = None if user_id is None else tokens[user_id]
+        return await call(server.port, method, path, token, body)
+
+    statuses = {}
+
+    async def ask(name, *request):
+        statuses[name] = (await rest(*request)).status
+
+    # Whatever it is now, there is a location afterwards.
+    await rest("PUT", "/driver/1/location/", 1, HERE)
+    await ask("report", "PUT", "/driver/1/location/", 1, HERE)
+    fixes = [{"lat": 1, "lon": 2, "recorded_at": "2026-01-31T12:00:00Z"}]
+    await ask("batch", "POST", "/driver/1/locations/", 1, {"fixes": fixes})
+    await ask("bad report", "PUT", "/driver/1/location/", 1, {"lat": 91, "lon": 0})
+    await ask("another's report", "PUT", "/driver/2/location/", 1, HERE)
+    await ask("report without a token", "PUT", "/driver/1/location/", None, HERE)
+    await ask("look", "GET", "/driver/1/location/", STAFF)
+    await ask("look at nowhere", "GET", f"/driver/{NEWCOMER}/location/", STAFF)
+    await ask("look at nobody", "GET", "/driver/999/location/", STAFF)
+    await ask("fleet", "GET", "/driver/locations/", STAFF)
+    await ask("fleet for nobody", "GET", "/driver/locations/", 1)
+    grant = {"driver": 1, "watcher": NEWCOMER, "ends_at": "2099-01-01T00:00:00Z"}
+    opened = await rest("POST", "/driver/grants/", STAFF, grant)
+    statuses["grant"] = opened.status
+    await ask("end of the grant", "POST", f"/driver/grants/{opened.json()['id']}/end/", STAFF)
+    statuses["phone"] = (await exchange(server.port, owntracks(device))).status
+    assert {name: HTTPStatus(status) for name, status in statuses.items()} == {
+        "report": 204,
+        "batch": 204,
+        "bad report": 400,
+        "another's report": 403,
+        "report without a token": 401,
+        "look": 200,
+        "look at nowhere": 404,
+        "look at nobody": 403,
+        "fleet": 200,
+        "fleet for nobody": 403,
+        "grant": 201,
+        "end of the grant": 200,
+        "phone": 200,
+    }
+    seen = await rest("GET", "/driver/1/location/", STAFF)
+    assert seen.json()["location_lat"] == "-1.4354"
+
+
+def owntracks(device):
+    body = b'{"_type":"location","lat":-1.4354,"lon":0.9871,"tst":1769860800}'
+    credentials = base64.b64encode(f"mary:{device}".encode()).decode()
+    lines = [
+        "POST /driver/report/owntracks/ HTTP/1.1",
+        "Host: 127.0.0.1",
+        "Connection: close",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        f"Authorization: Basic {credentials}",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+async def assert_many_at_once_wait_for_nobody(server, tokens):
+    """More reports than a pool has connections, none of which waits for another's."""
+    answers = await asyncio.gather(
+        *[
+            call(server.port, "PUT", f"/driver/{driver_id}/location/", tokens[driver_id], HERE)
+            for driver_id in DRIVERS
+        ]
+    )
+    assert {answer.status for answer in answers} <= {201, 204}
+
+
+@pytest.mark.parametrize("name", HOSTS)
+async def test_rest_answers_as_ever_under_a_hosts_settings(people, name):
+    environment, tokens, device = people
+    host = HOSTS[name]
+    variables_ = environment | {"DEBUG": "false"} | variables(host)
+    with host.server(environment=variables_, name=name) as server:
+        await assert_rest_answers(server, tokens, device)
+        if not host.middleware:
+            await assert_many_at_once_wait_for_nobody(server, tokens)
+    assert "unavailable" not in server.log()
+    assert "Traceback" not in server.log()
+
+
+@pytest.mark.parametrize("server_kind", [services.Runserver, Wsgi])
+async def test_rest_answers_as_ever_with_sqlite_and_transactions_around_requests(server_kind):
+    with services.sqlite() as url:
+        environment = services.environment(url, DJANGO_SETTINGS_MODULE="tests.e2e.host_database")
+        tokens, device = create(environment)
+        environment |= variables(Host(database=ATOMIC))
+        with server_kind(environment=environment, name="server") as server:
+            await assert_rest_answers(server, tokens, device)
+            await assert_many_at_once_wait_for_nobody(server, tokens)
+        assert "unavailable" not in server.log()
+        assert "Traceback" not in server.log()
+
+
+async def test_driver_page_is_shown_within_a_hosts_transactions(people):
+    """Who may publish is asked of a policy, which a page waits for as a REST view does."""
+    environment, _, _ = people
+    code = (
+        "from django.contrib.auth import get_user_model\n"
+        "from django.test import Client\n"
+        "client = Client(headers={'host': 'localhost'})\n"
+        "client.force_login(get_user_model().objects.get(pk=1))\n"
+        "print(client.get('/driver/share/').status_code)"
+    )
+    environment = environment | variables(Host(database=ATOMIC))
+    shown = await asyncio.to_thread(
+        services.manage, environment, "shell", "--no-imports", "-c", code
+    )
+    assert shown.split()[-1] == "200"
