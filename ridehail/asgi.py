@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
-from django.urls import path, re_path
+from django.urls import re_path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ridehail.settings")
 
@@ -17,6 +17,7 @@ from ridehail.workers import all_metrics  # noqa: E402
 from tracking.consumers.draining import refusing_while_draining  # noqa: E402
 from tracking.monitoring.views import Metrics  # noqa: E402
 from tracking.routing import http_urlpatterns, websocket_urlpatterns  # noqa: E402
+from tracking.slashes import path  # noqa: E402
 
 
 async def refuse(scope: Any, receive: Any, send: Any) -> None:
@@ -29,7 +30,7 @@ application = ProtocolTypeRouter(
     {
         "http": URLRouter(
             [
-                cast("Any", path)("metrics/", Metrics(all_metrics)),
+                path("metrics/", Metrics(all_metrics)),
                 *http_urlpatterns,
                 cast("Any", re_path)("", django_application),
             ]

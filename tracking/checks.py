@@ -32,6 +32,7 @@ def check_settings(
         *_layer(),
         *_users(),
         *_signing_key(),
+        *_redirects(),
     ]
 
 
@@ -155,4 +156,19 @@ def _signing_key() -> Iterator[CheckMessage]:
             f"SIMPLE_JWT['SIGNING_KEY'] has fewer than {MIN_KEY_BYTES} bytes: it can be guessed.",
             hint="Make one with: python -c 'import secrets; print(secrets.token_urlsafe(50))'",
             id="tracking.E007",
+        )
+
+
+def _redirects() -> Iterator[CheckMessage]:
+    names = list(settings.MIDDLEWARE)
+    security = "django.middleware.security.SecurityMiddleware"
+    if not settings.SECURE_SSL_REDIRECT or security not in names:
+        return
+    ours = "tracking.middleware.no_redirected_writes"
+    if ours not in names or names.index(ours) > names.index(security):
+        yield CheckWarning(
+            "SECURE_SSL_REDIRECT redirects reports over plain HTTP, which loses them: HTTP clients "
+            "follow as a GET without a body.",
+            hint=f"Add {ours!r} to MIDDLEWARE, before {security!r}.",
+            id="tracking.W004",
         )

@@ -1,6 +1,6 @@
 """The pages and the REST API, for the host project: `path("driver/", include("tracking.urls"))`."""
 
-from django.urls import path
+from django.urls import path as page
 from rest_framework.routers import SimpleRouter
 
 from tracking import views
@@ -8,20 +8,21 @@ from tracking.grants.api import GrantViewSet
 from tracking.phones.views import OsmAndView, OwnTracksView
 from tracking.rest.fleet import FleetView
 from tracking.rest.locations import BatchView, LocationView
+from tracking.slashes import either_slash, path
 
-grants = SimpleRouter()
+grants = SimpleRouter(use_regex_path=False)
 grants.register("grants", GrantViewSet, basename="grant")
 
 app_name = "tracking"
 urlpatterns = [
-    path("<int:driver_id>/map/", views.driver_map, name="driver-map"),
-    path("share/", views.share, name="share"),
-    path("fleet/", views.fleet_map, name="fleet-map"),
+    page("<int:driver_id>/map/", views.driver_map, name="driver-map"),
+    page("share/", views.share, name="share"),
+    page("fleet/", views.fleet_map, name="fleet-map"),
     path("search/", views.search, name="search"),
     path("<int:driver_id>/location/", LocationView.as_view(), name="location"),
     path("<int:driver_id>/locations/", BatchView.as_view(), name="locations"),
     path("locations/", FleetView.as_view(), name="fleet-locations"),
     path("report/owntracks/", OwnTracksView.as_view(), name="report-owntracks"),
     path("report/osmand/", OsmAndView.as_view(), name="report-osmand"),
-    *grants.urls,
+    *either_slash(grants.urls),
 ]

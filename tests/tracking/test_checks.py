@@ -60,3 +60,14 @@ def test_a_user_model_without_integer_ids_is_named(monkeypatch):
 def test_a_signing_key_that_can_be_guessed_is_named(settings):
     settings.SIMPLE_JWT = {**settings.SIMPLE_JWT, "SIGNING_KEY": "x" * 31}
     assert ids() == ["tracking.E007"]
+
+
+def test_a_redirect_that_loses_reports_is_named(settings):
+    settings.SECURE_SSL_REDIRECT = True
+    assert ids() == []
+    ours, *others = settings.MIDDLEWARE
+    for middleware in (others, [*others, ours]):
+        settings.MIDDLEWARE = middleware
+        assert ids() == ["tracking.W004"]
+    settings.SECURE_SSL_REDIRECT = False
+    assert ids() == []

@@ -1,0 +1,97 @@
+"""Middleware for the host project."""
+
+import re
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from inspect import iscoroutinefunction
+from typing import Final
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.urls import NoReverseMatch, is_valid_path, reverse
+from django.utils.decorators import sync_and_async_middleware
+
+# What is safe to ask for again, at another address.
+_READS: Final = ("GET", "HEAD")
+
+_Respond = (
+    Callable[[HttpRequest], HttpResponseBase] | Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+)
+
+
+@sync_and_async_middleware  # type: ignore[untyped-decorator,unused-ignore]
+def no_redirected_writes(get_response: _Respond) -> _Respond:
+    """Keep Django from redirecting what is no GET: a client would repeat it as one, without its
+    body, and a report would be lost.
+
+    A path without its last slash is served as if it had it (`APPEND_SLASH`). Over plain HTTP, where
+    `SECURE_SSL_REDIRECT` would redirect, the answer is 403 problem details that say so. Stands
+    first in `MIDDLEWARE`, before `SecurityMiddleware` and `CommonMiddleware`.
+    """
+    if iscoroutinefunction(get_response):
+
+        async def respond_async(request: HttpRequest) -> HttpResponseBase:
+            refused = _refuse_or_mend(request)
+            return refused or await get_response(request)
+
+        return respond_async
+
+    def respond(request: HttpRequest) -> HttpResponseBase:
+        refused = _refuse_or_mend(request)
+        response: HttpResponseBase = refused or get_response(request)  # type: ignore[assignment]
+        return response
+
+    return respond
+
+
+def _refuse_or_mend(request: HttpRequest) -> HttpResponse | None:
+    if request.method in _READS:
+        return None
+    if settings.SECURE_SSL_REDIRECT and not request.is_secure() and not _is_exempt(request):
+        return _https_required(request)
+    if settings.APPEND_SLASH and not request.path_info.endswith("/"):
+        urlconf = getattr(request, "urlconf", None)
+        if not _is_served(request.path_info, urlconf) and _is_served(
+            f"{request.path_info}/", urlconf
+        ):
+            request.path_info += "/"
+            request.path += "/"
+    return None
+
+
+def _is_served(path: str, urlconf: str | None) -> bool:
+    """Whether there is a view, other than the admin's that takes all the rest and redirects."""
+    match = is_valid_path(path, urlconf)
+    return bool(match and getattr(match.func, "should_append_slash", True))
+
+
+def _is_exempt(request: HttpRequest) -> bool:
+    path = request.path.lstrip("/")
+    return any(re.search(pattern, path) for pattern in settings.SECURE_REDIRECT_EXEMPT)
+
+
+def _https_required(request: HttpRequest) -> HttpResponse:
+    # OwnTracks on iOS throws away what is answered 4xx, and keeps what is answered 5xx until its
+    # owner has mended the URL.
+    status = HTTPStatus.FORBIDDEN
+    if _is_of_owntracks(request.path_info):
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+    return JsonResponse(
+        {
+            "type": "about:blank",
+            "title": status.phrase,
+            "status": status,
+            "detail": "this is not taken over plain HTTP: use https://",
+            "code": "https_required",
+        },
+        status=status,
+        content_type="application/problem+json",
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def _is_of_owntracks(path: str) -> bool:
+    try:
+        return path.removesuffix("/") + "/" == reverse("tracking:report-owntracks")
+    except NoReverseMatch:
+        return False
