@@ -120,9 +120,11 @@ def _database() -> dict[str, Any]:
         )
         # Or the first requests after a restart of the server get connections of before.
         config.setdefault("CONN_HEALTH_CHECKS", True)
-        # Without these, libpq waits for a host that is gone without a reset for a quarter of an
-        # hour. The first is in seconds, the last in milliseconds.
+        # Without the time-outs, libpq waits for a host that is gone without a reset for a quarter
+        # of an hour. They are in seconds, but the last in milliseconds.
         for name, value in {
+            # After a fail-over the name may lead to the former primary for a while, now a standby.
+            "target_session_attrs": "read-write",
             "connect_timeout": 5,
             "keepalives_idle": 5,
             "keepalives_interval": 2,

@@ -122,3 +122,10 @@ def test_the_example_copied_as_it_is_changes_nothing():
     for found in (copied, plain):
         del found["DATABASES"]["default"]["TEST"]  # Named after the process.
     assert copied == plain
+
+
+def test_postgresql_is_one_that_takes_writes_unless_the_url_says_otherwise():
+    url = "postgres://db.example.org/ridehail"
+    for query, expected in (("", "read-write"), ("?target_session_attrs=any", "any")):
+        options = settings_with("DATABASES", DATABASE_URL=url + query)["DATABASES"]["default"]
+        assert options["OPTIONS"]["target_session_attrs"] == expected

@@ -5,7 +5,7 @@
 
 from .browser import find_browser, launch_options
 from .nginx import Nginx, find_nginx
-from .postgres import Postgres, find_postgres, postgres_service
+from .postgres import Postgres, Standby, find_postgres, postgres_service
 from .process import Process, ServiceError
 from .redis import Redis, find_redis, redis_service
 from .server import JWT_SIGNING_KEY, Runserver, Uvicorn, cluster, environment, manage, sqlite
@@ -19,6 +19,7 @@ __all__ = [
     "Redis",
     "Runserver",
     "ServiceError",
+    "Standby",
     "StoredLocation",
     "Uvicorn",
     "cluster",

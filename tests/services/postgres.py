@@ -111,6 +111,7 @@ class Postgres(Process):
         super().__init__("PostgreSQL", user=user, stop_signal=signal.SIGINT)
         self._program = postgres
         self._directory = Path()
+        self.settings: list[str] = []
         self.url = ""
 
     def new_database(self) -> str:
@@ -143,7 +144,7 @@ class Postgres(Process):
         initdb = subprocess.run(
             [
                 self._program.path.with_name("initdb"),
-                *("--pgdata", self._directory / "data", "--username", "postgres"),
+                *("--pgdata", self.data, "--username", "postgres"),
                 # --no-sync spares the sync of the new, empty files, not those of the server.
                 *("--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync"),
             ],
@@ -158,19 +159,76 @@ class Postgres(Process):
         if initdb.returncode:
             raise ServiceError(f"initdb ended with code {initdb.returncode}:\n{initdb.stdout}")
 
+    @property
+    def data(self) -> Path:
+        """Where its files are."""
+        return self._directory / "data"
+
     def command(self) -> list[str | os.PathLike[str]]:
         return [
-            *(self._program.path, "-D", self._directory / "data"),
+            *(self._program.path, "-D", self.data),
             *("-c", "listen_addresses=127.0.0.1", "-c", f"port={self.port}"),
             # TCP serves; a socket file's path may be too long for the kernel (107 bytes).
             *("-c", "unix_socket_directories="),
+            *(part for setting in self.settings for part in ("-c", setting)),
         ]
+
+    def follow(self, primary: "Postgres") -> None:
+        """Be a standby of `primary` from the next start on; whoever was one is so no longer."""
+        address = f"host=127.0.0.1 port={primary.port} user=postgres application_name=standby"
+        signal_file = self.data / "standby.signal"
+        signal_file.touch()
+        if self._user:
+            shutil.chown(signal_file, self._user)
+        self.settings = [f"primary_conninfo={address}"]
+
+    def promote(self) -> None:
+        """Make a standby the primary, and return once it takes writes."""
+        _execute_plain(self._maintenance_url, "SELECT pg_promote()")
 
     def ask(self) -> None:
         try:
             psycopg.connect(self._maintenance_url, connect_timeout=2).close()
         except psycopg.OperationalError as error:
             raise ConnectionError(str(error)) from error
+
+
+class Standby(Postgres):
+    """A hot standby of `primary`, which it copies and stays behind by streaming.
+
+    The primary is started anew, and commits nothing from then on that the standby does not have.
+    """
+
+    def __init__(self, postgres: Program, primary: Postgres) -> None:
+        super().__init__(postgres)
+        self._primary = primary
+
+    def __enter__(self) -> Self:
+        self._directory = Path(tempfile.mkdtemp(prefix="ridehail-postgres-"))
+        try:
+            if self._user:
+                self._program = _within_reach(self._program, self._user, self._directory)
+                shutil.chown(self._directory, self._user)
+            self._primary.stop()
+            shutil.copytree(self._primary.data, self.data)
+            if self._user:
+                for part in (self.data, *self.data.rglob("*")):
+                    shutil.chown(part, self._user)
+            self.data.chmod(0o700)
+            self._primary.settings = ["synchronous_standby_names=standby"]
+            self._primary.start()
+            self.follow(self._primary)
+            self.start()
+            self.url = self._primary.url.replace(f":{self._primary.port}/", f":{self.port}/")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+
+def _execute_plain(url: str, statement: LiteralString) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement)
 
 
 def _unprivileged_user() -> str:

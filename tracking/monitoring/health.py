@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from django.db import connections, router
+from django.db import OperationalError, connections, router
 from django.db.migrations.executor import MigrationExecutor
 
 from tracking.models import DriverLocation
@@ -93,8 +93,15 @@ class Health:
 
 
 def _query() -> None:
-    with connections[router.db_for_write(DriverLocation)].cursor() as cursor:
-        cursor.execute("SELECT 1")
+    connection = connections[router.db_for_write(DriverLocation)]
+    with connection.cursor() as cursor:
+        if connection.vendor != "postgresql":
+            cursor.execute("SELECT 1")
+            return
+        cursor.execute("SHOW transaction_read_only")
+        if cursor.fetchone() == ("on",):
+            # Of this kind, so that the thread tries again on a new connection.
+            raise OperationalError("PostgreSQL takes no writes: a standby, or told to be read-only")
 
 
 def _check_migrations() -> None:

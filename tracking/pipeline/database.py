@@ -54,10 +54,27 @@ def is_unavailable(error: BaseException) -> bool:
     Beside lost connections that is a server which takes no writes: PostgreSQL's class 25, which
     Django calls an `InternalError`, holds "read-only transaction" of a primary that was demoted.
     """
-    if isinstance(error, OperationalError | InterfaceError):
-        return True
+    return isinstance(error, OperationalError | InterfaceError) or _takes_no_writes(error)
+
+
+def _takes_no_writes(error: BaseException) -> bool:
     state = getattr(error.__cause__, "sqlstate", None)
     return isinstance(error, Error) and isinstance(state, str) and state.startswith("25")
+
+
+def drop_read_only_connections(error: BaseException) -> None:
+    """If `error` says that PostgreSQL takes no writes, use this thread's connections no more.
+
+    A pool takes a connection to a primary that was demoted for a good one, as it answers, and
+    would hand it out again until it is an hour old.
+    """
+    if not _takes_no_writes(error):
+        return
+    for connection in connections.all(initialized_only=True):
+        if connection.vendor == "postgresql" and not connection.in_atomic_block:
+            if connection.connection is not None:
+                connection.connection.close()
+            connection.close()
 
 
 class DatabaseThread:

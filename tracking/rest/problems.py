@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from tracking.monitoring.throttled_log import Throttle
-from tracking.pipeline.database import is_unavailable
+from tracking.pipeline.database import drop_read_only_connections, is_unavailable
 from tracking.protocol import Forbidden, InvalidMessage, TokenExpired, TokenInvalid, TrackingError
 
 logger = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ class TooLarge(APIException):
 def as_http(error: Exception) -> Exception:
     """Return what DRF makes a response of: tracking's own errors, and an unavailable database."""
     if isinstance(error, DatabaseError | InterfaceError):
+        drop_read_only_connections(error)
         # The client learns no more than that, so the log has the reason; and the place, where it
         # may well be a bug.
         trace = None if is_unavailable(error) else error
