@@ -10,11 +10,13 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
-from django.db import models
+from django.db import connections, models, router
 from django.utils.module_loading import import_string
 from rest_framework_simplejwt import settings as simplejwt
 
 from tracking.conf import DEFAULTS, conf
+from tracking.models import DriverLocation
+from tracking.pipeline.database import UnsupportedDatabaseError, supported
 
 # RFC 7518 section 3.2: an HMAC key as long as the hash, and SHA-256 has 32 bytes.
 MIN_KEY_BYTES = 32
@@ -32,6 +34,7 @@ def check_settings(
         *_layer(),
         *_users(),
         *_signing_key(),
+        *_databases(),
         *_redirects(),
     ]
 
@@ -157,6 +160,22 @@ def _signing_key() -> Iterator[CheckMessage]:
             hint="Make one with: python -c 'import secrets; print(secrets.token_urlsafe(50))'",
             id="tracking.E007",
         )
+
+
+def _databases() -> Iterator[CheckMessage]:
+    aliases = {router.db_for_read(DriverLocation), router.db_for_write(DriverLocation)}
+    for alias in sorted(aliases):
+        try:
+            supported(connections[alias].vendor)
+        except UnsupportedDatabaseError as error:
+            yield Error(
+                f"DATABASES[{alias!r}], where locations go: {error}.",
+                hint=(
+                    "Give them one of the two, with DATABASE_ROUTERS if the rest of the project is"
+                    " to stay where it is. Engines that are built on Django's own will do."
+                ),
+                id="tracking.E008",
+            )
 
 
 def _redirects() -> Iterator[CheckMessage]:

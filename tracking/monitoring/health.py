@@ -18,7 +18,7 @@ from tracking.monitoring import metrics
 from tracking.monitoring.exposition import count_drivers
 from tracking.monitoring.probe import Probe
 from tracking.monitoring.throttled_log import Throttle
-from tracking.pipeline.database import DatabaseThread
+from tracking.pipeline.database import DatabaseThread, supported
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
@@ -95,7 +95,7 @@ class Health:
 def _query() -> None:
     connection = connections[router.db_for_write(DriverLocation)]
     with connection.cursor() as cursor:
-        if connection.vendor != "postgresql":
+        if supported(connection.vendor) != "postgresql":
             cursor.execute("SELECT 1")
             return
         cursor.execute("SHOW transaction_read_only")

@@ -12,6 +12,7 @@ from threading import Lock, Thread, current_thread
 from time import monotonic
 from typing import Any, Final, TypeVar
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, InterfaceError, OperationalError, connections, router
 from django.db.backends.signals import connection_created
 from django.db.models import Model
@@ -38,6 +39,23 @@ _ELEMENTS: Final = {
 }
 
 
+class UnsupportedDatabaseError(ImproperlyConfigured):
+    """The statements of this app are written for PostgreSQL and SQLite, and for nothing else."""
+
+
+def supported(vendor: str) -> str:
+    """Return a connection's vendor if locations can be stored there.
+
+    Engines that are built on Django's own are of the same vendor. Django itself sees to it that the
+    version is one that it supports, and each of these can do what is needed.
+    """
+    if vendor not in _ELEMENTS:
+        raise UnsupportedDatabaseError(
+            f"locations can be stored in PostgreSQL and in SQLite, not in {vendor!r}"
+        )
+    return vendor
+
+
 def any_of(ids: list[int], model: type[Model]) -> RawSQL:
     """Return what `filter(pk__in=...)` takes for any number of ids, as one parameter.
 
@@ -45,7 +63,7 @@ def any_of(ids: list[int], model: type[Model]) -> RawSQL:
     of 5,000 reconnects: 7.5 % of the worker's profile), and SQLite takes 32,766 of them.
     """
     vendor = connections[router.db_for_read(model)].vendor
-    return RawSQL(_ELEMENTS[vendor], [json.dumps(ids)])  # noqa: S611 - one of two constants
+    return RawSQL(_ELEMENTS[supported(vendor)], [json.dumps(ids)])  # noqa: S611 - one of two constants
 
 
 def is_unavailable(error: BaseException) -> bool:

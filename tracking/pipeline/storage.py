@@ -15,7 +15,7 @@ from tracking.monitoring import metrics
 from tracking.monitoring.throttled_log import Throttle
 from tracking.pipeline.announcer import Announcer
 from tracking.pipeline.batching import Pump
-from tracking.pipeline.database import DatabaseThread, any_of, is_unavailable
+from tracking.pipeline.database import DatabaseThread, any_of, is_unavailable, supported
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
@@ -364,7 +364,7 @@ def _upsert_statement(vendor: str) -> str:
     return _UPSERT.format(
         table=DriverLocation._meta.db_table,
         columns=columns,
-        rows=_ROWS[vendor].format(columns=columns, values=_SQLITE_VALUES),
+        rows=_ROWS[supported(vendor)].format(columns=columns, values=_SQLITE_VALUES),
         assignments=", ".join(f"{column} = EXCLUDED.{column}" for column in _COLUMNS[1:]),
     )
 

@@ -1,0 +1,7 @@
+"""What MariaDB looks like to Django, without its driver: all migrations run."""
+
+from django.db.backends.sqlite3 import base
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    vendor = "mysql"
