@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +57,17 @@ async def call(
         *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
     ]
     return await exchange(port, "\r\n".join([*lines, "", ""]).encode() + content)
+
+
+async def readiness(port: int, expected: int) -> Any:
+    """Wait until `/health/ready/` answers with the expected status, and give what it says."""
+    until = time.monotonic() + DEADLINE
+    while True:
+        answer = await call(port, "GET", "/health/ready/")
+        if answer.status == expected or time.monotonic() > until:
+            assert answer.status == expected
+            return answer.json()
+        await asyncio.sleep(0.1)
 
 
 def _joined(chunked: bytes) -> bytes:

@@ -3,7 +3,6 @@ standby by then, and whose connections stay open when the name leads to the new 
 """
 
 import asyncio
-import time
 
 import psycopg
 import pytest
@@ -12,8 +11,8 @@ from tests import services
 from tests.faults.proxy import Proxy
 from tests.faults.system import operate
 
-from .client import DEADLINE, Driver
-from .http import call
+from .client import Driver
+from .http import call, readiness
 from .stack import DRIVER, person
 
 # A standby answers, and takes no writes. The second host does not tell libpq to refuse it.
@@ -72,31 +71,20 @@ def latitude_in(url):
         return row[0]
 
 
-async def readiness(worker, expected):
-    """Wait until the worker is ready, or until it is not, and return what it says."""
-    until = time.monotonic() + DEADLINE
-    while True:
-        answer = await call(worker.port, "GET", "/health/ready/")
-        if answer.status == expected or time.monotonic() > until:
-            assert answer.status == expected
-            return answer.json()
-        await asyncio.sleep(0.1)
-
-
 async def test_acknowledgements_go_on_after_a_failover_and_none_was_untrue(failing_over):
     primary, standby, name, worker, token = failing_over
     async with Driver(worker.websocket_url, DRIVER, token=token) as driver:
         sender = Sender(driver)
         sending = asyncio.create_task(sender.run())
         await sender.acknowledge(5)
-        assert (await readiness(worker, 200))["checks"]["database"] == "ok"
+        assert (await readiness(worker.port, 200))["checks"]["database"] == "ok"
 
         await operate(primary.kill)
         await operate(standby.promote)
         primary.follow(standby)
         await operate(primary.start)
         # The name leads to the former primary, which the worker reaches, and which refuses writes.
-        assert (await readiness(worker, 503))["checks"]["database"] == "failing"
+        assert (await readiness(worker.port, 503))["checks"]["database"] == "failing"
         acknowledged = sender.acknowledged
         assert latitude_in(standby.url) >= acknowledged / 1000
 
@@ -110,7 +98,7 @@ async def test_acknowledgements_go_on_after_a_failover_and_none_was_untrue(faili
             for number in range(1, sender.sent + 1)
         ]
     assert latitude_in(standby.url) == sender.sent / 1000
-    assert (await readiness(worker, 200))["checks"]["database"] == "ok"
+    assert (await readiness(worker.port, 200))["checks"]["database"] == "ok"
     answer = await call(
         worker.port, "PUT", f"/driver/{DRIVER}/location/", token, {"lat": 5, "lon": 6}
     )

@@ -5,6 +5,7 @@
 
 from .browser import find_browser, launch_options
 from .nginx import Nginx, find_nginx
+from .pgbouncer import PgBouncer, find_pgbouncer
 from .postgres import Postgres, Standby, find_postgres, postgres_service
 from .process import Process, ServiceError
 from .redis import Redis, find_redis, redis_service
@@ -14,6 +15,7 @@ from .users import StoredLocation, create_users, locations
 __all__ = [
     "JWT_SIGNING_KEY",
     "Nginx",
+    "PgBouncer",
     "Postgres",
     "Process",
     "Redis",
@@ -27,6 +29,7 @@ __all__ = [
     "environment",
     "find_browser",
     "find_nginx",
+    "find_pgbouncer",
     "find_postgres",
     "find_redis",
     "launch_options",

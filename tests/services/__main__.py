@@ -1,4 +1,4 @@
-"""Makes sure that the tests have PostgreSQL, Redis, a browser and nginx, and says which."""
+"""Makes sure that the tests have what they need, from PostgreSQL to a browser, and says which."""
 
 import os
 import shutil
@@ -6,9 +6,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from . import carried_chromium, nginx, postgres, redis
+from . import carried_chromium, nginx, pgbouncer, postgres, redis
 from .browser import find_browser
 from .nginx import find_nginx
+from .pgbouncer import find_pgbouncer
 from .postgres import find_postgres
 from .process import ServiceError
 from .program import Program, install_wheel
@@ -80,6 +81,10 @@ def main() -> None:
     except (ServiceError, subprocess.CalledProcessError):
         # No package carries one that works without root.
         print("nginx: none, and installing it takes root: DEPLOY/NGINX.CONF IS NOT TESTED.")
+    try:
+        _ensure("PgBouncer", find_pgbouncer, lambda: _install_package(pgbouncer.PACKAGE))
+    except (ServiceError, subprocess.CalledProcessError):
+        print("PgBouncer: none, and installing it takes root: WHAT IS SAID OF IT IS NOT TESTED.")
 
 
 if __name__ == "__main__":

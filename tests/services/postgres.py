@@ -106,7 +106,7 @@ class Postgres(Process):
 
     def __init__(self, postgres: Program) -> None:
         # PostgreSQL refuses to run as root.
-        user = _unprivileged_user() if os.geteuid() == 0 else ""
+        user = unprivileged_user() if os.geteuid() == 0 else ""
         # SIGINT is its "fast" stop: roll back what is open, do not wait for clients.
         super().__init__("PostgreSQL", user=user, stop_signal=signal.SIGINT)
         self._program = postgres
@@ -231,7 +231,8 @@ def _execute_plain(url: str, statement: LiteralString) -> None:
         connection.execute(statement)
 
 
-def _unprivileged_user() -> str:
+def unprivileged_user() -> str:
+    """The user as whom servers run that refuse to run as root."""
     for name in ("postgres", "nobody"):
         try:
             pwd.getpwnam(name)

@@ -14,7 +14,6 @@ from typing import Any, Final, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, InterfaceError, OperationalError, connections, router
-from django.db.backends.signals import connection_created
 from django.db.models import Model
 from django.db.models.expressions import RawSQL
 
@@ -115,7 +114,6 @@ class DatabaseThread:
         self._connections: list[Any] = []
         self._thread: Thread | None = None
         self._waiting_since: float | None = None
-        connection_created.connect(self._limit)
 
     async def run(self, function: Callable[..., Result], *args: object) -> Result:
         """Return `function(*args)`; it must be safe to repeat, as a lost connection makes it be.
@@ -148,7 +146,6 @@ class DatabaseThread:
         if self._timer is not None:
             self._timer.cancel()
         self._closing = True
-        connection_created.disconnect(self._limit)
         try:
             closing = self._executor.submit(connections.close_all)
             closing.result(CLOSE_WITHIN if within is None else within)
@@ -179,22 +176,13 @@ class DatabaseThread:
         self._thread = current_thread()
         self._connections = list(connections.all())
         for connection in self._connections:
-            options = connection.settings_dict["OPTIONS"]
-            if "pool" in options:
-                own = {name: value for name, value in options.items() if name != "pool"}
-                connection.settings_dict = {**connection.settings_dict, "OPTIONS": own}
-
-    def _limit(self, connection: Any, **kwargs: Any) -> None:
-        """In the thread: have PostgreSQL give up its wait for a lock by the time that we do.
-
-        It does not notice that we hung up before it has the lock, so that each try would leave one
-        more process behind, until there are no connections to be had. Not `statement_timeout`,
-        which ends a commit's wait for a synchronous standby too, and calls that a success.
-        """
-        if connection.vendor == "postgresql" and connection in self._connections:
-            with connection.cursor() as cursor:
-                milliseconds = int(ANSWER_WITHIN * 1000)
-                cursor.execute("SELECT set_config('lock_timeout', %s, false)", [f"{milliseconds}"])
+            own = {**connection.settings_dict["OPTIONS"]}
+            own.pop("pool", None)
+            if connection.vendor == "postgresql":
+                # Several statements at once go with client-side binding only, Django's default.
+                own.pop("server_side_binding", None)
+                connection.execute_wrappers.append(_limit_lock_wait)
+            connection.settings_dict = {**connection.settings_dict, "OPTIONS": own}
 
     def _call(self, function: Callable[..., Result], *args: object) -> Result:
         try:
@@ -246,6 +234,27 @@ class DatabaseThread:
             if self._waiting_since is not None:
                 for connection in self._connections:
                     _shut_down(connection.connection)
+
+
+def _limit_lock_wait(
+    execute: Callable[..., Any], sql: str, params: Any, many: Any, context: dict[str, Any]
+) -> Any:
+    """Have PostgreSQL give up its wait for a lock by the time that we do.
+
+    It does not notice that we hung up before it has the lock, so that each try would leave one
+    more process behind, until there are no connections to be had. Not `statement_timeout`,
+    which ends a commit's wait for a synchronous standby too, and calls that a success.
+
+    For this transaction alone: behind a PgBouncer in transaction mode the session is not ours. In
+    the same message, so that it costs no round trip (12 µs, of 300 for a batch of one fix).
+    """
+    if many:
+        return execute(sql, params, many, context)
+    limit = f"SET LOCAL lock_timeout = {int(ANSWER_WITHIN * 1000)}; "
+    result = execute(limit + sql, params, many, context)
+    if context["connection"].Database.__name__ == "psycopg":  # psycopg2 gives the last by itself
+        context["cursor"].nextset()
+    return result
 
 
 def _shut_down(connection: Any) -> None:
