@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, cast
 
+from django.db import transaction
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.utils import extend_schema, extend_schema_view, inline_serializer
@@ -22,10 +23,15 @@ if TYPE_CHECKING:
 # Django's reports of uncaught exceptions then show no variable, of the view or of what it calls.
 secret = method_decorator(sensitive_variables(), name="dispatch")
 
+# With ATOMIC_REQUESTS a refusal rolls the request's transaction back, and with it what was counted:
+# nobody would ever be locked out.
+counted = method_decorator(transaction.non_atomic_requests, name="dispatch")
+
 
 access = inline_serializer("Access", {"access": serializers.CharField()})
 
 
+@counted
 @secret
 @extend_schema_view(
     post=extend_schema(
@@ -41,6 +47,7 @@ class TokenObtainView(simplejwt.TokenObtainPairView):
     throttle_scope = "log-in"
 
 
+@counted
 @secret
 @extend_schema_view(
     post=extend_schema(

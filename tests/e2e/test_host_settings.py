@@ -221,3 +221,40 @@ async def test_driver_page_is_shown_within_a_hosts_transactions(people):
         services.manage, environment, "shell", "--no-imports", "-c", code
     )
     assert shown.split()[-1] == "200"
+
+
+async def test_failed_log_ins_are_counted_within_a_hosts_transactions(people):
+    """A refusal rolls the request's transaction back, and must not take the count along."""
+    environment, _, _ = people
+    email, password = "locked@example.org", "correct horse battery staple"
+    user = {"id": 60, "email": email, "password": password}
+    await asyncio.to_thread(services.create_users, environment, [user])
+    environment = environment | {"DEBUG": "false"} | variables(Host(database=ATOMIC))
+    with services.Uvicorn(environment, "atomic") as server:
+
+        async def log_in(password):
+            body = {"email": email, "password": password}
+            return (await call(server.port, "POST", "/accounts/token/", body=body)).status
+
+        assert await log_in(password) == 200
+        failures = [await log_in("wrong") for _ in range(5)]
+        assert set(failures) <= {401, 429}
+        assert await log_in(password) == 429
+
+
+async def test_failed_log_ins_on_the_page_are_counted_within_a_hosts_transactions(people):
+    environment, _, _ = people
+    code = (
+        "from axes.models import AccessAttempt\n"
+        "from django.test import Client\n"
+        "client = Client(headers={'host': 'localhost'})\n"
+        "wrong = {'username': 'nobody@example.org', 'password': 'wrong'}\n"
+        "statuses = [client.post('/accounts/login/', wrong).status_code for _ in range(6)]\n"
+        "attempt = AccessAttempt.objects.get(username=wrong['username'])\n"
+        "print(statuses[-1], attempt.failures_since_start)"
+    )
+    environment = environment | variables(Host(database=ATOMIC))
+    shown = await asyncio.to_thread(
+        services.manage, environment, "shell", "--no-imports", "-c", code
+    )
+    assert shown.split()[-2:] == ["429", "5"]
