@@ -22,6 +22,7 @@ from rest_framework_simplejwt.authentication import JWTAuthentication
 from tracking.grants import InvalidGrant, end_grant, open_grant, reschedule_grant
 from tracking.models import WatchGrant, WatchGrantQuerySet
 from tracking.protocol import MAX_ID
+from tracking.rest.problems import as_http
 
 
 class AwareDateTimeField(serializers.DateTimeField):
@@ -118,6 +119,9 @@ class GrantViewSet(
     pagination_class = NewestFirst
     serializer_class = GrantOutput
     queryset = WatchGrant.objects.all()
+
+    def handle_exception(self, exc: Exception) -> Response:
+        return super().handle_exception(as_http(exc))
 
     def get_exception_handler(self) -> Callable[[Exception, Any], Response | None]:
         return _error_response

@@ -88,10 +88,10 @@ def drop_read_only_connections(error: BaseException) -> None:
     if not _takes_no_writes(error):
         return
     for connection in connections.all(initialized_only=True):
-        if connection.vendor == "postgresql" and not connection.in_atomic_block:
-            if connection.connection is not None:
-                connection.connection.close()
-            connection.close()
+        if connection.vendor == "postgresql" and connection.connection is not None:
+            connection.connection.close()
+            if not connection.in_atomic_block:  # whose end does the same
+                connection.close()
 
 
 class DatabaseThread:

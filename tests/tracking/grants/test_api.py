@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
@@ -376,3 +377,18 @@ def test_web_session_reads_and_with_its_csrf_token_writes(dispatcher, grant):
     )
     assert response.status_code == 200
     assert response.json()["state"] == "ended"
+
+
+def test_database_that_is_unavailable_is_answered_503_and_its_reason_logged(
+    staff, driver, rider, monkeypatch, caplog
+):
+    def fail(**fields):
+        raise OperationalError("could not connect to 192.0.2.1")
+
+    monkeypatch.setattr("tracking.grants.api.open_grant", fail)
+    body = {"driver": driver, "watcher": rider, "ends_at": "2099-01-01T00:00:00Z"}
+    response = staff.post(GRANTS, body)
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert response.json()["error"]["code"] == "unavailable"
+    assert "192.0.2.1" not in response.text
+    assert "192.0.2.1" in caplog.text
