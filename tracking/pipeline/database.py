@@ -74,9 +74,14 @@ def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, OperationalError | InterfaceError) or _takes_no_writes(error)
 
 
+def sqlstate(error: BaseException) -> str:
+    """Return PostgreSQL's code of one of Django's errors, from either driver; empty without one."""
+    cause = error.__cause__ if isinstance(error, Error) else None
+    return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or ""
+
+
 def _takes_no_writes(error: BaseException) -> bool:
-    state = getattr(error.__cause__, "sqlstate", None)
-    return isinstance(error, Error) and isinstance(state, str) and state.startswith("25")
+    return sqlstate(error).startswith("25")
 
 
 def drop_read_only_connections(error: BaseException) -> None:

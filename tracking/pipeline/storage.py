@@ -15,7 +15,7 @@ from tracking.monitoring import metrics
 from tracking.monitoring.throttled_log import Throttle
 from tracking.pipeline.announcer import Announcer
 from tracking.pipeline.batching import Pump
-from tracking.pipeline.database import DatabaseThread, any_of, is_unavailable, supported
+from tracking.pipeline.database import DatabaseThread, any_of, is_unavailable, sqlstate, supported
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
@@ -321,9 +321,8 @@ def _is_refusal(error: Exception, fix: Fix) -> bool:
 
 def _is_account_deleted(error: Exception) -> bool:
     """Tell whether the row that a location belongs to is missing, on either database."""
-    state = getattr(error.__cause__, "sqlstate", None)
     return isinstance(error, IntegrityError) and (
-        state == "23503" or (state is None and "FOREIGN KEY" in str(error))
+        sqlstate(error) == "23503" or "FOREIGN KEY" in str(error)  # as SQLite says it
     )
 
 
