@@ -1,8 +1,6 @@
 """The driver's end, which publishes."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -92,33 +90,29 @@ class DriverConsumer(TrackingConsumer):
                 self.stalled = True
 
     def acknowledge(self, fix: Fix) -> None:
-        with self.settling():
+        try:
             if self.rejected and (rejected := self.rejected.pop(fix, None)):
                 frame = protocol.encode_verdicts(fix.latitude, fix.longitude, rejected)
             else:
                 frame = protocol.encode_location(fix.latitude, fix.longitude)
             self.outbox.put({"type": "websocket.send", "text": frame})
-
-    def reject(self, fix: Fix) -> None:
-        with self.settling():
-            self.fail(TokenInvalid("this account no longer exists"))
-
-    def discard(self, fix: Fix) -> None:
-        with self.settling():
-            self.rejected.pop(fix, None)
-            self.fail(InvalidLocation("this location cannot be stored"))
-
-    @contextmanager
-    def settling(self) -> Iterator[None]:
-        """Count one fix less that waits, even if the answer cannot be given.
-
-        Then the driver is sent away, or it would take the next answer for this one.
-        """
-        try:
-            yield
         except Exception:
+            # Sent away, or it would take the next answer for this one.
             self.close(CloseCode.INTERNAL_ERROR, "internal_error")
             raise
+        finally:  # whatever happens, one less waits
+            self._settle()
+
+    def reject(self, fix: Fix) -> None:
+        try:
+            self.fail(TokenInvalid("this account no longer exists"))
+        finally:
+            self._settle()
+
+    def discard(self, fix: Fix) -> None:
+        try:
+            self.rejected.pop(fix, None)
+            self.fail(InvalidLocation("this location cannot be stored"))
         finally:
             self._settle()
 

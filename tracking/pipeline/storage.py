@@ -122,11 +122,13 @@ class Storage:
     def store(self, fix: Fix, waiter: Waiter | None) -> None:
         """Store `fix` with the next batch and tell `waiter`; waiters hear in the order of calls."""
         self._keep_newest(fix)
-        aside = fix.driver_id in self._aside
+        if self._aside and fix.driver_id in self._aside:
+            if waiter is not None:
+                self._aside_waiting.append((fix, waiter))
+            return
         if waiter is not None:
-            (self._aside_waiting if aside else self._waiting).append((fix, waiter))
-        if not aside:
-            self._pump.wake()
+            self._waiting.append((fix, waiter))
+        self._pump.wake()
 
     def forget(self, waiter: Waiter) -> None:
         """Tell `waiter` nothing more, or whoever reconnects during an outage leaves much behind."""
@@ -152,7 +154,9 @@ class Storage:
         await self._pump.close()
 
     def _keep_newest(self, fix: Fix) -> None:
-        newest = self._aside if fix.driver_id in self._aside else self._newest
+        newest = self._newest
+        if self._aside and fix.driver_id in self._aside:
+            newest = self._aside
         if fix.is_newer_than(newest.get(fix.driver_id)):
             newest[fix.driver_id] = fix
 
@@ -224,19 +228,20 @@ class Storage:
             logger.info("Locations are stored again")
             self._failing = False
             metrics.degraded.end("storage")
+        refused = rejected | discarded
         for fix, waiter in waiting:
             try:
-                if fix.driver_id in rejected:
-                    waiter.reject(fix)
-                elif fix.driver_id in discarded:
-                    waiter.discard(fix)
-                else:
+                if fix.driver_id not in refused:
                     waiter.acknowledge(fix)
+                elif fix.driver_id in rejected:
+                    waiter.reject(fix)
+                else:
+                    waiter.discard(fix)
             except Exception:  # a bug of one waiter's; the others wait, too
                 logger.exception("A sender could not be told what became of its location")
         try:
             if len(failed) < len(newest):
-                metrics.stored(len(newest) - len(failed), waiting, rejected | discarded)
+                metrics.stored(len(newest) - len(failed), waiting, refused)
         except Exception:  # those who failed must be kept all the same
             logger.exception("Stored locations could not be counted")
         return failed
