@@ -1,5 +1,6 @@
 """Where everybody was last seen. Read-only: `tracking.pipeline.storage` alone writes locations."""
 
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -7,6 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -34,8 +36,14 @@ def time_ago(seconds: float) -> str:
     return _("%(count)d d ago") % {"count": age // 86400}
 
 
-def _age(location: DriverLocation) -> float:
-    return (timezone.now() - location.recorded_at).total_seconds()
+def _ago(at: datetime) -> SafeString:
+    local = timezone.localtime(at)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        local.isoformat(),
+        f"{local:%Y-%m-%d %H:%M:%S %Z}",
+        time_ago((timezone.now() - at).total_seconds()),
+    )
 
 
 class StatusFilter(admin.SimpleListFilter):
@@ -60,6 +68,7 @@ class DriverLocationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generi
         "driver_identity",
         "status",
         "last_seen",
+        "phone_heard",
         "latitude_degrees",
         "longitude_degrees",
         "map_link",
@@ -72,6 +81,8 @@ class DriverLocationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generi
         "driver",
         "status",
         "last_seen",
+        "phone_heard",
+        "device_clock",
         "latitude_degrees",
         "longitude_degrees",
         "map_link",
@@ -108,13 +119,20 @@ class DriverLocationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generi
 
     @admin.display(description=gettext_lazy("last seen"), ordering="recorded_at")
     def last_seen(self, location: DriverLocation) -> str:
-        recorded_at = timezone.localtime(location.recorded_at)
-        return format_html(
-            '<time datetime="{}" title="{}">{}</time>',
-            recorded_at.isoformat(),
-            f"{recorded_at:%Y-%m-%d %H:%M:%S %Z}",
-            time_ago(_age(location)),
-        )
+        return _ago(location.recorded_at)
+
+    @admin.display(description=gettext_lazy("phone heard"))
+    def phone_heard(self, location: DriverLocation) -> str:
+        return _ago(location.heard)
+
+    @admin.display(description=gettext_lazy("phone's clock"))
+    def device_clock(self, location: DriverLocation) -> str:
+        """What the clock is worth: a fix of a phone whose clock is wrong was corrected."""
+        offset = location.clock_offset
+        if offset is None:
+            return _("right")
+        text = _("%(time)s behind") if offset > 0 else _("%(time)s ahead")
+        return text % {"time": timedelta(seconds=round(abs(offset)))}
 
     @admin.display(description=gettext_lazy("map"))
     def map_link(self, location: DriverLocation) -> str:

@@ -30,7 +30,8 @@ DEFAULTS: Final[dict[str, Any]] = {
     # Seconds in which a client must take something of what it was sent. One that does not is gone,
     # or might as well be.
     "SEND_TIMEOUT": 10.0,
-    # Seconds without a fix until a driver counts as stale, then as offline.
+    # Seconds since the place was measured until a driver counts as stale, and since the phone was
+    # heard until it counts as offline.
     "STALE_AFTER": 15.0,
     "OFFLINE_AFTER": 60.0,
     # Channel-layer groups that drivers are spread over (driver id modulo SHARDS). A worker hears

@@ -1,23 +1,21 @@
 """One timestamped measurement from a device, and the clock that orders what arrives."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Final
 
 import msgspec
-
-# Of one process: 5 MB. A thousand phones whose clocks are ahead, each reporting every 5 s, fill it
-# in more than a minute, within which they repeat what they repeat.
-MOST_FUTURE_TIMES: Final = 16_384
 
 
 class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A fix of one driver: WGS 84 degrees, metres, degrees from true north, metres per second.
 
-    `recorded_at` is the device's clock and never later than `received_at`, the server's; both
-    are aware UTC. The field names are `DriverLocation`'s columns: `storage` relies on it.
+    `recorded_at` is when the place was measured, by the device's clock, which is corrected by
+    `clock_offset` seconds where that is worth knowing; it is never later than `received_at`, the
+    arrival by the server's clock. All times are aware UTC. The field names are `DriverLocation`'s
+    columns: `storage` relies on it.
 
-    With `disconnected_at` it is a departure: the driver's newest fix once more, told, stored and
-    broadcast like any other, of one whose connection ended then and was not replaced.
+    The place is one thing and the phone another. `heard_at` is when the phone was last heard,
+    whatever it said, if that is later than `received_at`. With `disconnected_at` the fix is a
+    departure: the driver's connection ended then, was not replaced, and nothing was heard since.
     """
 
     driver_id: int
@@ -29,23 +27,54 @@ class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     heading: float | None = None
     speed: float | None = None
     disconnected_at: datetime | None = None
+    heard_at: datetime | None = None
+    clock_offset: float | None = None
+
+    @property
+    def heard(self) -> datetime:
+        """Return when the phone was last heard."""
+        return self.heard_at or self.received_at
 
     def is_newer_than(self, other: "Fix | None") -> bool:
-        """Tell whether this fix replaces `other`: the device's clock decides, then arrival.
+        """Tell whether this fix says anything that `other` does not."""
+        return self.merged_with(other) is not other
 
-        The same fix once more is no news, unless its driver left after the other, or is back.
-        `storage` says the same to the database.
+    def merged_with(self, other: "Fix | None") -> "Fix":
+        """Return what is known from both fixes of one driver, in whichever order they came.
+
+        The place is the one measured last, and of equal times the one that arrived last; the phone
+        was heard at the later of both times; a departure stands until the phone is heard again.
+        Return `other` itself where this fix adds nothing. `storage` says the same to the database.
         """
         if other is None:
-            return True
+            return self
+        place = self if self.has_newer_place_than(other) else other
+        heard = max(self.heard, other.heard)
+        left = max(filter(None, (self.disconnected_at, other.disconnected_at)), default=None)
+        if left is not None and left < heard:
+            left = None
+        if place.heard == heard and place.disconnected_at == left:
+            return place
+        return msgspec.structs.replace(
+            place,
+            heard_at=heard if heard > place.received_at else None,
+            disconnected_at=left,
+        )
+
+    def has_newer_place_than(self, other: "Fix") -> bool:
+        """Tell which place stands: the device's time decides, then arrival."""
         if self.recorded_at != other.recorded_at:
             return self.recorded_at > other.recorded_at
-        if self._measured() != other._measured() or other.disconnected_at is not None:
-            return self.received_at > other.received_at
-        return self.disconnected_at is not None and self.received_at >= other.received_at
+        return self.received_at > other.received_at
 
-    def _measured(self) -> tuple[float | None, ...]:
-        return self.latitude, self.longitude, self.accuracy, self.heading, self.speed
+    def is_elsewhere(self, other: "Fix | None") -> bool:
+        """Tell whether the place was measured anew, and is no repetition of `other`'s."""
+        return (
+            other is None
+            or self.recorded_at != other.recorded_at
+            or self.latitude != other.latitude
+            or self.longitude != other.longitude
+        )
 
 
 class ArrivalClock:
@@ -64,23 +93,3 @@ class ArrivalClock:
             now = self._last + timedelta(microseconds=1)
         self._last = now
         return now
-
-
-class FutureTimes:
-    """As when times were read that lay in the future, because the device's clock is ahead.
-
-    A fix that such a device repeats, over another connection or over HTTP, is read as before, and
-    so is known to be the same.
-    """
-
-    __slots__ = ("_arrivals",)
-
-    def __init__(self) -> None:
-        self._arrivals: dict[tuple[int, datetime], datetime] = {}
-
-    def read(self, driver_id: int, recorded_at: datetime, now: datetime) -> datetime:
-        """Return when a fix counts as recorded that arrives `now` with a time after that."""
-        arrived_at = self._arrivals.setdefault((driver_id, recorded_at), now)
-        if len(self._arrivals) > MOST_FUTURE_TIMES:
-            del self._arrivals[next(iter(self._arrivals))]
-        return arrived_at

@@ -35,13 +35,28 @@ class DriverLocation(models.Model):
     accuracy = models.FloatField(_("accuracy (m)"), null=True, blank=True)
     heading = models.FloatField(_("heading (° from true north)"), null=True, blank=True)
     speed = models.FloatField(_("speed (m/s)"), null=True, blank=True)
-    recorded_at = models.DateTimeField(_("recorded at"), help_text=_("The device's clock."))
+    recorded_at = models.DateTimeField(_("recorded at"), help_text=_("When the device measured."))
     received_at = models.DateTimeField(_("received at"), help_text=_("The server's clock."))
     disconnected_at = models.DateTimeField(
         _("disconnected at"),
         null=True,
         blank=True,
         help_text=_("When the driver's connection ended, unless another took its place."),
+    )
+    heard_at = models.DateTimeField(
+        _("heard at"),
+        null=True,
+        blank=True,
+        help_text=_("When the phone was heard last, if that is later than the location arrived."),
+    )
+    clock_offset = models.FloatField(
+        _("clock offset (s)"),
+        null=True,
+        blank=True,
+        help_text=_(
+            "The seconds by which the device's clock is behind, and was corrected; negative if it "
+            "is ahead, empty if it is right."
+        ),
     )
 
     class Meta:
@@ -67,6 +82,11 @@ class DriverLocation(models.Model):
 
     def __str__(self) -> str:
         return f"driver {self.driver_id}"
+
+    @property
+    def heard(self) -> datetime:
+        """When the phone was heard last."""
+        return self.heard_at or self.received_at
 
 
 class WatchGrantQuerySet(models.QuerySet["WatchGrant"]):

@@ -3,15 +3,18 @@
 import asyncio
 import logging
 import uuid
+from datetime import datetime
 from functools import partial
 from weakref import WeakKeyDictionary
 
+import msgspec
 from channels.layers import get_channel_layer
 from django.contrib.auth.base_user import AbstractBaseUser
 
 from tracking.authentication import load_users
 from tracking.connections import Connections
-from tracking.fix import ArrivalClock, Fix, FutureTimes
+from tracking.device_clock import DeviceClock
+from tracking.fix import ArrivalClock, Fix
 from tracking.fleet.hub import FleetHub
 from tracking.monitoring import metrics
 from tracking.monitoring.health import Health
@@ -20,12 +23,13 @@ from tracking.monitoring.throttled_log import Throttle
 from tracking.pipeline.announcer import Announcer
 from tracking.pipeline.batching import Loader
 from tracking.pipeline.broadcast import Publisher
+from tracking.pipeline.clocks import DeviceClocks
 from tracking.pipeline.database import DatabaseThread
 from tracking.pipeline.hub import Hub
 from tracking.pipeline.presence import Presence
 from tracking.pipeline.receiver import Receiver
 from tracking.pipeline.storage import Storage, Waiter, load_snapshots
-from tracking.protocol import Measurement, to_fix
+from tracking.protocol import EXPECTED, InvalidMessage, Measurement, to_fix, utc
 from tracking.rest.reports import Reports
 from tracking.revocation import Registry
 
@@ -44,8 +48,9 @@ class Runtime:
         origin = uuid.uuid4().hex
         self._publisher = Publisher(layer, origin)
         self.clock = ArrivalClock()
-        self._future_times = FutureTimes()
         load = partial(self._reader.run, load_snapshots)
+        self._snapshots = Loader(load)
+        self.clocks = DeviceClocks(self._snapshots.get)
         self._announcer = Announcer(self.clock, load)
         self._storage = Storage(self._writer, self._announcer)
         # Whether the process was told to stop.
@@ -60,15 +65,44 @@ class Runtime:
         self.presence = Presence(
             layer, self._receiver, self.clock, load, self.submit, lambda: self.draining
         )
-        self.reports = Reports(self.to_fix, self.submit)
+        self.reports = Reports(self)
         self.fleet = FleetHub(self.hub, self._reader.run, self.clock.now)
 
-    def to_fix(self, measurement: Measurement, driver_id: int) -> Fix:
-        """Return the fix that arrives now; raise `InvalidMessage` or `InvalidLocation`."""
-        now, recorded_at = self.clock.now(), measurement.recorded_at
-        if recorded_at is not None and recorded_at > now:
-            measurement.recorded_at = self._future_times.read(driver_id, recorded_at, now)
-        return to_fix(measurement, driver_id, now)
+    def to_fix(
+        self,
+        measurement: Measurement,
+        driver_id: int,
+        clock: DeviceClock | None = None,
+        *,
+        sent_at: datetime | None = None,
+        queued: bool = False,
+        batch: bool = False,
+    ) -> Fix:
+        """Return the fix that arrives now; raise `InvalidMessage` or `InvalidLocation`.
+
+        `clock` is the device's, and needed where the measurement has a time; the rest is what
+        `DeviceClock.correct` takes. What is refused is not counted on the clock.
+        """
+        now = self.clock.now()
+        fix = to_fix(measurement, driver_id, now)
+        if measurement.recorded_at is None or clock is None:
+            return fix
+        measured_at = utc(measurement.recorded_at)
+        try:
+            recorded_at = clock.correct(
+                now,
+                measured_at,
+                sent=None if sent_at is None else utc(sent_at),
+                queued=queued,
+                batch=batch,
+            )
+        except OverflowError as error:  # by a clock that is ahead, in the year 1
+            raise InvalidMessage(EXPECTED["recorded_at"]) from error
+        return msgspec.structs.replace(fix, recorded_at=recorded_at, clock_offset=clock.offset)
+
+    async def last_known(self, driver_id: int) -> Fix | None:
+        """Return a driver's stored fix; raise what the database raises."""
+        return await self._snapshots.get(driver_id)
 
     def submit(self, fix: Fix, waiter: Waiter | None) -> None:
         """Deliver, broadcast and store a checked fix, none waiting for another."""
@@ -112,6 +146,7 @@ class Runtime:
         await self.hub.close()
         await self._receiver.close()
         await self.users.close()
+        await self._snapshots.close()
         await self._publisher.close()
         await self._storage.close()
         await self._announcer.close()

@@ -92,5 +92,7 @@ def _result(location: DriverLocation) -> dict[str, object]:
         "latitude": location.latitude,
         "longitude": location.longitude,
         "status": status_of(location, timezone.now()).value,
+        "recordedAt": int(location.recorded_at.timestamp() * 1000),
         "receivedAt": int(location.received_at.timestamp() * 1000),
+        "heardAt": int(location.heard.timestamp() * 1000),
     }

@@ -3,6 +3,7 @@
 import json
 import re
 
+from .frames import ago
 from .stack import person
 
 FLEET = 6  # the section that is of another route
@@ -34,15 +35,17 @@ def with_token(message, token):
 
 
 def fix_in(frame):
-    """What a driver sends for watchers to get that frame."""
+    """What a driver sends for watchers to get that frame, measured just now."""
     names = {"location_lat": "lat", "location_lon": "lon"}
     wanted = (*names, "recorded_at", "heading", "speed", "accuracy")
-    return {names.get(key, key): value for key, value in frame.items() if key in wanted}
+    fix = {names.get(key, key): value for key, value in frame.items() if key in wanted}
+    return fix | {key: ago(0.1) for key in fix if key == "recorded_at"}
 
 
 def on_the_clock_of(example, text):
-    """A frame that has the example's `received_at`, if its own has the same form."""
+    """A frame that has the example's times, if its own have the same form."""
     frame = json.loads(text)
-    if re.sub("[0-9]", "0", frame["received_at"]) == "0000-00-00T00:00:00.000Z":
-        frame["received_at"] = example["received_at"]
+    for name in ("recorded_at", "received_at", "heard_at"):
+        if re.sub("[0-9]", "0", frame[name]) == "0000-00-00T00:00:00.000Z":
+            frame[name] = example[name]
     return json.dumps(frame)

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import pytest
 
@@ -32,9 +34,10 @@ async def test_watcher_that_begins_while_late_fixes_come_in_sees_none_of_them(st
     """Neither one that starts again on its connection nor one that is new."""
 
     async def send_late():
-        while True:
-            await driver.send(1, 0, recorded_at=ago(60))
+        for second in count():  # A backlog: faster than it was measured.
+            await driver.send(1, 0, recorded_at=(began + timedelta(seconds=second)).isoformat())
 
+    began = datetime.now(UTC) - timedelta(days=2)
     async with stack.driver(driver_id) as driver, stack.watcher(driver_id) as watcher:
         await driver.send(9, 0, recorded_at=ago(1))
         sending = asyncio.create_task(send_late())
@@ -58,9 +61,12 @@ async def test_time_in_the_future_is_read_as_the_time_of_arrival(stack, driver_i
         await driver.send(1, 0, recorded_at=ago(-3600))
         stored = stack.stored(driver_id)
         assert stored.recorded_at == stored.received_at
-        # The clock is set right, and the dot moves on.
-        await driver.send(2, 0, recorded_at=ago(0))
-        assert stack.stored(driver_id).latitude == 2
+        assert stored.clock_offset == pytest.approx(-3600, abs=5)
+        # The clock is set right, and the dot moves on once that is no chance.
+        await driver.send(2, 0, recorded_at=ago(0.2))
+        await driver.send(3, 0, recorded_at=ago(0))
+        stored = stack.stored(driver_id)
+        assert (stored.latitude, stored.clock_offset) == (3, None)
 
 
 @pytest.mark.parametrize(
@@ -99,10 +105,12 @@ async def test_batch_shows_and_stores_its_newest_and_is_acknowledged_once(stack,
         await driver.send_message(**batch | {"fixes": fixes[:5]})
         await driver.frame(2)
         assert driver.frames == [location(19, 0), location(19, 0), location(4, 0)]
-        assert json.loads(await watcher.frame(1))["recorded_at"] == fixes[19]["recorded_at"]
+        for number in (1, 2, 3):  # the second and the third only say that the phone is there
+            frame = json.loads(await watcher.frame(number))
+            assert frame["recorded_at"] == fixes[19]["recorded_at"]
         await driver.send_message(**batch | {"fixes": [fix(21)]})
-        await watcher.frame(2)
-        assert shown(watcher) == ["19", "21"]
+        await watcher.frame(4)
+        assert shown(watcher) == ["19", "19", "19", "21"]
         await driver.frame(3)
         assert stack.stored(driver_id).latitude == 21
 

@@ -210,7 +210,8 @@ async def test_driver_whose_socket_is_replaced_in_time_does_not_go_offline(
     gone.vanish()
     await becomes(watcher_of_gone, "offline")
     for watcher in watchers:
-        assert set(statuses(watcher)) == {"live"}
+        assert watcher.frames
+        assert "offline" not in statuses(watcher)
 
 
 async def test_server_that_is_stopped_declares_nobody_offline(

@@ -90,6 +90,8 @@ async def test_look_on_another_worker_shows_the_report_and_then_304(stack, drive
         "heading": 90.0,
         "speed": 10.5,
         "accuracy": 4.0,
+        "heard_at": found["received_at"],
+        "clock_offset": None,
         "status": "live",
     }
     etag = response.headers["etag"]

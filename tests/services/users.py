@@ -50,10 +50,12 @@ class StoredLocation:
     speed: float | None
     recorded_at: datetime
     received_at: datetime
+    clock_offset: float | None
 
 
 _ROWS = """
-SELECT driver_id, latitude, longitude, accuracy, heading, speed, recorded_at, received_at
+SELECT driver_id, latitude, longitude, accuracy, heading, speed, recorded_at, received_at,
+    clock_offset
 FROM tracking_driverlocation
 """
 
@@ -68,8 +70,8 @@ def locations(environment: Mapping[str, str]) -> dict[int, StoredLocation]:
         with psycopg.connect(url) as connection:
             rows = connection.execute(_ROWS).fetchall()
     return {
-        driver_id: StoredLocation(*measured, _aware(recorded_at), _aware(received_at))
-        for driver_id, *measured, recorded_at, received_at in rows
+        driver_id: StoredLocation(*measured, _aware(recorded_at), _aware(received_at), offset)
+        for driver_id, *measured, recorded_at, received_at, offset in rows
     }
 
 

@@ -23,6 +23,8 @@ DETAILS = [
     "heading",
     "speed",
     "accuracy",
+    "heard_at",
+    "clock_offset",
     "status",
 ]
 

@@ -27,7 +27,8 @@ class Socket(WebsocketCommunicator):
     """A client's end of a connection to one of the routes."""
 
     def __init__(self, route, query):
-        super().__init__(application, f"/driver/{route}-tracking{query}")
+        path = "/fleet/get-tracking" if route == "fleet" else f"/driver/{route}-tracking"
+        super().__init__(application, f"{path}{query}")
 
     async def send(self, payload, **rest):
         await self.send_json_to({"type": "authenticate", "payload": payload, **rest})

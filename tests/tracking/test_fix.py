@@ -3,9 +3,11 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tracking import fix as fix_module
-from tracking.fix import ArrivalClock, Fix, FutureTimes
+from tracking.fix import ArrivalClock, Fix
 
 from .fakes import NOON, Scheduled, fix_of
 
@@ -34,7 +36,7 @@ def at(recorded, received, latitude=0.0, disconnected=None, **rest):
         (at(2, 2), at(1, 1), True),
         (at(1, 1), at(2, 2), False),
         (at(2, 2), at(1, 3), True),
-        (at(1, 3), at(2, 2), False),
+        (at(1, 2), at(2, 2), False),
         (at(1, 2, latitude=5.0), at(1, 1), True),
         (at(1, 1, latitude=5.0), at(1, 2), False),
         (at(1, 1, latitude=5.0), at(1, 1), False),
@@ -48,9 +50,22 @@ def test_the_devices_clock_decides_which_fix_is_newer_and_then_arrival(one, othe
     assert one.is_newer_than(other) is newer
 
 
-@pytest.mark.parametrize("received", [1, 2, 3])
-def test_the_same_fix_again_is_no_news(received):
-    assert not at(1, received).is_newer_than(at(1, 2))
+@pytest.mark.parametrize(("received", "news"), [(1, False), (2, False), (3, True)])
+def test_the_same_fix_again_says_that_the_phone_was_heard(received, news):
+    first = at(1, 2)
+    again = at(1, received)
+    assert again.is_newer_than(first) is news
+    merged = again.merged_with(first)
+    assert not merged.is_elsewhere(first)
+    assert merged.heard == after_noon(max(2, received))
+
+
+def test_a_late_fix_says_that_the_phone_was_heard_and_leaves_the_place():
+    place, late = at(5, 5, latitude=1.0), at(1, 9, latitude=2.0)
+    merged = late.merged_with(place)
+    assert merged == msgspec.structs.replace(place, heard_at=after_noon(9))
+    assert merged == place.merged_with(late)
+    assert late.merged_with(merged) is merged
 
 
 @pytest.mark.parametrize(
@@ -59,14 +74,47 @@ def test_the_same_fix_again_is_no_news(received):
         (at(1, 1, disconnected=9), at(1, 1), True),
         (at(1, 1), at(1, 1, disconnected=9), False),
         (at(1, 1, disconnected=9), at(1, 1, disconnected=9), False),
-        (at(1, 1, disconnected=9), at(2, 2), False),
+        (at(1, 1, disconnected=9), at(1, 10), False),
+        (at(1, 10), at(1, 1, disconnected=9), True),
+        (at(0, 10), at(1, 1, disconnected=9), True),
         (at(2, 2), at(1, 1, disconnected=9), True),
-        (at(1, 1, disconnected=9), at(1, 2), False),
-        (at(1, 2), at(1, 1, disconnected=9), True),
+        (at(1, 1, disconnected=9), at(2, 2), True),
     ],
 )
-def test_a_departure_follows_its_fix_and_is_followed_by_any_sign_of_life(one, other, newer):
+def test_a_departure_stands_until_the_phone_is_heard_again(one, other, newer):
     assert one.is_newer_than(other) is newer
+    left = {fix.disconnected_at for fix in (one, other)} - {None}
+    heard = max(one.heard, other.heard)
+    merged = one.merged_with(other)
+    assert merged.disconnected_at == (left.pop() if max(left) >= heard else None)
+    assert merged.heard == heard
+
+
+MOMENTS = st.sampled_from([0, 1, 2, 3])
+
+
+@st.composite
+def any_fix(draw):
+    recorded, received = sorted([draw(MOMENTS), draw(MOMENTS)])
+    heard = draw(st.none() | st.sampled_from([4, 5]))
+    # It ended after the phone was heard.
+    left = draw(st.none() | st.just(max(received, heard or 0) + draw(MOMENTS)))
+    # What arrives has a time of its own, so the place follows from the times.
+    fix = at(recorded, received, latitude=recorded + received / 10, disconnected=left)
+    return msgspec.structs.replace(fix, heard_at=after_noon(heard))
+
+
+@given(st.lists(any_fix(), min_size=1, max_size=5), st.randoms())
+def test_what_is_known_does_not_depend_on_the_order_of_arrival(fixes, random):
+    def known(fixes):
+        result = None
+        for fix in fixes:
+            result = fix.merged_with(result)
+        return fixes[0].merged_with(result)
+
+    shuffled = fixes.copy()
+    random.shuffle(shuffled)
+    assert known(fixes) == known(shuffled)
 
 
 def test_any_fix_is_newer_than_none():
@@ -110,15 +158,3 @@ def test_arrivals_keep_their_order_when_the_system_clock_is_set_back(monkeypatch
         NOON + 3 * MICROSECOND,
         NOON + timedelta(minutes=1),
     ]
-
-
-def test_a_time_in_the_future_is_read_again_as_before_for_each_driver(monkeypatch):
-    monkeypatch.setattr(fix_module, "MOST_FUTURE_TIMES", 2)
-    times = FutureTimes()
-    ahead = after_noon(300)
-    assert times.read(19, ahead, after_noon(1)) == after_noon(1)
-    assert times.read(20, ahead, after_noon(2)) == after_noon(2)
-    assert times.read(19, ahead, after_noon(3)) == after_noon(1)
-    for second in (4, 5):
-        times.read(21, after_noon(300 + second), after_noon(second))
-    assert times.read(19, ahead, after_noon(6)) == after_noon(6)

@@ -69,6 +69,14 @@ class Details(Location):
     heading: Annotated[float, Meta(ge=0, lt=360)] | None
     speed: Annotated[float, Meta(ge=0)] | None
     accuracy: Annotated[float, Meta(gt=0)] | None
+    heard_at: _Time
+    clock_offset: (
+        Annotated[
+            float,
+            Meta(description="Seconds by which the device's clock is behind, and was corrected."),
+        ]
+        | None
+    )
     status: Annotated[str, Meta(extra_json_schema={"enum": Status.values})]
 
 

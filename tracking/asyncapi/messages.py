@@ -13,6 +13,8 @@ _DETAILS: Final = {
     "heading": 90.0,
     "speed": 13.5,
     "accuracy": None,
+    "heard_at": "2026-01-31T12:00:00.412Z",
+    "clock_offset": None,
     "status": "live",
 }
 _ITEM: Final = {**_DETAILS, "name": "Ada Baker"}

@@ -1,16 +1,26 @@
 """The driver's end, which publishes."""
 
 import asyncio
+from datetime import datetime
 from typing import Any, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
 from tracking import protocol
 from tracking.consumers.base import MAX_UNACKNOWLEDGED, TrackingConsumer
+from tracking.device_clock import DeviceClock
 from tracking.fix import Fix
 from tracking.monitoring import metrics
 from tracking.permissions import may_publish
-from tracking.protocol import CloseCode, InvalidLocation, Send, SendBatch, TokenInvalid, Verdict
+from tracking.protocol import (
+    CloseCode,
+    InvalidLocation,
+    Measurement,
+    Send,
+    SendBatch,
+    TokenInvalid,
+    Verdict,
+)
 
 # Seconds for which a driver is not read from, to slow it down: less than watchers would notice.
 PATIENCE: Final = 0.2
@@ -27,6 +37,8 @@ class DriverConsumer(TrackingConsumer):
     newest: Fix | None = None
     leaving: CloseCode | None = None
     arrived = False
+    # The device's, once it says when it measured.
+    clock: DeviceClock | None = None
     # What its acknowledgement says of the batch that a fix is the newest of.
     rejected: dict[Fix, list[Verdict]]
 
@@ -39,25 +51,36 @@ class DriverConsumer(TrackingConsumer):
         if self.leaving is not None:
             return  # Unacknowledged, so that the client sends it again where it goes.
         payload = protocol.decode_driver_message(text)
-        fix = self.to_fix(payload)
         await self.session.authenticate(payload.token)
+        fix = await self.to_fix(payload)
         if not self.arrived:
             self.arrived = True
             await self.runtime.presence.arrive(self.driver_id)
         self.submit(fix)
         await self.slow_down()
 
-    def to_fix(self, payload: Send | SendBatch) -> Fix:
+    async def to_fix(self, payload: Send | SendBatch) -> Fix:
         """Return the fix that was sent: of a batch the newest good one, as only that is kept."""
         if isinstance(payload, Send):
-            return self.runtime.to_fix(payload, self.driver_id)
+            return await self.judge(payload, payload.sent_at, batch=False)
         good, rejected = protocol.judge(payload.fixes)
-        fix = self.runtime.to_fix(protocol.newest_of(good), self.driver_id)
+        fix = await self.judge(protocol.newest_of(good), payload.sent_at, batch=True)
         for verdict in rejected:
             metrics.refusals.add(self.route, verdict.code)
         if rejected and payload.details:
             self.rejected[fix] = rejected
         return fix
+
+    async def judge(
+        self, measurement: Measurement, sent_at: datetime | None, *, batch: bool
+    ) -> Fix:
+        if measurement.recorded_at is None:
+            return self.runtime.to_fix(measurement, self.driver_id)
+        if self.clock is None:
+            self.clock = await self.runtime.clocks.new(self.driver_id)
+        return self.runtime.to_fix(
+            measurement, self.driver_id, self.clock, sent_at=sent_at, batch=batch
+        )
 
     async def authorize(self, user: AbstractBaseUser) -> bool:
         return await may_publish(user, self.driver_id)

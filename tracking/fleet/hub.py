@@ -127,10 +127,10 @@ class FleetHub:
         marks = await self._read(load_marks, since)
         missed = [
             driver_id
-            for driver_id, (received_at, disconnected_at) in marks.items()
+            for driver_id, (heard, disconnected_at) in marks.items()
             if (known := fleet.fix_of(driver_id)) is None
-            or received_at > known.received_at
-            or (received_at == known.received_at and disconnected_at != known.disconnected_at)
+            or heard > known.heard
+            or (heard == known.heard and disconnected_at != known.disconnected_at)
         ]
         if missed:
             for fix in (await self._read(load_snapshots, missed)).values():

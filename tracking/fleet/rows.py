@@ -18,7 +18,7 @@ PAGE: Final = 1_000
 
 _COLUMNS: Final = Fix.__struct_fields__
 
-# When a driver's stored fix arrived, and when its connection ended.
+# When a driver was heard, and when its connection ended.
 Mark: TypeAlias = tuple[datetime, datetime | None]
 
 
@@ -39,10 +39,13 @@ def load_marks(since: datetime) -> Mapping[int, Mark]:
     change with every fix would cost more: 77 % of the updates were heap-only, and with it 1 %.
     """
     recent = DriverLocation.objects.filter(
-        Q(received_at__gte=since) | Q(disconnected_at__gte=since)
+        Q(received_at__gte=since) | Q(heard_at__gte=since) | Q(disconnected_at__gte=since)
     )
-    rows = recent.values_list("driver_id", "received_at", "disconnected_at")
-    return {driver_id: (received_at, left_at) for driver_id, received_at, left_at in rows}
+    rows = recent.values_list("driver_id", "received_at", "heard_at", "disconnected_at")
+    return {
+        driver_id: (heard_at or received_at, left_at)
+        for driver_id, received_at, heard_at, left_at in rows
+    }
 
 
 def load_names(user_ids: list[int]) -> Mapping[int, str]:

@@ -80,11 +80,12 @@ class Fleet:
             entry = Entry(fix, status_of(fix, now))
             self.counts[entry.status] += 1
             self.nameless.add(fix.driver_id)
-        elif fix.is_newer_than(entry.fix):
-            entry.fix = fix
-            self._set_status(entry, now)
         else:
-            return
+            newest = fix.merged_with(entry.fix)
+            if newest is entry.fix:
+                return
+            entry.fix = newest
+            self._set_status(entry, now)
         self._touch(entry)
         self._schedule(entry, now)
 

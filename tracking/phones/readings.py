@@ -28,9 +28,9 @@ def measurement(
         lat,
         lon,
         recorded_at,
-        heading % 360 if heading is not None and heading >= 0 else None,
-        speed if speed is not None and speed >= 0 else None,
-        accuracy if accuracy is not None and accuracy > 0 else None,
+        heading=heading % 360 if heading is not None and heading >= 0 else None,
+        speed=speed if speed is not None and speed >= 0 else None,
+        accuracy=accuracy if accuracy is not None and accuracy > 0 else None,
     )
 
 

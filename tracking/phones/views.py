@@ -94,7 +94,13 @@ class PhoneView(RestView):
     def report(self, measurement: Measurement | None) -> None:
         device = cast("Device", self.request.auth)
         if measurement is not None:
-            ingest(self.request._request, device.driver.pk, measurement)
+            ingest(
+                self.request._request,
+                device.driver.pk,
+                measurement,
+                device_id=device.pk,
+                sent_at=measurement.sent_at,
+            )
         device.note_use(timezone.now())
 
 

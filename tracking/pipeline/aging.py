@@ -4,13 +4,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
-from itertools import takewhile
+from heapq import heappop, heappush
 from typing import Final
 
-from tracking.conf import conf
 from tracking.fix import ArrivalClock, Fix
 from tracking.monitoring.throttled_log import Throttle
-from tracking.status import Status, status_of
+from tracking.status import Status, next_change, status_of
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
@@ -18,15 +17,26 @@ logger.addFilter(Throttle())
 SCAN_INTERVAL: Final = 0.5
 
 # A fix that arrived in time may be committed a little later, by another worker.
-COMMIT_TIME: Final = 0.25
+COMMIT_TIME: Final = timedelta(seconds=0.25)
+
+
+class Followed:
+    """A driver: the stored fix, the status that was announced, and when to look again."""
+
+    __slots__ = ("due", "fix", "status")
+
+    def __init__(self, fix: Fix, status: Status) -> None:
+        self.fix = fix
+        self.status = status
+        self.due: datetime | None = None
 
 
 class Aging:
     """Tells `on_change(driver_id, previous, status)` of the drivers that this worker stored last.
 
-    It looks at those only who were silent for longest, and into the database before it speaks: if
-    another worker has stored a newer fix, the driver is that worker's. `load_snapshots` maps
-    driver ids to their stored fixes.
+    It looks only at drivers whose time has come, and into the database before it speaks: if another
+    worker has heard of the driver since, the driver is that worker's. `load_snapshots` maps driver
+    ids to their stored fixes.
     """
 
     def __init__(
@@ -38,25 +48,31 @@ class Aging:
         self._clock = clock
         self._load_snapshots = load_snapshots
         self._on_change = on_change
-        # What was told of whom, and the stored fix that it was told of, in the order of arrival.
-        self._told: dict[Status, dict[int, Fix]] = {Status.LIVE: {}, Status.STALE: {}}
+        self._followed: dict[int, Followed] = {}
+        # One look ahead per driver, not one per fix: it finds out whether it came too early.
+        self._looks: list[tuple[datetime, int]] = []
         self._task: asyncio.Task[None] | None = None
 
     def follow(self, fix: Fix, status: Status) -> None:
-        """Take over a driver, whose fix this worker has stored and whose status was told."""
-        self._forget(fix.driver_id)
-        if status in self._told:
-            self._told[status][fix.driver_id] = fix
-            if self._task is None:
-                self._task = asyncio.get_running_loop().create_task(self._scan_forever())
+        """Take over a driver, whose fix this worker has stored and whose status was announced."""
+        if status is Status.OFFLINE:
+            self._followed.pop(fix.driver_id, None)
+            return
+        followed = self._followed.get(fix.driver_id)
+        if followed is None:
+            followed = self._followed[fix.driver_id] = Followed(fix, status)
+        followed.fix, followed.status = fix, status
+        if followed.due is None:
+            self._schedule(followed, self._clock.now())
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._scan_forever())
 
     def told(self, stored: Fix) -> Status | None:
-        """Return what was told last of the driver of `stored`, if it is from this worker."""
-        for status, fixes in self._told.items():
-            fix = fixes.get(stored.driver_id)
-            if fix is not None and fix.received_at == stored.received_at:
-                return status
-        return None
+        """Return what was announced last of the driver of `stored`, if it is from this worker."""
+        followed = self._followed.get(stored.driver_id)
+        if followed is None or followed.fix.heard != stored.heard:
+            return None
+        return followed.status
 
     async def close(self) -> None:
         """Stop."""
@@ -64,13 +80,9 @@ class Aging:
             self._task.cancel()
             await asyncio.wait([self._task])
 
-    def _forget(self, driver_id: int) -> None:
-        for fixes in self._told.values():
-            fixes.pop(driver_id, None)
-
     async def _scan_forever(self) -> None:
         try:
-            while any(self._told.values()):
+            while self._followed:
                 await asyncio.sleep(SCAN_INTERVAL)
                 try:
                     await self._scan()
@@ -81,25 +93,45 @@ class Aging:
 
     async def _scan(self) -> None:
         now = self._clock.now()
-        due = [
-            *self._silent(Status.LIVE, now, conf.STALE_AFTER),
-            *self._silent(Status.STALE, now, conf.OFFLINE_AFTER),
-        ]
+        due = [(followed.fix, followed) for followed in self._take_due(now)]
         if not due:
             return
-        stored = await self._load_snapshots([fix.driver_id for fix in due])
-        for fix in due:
-            told = self.told(fix)
-            if told is None:
+        try:
+            stored = await self._load_snapshots([fix.driver_id for fix, _ in due])
+        except BaseException:
+            for _, followed in due:
+                self._look_at(followed, now)
+            raise
+        for fix, followed in due:
+            if self._followed.get(fix.driver_id) is not followed or followed.fix is not fix:
                 continue  # A newer one was stored here meanwhile.
             row = stored.get(fix.driver_id)
-            if row is None or row.received_at != fix.received_at or row.disconnected_at:
-                self._forget(fix.driver_id)
+            if row is None or row.heard != fix.heard or row.disconnected_at:
+                del self._followed[fix.driver_id]
                 continue
-            status = status_of(fix, now)
+            before, status = followed.status, status_of(fix, now)
             self.follow(fix, status)
-            self._on_change(fix.driver_id, told, status)
+            self._on_change(fix.driver_id, before, status)
 
-    def _silent(self, told: Status, now: datetime, seconds: float) -> list[Fix]:
-        limit = now - timedelta(seconds=seconds + COMMIT_TIME)
-        return list(takewhile(lambda fix: fix.received_at <= limit, self._told[told].values()))
+    def _take_due(self, now: datetime) -> list[Followed]:
+        """Return the drivers whose status is no longer what was announced."""
+        due = []
+        while self._looks and self._looks[0][0] <= now:
+            at, driver_id = heappop(self._looks)
+            followed = self._followed.get(driver_id)
+            if followed is None or followed.due != at:
+                continue
+            followed.due = None
+            if status_of(followed.fix, now - COMMIT_TIME) is followed.status:
+                self._schedule(followed, now)
+            else:
+                due.append(followed)
+        return due
+
+    def _schedule(self, followed: Followed, now: datetime) -> None:
+        delay = next_change(followed.fix, now - COMMIT_TIME)
+        self._look_at(followed, now + timedelta(seconds=delay or 0.0))
+
+    def _look_at(self, followed: Followed, at: datetime) -> None:
+        followed.due = at
+        heappush(self._looks, (at, followed.fix.driver_id))

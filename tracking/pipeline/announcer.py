@@ -61,14 +61,15 @@ class Announcer:
         # By arrival: an outage of the database may have mixed them.
         for fix in sorted(fixes, key=lambda fix: fix.received_at):
             before = replaced.get(fix.driver_id)
-            if not fix.is_newer_than(before):
+            after = fix.merged_with(before)
+            if after is before:
                 continue
-            previous = None if before is None else self._status_before(before, fix)
-            status = status_of(fix, now)
-            self._aging.follow(fix, status)
-            if fix.disconnected_at is None:
+            previous = None if before is None else self._status_before(before, after)
+            status = status_of(after, now)
+            self._aging.follow(after, status)
+            if fix.disconnected_at is None and after.is_elsewhere(before):
                 self._left_out += fix.driver_id in self._locations
-                self._locations[fix.driver_id] = fix
+                self._locations[fix.driver_id] = after
             if status is not previous:
                 self._change(fix.driver_id, previous, status)
         self._pump.wake()
@@ -83,9 +84,9 @@ class Announcer:
         await self._pump.close()
         self._executor.shutdown(wait=False)
 
-    def _status_before(self, before: Fix, fix: Fix) -> Status:
-        # What this worker has not told of, has not happened. Another would have told by now.
-        at = fix.disconnected_at or fix.received_at
+    def _status_before(self, before: Fix, after: Fix) -> Status:
+        # What this worker has not announced, has not happened. Another would have by now.
+        at = after.disconnected_at or after.heard
         return self._aging.told(before) or status_of(before, at)
 
     def _change(self, driver_id: int, previous: Status | None, status: Status) -> None:

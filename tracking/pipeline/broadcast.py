@@ -134,8 +134,7 @@ class _Shard:
         waiting = self.newest.get(fix.driver_id)
         if waiting is not None:
             metrics.fixes_conflated.add("broadcast")
-        if fix.is_newer_than(waiting):
-            self.newest[fix.driver_id] = fix
+        self.newest[fix.driver_id] = fix.merged_with(waiting)
 
     async def _flush(self) -> None:
         newest, self.newest = self.newest, {}

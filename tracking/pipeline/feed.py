@@ -94,18 +94,19 @@ class Feed:
             self._timer.cancel()
 
     def offer(self, fix: Fix) -> int:
-        """Deliver `fix` if it is the newest; return to how many watchers."""
+        """Deliver what `fix` says that was not known; return to how many watchers."""
         last = self.newest
-        if not fix.is_newer_than(last):
+        newest = fix.merged_with(last)
+        if newest is last:
             return 0
-        self.newest = fix
+        self.newest = newest
         if self.held:
             return 0
-        return self._deliver(fix, moved=last is None or _is_elsewhere(fix, last))
+        return self._deliver(newest, moved=newest.is_elsewhere(last))
 
     def _deliver(self, fix: Fix, *, moved: bool) -> int:
         deliveries = 0
-        # A departure, or the same fix of one who is back, is for those who asked for details.
+        # A departure, or a phone that is only heard, is for those who asked for details.
         if self.watchers and moved:
             event = _location(fix)
             for watcher in self.watchers:
@@ -145,14 +146,6 @@ class Feed:
             self._watch_status(fix, now)
         else:
             self._offer_details(fix, now)
-
-
-def _is_elsewhere(fix: Fix, last: Fix) -> bool:
-    return (fix.recorded_at, fix.latitude, fix.longitude) != (
-        last.recorded_at,
-        last.latitude,
-        last.longitude,
-    )
 
 
 def _location(fix: Fix) -> Event:

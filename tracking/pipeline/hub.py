@@ -116,13 +116,14 @@ class Hub:
         feed = self._feeds.get(fix.driver_id)
         if feed is None:
             return 0
+        last = feed.newest
         try:
             deliveries = feed.offer(fix)
         except Exception:  # likewise; healing tries again
             logger.exception("A location could not be delivered to its watchers")
             return 0
         # Of late ones, and of repeats, any number may hide a newer one that was lost.
-        if feed.newest is fix:
+        if feed.newest is not None and feed.newest.is_elsewhere(last):
             feed.quiet = False
         if deliveries:
             metrics.delivered(fix, deliveries)

@@ -96,8 +96,8 @@ class Presence:
     def heard(self, fix: Fix) -> None:
         """Note a fix that was submitted here."""
         driver = self._drivers.get(fix.driver_id)
-        if driver is not None and fix.is_newer_than(driver.newest):
-            driver.newest = fix
+        if driver is not None:
+            driver.newest = fix.merged_with(driver.newest)
 
     def depart(self, driver_id: int) -> None:
         """Count a driver's connection no more; with the last one, the driver begins to leave."""
@@ -164,12 +164,12 @@ class Presence:
             row = stored.get(driver_id)
             # What came in elsewhere since says that there the driver is. Where the other workers
             # could not be asked, what came in elsewhere before that does, too.
-            since = departure.at if asked else newest.received_at
-            if row is not None and row.received_at > since:
+            since = departure.at if asked else newest.heard
+            if row is not None and row.heard > since:
                 continue
-            if row is not None and row.is_newer_than(newest):
-                newest = row  # What came here last was late.
-            if newest.received_at <= departure.at:
+            if row is not None:
+                newest = row.merged_with(newest)  # What came here last may have been late.
+            if newest.heard <= departure.at:
                 self._submit(msgspec.structs.replace(newest, disconnected_at=departure.at), self)
 
     def _still(self, due: Mapping[int, Departure]) -> list[int]:

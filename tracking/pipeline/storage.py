@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Set
+from functools import cache
 from typing import Final, Protocol
 
 import msgspec
@@ -35,7 +36,7 @@ _ROWS: Final = {
         "SELECT {columns} FROM json_to_recordset(%s) AS fix ("
         "driver_id bigint, latitude float8, longitude float8, recorded_at timestamptz,"
         " received_at timestamptz, accuracy float8, heading float8, speed float8,"
-        " disconnected_at timestamptz)"
+        " disconnected_at timestamptz, heard_at timestamptz, clock_offset float8)"
     ),
     # WHERE true, or its parser takes ON CONFLICT for a join's ON.
     "sqlite": "SELECT {values} FROM json_each(%s) WHERE true",
@@ -48,21 +49,35 @@ _SQLITE_VALUES: Final = ", ".join(
     for column in _COLUMNS
 )
 
-# `Fix.is_newer_than`, told to the database.
+# `Fix.merged_with`, said to the database: the newer place, the later word, and a departure until
+# the next word.
+_NEWER: Final = (
+    "(EXCLUDED.recorded_at, EXCLUDED.received_at) > ({table}.recorded_at, {table}.received_at)"
+)
+_HEARD: Final = (
+    "{greatest}(COALESCE(EXCLUDED.heard_at, EXCLUDED.received_at),"
+    " COALESCE({table}.heard_at, {table}.received_at))"
+)
+_LEFT: Final = (
+    "COALESCE({greatest}(EXCLUDED.disconnected_at, {table}.disconnected_at),"
+    " EXCLUDED.disconnected_at, {table}.disconnected_at)"
+)
+_ASSIGNMENTS: Final = {
+    "disconnected_at": f"CASE WHEN {_LEFT} >= {_HEARD} THEN {_LEFT} END",
+    "heard_at": (
+        f"NULLIF({_HEARD},"
+        f" CASE WHEN {_NEWER} THEN EXCLUDED.received_at ELSE {{table}}.received_at END)"
+    ),
+}
+_ASSIGNMENT: Final = f"CASE WHEN {_NEWER} THEN EXCLUDED.{{column}} ELSE {{table}}.{{column}} END"
 _UPSERT: Final = (
     "INSERT INTO {table} ({columns}) {rows}"
     " ON CONFLICT (driver_id) DO UPDATE SET {assignments}"
-    " WHERE EXCLUDED.recorded_at > {table}.recorded_at"
-    " OR EXCLUDED.recorded_at = {table}.recorded_at AND CASE"
-    " WHEN EXCLUDED.latitude <> {table}.latitude OR EXCLUDED.longitude <> {table}.longitude"
-    # None of these is ever negative.
-    " OR COALESCE(EXCLUDED.accuracy, -1) <> COALESCE({table}.accuracy, -1)"
-    " OR COALESCE(EXCLUDED.heading, -1) <> COALESCE({table}.heading, -1)"
-    " OR COALESCE(EXCLUDED.speed, -1) <> COALESCE({table}.speed, -1)"
-    " OR {table}.disconnected_at IS NOT NULL"
-    " THEN EXCLUDED.received_at > {table}.received_at"
-    " ELSE EXCLUDED.disconnected_at IS NOT NULL"
-    " AND EXCLUDED.received_at >= {table}.received_at END"
+    # What says nothing new is not written.
+    f" WHERE {_NEWER} OR {_HEARD} > COALESCE({{table}}.heard_at, {{table}}.received_at)"
+    f" OR EXCLUDED.disconnected_at >= {_HEARD}"
+    " AND ({table}.disconnected_at IS NULL"
+    " OR EXCLUDED.disconnected_at > {table}.disconnected_at)"
 )
 
 
@@ -157,8 +172,7 @@ class Storage:
         newest = self._newest
         if self._aside and fix.driver_id in self._aside:
             newest = self._aside
-        if fix.is_newer_than(newest.get(fix.driver_id)):
-            newest[fix.driver_id] = fix
+        newest[fix.driver_id] = fix.merged_with(newest.get(fix.driver_id))
 
     async def _flush(self) -> None:
         newest, self._newest = self._newest, {}
@@ -360,17 +374,23 @@ def _execute_upsert(fixes: list[Fix]) -> None:
     # In the order of ids, or two workers' batches could lock each other's rows crosswise.
     rows = sorted(fixes, key=lambda fix: fix.driver_id)
     with connection.cursor() as cursor:
-        cursor.execute(_upsert_statement(connection.vendor), [msgspec.json.encode(rows).decode()])
+        cursor.execute(
+            _upsert_statement(connection.vendor, DriverLocation._meta.db_table),
+            [msgspec.json.encode(rows).decode()],
+        )
 
 
-def _upsert_statement(vendor: str) -> str:
+@cache
+def _upsert_statement(vendor: str, table: str) -> str:
     columns = ", ".join(_COLUMNS)
-    return _UPSERT.format(
-        table=DriverLocation._meta.db_table,
-        columns=columns,
-        rows=_ROWS[supported(vendor)].format(columns=columns, values=_SQLITE_VALUES),
-        assignments=", ".join(f"{column} = EXCLUDED.{column}" for column in _COLUMNS[1:]),
+    # SQLite's `max` of several values is PostgreSQL's GREATEST.
+    names = {"table": table, "greatest": "GREATEST" if vendor == "postgresql" else "max"}
+    assignments = ", ".join(
+        f"{column} = {_ASSIGNMENTS.get(column, _ASSIGNMENT).format(column=column, **names)}"
+        for column in _COLUMNS[1:]
     )
+    rows = _ROWS[supported(vendor)].format(columns=columns, values=_SQLITE_VALUES)
+    return _UPSERT.format(columns=columns, rows=rows, assignments=assignments, **names)
 
 
 def fix_of(location: DriverLocation) -> Fix:

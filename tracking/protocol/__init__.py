@@ -37,6 +37,7 @@ from tracking.protocol.frames import (
 )
 from tracking.protocol.messages import (
     DECIMALS,
+    EXPECTED,
     MAX_FIXES_PER_BATCH,
     MAX_ID,
     Measurement,
@@ -45,15 +46,18 @@ from tracking.protocol.messages import (
     SendBatch,
     Start,
     Stop,
+    Time,
     decode,
     decode_watcher_message,
     degrees,
     parse_driver_id,
     to_fix,
+    utc,
 )
 
 __all__ = [
     "DECIMALS",
+    "EXPECTED",
     "MAX_FIXES_PER_BATCH",
     "MAX_ID",
     "AuthenticationTimeout",
@@ -71,6 +75,7 @@ __all__ = [
     "SendBatch",
     "Start",
     "Stop",
+    "Time",
     "TokenExpired",
     "TokenInvalid",
     "TrackingError",
@@ -93,4 +98,5 @@ __all__ = [
     "one_by_one",
     "parse_driver_id",
     "to_fix",
+    "utc",
 ]

@@ -14,6 +14,7 @@ from tracking.protocol.messages import (
     Measurement,
     Send,
     SendBatch,
+    Time,
     decode,
     place,
     refusal,
@@ -46,6 +47,7 @@ class _RawBatch(msgspec.Struct, tag_field="command", tag="send_batch"):
     fixes: RawFixes
     token: str | None = None
     details: bool = False
+    sent_at: Time | None = None
 
 
 class _RawMessage(msgspec.Struct):
@@ -71,7 +73,7 @@ def decode_driver_message(text: str) -> Send | SendBatch:
             raw = None  # Not even a batch: what was wrong first is what to say.
         if raw is None:
             raise
-    return SendBatch(one_by_one(raw.fixes), raw.token, raw.details)
+    return SendBatch(one_by_one(raw.fixes), raw.token, raw.details, raw.sent_at)
 
 
 def one_by_one(fixes: Iterable[msgspec.Raw]) -> list[Measurement]:

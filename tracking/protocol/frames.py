@@ -42,6 +42,8 @@ def details(fix: Fix, status: str) -> dict[str, object]:
         "heading": fix.heading,
         "speed": fix.speed,
         "accuracy": fix.accuracy,
+        "heard_at": format_time(fix.heard),
+        "clock_offset": fix.clock_offset,
         "status": status,
     }
 
@@ -56,6 +58,8 @@ def encode_details(fix: Fix, status: str) -> str:
         f'"heading": {_number(fix.heading)}, '
         f'"speed": {_number(fix.speed)}, '
         f'"accuracy": {_number(fix.accuracy)}, '
+        f'"heard_at": "{format_time(fix.heard)}", '
+        f'"clock_offset": {_number(fix.clock_offset)}, '
         f'"status": "{status}"}}'
     )
 

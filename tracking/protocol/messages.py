@@ -23,18 +23,22 @@ _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?
 _INTEGER: Final = re.compile(r"[0-9]{1,19}")
 
 
+Time: TypeAlias = Annotated[datetime, Meta(tz=True)]
+
+
 class Measurement(msgspec.Struct):
     """What a device measured; `to_fix` checks the degrees, and reads the numbers that phones give
     for what they do not know. Names and units of the W3C's Geolocation API. Without `recorded_at`
-    the time of arrival counts.
+    the time of arrival counts. `sent_at` is when the message was sent, by the same clock.
     """
 
     lat: float | str | None = None
     lon: float | str | None = None
-    recorded_at: Annotated[datetime, Meta(tz=True)] | None = None
+    recorded_at: Time | None = None
     heading: Annotated[float, Meta(le=360)] | None = None
     speed: float | None = None
     accuracy: float | None = None
+    sent_at: Time | None = None
 
 
 # What was measured while offline.
@@ -70,6 +74,7 @@ class SendBatch(msgspec.Struct, tag_field="command", tag="send_batch"):
     fixes: Measurements
     token: str | None = None
     details: bool = False
+    sent_at: Time | None = None
 
 
 class WatcherMessage(msgspec.Struct):
@@ -92,6 +97,7 @@ EXPECTED: Final = {
     "lat": "lat must be a decimal string or a number",
     "lon": "lon must be a decimal string or a number",
     "recorded_at": "recorded_at must be a time with its offset, such as 2026-01-31T12:00:00.5Z",
+    "sent_at": "sent_at must be a time with its offset, such as 2026-01-31T12:00:00.5Z",
     "heading": "heading must be a number of degrees up to 360: leave it out if unknown",
     "speed": "speed must be a number of m/s: leave it out if unknown",
     "accuracy": "accuracy must be a number of metres: leave it out if unknown",
@@ -127,7 +133,8 @@ def refusal(error: msgspec.ValidationError, shape: str) -> InvalidMessage:
 def to_fix(measurement: Measurement, driver_id: int, now: datetime) -> Fix:
     """Return the fix that arrived `now`; raise `InvalidMessage` or `InvalidLocation`.
 
-    A measurement from the future was made now: the device's clock is ahead.
+    The device's clock is believed, except for what lies in the future: that was measured now.
+    `DeviceClock` knows better.
     """
     latitude, longitude = place(measurement)
     recorded_at = measurement.recorded_at

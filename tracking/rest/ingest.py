@@ -1,28 +1,57 @@
 """From a synchronous HTTP view into the pipeline of the event loop that serves it."""
 
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest
 
 from tracking.protocol import Measurement
 from tracking.rest.bridge import call_async
+from tracking.rest.reports import Reports
 from tracking.runtime import get_runtime
 
 
-def ingest(request: HttpRequest, driver_id: int, measurement: Measurement) -> None:
+def ingest(
+    request: HttpRequest,
+    driver_id: int,
+    measurement: Measurement,
+    *,
+    device_id: int | None = None,
+    sent_at: datetime | None = None,
+    batch: bool = False,
+) -> None:
     """Deliver, broadcast and store what a driver's device measured; return once it is committed.
 
-    `request` is Django's own, for which the view runs in a thread. Raises what `Reports.commit`
-    raises.
+    `request` is Django's own, for which the view runs in a thread. The rest is what
+    `Reports.commit` takes and raises.
     """
+    _call(
+        request,
+        lambda reports: reports.commit(
+            driver_id, measurement, device_id=device_id, sent_at=sent_at, batch=batch
+        ),
+    )
+
+
+def sign_of_life(request: HttpRequest, driver_id: int) -> None:
+    """Note that a driver's phone was heard, without a place; return once it is committed.
+
+    Raises what `Reports.hear` raises.
+    """
+    _call(request, lambda reports: reports.hear(driver_id))
+
+
+def _call(request: HttpRequest, function: Callable[[Reports], Awaitable[None]]) -> None:
     # Under ASGI this reaches the server's loop, and with it the sockets' runtime. Without a
     # server of that kind the loop lives for this one call, and its runtime must not outlive it.
-    call_async(_ingest, driver_id, measurement, passing=not isinstance(request, ASGIRequest))
+    call_async(_call_reports, function, passing=not isinstance(request, ASGIRequest))
 
 
-async def _ingest(driver_id: int, measurement: Measurement, *, passing: bool) -> None:
+async def _call_reports(function: Callable[[Reports], Awaitable[None]], *, passing: bool) -> None:
     runtime = get_runtime()
     try:
-        await runtime.reports.commit(driver_id, measurement)
+        await function(runtime.reports)
     finally:
         if passing:
             await runtime.close()

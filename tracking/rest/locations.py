@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final, cast
 
 import msgspec
@@ -24,6 +25,7 @@ from tracking.protocol import (
     Forbidden,
     Measurement,
     RawFixes,
+    Time,
     Verdict,
     encode_details,
     judge,
@@ -43,6 +45,7 @@ class Batch(msgspec.Struct):
     """What was measured while offline."""
 
     fixes: RawFixes
+    sent_at: Time | None = None
 
 
 _measurement_decoder: Final = msgspec.json.Decoder(Measurement)
@@ -76,13 +79,19 @@ class ReportingView(RestView):
     throttle_classes = (ReportThrottle,)
 
     def report(
-        self, driver_id: int, measurement: Measurement, rejected: Sequence[Verdict] = ()
+        self,
+        driver_id: int,
+        measurement: Measurement,
+        sent_at: datetime | None,
+        *,
+        batch: bool = False,
+        rejected: Sequence[Verdict] = (),
     ) -> Response:
         """201 if it is the driver's first location, else 204, once it is committed; with what was
         `rejected` beside it as the body, and then 200 in place of 204.
         """
         first = not DriverLocation.objects.filter(pk=driver_id).exists()
-        ingest(self.request._request, driver_id, measurement)
+        ingest(self.request._request, driver_id, measurement, sent_at=sent_at, batch=batch)
         if rejected:
             body = {"rejected": msgspec.to_builtins(rejected)}
             return Response(body, status=201 if first else 200)
@@ -118,7 +127,7 @@ class LocationView(ReportingView):
     def put(self, request: Request, driver_id: int) -> Response:
         """Report a location. A late one is accepted, and never moves the dot back."""
         measurement = decode_body(_measurement_decoder, read_body(request._request))
-        return self.report(driver_id, measurement)
+        return self.report(driver_id, measurement, measurement.sent_at)
 
 
 class BatchView(ReportingView):
@@ -128,7 +137,7 @@ class BatchView(ReportingView):
         batch = decode_body(_batch_decoder, read_body(request._request))
         good, rejected = judge(one_by_one(batch.fixes))
         count_refusals("rest", [verdict.code for verdict in rejected])
-        return self.report(driver_id, newest_of(good), rejected)
+        return self.report(driver_id, newest_of(good), batch.sent_at, batch=True, rejected=rejected)
 
 
 def _user(request: Request) -> AbstractBaseUser:

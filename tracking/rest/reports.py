@@ -2,12 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from tracking.fix import Fix
-from tracking.pipeline.storage import Waiter
 from tracking.protocol import InvalidLocation, Measurement, TokenInvalid, TrackingError
 from tracking.rest.problems import NotStored
+
+if TYPE_CHECKING:
+    from tracking.runtime import Runtime
 
 # A phone's HTTP stack waits for 10 s or more. What is not committed by then may be later.
 COMMIT_TIMEOUT: Final = 5.0
@@ -45,29 +50,59 @@ class Report:
 class Reports:
     """Submits one fix per request, to the pipeline that the sockets share."""
 
-    def __init__(
-        self,
-        to_fix: Callable[[Measurement, int], Fix],
-        submit: Callable[[Fix, Waiter], None],
-    ) -> None:
-        self._to_fix = to_fix
-        self._submit = submit
+    def __init__(self, runtime: "Runtime") -> None:
+        self._runtime = runtime
         self._unsettled = 0
 
-    async def commit(self, driver_id: int, measurement: Measurement) -> None:
+    async def commit(
+        self,
+        driver_id: int,
+        measurement: Measurement,
+        *,
+        device_id: int | None = None,
+        sent_at: datetime | None = None,
+        batch: bool = False,
+    ) -> None:
         """Return once the fix, or a newer one of the same driver, is committed.
+
+        `device_id` tells apart the devices of one driver, whose apps may have queued what they
+        send. `sent_at` is when it was sent, or made if it may have been queued.
 
         Raise `InvalidMessage`, `InvalidLocation` if the fix can never be stored, `TokenInvalid` if
         the driver's account is gone, or `NotStored` if it takes too long: then the fix may still
         be stored, and may be sent again.
         """
-        fix = self._to_fix(measurement, driver_id)
+        clock = None
+        if measurement.recorded_at is not None:
+            clock = await self._runtime.clocks.of(driver_id, device_id)
+        await self._commit(
+            self._runtime.to_fix(
+                measurement,
+                driver_id,
+                clock,
+                sent_at=sent_at,
+                queued=device_id is not None,
+                batch=batch,
+            )
+        )
+
+    async def hear(self, driver_id: int) -> None:
+        """Note that a driver's phone was heard, without a place; return once it is committed.
+
+        Of a driver without a location there is nothing to note. Raise as `commit` does.
+        """
+        known = await self._runtime.last_known(driver_id)
+        if known is not None:
+            now = self._runtime.clock.now()
+            await self._commit(msgspec.structs.replace(known, heard_at=now, disconnected_at=None))
+
+    async def _commit(self, fix: Fix) -> None:
         if self._unsettled >= MAX_UNSETTLED:
             raise NotStored
         self._unsettled += 1
         report = Report(self._settled)
         try:
-            self._submit(fix, report)
+            self._runtime.submit(fix, report)
         except BaseException:
             self._settled()  # Nobody else will.
             raise

@@ -6,6 +6,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -107,7 +108,15 @@ class Phone:
         if time.time() >= self._renew_at:
             self._token, self._renew_at = self._mint()
         lat, lon = f"{position.latitude:.6f}", f"{position.longitude:.6f}"
-        payload = {"token": self._token, "command": "send", "lat": lat, "lon": lon}
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        payload = {
+            "token": self._token,
+            "command": "send",
+            "lat": lat,
+            "lon": lon,
+            "recorded_at": at,
+            "sent_at": at,
+        }
         self._pending.append((now, (float(lat), float(lon))))
         self._settled.clear()
         await websocket.send(json.dumps({"type": "authenticate", "payload": payload}))

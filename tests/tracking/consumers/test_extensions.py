@@ -241,8 +241,9 @@ async def test_a_late_fix_is_acknowledged_and_does_not_move_the_dot(connect, dri
 
 
 @pytest.mark.parametrize("ahead", [0, 600])
-async def test_a_fix_that_is_repeated_changes_nothing(connect, driver, rider, ahead):
+async def test_a_fix_that_is_repeated_is_heard_and_moves_nothing(connect, driver, rider, ahead):
     watcher, socket = await connect("get", driver), await connect("set", driver)
+    plain = await connect("get", driver)
     token = token_for(driver)
     await start(watcher, token_for(rider), details=True)
     await details(watcher)
@@ -250,20 +251,27 @@ async def test_a_fix_that_is_repeated_changes_nothing(connect, driver, rider, ah
     for fix in fixes:
         await report(socket, token, **fix)
     shown = [await details(watcher) for _ in fixes]
+    assert [frame["location_lat"] for frame in shown] == ["1", "2", "3"]
+    await start(plain, token_for(rider))
+    assert await plain.frame() == encode_location(3, 2)
     kept = await stored(driver)
     for fix in [fixes[0], fixes[2], fixes[1], fixes[2]]:
         assert await report(socket, token, **fix) == encode_location(int(fix["lat"]), 2)
-    assert await stored(driver) == kept
-    assert [frame["location_lat"] for frame in shown] == ["1", "2", "3"]
-    assert await watcher.receive_nothing(0.05)
+        frame = await details(watcher)
+        assert frame["heard_at"] > shown[-1]["heard_at"]
+        for name in ("location_lat", "recorded_at", "clock_offset"):
+            assert frame[name] == shown[-1][name]
+    assert await plain.receive_nothing(0.05)
+    after = await stored(driver)
+    assert not after.is_elsewhere(kept)
+    assert after.heard > kept.heard
 
 
-async def test_a_clock_that_jumps_back_from_the_future_does_not_freeze_the_dot(
-    connect, driver, rider
-):
+async def test_a_clock_that_is_set_right_again_does_not_freeze_the_dot(connect, driver, rider):
     watcher, socket = await connect("get", driver), await connect("set", driver)
     await start(watcher, token_for(rider))
-    for lat, ahead in enumerate([3600, 3595, 1800, 60, 0]):
+    for lat, ahead in enumerate([3600, 3595, 1800, -0.2, 0]):
         await report(socket, token_for(driver), lat=str(lat), recorded_at=ago(-ahead))
-        assert await watcher.frame() == encode_location(lat, 2)
+    # By the same clock all are late; from the second that has the right time on, it is right.
+    assert [await watcher.frame() for _ in "04"] == [encode_location(lat, 2) for lat in (0, 4)]
     assert (await stored(driver)).latitude == 4

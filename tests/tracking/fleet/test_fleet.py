@@ -52,6 +52,8 @@ def test_an_item_is_the_details_frame_with_the_name(fleet):
         "heading": None,
         "speed": 8.5,
         "accuracy": None,
+        "heard_at": "2026-01-31T12:00:00.000Z",
+        "clock_offset": None,
         "status": "live",
         "name": "Jonh",
     }

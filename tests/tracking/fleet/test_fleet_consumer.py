@@ -76,6 +76,8 @@ async def test_a_dispatcher_gets_everybody_and_then_what_changes(
                 "heading": None,
                 "speed": None,
                 "accuracy": None,
+                "heard_at": "2026-01-31T12:00:00.000Z",
+                "clock_offset": None,
                 "status": "offline",
                 "name": "driver@example.com",
             }

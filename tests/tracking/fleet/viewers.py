@@ -55,9 +55,9 @@ class Rows:
 
     def load_marks(self, since):
         return {
-            driver_id: (fix.received_at, fix.disconnected_at)
+            driver_id: (fix.heard, fix.disconnected_at)
             for driver_id, fix in self.fixes.items()
-            if fix.received_at >= since or (fix.disconnected_at and fix.disconnected_at >= since)
+            if fix.heard >= since or (fix.disconnected_at and fix.disconnected_at >= since)
         }
 
     def load_snapshots(self, driver_ids):

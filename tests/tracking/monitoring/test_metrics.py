@@ -133,7 +133,8 @@ async def test_degraded_parts_are_one_and_the_others_nothing():
 
 @pytest.mark.django_db(transaction=True)
 async def test_drivers_are_counted_by_status(located):
-    await DriverLocation.objects.aupdate(received_at=datetime.now(UTC))
+    now = datetime.now(UTC)
+    await DriverLocation.objects.aupdate(recorded_at=now, received_at=now)
     found = await values()
     assert [found[f'tracking_drivers{{status="{s}"}}'] for s in ("live", "stale", "offline")] == [
         1,

@@ -100,7 +100,10 @@ async def test_departure_is_what_is_stored_where_what_came_here_was_late(worker,
     late = msgspec.structs.replace(fix_of(second=7), recorded_at=fix_of(second=1).recorded_at)
     await worker.connect(late)
     worker.disconnect()
-    assert await worker.departures.reach(1) == [left(worker, fix_of(second=5, latitude=9.0))]
+    stored_and_heard = msgspec.structs.replace(
+        fix_of(second=5, latitude=9.0), heard_at=late.received_at
+    )
+    assert await worker.departures.reach(1) == [left(worker, stored_and_heard)]
 
 
 async def test_driver_who_comes_back_has_not_left(worker):

@@ -2,6 +2,7 @@
 
 import threading
 
+import msgspec
 import pytest
 from django.db import DatabaseError, connections
 from django.test.utils import CaptureQueriesContext
@@ -63,8 +64,9 @@ def test_of_fixes_measured_at_the_same_time_the_one_that_arrived_last_is_kept(
 def test_the_devices_clock_counts_before_arrival(driver):
     newer = Fix(driver, 1.0, 1.0, fix_of(second=5).recorded_at, fix_of(second=6).received_at)
     upsert([newer])
-    upsert([Fix(driver, 2.0, 2.0, fix_of(second=4).recorded_at, fix_of(second=9).received_at)])
-    assert stored(driver) == newer
+    heard = fix_of(second=9).received_at
+    upsert([Fix(driver, 2.0, 2.0, fix_of(second=4).recorded_at, heard)])
+    assert stored(driver) == msgspec.structs.replace(newer, heard_at=heard)
 
 
 MOMENTS = st.sampled_from([fix_of(second=second).received_at for second in (1, 2, 2.000001)])
@@ -72,7 +74,7 @@ MOMENTS = st.sampled_from([fix_of(second=second).received_at for second in (1, 2
 
 @st.composite
 def fixes(draw):
-    recorded_at, received_at = sorted([draw(MOMENTS), draw(MOMENTS)])
+    recorded_at, received_at, heard_at = sorted([draw(MOMENTS) for _ in range(3)])
     latitude, disconnected_at = draw(st.sampled_from([1.0, 2.0])), draw(st.none() | MOMENTS)
     measured = st.sampled_from([None, 0.0, 90.0])
     return {
@@ -83,7 +85,10 @@ def fixes(draw):
         "speed": draw(measured),
         "recorded_at": recorded_at,
         "received_at": received_at,
-        "disconnected_at": disconnected_at,
+        # It ended after the phone was heard.
+        "disconnected_at": disconnected_at and max(disconnected_at, heard_at),
+        "heard_at": heard_at if heard_at > received_at else None,
+        "clock_offset": draw(st.sampled_from([None, 3600.5])),
     }
 
 
@@ -91,12 +96,12 @@ def fixes(draw):
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(one=fixes(), other=fixes())
-def test_the_database_and_the_fix_itself_agree_on_what_is_newer(driver, one, other):
+def test_the_database_and_the_fix_itself_agree_on_what_is_known(driver, one, other):
     one, other = Fix(driver, **one), Fix(driver, **other)
     DriverLocation.objects.filter(pk=driver).delete()
     upsert([other])
     upsert([one])
-    assert stored(driver) == (one if one.is_newer_than(other) else other)
+    assert stored(driver) == one.merged_with(other)
 
 
 @pytest.mark.parametrize("second", [0, 1, 0.5, 0.1, 0.000001, 0.999999, 59.12345, 12 * 3600])

@@ -274,6 +274,8 @@ def test_details_add_to_the_contracts_frame():
         ("heading", 0.0),
         ("speed", None),
         ("accuracy", 4.5),
+        ("heard_at", "2026-01-31T11:59:58.500Z"),
+        ("clock_offset", None),
         ("status", "live"),
     ]
 

@@ -49,7 +49,8 @@ def ids(response):
 
 def test_entries_are_details_and_the_answer_is_for_no_cache(rest, staff):
     (driver,) = place((0.9871, -1.4354))
-    DriverLocation.objects.update(received_at=timezone.now())
+    now = timezone.now()
+    DriverLocation.objects.update(recorded_at=now, received_at=now)
     response = rest("GET", FLEET, staff)
     assert response["Cache-Control"] == "no-store"
     (found,) = response.json()["results"]

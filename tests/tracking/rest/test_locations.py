@@ -50,15 +50,21 @@ def test_location_has_the_fields_of_details(rest, located, rider):
         "heading": 90.5,
         "speed": 3.0,
         "accuracy": None,
+        "heard_at": "2026-01-31T12:00:00.000Z",
+        "clock_offset": None,
         "status": "offline",
     }
 
 
 def test_status_is_the_servers_judgement(rest, located, rider):
     for seconds, status in ((1, "live"), (20, "stale"), (70, "offline")):
-        DriverLocation.objects.update(received_at=timezone.now() - timedelta(seconds=seconds))
+        at = timezone.now() - timedelta(seconds=seconds)
+        DriverLocation.objects.update(recorded_at=at, received_at=at)
         assert rest("GET", location(located), rider).json()["status"] == status
-    DriverLocation.objects.update(received_at=timezone.now(), disconnected_at=timezone.now())
+    DriverLocation.objects.update(heard_at=timezone.now())
+    assert rest("GET", location(located), rider).json()["status"] == "stale"
+    at = timezone.now()
+    DriverLocation.objects.update(recorded_at=at, received_at=at, disconnected_at=at)
     assert rest("GET", location(located), rider).json()["status"] == "offline"
 
 
@@ -76,7 +82,8 @@ def test_unchanged_location_is_answered_304_and_a_changed_one_200(rest, located,
 
 
 def test_status_that_changes_by_itself_changes_the_etag(rest, located, rider, settings):
-    DriverLocation.objects.update(received_at=timezone.now())
+    at = timezone.now()
+    DriverLocation.objects.update(recorded_at=at, received_at=at)
     first = rest("GET", location(located), rider)
     settings.TRACKING = settings.TRACKING | {"STALE_AFTER": 1e-6}
     changed = rest("GET", location(located), rider, **{"If-None-Match": first["ETag"]})

@@ -21,13 +21,26 @@ def submitted():
     return Log()
 
 
-def to_fix(measurement, driver_id):
-    return protocol.to_fix(measurement, driver_id, NOON)
+class FakeRuntime:
+    def __init__(self, submit):
+        self.submit = submit
+        self.known = None
+
+    def to_fix(self, measurement, driver_id, clock, **rest):
+        return protocol.to_fix(measurement, driver_id, NOON)
+
+    async def last_known(self, driver_id):
+        return self.known
 
 
 @pytest.fixture
-def http(submitted):
-    return Reports(to_fix, lambda fix, waiter: submitted.append((fix, waiter)))
+def runtime(submitted):
+    return FakeRuntime(lambda fix, waiter: submitted.append((fix, waiter)))
+
+
+@pytest.fixture
+def http(runtime):
+    return Reports(runtime)
 
 
 async def test_report_ends_when_its_fix_is_committed(http, submitted):
@@ -60,7 +73,7 @@ async def test_report_that_cannot_be_submitted_is_not_counted_for_ever():
     def fail(fix, waiter):
         raise LookupError("a bug")
 
-    http = Reports(to_fix, fail)
+    http = Reports(FakeRuntime(fail))
     with pytest.raises(LookupError):
         await http.commit(19, MEASUREMENT)
     assert http._unsettled == 0

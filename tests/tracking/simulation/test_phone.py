@@ -128,7 +128,8 @@ async def test_a_phone_sends_the_contracts_frames_and_every_send_is_acknowledged
         assert not tally.errors
         assert tally.connected == 0
         for payload in fake.payloads[19]:
-            assert payload.keys() == {"token", "command", "lat", "lon"}
+            times = {"recorded_at", "sent_at"}
+            assert payload.keys() == {"token", "command", "lat", "lon"} | times
             assert payload["command"] == "send"
             assert isinstance(payload["lat"], str)
             assert -1.48 < float(payload["lat"]) < -1.39

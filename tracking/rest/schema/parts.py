@@ -30,13 +30,18 @@ class Location(serializers.Serializer[Any]):
     location_lat = serializers.CharField(help_text="WGS 84 degrees, canonical decimal.")
     location_lon = serializers.CharField(help_text="WGS 84 degrees, canonical decimal.")
     userId = serializers.IntegerField(help_text="The driver's id.")  # noqa: N815 - the wire's
-    recorded_at = serializers.DateTimeField(help_text="The device's clock, UTC.")
+    recorded_at = serializers.DateTimeField(help_text="When the device measured, UTC.")
     received_at = serializers.DateTimeField(help_text="The server's clock, UTC.")
     heading = serializers.FloatField(
         allow_null=True, help_text="Degrees clockwise from true north."
     )
     speed = serializers.FloatField(allow_null=True, help_text="Metres per second.")
     accuracy = serializers.FloatField(allow_null=True, help_text="Metres.")
+    heard_at = serializers.DateTimeField(help_text="When the phone was heard last, UTC.")
+    clock_offset = serializers.FloatField(
+        allow_null=True,
+        help_text="Seconds by which the device's clock is behind, and was corrected.",
+    )
     status = serializers.ChoiceField(Status.choices, help_text="How fresh the location is.")
 
 
@@ -75,6 +80,7 @@ def _fix() -> dict[str, Any]:
         "lat": "WGS 84 degrees, -90 to 90.",
         "lon": "WGS 84 degrees, -180 to 180.",
         "recorded_at": "When the device measured, RFC 3339. Without it, the time of arrival.",
+        "sent_at": "When this is sent, by the same clock: then a clock that is off is corrected.",
         "heading": "Degrees clockwise from true north. Negative is unknown.",
         "speed": "Metres per second. Negative is unknown.",
         "accuracy": "Metres. 0 or negative is unknown.",
@@ -110,7 +116,8 @@ BATCH: Final = {
             "minItems": 1,
             "maxItems": MAX_FIXES_PER_BATCH,
             "items": FIX,
-        }
+        },
+        "sent_at": FIX["properties"]["sent_at"],
     },
 }
 STORED: Final = {
