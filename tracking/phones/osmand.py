@@ -1,27 +1,41 @@
 """The OsmAnd protocol, as Traccar Client speaks it: https://www.traccar.org/osmand/
 
-Up to its version 8 the app sends parameters, from 9 on JSON.
+The app sends parameters up to its version 8, an object of JSON in 9, and from 10 on a form, or a
+list of JSON objects with the form's keys. A message without a place is a sign of life: a heartbeat,
+an alarm, cell towers.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Final, NamedTuple
 
 import msgspec
+from django.http import QueryDict
 
 from tracking.phones.readings import KNOT, from_epoch, from_text, measurement, number
-from tracking.protocol import Measurement
+from tracking.protocol import InvalidMessage, Measurement
 from tracking.rest.bodies import decode_body
 
 # What is larger is milliseconds: seconds reach it in the year 5138, milliseconds did in 1973.
 _LARGEST_SECONDS: Final = 10**11
 
-_DIGITS: Final = re.compile(r"-?[0-9]{1,17}")
+_DIGITS: Final = re.compile(r"-?[0-9]{1,17}(?:\.[0-9]{0,9})?")
+
+Read = Callable[[], Measurement | None]
+
+
+class Sent(NamedTuple):
+    """Who sent a request, and its messages, not yet read."""
+
+    token: str
+    messages: list[Read]
 
 
 class Report(NamedTuple):
-    """Who says so, and what: no measurement where the app itself calls the fix invalid."""
+    """Who says so, and what: no measurement where the app itself has no place or no valid one."""
 
     token: str
     measurement: Measurement | None
@@ -38,21 +52,70 @@ class Coordinates(msgspec.Struct):
 
 
 class Location(msgspec.Struct):
-    timestamp: str | int | None = None
+    timestamp: str | int | float | None = None
     coords: Coordinates = msgspec.field(default_factory=Coordinates)
 
 
 class Message(msgspec.Struct):
+    """An object of version 9, with one location or a list of them."""
+
     device_id: str
-    location: Location
+    location: msgspec.Raw
 
 
-_decoder: Final = msgspec.json.Decoder(Message)
+_message_decoder: Final = msgspec.json.Decoder(Message)
+_location_decoder: Final = msgspec.json.Decoder(Location)
+_list_decoder: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_object_decoder: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def parse(query: QueryDict, body: bytes) -> Sent:
+    """Return who sent a request, and its messages; parameters may be in the URL and in the body.
+
+    A body that cannot be read at all is one message that cannot.
+    """
+    parameters = _last_of_each(query)
+    body = body.strip()
+    try:
+        if body.startswith(b"["):
+            return _parse_list(parameters, body)
+        if body.startswith(b"{"):
+            return _parse_object(parameters, body)
+        parameters |= _last_of_each(QueryDict(body))
+    except InvalidMessage as error:
+        return Sent(_token(parameters), [partial(_refuse, error)])
+    return Sent(_token(parameters), [lambda: parse_parameters(parameters).measurement])
+
+
+def _last_of_each(query: QueryDict) -> dict[str, str]:
+    return {name: str(value) for name, value in query.items()}
+
+
+def _refuse(error: InvalidMessage) -> Measurement | None:
+    raise error
+
+
+def _parse_list(parameters: dict[str, str], body: bytes) -> Sent:
+    items = decode_body(_list_decoder, body)
+    token = _token(parameters)
+    if items:
+        with suppress(InvalidMessage):  # Told when it is read.
+            token = _token(parameters | _flat(items[0]))
+    return Sent(token, [partial(_read_item, parameters, token, item) for item in items])
+
+
+def _parse_object(parameters: dict[str, str], body: bytes) -> Sent:
+    location = bytes(decode_body(_object_decoder, body).get("location", b"")).lstrip()
+    parameters |= _flat(body)
+    if not location.startswith((b"{", b"[")):  # the keys of a form
+        return Sent(_token(parameters), [lambda: parse_parameters(parameters).measurement])
+    items = decode_body(_list_decoder, location) if location.startswith(b"[") else [location]
+    return Sent(_token(parameters), [partial(_read_location, item) for item in items])
 
 
 def parse_parameters(parameters: Mapping[str, str]) -> Report:
     """Read the parameters of a query or a form, `speed` in knots; raise `InvalidMessage`."""
-    token = parameters.get("id") or parameters.get("deviceid") or ""
+    token = _token(parameters)
     if parameters.get("valid", "true").lower() not in ("true", "1"):
         return Report(token, None)
     lat, lon = parameters.get("lat"), parameters.get("lon")
@@ -74,24 +137,50 @@ def parse_parameters(parameters: Mapping[str, str]) -> Report:
 
 
 def parse_json(body: bytes) -> Report:
-    """Read the JSON of version 9; raise `InvalidMessage`."""
-    message = decode_body(_decoder, body)
-    timestamp, coords = message.location.timestamp, message.location.coords
-    return Report(
-        message.device_id,
-        measurement(
-            coords.latitude,
-            coords.longitude,
-            _time(str(timestamp)) if timestamp else None,
-            heading=coords.heading,
-            speed=coords.speed,
-            accuracy=coords.accuracy,
-        ),
+    """Read an object of version 9 with one location; raise `InvalidMessage`."""
+    message = decode_body(_message_decoder, body)
+    return Report(message.device_id, _read_location(message.location))
+
+
+def _read_location(location: msgspec.Raw | bytes) -> Measurement | None:
+    found = decode_body(_location_decoder, bytes(location))
+    timestamp, coords = found.timestamp, found.coords
+    return measurement(
+        coords.latitude,
+        coords.longitude,
+        _time(str(timestamp)) if timestamp else None,
+        heading=coords.heading,
+        speed=coords.speed,
+        accuracy=coords.accuracy,
     )
+
+
+def _read_item(parameters: dict[str, str], token: str, item: msgspec.Raw) -> Measurement | None:
+    found = parse_parameters(parameters | _flat(item))
+    if found.token != token:
+        raise InvalidMessage("id must be the same in all of a request")
+    return found.measurement
+
+
+def _token(parameters: Mapping[str, str]) -> str:
+    return parameters.get("id") or parameters.get("deviceid") or parameters.get("device_id") or ""
+
+
+def _flat(item: msgspec.Raw | bytes) -> dict[str, str]:
+    """Return an object's values as those of a form; numbers as they are spelled."""
+    flat = {}
+    for name, raw in decode_body(_object_decoder, bytes(item)).items():
+        text = bytes(raw).decode().strip()
+        if text.startswith('"'):
+            with suppress(msgspec.DecodeError):
+                text = msgspec.json.decode(text, type=str)
+        if text != "null" and not text.startswith(("{", "[")):
+            flat[name] = text
+    return flat
 
 
 def _time(timestamp: str) -> datetime:
     if not _DIGITS.fullmatch(timestamp):
         return from_text(timestamp)
-    value = int(timestamp)
+    value = float(timestamp) if "." in timestamp else int(timestamp)
     return from_epoch(value if value < _LARGEST_SECONDS else value / 1000)

@@ -1,12 +1,24 @@
 """OwnTracks' JSON, as its apps send it in HTTP mode: https://owntracks.org/booklet/tech/json/"""
 
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 
 import msgspec
+from rest_framework.exceptions import ParseError
 
 from tracking.phones.readings import KILOMETRE_PER_HOUR, from_epoch, measurement
-from tracking.protocol import Measurement
+from tracking.protocol import InvalidMessage, Measurement
 from tracking.rest.bodies import decode_body
+
+
+class Encrypted(ParseError):
+    """A message that only its owner's key opens. To take it would be to lose it without a word."""
+
+    default_code = "encrypted"
+    default_detail = (
+        "this message is encrypted, which cannot be read here: empty the secret encryption key in "
+        "the app's settings"
+    )
 
 
 class Message(msgspec.Struct, rename={"kind": "_type"}):
@@ -16,7 +28,9 @@ class Message(msgspec.Struct, rename={"kind": "_type"}):
 
 
 class Location(msgspec.Struct):
-    """`tst` in seconds since 1970, `acc` in metres, `vel` in km/h, `cog` in degrees."""
+    """`tst` and `created_at` in seconds since 1970, `acc` in metres, `vel` in km/h, `cog` in
+    degrees. `created_at` is when the message was made, which then may wait for a network.
+    """
 
     lat: float | None = None
     lon: float | None = None
@@ -24,6 +38,7 @@ class Location(msgspec.Struct):
     acc: float | None = None
     vel: float | None = None
     cog: float | None = None
+    created_at: Any = None
 
 
 _message_decoder: Final = msgspec.json.Decoder(Message)
@@ -31,12 +46,16 @@ _location_decoder: Final = msgspec.json.Decoder(Location)
 
 
 def parse(body: bytes) -> Measurement | None:
-    """Return the measurement of a location message; None for the messages of other types.
+    """Return the measurement of a location message; None for the messages of other types, and for
+    a location without a place.
 
     An empty body is what the app sends where MQTT would delete a retained message. Raises
-    `InvalidMessage`.
+    `InvalidMessage`, or `Encrypted`.
     """
-    if not body or decode_body(_message_decoder, body).kind != "location":
+    kind = decode_body(_message_decoder, body).kind if body else ""
+    if kind == "encrypted":
+        raise Encrypted
+    if kind != "location":
         return None
     location = decode_body(_location_decoder, body)
     return measurement(
@@ -46,4 +65,15 @@ def parse(body: bytes) -> Measurement | None:
         heading=location.cog,
         speed=None if location.vel is None else location.vel * KILOMETRE_PER_HOUR,
         accuracy=location.acc,
+        sent_at=_time(location.created_at),
     )
+
+
+def _time(created_at: object) -> datetime | None:
+    # It only helps to judge the phone's clock: no fix is refused over it.
+    if not isinstance(created_at, int | float):
+        return None
+    try:
+        return from_epoch(created_at)
+    except InvalidMessage:
+        return None

@@ -4,28 +4,41 @@ Their queries and bodies carry the device's token, so nothing here quotes them.
 """
 
 import base64
-import binascii
-from functools import cached_property
-from typing import Any, cast
+import logging
+import math
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
+from http import HTTPStatus
+from typing import Any, Final, cast
 
+import msgspec
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.http import QueryDict
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import Throttled
+from rest_framework.exceptions import APIException, Throttled
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tracking.monitoring.throttled_log import Throttle
 from tracking.permissions import may_publish
-from tracking.phones import osmand, owntracks
+from tracking.phones import osmand, owntracks, readings
 from tracking.phones.devices import Device
-from tracking.protocol import Forbidden, Measurement, TokenInvalid
+from tracking.phones.readings import Report
+from tracking.protocol import Forbidden, InvalidMessage, TokenInvalid, Verdict, newest_of
 from tracking.rest.bodies import read_body
 from tracking.rest.bridge import call_async
-from tracking.rest.ingest import ingest
+from tracking.rest.ingest import ingest, sign_of_life
+from tracking.rest.problems import TooLarge
+from tracking.rest.refusals import count_refusals
 from tracking.rest.throttling import RefusalThrottle, ReportThrottle
 from tracking.rest.views import RestView
+
+logger = logging.getLogger(__name__)
+logger.addFilter(Throttle())
+
+# Bytes: what deploy/nginx.conf lets through. An app that sends a list cannot send less of it.
+MAX_BODY_SIZE: Final = 256 * 1024
 
 
 class DeviceAuthentication(BaseAuthentication):
@@ -57,10 +70,11 @@ class PasswordAuthentication(DeviceAuthentication):
         if scheme.lower() != "basic":
             return None
         try:
-            pair = base64.b64decode(credentials.strip(), validate=True).decode()
-        except (binascii.Error, UnicodeError) as error:
+            pair = base64.b64decode(credentials.strip(), validate=True)
+        except ValueError as error:
             raise TokenInvalid("send user:token in base64 for Basic authentication") from error
-        return pair.partition(":")[2]
+        # The user name may have colons, and any encoding. A token has neither.
+        return pair.rpartition(b":")[2].decode(errors="replace") if b":" in pair else ""
 
     def authenticate_header(self, request: Request) -> str:
         return 'Basic realm="device token", charset="UTF-8"'
@@ -71,6 +85,8 @@ class IdAuthentication(DeviceAuthentication):
 
     def token_of(self, request: Request) -> str | None:
         view = cast("OsmAndView", request.parser_context["view"])
+        if not view.sent.token and view.too_large:
+            raise TooLarge
         return view.sent.token or None
 
     def authenticate_header(self, request: Request) -> str:
@@ -87,51 +103,122 @@ class MayReport(BasePermission):
         return call_async(may_publish, driver, driver.pk)
 
 
+class Later(APIException):
+    """503 in place of 429, for an app that throws away what is answered 4xx."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_code = "throttled"
+    default_detail = "requests come faster than allowed: send it again later"
+
+    def __init__(self, wait: float | None) -> None:
+        super().__init__()
+        self.wait = math.ceil(wait or 1)
+
+
 class PhoneView(RestView):
+    """Answers as the queue of an app needs it, which sends in order and begins each time with the
+    first that was not answered 2xx.
+
+    What can never be taken is therefore answered 200, and the answer's header, the log and the
+    metrics say that it was dropped; what may be taken later is not.
+    """
+
     permission_classes = (IsAuthenticated, MayReport)
     throttle_classes = (ReportThrottle,)
+    route = ""  # As metrics and the log call it.
 
-    def report(self, measurement: Measurement | None) -> None:
+    def report(self, read: Callable[[], Report]) -> list[Verdict]:
+        """Commit the newest of what was measured, or that the phone was heard; return what was
+        dropped of the rest.
+        """
         device = cast("Device", self.request.auth)
-        if measurement is not None:
-            ingest(
-                self.request._request,
-                device.driver.pk,
-                measurement,
-                device_id=device.pk,
-                sent_at=measurement.sent_at,
-            )
+        driver_id = device.driver.pk
+        try:
+            measurements, rejected = read()
+        except TooLarge as error:
+            measurements, rejected = [], [Verdict(0, error.default_code, str(error.detail))]
+        if measurements:
+            try:
+                newest = newest_of(measurements)
+                ingest(
+                    self.request._request,
+                    driver_id,
+                    newest,
+                    device_id=device.pk,
+                    sent_at=newest.sent_at,
+                    batch=len(measurements) > 1,
+                )
+            except InvalidMessage as error:
+                rejected.append(Verdict(0, error.code, str(error)))
+        else:
+            sign_of_life(self.request._request, driver_id)
         device.note_use(timezone.now())
+        if rejected:
+            count_refusals(self.route, [verdict.code for verdict in rejected])
+            logger.warning(
+                "A report by %s of device %s was dropped: %s",
+                self.route,
+                device.pk,
+                rejected[0].message,
+            )
+        return rejected
 
 
 class OwnTracksView(PhoneView):
     """Takes every message of OwnTracks, and reports the locations among them."""
 
     authentication_classes = (PasswordAuthentication,)
+    route = "owntracks"
 
     def post(self, request: Request) -> Response:
-        self.report(owntracks.parse(read_body(request._request)))
+        rejected = self.report(self.read)
         # Messages for the app, of which there are none.
-        return Response([])
+        return Response([], headers=_said(rejected))
+
+    def read(self) -> Report:
+        body = read_body(self.request._request, MAX_BODY_SIZE)
+        return readings.report([partial(owntracks.parse, body)])
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, Throttled):
+            exc = Later(getattr(exc, "wait", None))
+        return super().handle_exception(exc)
 
 
 class OsmAndView(PhoneView):
     """Reports what Traccar Client sends, in whichever of its formats."""
 
     authentication_classes = (IdAuthentication,)
+    route = "osmand"
+    too_large = False
 
     @cached_property
-    def sent(self) -> osmand.Report:
-        """What the request says; raises `InvalidMessage`."""
-        body = read_body(self.request._request)
-        if body.lstrip().startswith(b"{"):
-            return osmand.parse_json(body)
-        parameters = self.request.query_params or QueryDict(body)
-        return osmand.parse_parameters(parameters.dict())
+    def sent(self) -> osmand.Sent:
+        """What the request says."""
+        try:
+            body = read_body(self.request._request, MAX_BODY_SIZE)
+        except TooLarge:
+            # Who sent it can still be in the URL.
+            self.too_large = True
+            body = b""
+        return osmand.parse(self.request.query_params, body)
+
+    def read(self) -> Report:
+        if self.too_large:
+            raise TooLarge
+        return readings.report(self.sent.messages)
 
     def get(self, request: Request) -> Response:
-        self.report(self.sent.measurement)
+        if rejected := self.report(self.read):
+            return Response({"rejected": msgspec.to_builtins(rejected)}, headers=_said(rejected))
         return Response(status=200)
 
     def post(self, request: Request) -> Response:
         return self.get(request)
+
+
+def _said(rejected: Sequence[Verdict]) -> dict[str, str]:
+    """The header that says what was dropped, for whoever looks at an answer of 200."""
+    if not rejected:
+        return {}
+    return {"Tracking-Rejected": ", ".join(sorted({verdict.code for verdict in rejected}))}

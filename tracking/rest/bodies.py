@@ -15,14 +15,17 @@ Body = TypeVar("Body")
 _LOCATION_KEYS: Final = ("lat", "lon", "latitude", "longitude")
 
 
-def read_body(request: HttpRequest) -> bytes:
-    """Return the request's body; raise `TooLarge` beyond the size of the socket's messages."""
+def read_body(request: HttpRequest, limit: int | None = None) -> bytes:
+    """Return the request's body; raise `TooLarge` beyond the size of the socket's messages, or
+    beyond another `limit`.
+    """
+    limit = conf.MAX_MESSAGE_SIZE if limit is None else limit
     # The length first: of a body that claims to be too large, nothing is read.
     length = request.META.get("CONTENT_LENGTH") or "0"
-    if not length.isdecimal() or len(length) > 9 or int(length) > conf.MAX_MESSAGE_SIZE:
+    if not length.isdecimal() or len(length) > 9 or int(length) > limit:
         raise TooLarge
     # It may not claim anything: Transfer-Encoding: chunked.
-    if len(request.body) > conf.MAX_MESSAGE_SIZE:
+    if len(request.body) > limit:
         raise TooLarge
     return request.body
 

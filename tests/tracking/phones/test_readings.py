@@ -1,11 +1,15 @@
 """What apps on phones send becomes a measurement in our units, or none."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
 
 import pytest
+from django.http import QueryDict
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tracking.phones import osmand, owntracks
+from tracking.phones import osmand, owntracks, readings
 from tracking.protocol import InvalidLocation, InvalidMessage, Measurement
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -106,7 +110,15 @@ def from_json(location=None, **coords):
 
 
 def test_owntracks_on_android_is_read_in_km_per_hour():
-    assert from_owntracks() == Measurement(-1.4354, 0.9871, NOON, 271, 10, 12)
+    assert from_owntracks() == Measurement(
+        -1.4354, 0.9871, NOON, 271, 10, 12, sent_at=NOON + timedelta(seconds=2)
+    )
+
+
+@pytest.mark.parametrize("created_at", [None, "soon", [], 1e18, -1e18, True])
+def test_owntracks_time_of_a_message_that_cannot_be_refuses_no_fix(created_at):
+    found = from_owntracks(created_at=created_at)
+    assert (found.lat, found.recorded_at) == (-1.4354, NOON)
 
 
 def test_owntracks_on_ios_says_minus_one_for_what_it_does_not_know():
@@ -128,13 +140,17 @@ def test_owntracks_says_no_more_than_it_knows():
         {"_type": "lwt", "tst": EPOCH},
         {"_type": "status", "iOS": {"version": "18"}},
         {"_type": "card", "name": "Mary", "tid": "ma"},
-        {"_type": "encrypted", "data": "b64"},
         {"_type": "steps", "lat": "none"},
     ],
     ids=lambda message: message["_type"],
 )
 def test_owntracks_other_messages_are_no_measurement(message):
     assert owntracks.parse(json.dumps(message).encode()) is None
+
+
+def test_owntracks_encrypted_message_is_refused():
+    with pytest.raises(owntracks.Encrypted, match="secret encryption key"):
+        owntracks.parse(b'{"_type": "encrypted", "data": "b64"}')
 
 
 def test_owntracks_empty_message_is_no_measurement():
@@ -185,6 +201,15 @@ def test_traccar_json_is_read_in_metres_per_second():
         ("2026-01-31T13:00:00.000+01:00", NOON),
         ("2026-01-31 12:00:00", NOON),
         ("4102444800", datetime(2100, 1, 1, tzinfo=UTC)),
+        (f"{EPOCH}.25", NOON.replace(microsecond=250_000)),
+        (f"{EPOCH}250.0", NOON.replace(microsecond=250_000)),
+        # The plus of an offset is a space in a query where it was not escaped.
+        ("2026-01-31T13:00:00 01:00", NOON),
+        ("2026-01-31T13:00:00.000 0100", NOON),
+        ("2026-01-31 17:30:00 05:30", NOON),
+        ("2026-01-31T13:00 01", NOON),
+        ("2026-01-31T13:00:00+0100", NOON),
+        ("2026-01-31T02:00:00-10:00", NOON),
     ],
 )
 def test_traccar_times_are_seconds_milliseconds_or_iso_8601(timestamp, recorded_at):
@@ -198,7 +223,10 @@ def test_traccar_time_may_be_a_number_in_json_and_may_be_missing():
     assert from_query(timestamp="").recorded_at is None
 
 
-@pytest.mark.parametrize("timestamp", ["soon", "2026-13-01T00:00:00Z", "9" * 17, "1e9", "nan"])
+@pytest.mark.parametrize(
+    "timestamp",
+    ["soon", "2026-13-01T00:00:00Z", "9" * 17, "1e9", "nan", "1.2.3", "0001-01-01T00:00:00 14:00"],
+)
 def test_traccar_time_that_cannot_be_is_invalid(timestamp):
     for parse in (
         lambda: from_query(timestamp=timestamp),
@@ -254,3 +282,125 @@ def test_traccar_number_that_cannot_be_is_invalid():
 def test_traccar_body_that_is_no_message_is_invalid(body):
     with pytest.raises(InvalidMessage):
         osmand.parse_json(body)
+
+
+# A message without a place is a sign of life.
+
+
+def read(query="", body=b""):
+    sent = osmand.parse(QueryDict(query), body if isinstance(body, bytes) else body.encode())
+    return sent.token, readings.report(sent.messages)
+
+
+@pytest.mark.parametrize(
+    "rest", ["", "&batt=77", "&alarm=sos", "&cell=310,410,1,2,3", "&lat=&lon="]
+)
+def test_traccar_message_without_a_place_says_that_the_phone_is_alive(rest):
+    assert read(f"id=x&timestamp={EPOCH}{rest}") == ("x", ([], []))
+    assert read("", f"id=x&timestamp={EPOCH}{rest}") == ("x", ([], []))
+
+
+def test_traccar_json_without_a_place_says_that_the_phone_is_alive():
+    for body in (
+        f'[{{"id": "x", "timestamp": {EPOCH}, "alarm": "sos", "batt": 50}}]',
+        f'{{"id": "x", "timestamp": {EPOCH}}}',
+        '{"device_id": "x", "location": {"event": "heartbeat", "coords": {}}}',
+        "[]",
+    ):
+        assert read("id=x", body) == ("x", ([], []))
+
+
+@pytest.mark.parametrize(("lat", "lon"), [(0, 0), ("0.0", "-0.0"), (0.0, "0")])
+def test_null_island_with_a_negative_accuracy_is_no_place(lat, lon):
+    assert from_query(lat=str(lat), lon=str(lon), accuracy="-1") is None
+    assert from_query(lat=str(lat), lon=str(lon), accuracy="5").lat == str(lat)
+    assert from_json(latitude=float(lat), longitude=float(lon), accuracy=-1) is None
+    assert from_owntracks(lat=float(lat), lon=float(lon), acc=-1) is None
+
+
+# Where parameters are
+
+
+def test_parameters_may_be_in_the_url_and_in_the_body():
+    whole = urlencode(TRACCAR_QUERY)
+    for names in (["id"], ["lat", "lon"], ["timestamp", "speed"], list(TRACCAR_QUERY)):
+        url = urlencode({name: TRACCAR_QUERY[name] for name in names})
+        body = urlencode({name: TRACCAR_QUERY[name] for name in TRACCAR_QUERY if name not in names})
+        assert read(url, body) == read(whole)
+    token, report = read("id=trk_abc", '{"lat": -1.4354, "lon": 0.9871, "accuracy": 4.8}')
+    assert token == "trk_abc"
+    assert report.measurements == [Measurement("-1.4354", "0.9871", accuracy=4.8)]
+
+
+# Lists
+
+
+def item(**changes):
+    """A fix as version 10 of Traccar Client writes it in JSON."""
+    fix = {"id": "trk_abc", "timestamp": EPOCH, "lat": 1.5, "lon": 2.5, "speed": 19.44, "batt": 77}
+    return {name: value for name, value in (fix | changes).items() if value is not None}
+
+
+def test_traccar_json_list_is_read_fix_by_fix():
+    items = [
+        item(),
+        item(lat=91),
+        item(lat=None, lon=None),
+        item(speed=-1, accuracy=0, bearing=360),
+    ]
+    token, report = read("", json.dumps([*items, item(lat="north"), 7, item(id="another")]))
+    assert token == "trk_abc"
+    first, second = report.measurements
+    assert (first.lat, first.recorded_at, first.speed) == ("1.5", NOON, pytest.approx(10, abs=0.01))
+    assert (second.speed, second.accuracy, second.heading) == (None, None, 0)
+    assert [(verdict.index, verdict.code) for verdict in report.rejected] == [
+        (1, "invalid_location"),
+        (4, "invalid_location"),
+        (5, "invalid_message"),
+        (6, "invalid_message"),
+    ]
+
+
+def test_number_beyond_all_numbers_spoils_its_own_fix_alone():
+    text = json.dumps([item(), item(lat=7), item(speed=7)]).replace(" 7,", " 1e999,")
+    _, report = read("", text)
+    assert [measured.speed is None for measured in report.measurements] == [False, True]
+    assert [(verdict.index, verdict.code) for verdict in report.rejected] == [
+        (1, "invalid_location")
+    ]
+
+
+def test_list_of_version_nine_is_read_location_by_location():
+    good = TRACCAR_JSON["location"]
+    bad = good | {"coords": {"latitude": "north", "longitude": 1}}
+    token, report = read("", json.dumps({"device_id": "x", "location": [bad, good, {}]}))
+    assert (token, len(report.measurements)) == ("x", 1)
+    assert [(verdict.index, verdict.code) for verdict in report.rejected] == [
+        (0, "invalid_location")
+    ]
+
+
+@pytest.mark.parametrize(
+    "body", ["[", "{", "[1", '{"id": "x"', "{}}", "[" * 10_000, '{"a":' * 9000]
+)
+def test_body_that_cannot_be_read_is_one_bad_message_of_who_is_named_in_the_url(body):
+    token, report = read("id=trk_abc", body)
+    assert (token, report.measurements) == ("trk_abc", [])
+    assert [verdict.code for verdict in report.rejected] == ["invalid_message"]
+
+
+@given(
+    st.binary()
+    | st.text().map(str.encode)
+    | st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(
+                st.text() | st.sampled_from(["id", "lat", "lon", "location", "coords"]), inner
+            )
+        ),
+    ).map(lambda value: json.dumps(value).encode())
+)
+def test_no_body_raises_anything(body):
+    read("id=x", body)

@@ -10,7 +10,10 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from tracking.models import DriverLocation
+from tracking.monitoring import metrics
 from tracking.phones.devices import PREFIX, Device, revoke
+from tracking.phones.views import MAX_BODY_SIZE
+from tracking.pipeline.storage import Storage
 from tracking.rest.throttling import RefusalThrottle
 
 from ..rest.problems import problem
@@ -39,7 +42,8 @@ def report(client):
     def by_owntracks(token, **changes):
         return client.post(
             OWNTRACKS,
-            json.dumps(OWNTRACKS_ANDROID | changes),
+            # Without the time of the message, which is long ago: else its clock would be behind.
+            json.dumps(OWNTRACKS_ANDROID | {"created_at": None} | changes),
             content_type="application/json",
             headers={**basic(token), "X-Limit-U": "mary", "X-Limit-D": "phone"},
         )
@@ -88,6 +92,42 @@ def test_every_app_reports_and_is_answered_as_it_expects(report, device, driver)
         assert (row.driver_id, row.latitude, row.longitude) == (driver, -1.4354, 0.9871)
         assert row.recorded_at.replace(microsecond=0) == NOON
         assert row.speed == pytest.approx(10, abs=0.3)
+
+
+def test_owntracks_on_a_phone_whose_clock_is_years_behind_is_seen(report, device):
+    before = timezone.now()
+    report[0](device.token, tst=1041379198, created_at=1041379200)
+    row = DriverLocation.objects.get()
+    assert before - timedelta(seconds=3) <= row.recorded_at <= before + timedelta(seconds=3)
+    assert row.clock_offset == pytest.approx(before.timestamp() - 1041379200, abs=5)
+
+
+def test_message_without_a_place_is_a_sign_of_life(client, report, device):
+    report[1](device.token, timestamp=int(timezone.now().timestamp()))
+    first = DriverLocation.objects.get()
+    for call in (
+        lambda: client.get(OSMAND, {"id": device.token, "batt": "77"}),
+        lambda: client.post(
+            OSMAND,
+            f"id={device.token}&alarm=sos",
+            content_type="application/x-www-form-urlencoded",
+        ),
+        lambda: client.post(
+            OSMAND, json.dumps([{"id": device.token}]), content_type="application/json"
+        ),
+        lambda: report[0](device.token, _type="status"),
+        lambda: report[1](device.token, lat=91),
+    ):
+        before = timezone.now()
+        assert call().status_code == 200
+        row = DriverLocation.objects.get()
+        assert row.heard_at >= before
+        assert (row.latitude, row.recorded_at) == (first.latitude, first.recorded_at)
+
+
+def test_sign_of_life_of_a_phone_without_a_location_is_taken(client, device):
+    assert client.get(OSMAND, {"id": device.token}).status_code == 200
+    assert not DriverLocation.objects.exists()
 
 
 def test_owntracks_message_of_another_kind_is_taken_and_changes_nothing(report, device):
@@ -149,9 +189,114 @@ def test_device_token_opens_nothing_else(client, device, driver):
         assert client.get(path, headers=basic(device.token)).status_code == 401
 
 
-def test_location_that_cannot_be_is_answered_400(report, device):
+def test_location_that_can_never_be_taken_is_answered_200_and_said_to_be_dropped(
+    report, device, caplog
+):
+    before = dict(metrics.refusals.values)
     for call in report:
-        problem(call(device.token, lat=91), 400, "invalid_location")
+        response = call(device.token, lat=91)
+        assert response.status_code == 200
+        assert response["Tracking-Rejected"] == "invalid_location"
+        if call is report[0]:
+            assert response.content == b"[]"
+        else:
+            assert response.json() == {
+                "rejected": [
+                    {
+                        "index": 0,
+                        "code": "invalid_location",
+                        "message": "lat must be between -90 and 90",
+                    }
+                ]
+            }
+    for route, times in (("owntracks", 1), ("osmand", len(report) - 1)):
+        key = (route, "invalid_location")
+        assert metrics.refusals.values[key] - before.get(key, 0) == times
+    assert "was dropped: lat must be between -90 and 90" in caplog.text
+    assert not DriverLocation.objects.exists()
+    assert Device.objects.get().last_used_at is not None
+
+
+@pytest.mark.parametrize("body", ["{", "[]", "{}", "\xff", '{"_type": "location", "lat": []}'])
+def test_owntracks_message_that_cannot_be_read_blocks_no_queue(client, device, body):
+    response = client.post(
+        OWNTRACKS, body, content_type="application/json", headers=basic(device.token)
+    )
+    assert (response.status_code, response.content) == (200, b"[]")
+    assert response["Tracking-Rejected"].startswith("invalid_")
+
+
+def test_owntracks_encrypted_message_is_refused_and_says_why(client, device):
+    response = client.post(
+        OWNTRACKS,
+        '{"_type": "encrypted", "data": "c2VjcmV0"}',
+        content_type="application/json",
+        headers=basic(device.token),
+    )
+    assert "secret encryption key" in problem(response, 400, "encrypted")
+
+
+def test_body_that_is_too_large_blocks_no_queue(client, device):
+    body = " " * (MAX_BODY_SIZE + 1)
+    response = client.post(
+        OWNTRACKS, body, content_type="application/json", headers=basic(device.token)
+    )
+    assert (response.status_code, response["Tracking-Rejected"]) == (200, "too_large")
+    named = client.post(f"{OSMAND}?id={device.token}", body, content_type="application/json")
+    assert (named.status_code, named["Tracking-Rejected"]) == (200, "too_large")
+    problem(client.post(OSMAND, body, content_type="application/json"), 413, "too_large")
+
+
+def test_list_larger_than_a_sockets_message_is_taken(client, device, driver):
+    fixes = [
+        {"id": device.token, "lat": 1, "lon": 2, "timestamp": EPOCH + second, "note": "x" * 500}
+        for second in range(400)
+    ]
+    response = client.post(OSMAND, json.dumps(fixes), content_type="application/json")
+    assert (response.status_code, response.content) == (200, b"")
+    assert DriverLocation.objects.get().recorded_at == NOON + timedelta(seconds=399)
+
+
+def test_fix_that_the_database_can_never_take_is_dropped(report, device, monkeypatch):
+    def discard(self, fix, waiter):
+        waiter.discard(fix)
+
+    monkeypatch.setattr(Storage, "store", discard)
+    for call in report:
+        assert call(device.token)["Tracking-Rejected"] == "invalid_location"
+
+
+def test_owntracks_above_the_rate_is_answered_503_and_keeps_its_messages(report, device):
+    answers = [report[0](device.token) for _ in range(30)]
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert refused
+    for answer in refused:
+        problem(answer, 503, "throttled")
+        assert int(answer["Retry-After"]) >= 1
+
+
+def test_owntracks_beside_guessing_is_answered_503_and_keeps_its_messages(
+    report, device, monkeypatch
+):
+    monkeypatch.setattr(RefusalThrottle, "default_rate", "3/min")
+    for _ in range(3):
+        problem(report[0](UNKNOWN), 401, "token_invalid")
+    refused = report[0](device.token)
+    problem(refused, 503, "throttled")
+    assert 1 <= int(refused["Retry-After"]) <= 60
+
+
+@pytest.mark.parametrize("user", ["mary", "mary:phone", "a:b:c:", "", "josé", "Мария", "日本"])
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "cp1251", "shift_jis"])
+def test_user_name_may_have_colons_and_any_encoding(client, device, user, encoding):
+    pair = f"{user}:{device.token}".encode(encoding, "replace")
+    response = client.post(
+        OWNTRACKS,
+        json.dumps(OWNTRACKS_ANDROID),
+        content_type="application/json",
+        headers={"Authorization": "Basic " + base64.b64encode(pair).decode()},
+    )
+    assert response.status_code == 200
 
 
 def test_use_is_kept_to_the_minute(report, device):

@@ -25,6 +25,7 @@ from tracking.rest.locations import BatchView, LocationView
 from tracking.rest.schema.parts import (
     BATCH,
     FIX,
+    OSMAND_ANSWER,
     OSMAND_BODIES,
     OSMAND_PARAMETERS,
     OWNTRACKS_BODY,
@@ -100,12 +101,12 @@ describe(
         operation_id="report_by_owntracks",
         tags=["phone apps"],
         summary="OwnTracks in HTTP mode",
-        description="Messages other than locations are taken, and change nothing.",
+        description="Messages other than locations are taken, and change nothing. One that can"
+        " never be taken is dropped, which the header `Tracking-Rejected` says; one that is"
+        " encrypted is answered 400. Too often is 503.",
         request={"application/json": OWNTRACKS_BODY},
         responses=responses(
-            {200: OpenApiResponse({"type": "array", "maxItems": 0}, "Nothing for the app.")},
-            400,
-            413,
+            {200: OpenApiResponse({"type": "array", "maxItems": 0}, "Nothing for the app.")}, 400
         ),
     )
 )(OwnTracksView)
@@ -115,15 +116,18 @@ describe(
         operation_id="report_by_osmand",
         tags=["phone apps"],
         summary="Traccar Client up to 8, and others that speak the OsmAnd protocol",
+        description="Without a place it is a sign of life.",
         parameters=OSMAND_PARAMETERS,
-        responses=responses({200: OpenApiResponse(description="Committed.")}, 400),
+        responses=responses({200: OSMAND_ANSWER}),
     ),
     post=extend_schema(
         operation_id="report_by_traccar",
         tags=["phone apps"],
         summary="Traccar Client from 9, or the parameters in a form",
+        description="Without a place it is a sign of life. Version 10 may send a list of objects"
+        " with the form's keys.",
         request=OSMAND_BODIES,
-        responses=responses({200: OpenApiResponse(description="Committed.")}, 400, 413),
+        responses=responses({200: OSMAND_ANSWER}, 413),
     ),
 )(OsmAndView)
 

@@ -80,10 +80,10 @@ def _fix() -> dict[str, Any]:
         "lat": "WGS 84 degrees, -90 to 90.",
         "lon": "WGS 84 degrees, -180 to 180.",
         "recorded_at": "When the device measured, RFC 3339. Without it, the time of arrival.",
-        "sent_at": "When this is sent, by the same clock: then a clock that is off is corrected.",
         "heading": "Degrees clockwise from true north. Negative is unknown.",
         "speed": "Metres per second. Negative is unknown.",
         "accuracy": "Metres. 0 or negative is unknown.",
+        "sent_at": "When this is sent, by the same clock: then a clock that is off is corrected.",
     }
     properties = {
         name: {"description": description, **found[name]}
@@ -142,6 +142,9 @@ _VERDICTS: Final = {
         }
     },
 }
+OSMAND_ANSWER: Final = OpenApiResponse(
+    _VERDICTS, "Committed, with an empty body; or dropped what can never be taken, said here."
+)
 STORED_BATCH: Final = {
     **STORED,
     200: OpenApiResponse(_VERDICTS, "Committed, but for the fixes that cannot be."),
@@ -173,8 +176,7 @@ _OSMAND: Final = {
     "accuracy": "Metres.",
 }
 OSMAND_PARAMETERS: Final = [
-    OpenApiParameter(name, str, required=name in ("lat", "lon"), description=description)
-    for name, description in _OSMAND.items()
+    OpenApiParameter(name, str, description=description) for name, description in _OSMAND.items()
 ]
 _COORDINATES: Final = {
     "latitude": "WGS 84 degrees.",
