@@ -1,4 +1,4 @@
-"""Where everybody was last seen. Read-only: `tracking.pipeline.storage` alone writes locations."""
+"""Where everybody was last seen. Read-only: `tracking.pipeline.rows` alone writes locations."""
 
 from datetime import datetime, timedelta
 from typing import Any, ClassVar

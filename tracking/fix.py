@@ -11,7 +11,7 @@ class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     `recorded_at` is when the place was measured, by the device's clock, which is corrected by
     `clock_offset` seconds where that is worth knowing; it is never later than `received_at`, the
     arrival by the server's clock. All times are aware UTC. The field names are `DriverLocation`'s
-    columns: `storage` relies on it.
+    columns: `rows` relies on it.
 
     The place is one thing and the phone another. `heard_at` is when the phone was last heard,
     whatever it said, if that is later than `received_at`. With `disconnected_at` the fix is a
@@ -44,7 +44,7 @@ class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
         The place is the one measured last, and of equal times the one that arrived last; the phone
         was heard at the later of both times; a departure stands until the phone is heard again.
-        Return `other` itself where this fix adds nothing. `storage` says the same to the database.
+        Return `other` itself where this fix adds nothing. `rows` says the same to the database.
         """
         if other is None:
             return self

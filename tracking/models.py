@@ -20,7 +20,7 @@ __all__ = ["Device", "DriverLocation", "WatchGrant", "WatchGrantQuerySet"]
 class DriverLocation(models.Model):
     """A driver's newest stored fix: WGS 84 degrees, metres, metres per second, aware UTC.
 
-    Written only by `tracking.pipeline.storage`, which never lets an older fix replace a newer one.
+    Written only by `tracking.pipeline.rows`, which never lets an older fix replace a newer one.
     """
 
     driver = models.OneToOneField(

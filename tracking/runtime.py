@@ -28,7 +28,8 @@ from tracking.pipeline.database import DatabaseThread
 from tracking.pipeline.hub import Hub
 from tracking.pipeline.presence import Presence
 from tracking.pipeline.receiver import Receiver
-from tracking.pipeline.storage import Storage, Waiter, load_snapshots
+from tracking.pipeline.rows import load_snapshots
+from tracking.pipeline.storage import Storage, Waiter
 from tracking.protocol import EXPECTED, InvalidMessage, Measurement, to_fix, utc
 from tracking.rest.reports import Reports
 from tracking.revocation import Registry

@@ -2,7 +2,7 @@
 
 from django.contrib.auth import get_user_model
 
-from tracking.pipeline.storage import load_snapshots
+from tracking.pipeline.rows import load_snapshots
 
 # An id that nobody has.
 FAR_AWAY = 2**62

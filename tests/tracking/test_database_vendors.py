@@ -11,7 +11,7 @@ from tests.services import ServiceError
 from tracking.checks import check_settings
 from tracking.models import DriverLocation
 from tracking.monitoring import health
-from tracking.pipeline.storage import load_snapshots, upsert
+from tracking.pipeline.rows import load_snapshots, upsert
 
 from .fakes import fix_of
 

@@ -18,7 +18,7 @@ from tracking.fleet.state import Fleet
 from tracking.fleet.viewer import Viewer
 from tracking.pipeline.hub import Hub
 from tracking.pipeline.outbox import Outbox
-from tracking.pipeline.storage import load_snapshots
+from tracking.pipeline.rows import load_snapshots
 
 logger = logging.getLogger(__name__)
 

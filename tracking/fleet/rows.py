@@ -11,7 +11,7 @@ from tracking.fix import Fix
 from tracking.models import DriverLocation
 from tracking.people import NAME_FIELDS, full_name
 from tracking.pipeline.database import any_of
-from tracking.pipeline.storage import fix_of
+from tracking.pipeline.rows import fix_of
 
 # At some 30 µs a row, nobody else's query waits for long.
 PAGE: Final = 1_000

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from tracking.fleet.messages import to_bbox
 from tracking.models import DriverLocation
 from tracking.permissions import may_view_fleet
-from tracking.pipeline.storage import fix_of
+from tracking.pipeline.rows import fix_of
 from tracking.protocol import Forbidden, InvalidMessage, details
 from tracking.rest.throttling import ReadThrottle
 from tracking.rest.views import RestView

@@ -19,7 +19,7 @@ from rest_framework.throttling import BaseThrottle
 from tracking.authentication import load_users
 from tracking.models import DriverLocation
 from tracking.permissions import may_publish, may_watch_driver
-from tracking.pipeline.storage import load_snapshots
+from tracking.pipeline.rows import load_snapshots
 from tracking.protocol import (
     MAX_ID,
     Forbidden,

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tracking.fleet import rows as fleet_rows
 from tracking.fleet.rows import load_marks, load_names, load_page
-from tracking.pipeline.storage import upsert
+from tracking.pipeline.rows import upsert
 
 from ..fakes import NOON, fix_of
 from ..rows import FAR_AWAY, drivers

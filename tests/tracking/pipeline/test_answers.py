@@ -10,7 +10,8 @@ from django.db import connections
 from tracking.monitoring import metrics
 from tracking.pipeline import storage as storage_module
 from tracking.pipeline.database import DatabaseThread
-from tracking.pipeline.storage import PartlyStoredError, Storage, load_snapshots, upsert
+from tracking.pipeline.rows import PartlyStoredError, load_snapshots, upsert
+from tracking.pipeline.storage import Storage
 
 from ..fakes import Log, NoAudience, Sender, fix_of, settle, within_deadline
 from ..rows import FAR_AWAY, drivers, stored

@@ -10,7 +10,8 @@ from django.db import OperationalError, connections
 
 from tracking.pipeline import database as database_module
 from tracking.pipeline.database import DatabaseThread
-from tracking.pipeline.storage import Storage, upsert
+from tracking.pipeline.rows import upsert
+from tracking.pipeline.storage import Storage
 
 from ..fakes import Log, NoAudience, Sender, fix_of, within_deadline
 from ..rows import FAR_AWAY, drivers, stored

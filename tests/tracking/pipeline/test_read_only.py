@@ -7,7 +7,7 @@ from django.db import InternalError, OperationalError, connections
 
 from tracking.monitoring import health
 from tracking.pipeline.database import DatabaseThread, drop_read_only_connections, is_unavailable
-from tracking.pipeline.storage import upsert
+from tracking.pipeline.rows import upsert
 
 from ..fakes import fix_of
 from ..rows import drivers, stored

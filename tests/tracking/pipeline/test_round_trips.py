@@ -13,7 +13,7 @@ from tests.faults.proxy import Proxy
 from tracking.models import DriverLocation
 from tracking.pipeline import database as database_module
 from tracking.pipeline.database import DatabaseThread
-from tracking.pipeline.storage import load_snapshots, upsert
+from tracking.pipeline.rows import load_snapshots, upsert
 
 from ..fakes import fix_of as fix
 from ..fakes import within_deadline

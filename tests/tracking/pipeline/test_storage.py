@@ -6,7 +6,8 @@ import pytest
 from django.db import DatabaseError, InternalError, OperationalError, ProgrammingError
 
 from tracking.pipeline import storage as storage_module
-from tracking.pipeline.storage import Storage, upsert
+from tracking.pipeline.rows import upsert
+from tracking.pipeline.storage import Storage
 
 from ..fakes import Log, NoAudience, Sender, fix_of, settle, within_deadline
 

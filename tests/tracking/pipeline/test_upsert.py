@@ -12,12 +12,7 @@ from hypothesis import strategies as st
 
 from tracking.fix import Fix
 from tracking.models import DriverLocation
-from tracking.pipeline.storage import (
-    PartlyStoredError,
-    load_snapshots,
-    upsert,
-    upsert_and_compare,
-)
+from tracking.pipeline.rows import PartlyStoredError, load_snapshots, upsert, upsert_and_compare
 from tracking.protocol import degrees, encode_location
 
 from ..fakes import NOON, fix_of
