@@ -29,7 +29,7 @@ from tracking.pipeline.hub import Hub
 from tracking.pipeline.presence import Presence
 from tracking.pipeline.receiver import Receiver
 from tracking.pipeline.rows import load_snapshots
-from tracking.pipeline.storage import Storage, Waiter
+from tracking.pipeline.storage import LOCK_WAIT, Storage, Waiter
 from tracking.protocol import EXPECTED, InvalidMessage, Measurement, to_fix, utc
 from tracking.rest.reports import Reports
 from tracking.revocation import Registry
@@ -45,7 +45,7 @@ class Runtime:
         layer = get_channel_layer()
         # Two threads, so that a write that waits for the disk delays no snapshot.
         self._reader = DatabaseThread("tracking-reader")
-        self._writer = DatabaseThread("tracking-writer")
+        self._writer = DatabaseThread("tracking-writer", lock_wait=LOCK_WAIT)
         origin = uuid.uuid4().hex
         self._publisher = Publisher(layer, origin)
         self.clock = ArrivalClock()

@@ -80,6 +80,11 @@ def sqlstate(error: BaseException) -> str:
     return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or ""
 
 
+def is_locked(error: BaseException) -> bool:
+    """Tell whether a statement of PostgreSQL gave up waiting for a lock."""
+    return sqlstate(error) == "55P03"
+
+
 def _takes_no_writes(error: BaseException) -> bool:
     return sqlstate(error).startswith("25")
 
@@ -107,8 +112,10 @@ class DatabaseThread:
     after each call.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, lock_wait: float | None = None) -> None:
+        """`lock_wait` is how many seconds a statement waits for a lock, at most `ANSWER_WITHIN`."""
         self._name = name
+        self._lock_wait = lock_wait
         self._executor = self._new_executor()
         self._answers: set[asyncio.Future[Any]] = set()
         self._closing = False
@@ -186,15 +193,38 @@ class DatabaseThread:
             if connection.vendor == "postgresql":
                 # Several statements at once go with client-side binding only, Django's default.
                 own.pop("server_side_binding", None)
-                connection.execute_wrappers.append(_limit_lock_wait)
+                connection.execute_wrappers.append(self._limit_lock_wait)
             connection.settings_dict = {**connection.settings_dict, "OPTIONS": own}
+
+    def _limit_lock_wait(
+        self, execute: Callable[..., Any], sql: str, params: Any, many: Any, context: dict[str, Any]
+    ) -> Any:
+        """Have PostgreSQL give up its wait for a lock by the time that we do.
+
+        It does not notice that we hung up before it has the lock, so that each try would leave one
+        more process behind, until there are no connections to be had. Not `statement_timeout`,
+        which ends a commit's wait for a synchronous standby too, and calls that a success.
+
+        For this transaction alone: behind a PgBouncer in transaction mode the session is not ours.
+        In the same message, so that it costs no round trip (12 µs, of 300 for a batch of one fix).
+        """
+        if many:
+            return execute(sql, params, many, context)
+        seconds = ANSWER_WITHIN if self._lock_wait is None else min(self._lock_wait, ANSWER_WITHIN)
+        limit = f"SET LOCAL lock_timeout = {int(seconds * 1000)}; "
+        result = execute(limit + sql, params, many, context)
+        if (
+            context["connection"].Database.__name__ == "psycopg"
+        ):  # psycopg2 gives the last by itself
+            context["cursor"].nextset()
+        return result
 
     def _call(self, function: Callable[..., Result], *args: object) -> Result:
         try:
             with self._waiting():
                 return function(*args)
         except Exception as error:
-            if self._closing or not is_unavailable(error):
+            if self._closing or not is_unavailable(error) or is_locked(error):
                 raise
             # A connection that broke while it lay idle shows only when used, one to a primary that
             # was demoted shows when it is written to, and a deadlock's victim is told to try again:
@@ -239,27 +269,6 @@ class DatabaseThread:
             if self._waiting_since is not None:
                 for connection in self._connections:
                     _shut_down(connection.connection)
-
-
-def _limit_lock_wait(
-    execute: Callable[..., Any], sql: str, params: Any, many: Any, context: dict[str, Any]
-) -> Any:
-    """Have PostgreSQL give up its wait for a lock by the time that we do.
-
-    It does not notice that we hung up before it has the lock, so that each try would leave one
-    more process behind, until there are no connections to be had. Not `statement_timeout`,
-    which ends a commit's wait for a synchronous standby too, and calls that a success.
-
-    For this transaction alone: behind a PgBouncer in transaction mode the session is not ours. In
-    the same message, so that it costs no round trip (12 µs, of 300 for a batch of one fix).
-    """
-    if many:
-        return execute(sql, params, many, context)
-    limit = f"SET LOCAL lock_timeout = {int(ANSWER_WITHIN * 1000)}; "
-    result = execute(limit + sql, params, many, context)
-    if context["connection"].Database.__name__ == "psycopg":  # psycopg2 gives the last by itself
-        context["cursor"].nextset()
-    return result
 
 
 def _shut_down(connection: Any) -> None:

@@ -1,7 +1,7 @@
 """The rows of `DriverLocation`: written in batches, newest fix per driver, and read back."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Final
 
@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from tracking.fix import Fix
 from tracking.models import DriverLocation
 from tracking.monitoring.throttled_log import Throttle
-from tracking.pipeline.database import any_of, is_unavailable, sqlstate, supported
+from tracking.pipeline.database import any_of, is_locked, is_unavailable, sqlstate, supported
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
@@ -113,9 +113,16 @@ def upsert(fixes: list[Fix]) -> set[int]:
             # One statement outside a transaction commits by itself, and costs one round trip.
             _execute_upsert(part)
         except Exception as error:
+            driver_ids = {fix.driver_id for fix in part}
+            if is_locked(error) and not failed:
+                # Somebody may hold one row for minutes, and the others need not wait for it.
+                failed = locked_drivers(driver_ids)
+                cause = error
+                if failed and failed != driver_ids:
+                    parts.append([fix for fix in part if fix.driver_id not in failed])
+                    continue
             if is_unavailable(error):
                 raise
-            driver_ids = {fix.driver_id for fix in part}
             if len(part) > 1 and singled_out < MAX_SINGLED_OUT:
                 middle = len(part) // 2
                 parts += [part[middle:], part[:middle]]
@@ -167,7 +174,7 @@ def upsert_and_compare(fixes: list[Fix]) -> tuple[set[int], Mapping[int, Fix]]:
             replaced = _snapshots(rows, driver_ids)
             _execute_upsert(fixes)
     except Exception as error:  # Rare: an account was deleted, or one fix fails.
-        if is_unavailable(error):
+        if is_unavailable(error) and not is_locked(error):
             raise
         replaced = load_snapshots(driver_ids)
         try:
@@ -200,6 +207,20 @@ def _upsert_statement(vendor: str, table: str) -> str:
     )
     rows = _ROWS[supported(vendor)].format(columns=columns, values=_SQLITE_VALUES)
     return _UPSERT.format(columns=columns, rows=rows, assignments=assignments, **names)
+
+
+def locked_drivers(driver_ids: Collection[int]) -> set[int]:
+    """Return those of the drivers whose row another transaction holds, without waiting for it."""
+    using = router.db_for_write(DriverLocation)
+    if connections[using].vendor != "postgresql":
+        return set()  # SQLite locks the whole database.
+    rows = DriverLocation.objects.using(using).filter(
+        pk__in=any_of(list(driver_ids), DriverLocation)
+    )
+    with transaction.atomic(using):
+        # The lock that the upsert takes.
+        free = rows.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True)
+        return set(rows.values_list("pk", flat=True)) - set(free)
 
 
 def fix_of(location: DriverLocation) -> Fix:

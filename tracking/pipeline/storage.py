@@ -13,13 +13,21 @@ from tracking.monitoring.throttled_log import Throttle
 from tracking.pipeline.announcer import Announcer
 from tracking.pipeline.batching import Pump
 from tracking.pipeline.database import DatabaseThread
-from tracking.pipeline.rows import PartlyStoredError, upsert, upsert_and_compare
+from tracking.pipeline.rows import (
+    PartlyStoredError,
+    locked_drivers,
+    upsert,
+    upsert_and_compare,
+)
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
 
 # How long a failed batch waits for the database to come back.
 RETRY_AFTER: Final = 0.5
+# How many seconds a batch waits for rows that somebody else holds, before it goes without them. Two
+# workers hold each other's for as long as a commit takes.
+LOCK_WAIT: Final = 1.0
 
 
 class Waiter(Protocol):
@@ -124,9 +132,16 @@ class Storage:
 
     async def _retry(self) -> None:
         await asyncio.sleep(RETRY_AFTER)
-        tried = self._aside.copy()
-        self._aside_tried, self._aside_waiting = self._aside_waiting, []
-        failed = await self._try(tried, self._aside_tried)
+        try:
+            locked = await self._thread.run(locked_drivers, list(self._aside))
+        except Exception as error:  # the batches fail, too
+            self._note_failure(error)
+            locked = set(self._aside)
+        tried = {pk: fix for pk, fix in self._aside.items() if pk not in locked}
+        entries = self._aside_waiting
+        self._aside_tried = [entry for entry in entries if entry[0].driver_id in tried]
+        self._aside_waiting = [entry for entry in entries if entry[0].driver_id not in tried]
+        failed = await self._try(tried, self._aside_tried) if tried else frozenset()
         for driver_id in tried.keys() - failed:
             fix = self._aside.pop(driver_id)
             if fix is not tried[driver_id]:

@@ -2,15 +2,16 @@
 
 import asyncio
 import gc
+import threading
 from concurrent.futures import BrokenExecutor
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 
 from tracking.monitoring import metrics
 from tracking.pipeline import storage as storage_module
 from tracking.pipeline.database import DatabaseThread
-from tracking.pipeline.rows import PartlyStoredError, load_snapshots, upsert
+from tracking.pipeline.rows import PartlyStoredError, load_snapshots, locked_drivers, upsert
 from tracking.pipeline.storage import Storage
 
 from ..fakes import Log, NoAudience, Sender, fix_of, settle, within_deadline
@@ -24,8 +25,11 @@ class Database:
         self.batches = Log()
         self.error = None
         self.outcome = {"rejected": set(), "discarded": set(), "failed": set()}
+        self.locked = set()
 
     async def run(self, function, fixes):
+        if function is locked_drivers:
+            return self.locked & set(fixes)
         self.batches.append(fixes)
         await asyncio.sleep(0)
         if self.error is not None:
@@ -174,6 +178,26 @@ async def test_who_leaves_while_its_fix_fails_is_held_no_longer(storage, fake_da
     assert len(storage._aside_waiting + storage._aside_tried) == 1
 
 
+async def test_what_is_locked_is_not_waited_for_again_until_it_is_free(storage, fake_database):
+    fake_database.outcome["failed"] = {2, 3}
+    neighbour, log = Sender(), Log()
+    storage.store(fix_of(1), neighbour)
+    storage.store(fix_of(2), Sender(log))
+    storage.store(fix_of(3), Sender(log))
+    fake_database.locked = {2}
+    await neighbour.settled.reach(1)
+    storage.store(fix_of(2, 1), Sender(log))
+    fake_database.outcome["failed"] = {2}
+    assert await log.reach(1) == [("acknowledged", fix_of(3))]
+    assert fake_database.batches[1:] == [[fix_of(3)]]
+    assert metrics.degraded.parts() == ["storage"]
+    fake_database.outcome["failed"] = set()
+    fake_database.locked = set()
+    await log.reach(3)
+    assert [fix for _, fix in log] == [fix_of(3), fix_of(2), fix_of(2, 1)]
+    assert metrics.degraded.parts() == []
+
+
 class BrokenAnnouncer:
     """Cannot announce anything."""
 
@@ -316,3 +340,50 @@ async def test_a_trigger_that_fails_for_one_driver_is_no_outage_for_the_others(
         await thread.run(execute, "DROP FUNCTION IF EXISTS refuse CASCADE")
         await storage.close()
         thread.close()
+
+
+@both_databases
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("wanted", [False, True], ids=["", "announced"])
+async def test_a_row_that_somebody_holds_keeps_the_others_waiting_no_longer_than_said(
+    database, monkeypatch, wanted
+):
+    monkeypatch.setattr(storage_module, "RETRY_AFTER", 0.01)
+    thread, holder = DatabaseThread("test-answers", lock_wait=0.2), DatabaseThread("test-holder")
+    audience = NoAudience()
+    monkeypatch.setattr(audience, "wanted", wanted)
+    monkeypatch.setattr(audience, "stored", lambda fixes, replaced: None, raising=False)
+    storage = Storage(thread, audience)
+    held, released = threading.Event(), threading.Event()
+
+    def hold(driver_id):
+        with transaction.atomic("postgresql"):
+            execute(f"DELETE FROM tracking_driverlocation WHERE driver_id = {driver_id}")
+            held.set()
+            released.wait()
+            transaction.set_rollback(True, using="postgresql")
+
+    unlucky, *others = await thread.run(drivers, 10)
+    await thread.run(upsert, [fix_of(unlucky)])
+    holding = asyncio.ensure_future(holder.run(hold, unlucky))
+    try:
+        await within_deadline(asyncio.to_thread(held.wait))
+        assert await thread.run(locked_drivers, [unlucky, *others]) == {unlucky}
+        sender, log = Sender(), Log()
+        storage.store(fix_of(unlucky, 1), sender)
+        for second in (1, 2):
+            for driver_id in others:
+                storage.store(fix_of(driver_id, second), Sender(log))
+            await log.reach(9 * second)
+        assert {answer for answer, _ in log} == {"acknowledged"}
+        assert sender.settled == []
+        released.set()
+        await within_deadline(holding)
+        assert await sender.settled.reach(1) == [("acknowledged", fix_of(unlucky, 1))]
+        assert await thread.run(stored, unlucky) == fix_of(unlucky, 1)
+        assert await thread.run(locked_drivers, [unlucky, *others]) == set()
+    finally:
+        released.set()
+        await storage.close()
+        thread.close()
+        holder.close()
