@@ -17,6 +17,10 @@ from ..sockets import token_for
 class Peer:
     def __init__(self, address="192.0.2.1"):
         self.address = address
+        self.failure = None
+
+    def fail(self, error):
+        self.failure = error
 
 
 @pytest.fixture
@@ -52,6 +56,31 @@ def test_an_address_may_have_so_many_that_are_not_authenticated(connections):
         connections.admit(Peer("a"))
 
 
+def test_full_server_makes_room_at_the_cost_of_the_address_with_the_most_strangers(settings):
+    settings.TRACKING = {"MAX_CONNECTIONS": 20, "MAX_UNAUTHENTICATED_PER_ADDRESS": 20}
+    connections = Connections()
+    attacker = admit(connections, *["a"] * 20)
+    connections.authenticated(attacker[0])  # Whoever authenticates is never displaced.
+    first, second = admit(connections, "b", "b")
+    assert [peer.failure is None for peer in attacker] == [True, False, False] + [True] * 17
+    assert "others need" in str(attacker[1].failure)
+    # Not for the attacker itself, and for others only while those that were sent away are few.
+    for address in "abc":
+        with pytest.raises(OverCapacity, match="this server"):
+            connections.admit(Peer(address))
+    for peer in attacker[1:3]:
+        connections.remove(peer)
+    assert first.failure is second.failure is None
+
+
+def test_addresses_that_have_as_many_strangers_do_not_displace_each_other(connections):
+    peers = admit(connections, *"aabbc")
+    for address in "ab":
+        with pytest.raises(OverCapacity):
+            connections.admit(Peer(address))
+    assert not any(peer.failure for peer in peers)
+
+
 def test_those_that_authenticated_or_left_count_for_their_address_no_more(connections):
     first, second = admit(connections, "a", "a")
     connections.authenticated(first)
@@ -71,6 +100,7 @@ def test_nothing_is_kept_of_those_who_left(connections):
     for peer in admit(connections, *"aabcd"):
         connections.remove(peer)
     assert (len(connections), connections._addresses, connections._strangers) == (0, {}, set())
+    assert not connections._displaced
 
 
 def test_zero_means_no_limit(settings):
