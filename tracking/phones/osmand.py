@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 from django.core.exceptions import TooManyFieldsSent
 from django.http import QueryDict
+from msgspec import Meta
 
 from tracking.phones.readings import KNOT, from_epoch, from_text, measurement, number
 from tracking.protocol import InvalidMessage, Measurement
@@ -22,6 +23,9 @@ from tracking.rest.bodies import decode_body
 
 # What is larger is milliseconds: seconds reach it in the year 5138, milliseconds did in 1973.
 _LARGEST_SECONDS: Final = 10**11
+
+# Of one request, which is taken apart before it is known who sent it. Version 10 sends 100.
+MAX_MESSAGES: Final = 1_000
 
 _DIGITS: Final = re.compile(r"-?[0-9]{1,17}(?:\.[0-9]{0,9})?")
 
@@ -66,7 +70,9 @@ class Message(msgspec.Struct):
 
 _message_decoder: Final = msgspec.json.Decoder(Message)
 _location_decoder: Final = msgspec.json.Decoder(Location)
-_list_decoder: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_list_decoder: Final = msgspec.json.Decoder(
+    Annotated[list[msgspec.Raw], Meta(max_length=MAX_MESSAGES)]
+)
 _object_decoder: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 

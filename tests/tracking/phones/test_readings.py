@@ -389,6 +389,17 @@ def test_body_that_cannot_be_read_is_one_bad_message_of_who_is_named_in_the_url(
     assert [verdict.code for verdict in report.rejected] == ["invalid_message"]
 
 
+def test_request_with_more_messages_than_any_app_sends_is_one_bad_message():
+    for body in (
+        "[" + ",".join(["1"] * 1001) + "]",
+        '{"location": [' + ",".join(["{}"] * 1001) + "]}",
+    ):
+        token, report = read("id=x", body)
+        assert (token, report.measurements) == ("x", [])
+        assert [verdict.code for verdict in report.rejected] == ["invalid_message"]
+    assert len(read("", json.dumps([item()] * 1000))[1].measurements) == 1000
+
+
 @given(
     st.binary()
     | st.text().map(str.encode)
