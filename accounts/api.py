@@ -80,4 +80,5 @@ class SessionTokenView(APIView):
     permission_classes = (IsAuthenticated,)
 
     def post(self, request: Request) -> Response:
-        return Response({"access": access_token_for(cast("User", request.user))})
+        user = cast("User", request.user)
+        return Response({"access": access_token_for(user, request.session)})

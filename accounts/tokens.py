@@ -7,6 +7,7 @@ issued. A refresh token carries `id`. Both end with the password that they were 
 from typing import Any, cast
 
 from django.contrib.auth.signals import user_logged_in
+from django.contrib.sessions.backends.base import SessionBase
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 from rest_framework import serializers
@@ -19,16 +20,20 @@ from rest_framework_simplejwt.utils import get_md5_hash_password
 
 from accounts.lockout import LockedOut, lock_ends_in
 from accounts.models import User
+from tracking import web_sessions
+from tracking.authentication import WEB_SESSION_CLAIM
 
 PASSWORD_CLAIM = "password"  # noqa: S105, the name of a claim
 
 
-def access_token_for(user: User) -> str:
-    """A new access token, void once the user's password changes.
+def access_token_for(user: User, web_session: SessionBase | None = None) -> str:
+    """A new access token, void once the user's password changes or the web session ends.
 
     It lives as long as SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"] says.
     """
     token = AccessToken()
+    if web_session is not None:
+        token[WEB_SESSION_CLAIM] = web_sessions.claim(web_session)
     # Not `for_user`: it would make the id a string.
     token[api_settings.USER_ID_CLAIM] = user.pk
     token["email"] = user.email

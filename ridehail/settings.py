@@ -249,6 +249,8 @@ TRACKING = {
     key: env.get_value(f"TRACKING_{key}", cast=type(default), default=default)
     for key, default in {
         **TRACKING_DEFAULTS,
+        # The log-in that existed before this project signs with the same key.
+        "ACCEPT_LOGIN_TOKENS": True,
         "CLIENT_ADDRESS": "ridehail.proxies.scope_limit_key",
     }.items()
 }

@@ -12,7 +12,7 @@ class TrackingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from tracking import permission_changes
+        from tracking import permission_changes, web_sessions
         from tracking.checks import check_deployment, check_settings
 
         if apps.is_installed("drf_spectacular"):
@@ -22,6 +22,7 @@ class TrackingConfig(AppConfig):
         checks.register(check_deployment, deploy=True)
         connect_receivers(apps.get_models())
         permission_changes.connect()
+        web_sessions.connect()
 
 
 def connect_receivers(models: Iterable[type[Model]]) -> None:

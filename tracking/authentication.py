@@ -1,39 +1,69 @@
-"""Token to user: the signature once per token, the expiry at every use, the user when asked."""
+"""Token to user: the signature once per token, the expiry at every use, the user when asked.
+
+The decision is SimpleJWT's own, by the same settings, with one more kind of token where
+`TRACKING["ACCEPT_LOGIN_TOKENS"]` says so.
+"""
 
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
+import jwt
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
-from rest_framework_simplejwt.exceptions import TokenBackendError, TokenBackendExpiredToken
-from rest_framework_simplejwt.settings import api_settings
-from rest_framework_simplejwt.state import token_backend
+from django.core.exceptions import ValidationError
+from rest_framework_simplejwt import settings as simplejwt
+from rest_framework_simplejwt import state
+from rest_framework_simplejwt.exceptions import TokenBackendError
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
+from tracking.conf import conf
 from tracking.pipeline.database import any_of
 from tracking.protocol import MAX_ID, TokenExpired, TokenInvalid
 
+# Exactly these claims are an existing log-in's token: no type, no id, its user in `id`.
+LOGIN_CLAIMS: Final = frozenset({"id", "email", "name", "iat", "exp"})
+
+# Which web session a token ends with: see `tracking.web_sessions`.
+WEB_SESSION_CLAIM: Final = "web_session"
+
+# By how much the clock of the server that issues tokens may be ahead of this one's: a token that
+# begins in a second would lock its owner out.
+ISSUER_AHEAD: Final = timedelta(seconds=10)
+
+# The last second of the year 9999. What claims to live longer is no time.
+END_OF_TIME: Final = 253_402_300_799
+
+# Longer names of users are in no field that could be their id.
+MAX_NAME: Final = 254
+
 
 class Claims(NamedTuple):
-    """What a token says: whose it is, until when, in seconds since the epoch, and with SimpleJWT's
-    CHECK_REVOKE_TOKEN, which password was the user's when it was issued.
+    """What a token says: its user, and until when in seconds since the epoch.
+
+    The user goes by primary key, or by `owner`, the value of SIMPLE_JWT's USER_ID_FIELD, where that
+    is another field. `password` is a sign of the password that the token was issued for, None where
+    that is not to be checked, and `web_session` the web session that it ends with, if any.
     """
 
-    user_id: int
+    user_id: int | None
     expires_at: float
     password: str | None = None
+    owner: str | None = None
+    web_session: str | None = None
 
     def fit(self, user: AbstractBaseUser) -> bool:
-        """Tell whether the password is still that one. The existing log-in's tokens do not say."""
+        """Tell whether the user's password is still that one."""
         return self.password in (None, get_md5_hash_password(user.password))
 
 
 def verify(token: str) -> Claims:
     """Return the claims of an access token; raise `TokenInvalid` or `TokenExpired`.
 
-    Does not look at the user: `load_users` does.
+    Does not look at the user: `load_users` and `load_owners` do. With a JWK_URL in SIMPLE_JWT this
+    may wait for the network: `may_block` tells.
     """
     claims = _verify_signature(token)
     if claims.expires_at <= time.time():
@@ -41,29 +71,75 @@ def verify(token: str) -> Claims:
     return claims
 
 
+def may_block() -> bool:
+    """Tell whether `verify` is for a thread: the keys are at a URL."""
+    return state.token_backend.jwks_client is not None
+
+
 # Checking HS256 costs 39 µs, this 0.1 µs. A session knows its own token, so this is for those who
 # come back. Only what was found valid is kept: a flood of bad tokens pushes no good one out.
 @lru_cache(maxsize=1_000)
 def _verify_signature(token: str) -> Claims:
-    # Not SimpleJWT's AccessToken: that takes an empty token for a wish to make a new one, and
-    # refuses tokens without `token_type` and `jti`, which the existing log-in issues.
     if not token:
         raise TokenInvalid("the token is empty: log in and send the access token")
-    try:
-        claims = token_backend.decode(token)  # type: ignore[arg-type]
-    except TokenBackendExpiredToken as error:
-        raise TokenExpired from error
-    except (TokenBackendError, ValueError) as error:
-        raise TokenInvalid from error
-    if claims.get(api_settings.TOKEN_TYPE_CLAIM, "access") != "access":
-        raise TokenInvalid("this is not an access token: send the one named access")
-    # The existing log-in says `id`, whatever SimpleJWT is configured to say.
-    user_id = claims.get(api_settings.USER_ID_CLAIM, claims.get("id"))
-    expires_at = claims.get("exp")
+    payload = _decode(token)
+    options = simplejwt.api_settings
+    is_login = conf.ACCEPT_LOGIN_TOKENS and payload.keys() == LOGIN_CLAIMS
+    if not is_login:
+        _check_kind(payload)
+    expires_at = payload.get("exp")
     if isinstance(expires_at, bool) or not isinstance(expires_at, int | float):
         raise TokenInvalid
-    password = claims.get(api_settings.REVOKE_TOKEN_CLAIM)
-    return Claims(_positive_integer(user_id), expires_at, password)
+    if not 0 <= expires_at <= END_OF_TIME:
+        raise TokenInvalid
+    password = None
+    if options.CHECK_REVOKE_TOKEN and not is_login:
+        password = str(payload.get(options.REVOKE_TOKEN_CLAIM, ""))
+    user_id, owner = None, None
+    if is_login:
+        user_id = _positive_integer(payload["id"])
+    elif _is_primary_key(options.USER_ID_FIELD):
+        user_id = _positive_integer(payload.get(options.USER_ID_CLAIM))
+    else:
+        owner = _name(payload.get(options.USER_ID_CLAIM))
+    leeway = state.token_backend.get_leeway().total_seconds()
+    web_session = payload.get(WEB_SESSION_CLAIM)
+    return Claims(
+        user_id,
+        expires_at + leeway,
+        password,
+        owner,
+        web_session if isinstance(web_session, str) else None,
+    )
+
+
+def _decode(token: str) -> dict[str, Any]:
+    """Return a token's claims if the signature is good and the token has begun."""
+    backend = state.token_backend
+    try:
+        payload: dict[str, Any] = jwt.decode(
+            token,
+            backend.get_verifying_key(token),  # type: ignore[arg-type]  # annotated wrongly
+            algorithms=[backend.algorithm],
+            audience=backend.audience,
+            issuer=backend.issuer,
+            leeway=max(backend.get_leeway(), ISSUER_AHEAD),
+            # The expiry is looked at each time that a token is used.
+            options={"verify_aud": backend.audience is not None, "verify_exp": False},
+        )
+    except (jwt.InvalidTokenError, TokenBackendError, ValueError, OverflowError) as error:
+        raise TokenInvalid from error
+    return payload
+
+
+def _check_kind(payload: Mapping[str, Any]) -> None:
+    options = simplejwt.api_settings
+    if options.JTI_CLAIM is not None and options.JTI_CLAIM not in payload:
+        raise TokenInvalid
+    if options.TOKEN_TYPE_CLAIM is not None:
+        kinds = [token_class.token_type for token_class in options.AUTH_TOKEN_CLASSES]
+        if payload.get(options.TOKEN_TYPE_CLAIM) not in kinds:
+            raise TokenInvalid("this is not an access token: send the one named access")
 
 
 def _positive_integer(claim: object) -> int:
@@ -74,9 +150,46 @@ def _positive_integer(claim: object) -> int:
     raise TokenInvalid
 
 
+def _name(claim: object) -> str:
+    if isinstance(claim, bool) or not isinstance(claim, str | int):
+        raise TokenInvalid
+    # An integer of more digits takes long to write out.
+    if isinstance(claim, int) and not -MAX_ID <= claim <= MAX_ID:
+        raise TokenInvalid
+    if not 0 < len(name := str(claim)) <= MAX_NAME:
+        raise TokenInvalid
+    return name
+
+
+def _is_primary_key(field: str) -> bool:
+    key = get_user_model()._meta.pk
+    return field in ("pk", key.name, key.attname)
+
+
 def load_users(user_ids: list[int]) -> Mapping[int, AbstractBaseUser]:
     """Return those of the users who exist and may log in, in one query."""
     model = get_user_model()
     users = model._default_manager.filter(pk__in=any_of(user_ids, model))
-    may_log_in = api_settings.USER_AUTHENTICATION_RULE
-    return {user.pk: user for user in users if may_log_in(user)}
+    return {user.pk: user for user in users if _may_log_in(user)}
+
+
+def load_owners(names: list[str]) -> Mapping[str, AbstractBaseUser]:
+    """Return those of the users who exist and may log in, by SIMPLE_JWT's USER_ID_FIELD."""
+    model = get_user_model()
+    name = simplejwt.api_settings.USER_ID_FIELD
+    field = model._meta.get_field(name)
+    values = []
+    for value in names:
+        try:
+            values.append(field.to_python(value))  # type: ignore[union-attr]
+        except (ValidationError, ValueError, TypeError):
+            continue  # Such as what is no UUID: nobody's.
+    users = model._default_manager.filter(**{f"{name}__in": values})
+    return {str(getattr(user, name)): user for user in users if _may_log_in(user)}
+
+
+def _may_log_in(user: AbstractBaseUser) -> bool:
+    options = simplejwt.api_settings
+    return bool(options.USER_AUTHENTICATION_RULE(user)) and (
+        user.is_active or not options.CHECK_USER_IS_ACTIVE
+    )

@@ -33,6 +33,7 @@ def check_settings(
         *_map_link(),
         *_layer(),
         *_users(),
+        *_roles(),
         *_signing_key(),
         *_databases(),
         *_redirects(),
@@ -149,6 +150,20 @@ def _users() -> Iterator[CheckMessage]:
         yield Error(
             "The user model's primary key must be an integer: it is the driver's id on the wire.",
             id="tracking.E006",
+        )
+
+
+def _roles() -> Iterator[CheckMessage]:
+    has_role = any(field.name == "role" for field in get_user_model()._meta.get_fields())
+    if conf.PUBLISH_POLICY == "tracking.permissions.own_location" and not has_role:
+        yield CheckWarning(
+            "Every user may publish a location: the user model has no `role`.",
+            hint=(
+                "Set TRACKING['PUBLISH_POLICY'] to a function (user, driver_id) -> bool that lets "
+                "drivers publish for themselves, and nobody else. If every user is a driver: "
+                "SILENCED_SYSTEM_CHECKS = ['tracking.W002']."
+            ),
+            id="tracking.W002",
         )
 
 

@@ -9,18 +9,17 @@ DEFAULTS: Final[dict[str, Any]] = {
     # (user, driver_id) -> tracking.permissions.Decision, plain or async.
     "PUBLISH_POLICY": "tracking.permissions.own_location",
     "WATCH_POLICY": "tracking.permissions.any_authenticated",
+    # Whether tokens of exactly the claims id, email, name, iat and exp, signed with the same key,
+    # are access tokens too: an existing log-in's, which SimpleJWT would refuse. Nothing else that
+    # the host signs with that key should look like this.
+    "ACCEPT_LOGIN_TOKENS": False,
     # Seconds from connecting to the first valid message.
     "AUTHENTICATION_TIMEOUT": 10.0,
     # Connections that a process takes, in all and of one user; and of one client address, how many
-    # may be open that have not authenticated yet. 0 means no limit. The last is for depots and
-    # carriers, whose phones share an address: after a restart, 2,000 phones that need 1 s each to
-    # say who they are were all back after 3 s with 2,000, after 5 s with 1,000, and after 34 to
-    # 57 s with 100. A silent connection costs 22 KiB for at most AUTHENTICATION_TIMEOUT, and 0.4 ms
-    # of a core: one address gets 45 MB and 8 % of a core by 2,000 (benchmarks/strangers.py). On a
-    # full server, the address with the most of them makes room for others.
+    # may be open that have not authenticated yet. 0 means no limit.
     "MAX_CONNECTIONS": 10_000,
     "MAX_CONNECTIONS_PER_USER": 20,
-    "MAX_UNAUTHENTICATED_PER_ADDRESS": 2_000,
+    "MAX_UNAUTHENTICATED_PER_ADDRESS": 100,
     # Whom a connection comes from, for that limit: the dotted path of a function of the ASGI scope.
     # This one sees a proxy in front of the server as everybody's address.
     "CLIENT_ADDRESS": "tracking.connections.peer_address",

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 # a deleted user takes along.
 from tracking.phones.devices import Device
 
-__all__ = ["Device", "DriverLocation", "WatchGrant", "WatchGrantQuerySet"]
+__all__ = ["Device", "DriverLocation", "EndedWebSession", "WatchGrant", "WatchGrantQuerySet"]
 
 
 class DriverLocation(models.Model):
@@ -192,3 +192,17 @@ class WatchGrant(models.Model):
                 errors["ends_at"] = _("A grant must end after it starts.")
         if errors:
             raise ValidationError(errors)
+
+
+class EndedWebSession(models.Model):
+    """A web session whose user logged out, kept until its access tokens have expired."""
+
+    claim = models.CharField(max_length=64, primary_key=True)
+    ended_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        verbose_name = _("ended web session")
+        verbose_name_plural = _("ended web sessions")
+
+    def __str__(self) -> str:
+        return self.claim[:8]

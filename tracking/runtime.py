@@ -9,13 +9,12 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 from channels.layers import get_channel_layer
-from django.contrib.auth.base_user import AbstractBaseUser
 
-from tracking.authentication import load_users
 from tracking.connections import Connections
 from tracking.device_clock import DeviceClock
 from tracking.fix import ArrivalClock, Fix
 from tracking.fleet.hub import FleetHub
+from tracking.identities import Identities
 from tracking.monitoring import metrics
 from tracking.monitoring.health import Health
 from tracking.monitoring.lag import Lag
@@ -58,9 +57,10 @@ class Runtime:
         self.draining = False
         self.lag = Lag()
         self.health = Health(layer)
-        self.users: Loader[int, AbstractBaseUser] = Loader(partial(self._reader.run, load_users))
+        self.identities = Identities(self._reader.run)
+        self.users = self.identities.users
         self._receiver = Receiver(layer)
-        self.registry = Registry(self._receiver)
+        self.registry = Registry(self._receiver, lambda users: self.fleet.look_up(users))
         self.connections = Connections()
         self.hub = Hub(self._receiver, origin, load)
         self.presence = Presence(
@@ -146,7 +146,7 @@ class Runtime:
         await self.presence.close()
         await self.hub.close()
         await self._receiver.close()
-        await self.users.close()
+        await self.identities.close()
         await self._snapshots.close()
         await self._publisher.close()
         await self._storage.close()

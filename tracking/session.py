@@ -11,11 +11,11 @@ from typing import Any, Final
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import Error as DatabaseError
 
-from tracking.authentication import Claims, verify
+from tracking.authentication import Claims, may_block, verify
 from tracking.conf import conf
+from tracking.identities import Identities
 from tracking.monitoring.throttled_log import Throttle
 from tracking.permissions import Decision
-from tracking.pipeline.batching import Loader
 from tracking.protocol import (
     Forbidden,
     InvalidMessage,
@@ -38,6 +38,9 @@ RECHECK_INTERVAL: Final = 30.0
 # to be cut off: the other half is for the close to arrive.
 PROLONGING_TIMEOUT: Final = 0.5
 
+# Seconds after which the timer looks again, however far away what it waits for.
+MAX_DELAY: Final = 86_400.0
+
 # Seconds before the token runs out that whoever asked for it is warned.
 EXPIRY_WARNING: Final = 30.0
 
@@ -56,6 +59,7 @@ class Session:
         "_changes",
         "_claims",
         "_ended",
+        "_identities",
         "_on_end",
         "_password",
         "_recheck_at",
@@ -64,22 +68,27 @@ class Session:
         "_timer",
         "_token",
         "_until",
-        "_users",
         "_warn",
         "_warn_at",
+        "about",
+        "user_id",
     )
 
     def __init__(
         self,
-        users: Loader[int, AbstractBaseUser],
+        identities: Identities,
         registry: Registry,
         authorize: Callable[[AbstractBaseUser], Awaitable[Decision]],
         on_end: Callable[[TrackingError], None],
     ) -> None:
-        self._users = users
+        self._identities = identities
         self._registry = registry
         self._authorize = authorize
         self._on_end = on_end
+        # Whose session it is, once it is somebody's.
+        self.user_id: int | None = None
+        # The driver whom it is about: what changes about that user has it checked again, too.
+        self.about: int | None = None
         self._token: str | None = None
         self._claims: Claims | None = None
         self._password: int | None = None
@@ -96,9 +105,9 @@ class Session:
         self._warn_at = math.inf
 
     @property
-    def user_id(self) -> int | None:
-        """Whose session it is, once it is somebody's."""
-        return self._claims and self._claims.user_id
+    def is_open(self) -> bool:
+        """Whether the session is a user's."""
+        return self._claims is not None
 
     async def authenticate(self, token: str | None) -> None:
         """Accept a message that carries `token`, or none because an earlier one did.
@@ -114,24 +123,31 @@ class Session:
                 return
             token = token or self._token
         assert token is not None  # noqa: S101 - for the type checker
-        claims = verify(token)
+        claims = await asyncio.to_thread(verify, token) if may_block() else verify(token)
         if self._claims is None:
             await self._registry.listen()
-            self._registry.add(claims.user_id, self)
-            if 0 < conf.MAX_CONNECTIONS_PER_USER < self._registry.count(claims.user_id):
-                self._registry.discard(claims.user_id, self)
-                raise OverCapacity("too many connections of this user: close some of them")
-        elif claims.user_id != self._claims.user_id:
+        user_id = claims.user_id
+        if user_id is None:
+            user_id = (await self._identities.user_of(claims)).pk
+        if self._claims is None:
+            self._registry.add(user_id, self, self.about)
+        elif user_id != self.user_id:
             raise Forbidden("this connection belongs to another user: open one of your own")
         elif claims.expires_at < self._claims.expires_at:
             return  # An older one that came late shortens nothing.
         try:
-            self._until, self._password = await self._check(claims)
+            standing = await self._check(claims)
+            if self._claims is None:
+                # Now that the token is known to be the user's.
+                others = self._registry.count(user_id)
+                if 0 < conf.MAX_CONNECTIONS_PER_USER <= others:
+                    raise OverCapacity("too many connections of this user: close some of them")
         except BaseException:
             if self._claims is None:
-                self._registry.discard(claims.user_id, self)
+                self._registry.discard(user_id, self, self.about)
             raise
-        self._token, self._claims = token, claims
+        self._until, self._password = standing
+        self._token, self._claims, self.user_id = token, claims, user_id
         # A token that is to live for less than that has no warning: it would never end.
         warn_at = claims.expires_at - EXPIRY_WARNING
         self._warn_at = warn_at if time.time() < warn_at else math.inf
@@ -157,17 +173,15 @@ class Session:
             self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
-        if self._claims is not None:
-            self._registry.discard(self._claims.user_id, self)
+        if self.user_id is not None:
+            self._registry.discard(self.user_id, self, self.about)
 
     async def _check(self, claims: Claims, password: int | None = None) -> tuple[float, int]:
         """Return until when the permission lasts, and the hash of the user's password hash."""
         while True:
             changes = self._changes
-            user = await self._users.get(claims.user_id)
-            if user is None:
-                raise TokenInvalid("this account no longer exists or is inactive")
-            if not claims.fit(user) or password not in (None, hash(user.password)):
+            user = await self._identities.user_of(claims)
+            if password not in (None, hash(user.password)):
                 raise TokenInvalid("the password was changed: log in again")
             decision = await self._authorize(user)
             if not decision:
@@ -227,7 +241,8 @@ class Session:
             delay = min(delay, self._recheck_at - loop.time())
         if self._warn is not None:
             delay = min(delay, self._warn_at - time.time())
-        self._timer = loop.call_later(max(0.0, delay), self._on_timer)
+        # Some event loops take no more than weeks; what is due by then is looked at anew.
+        self._timer = loop.call_later(min(max(0.0, delay), MAX_DELAY), self._on_timer)
 
     def _on_timer(self) -> None:
         assert self._claims is not None  # noqa: S101 - as above

@@ -14,7 +14,8 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from accounts.tokens import access_token_for
 from tracking import authentication
-from tracking.authentication import load_users, verify
+from tracking.authentication import Claims, load_users, verify
+from tracking.conf import DEFAULTS
 from tracking.protocol import TokenExpired, TokenInvalid, TrackingError
 
 KEY = settings.JWT_SIGNING_KEY
@@ -57,13 +58,15 @@ def _no_token_seen_before():
 
 def test_the_existing_log_ins_claims_are_enough():
     expires_at = int(time.time()) + 60
-    assert verify(token(exp=expires_at)) == (22, expires_at, None)
+    assert verify(token(exp=expires_at)) == Claims(22, expires_at)
 
 
 def test_simplejwts_access_token_is_accepted():
     access = AccessToken()
     access["id"] = 19
-    assert verify(str(access)) == (19, access["exp"], None)
+    access["hash_password"] = "5f4dcc3b5aa765d61d8327deb882cf99"
+    expected = Claims(19, access["exp"], "5f4dcc3b5aa765d61d8327deb882cf99")
+    assert verify(str(access)) == expected
 
 
 def test_the_token_that_accounts_issues_is_accepted():
@@ -79,7 +82,40 @@ def test_an_expiry_may_have_a_fraction():
     assert verify(token(exp=time.time() + 60.5)).user_id == 22
 
 
+@pytest.mark.parametrize("ahead", [1, 9])
+def test_the_clock_of_who_issues_tokens_may_be_a_little_ahead(ahead):
+    now = int(time.time())
+    assert verify(token(iat=now + ahead, exp=now + 60)).user_id == 22
+
+
 # Bad tokens
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        # What a host may sign with the same key for something else.
+        {"user_id": 22, "exp": 4_000_000_000},
+        {"id": 22, "exp": 4_000_000_000},
+        {"id": 22, "exp": 4_000_000_000, "email": "a@example.com", "purpose": "confirm"},
+        {**claims(), "purpose": "confirm"},
+        {key: value for key, value in claims().items() if key != "name"},
+        {**claims(), "jti": "1"},
+    ],
+)
+def test_a_token_for_something_else_is_none(payload):
+    with pytest.raises(TokenInvalid):
+        verify(jwt.encode(payload, KEY, "HS256"))
+
+
+def test_the_existing_log_ins_tokens_count_only_where_the_settings_say_so(settings):
+    settings.TRACKING = settings.TRACKING | {"ACCEPT_LOGIN_TOKENS": False}
+    with pytest.raises(TokenInvalid):
+        verify(token())
+
+
+def test_nobody_accepts_an_existing_log_ins_tokens_without_saying_so():
+    assert DEFAULTS["ACCEPT_LOGIN_TOKENS"] is False
 
 
 def test_a_refresh_token_is_refused():
@@ -138,10 +174,17 @@ def test_an_expiry_that_is_missing_or_no_number_is_refused(exp):
         verify(token(exp=exp))
 
 
-@pytest.mark.parametrize("exp", ["Infinity", "-Infinity", "NaN", "1e999"])
-def test_an_expiry_that_is_not_finite_is_refused(exp):
+HUGE = ["Infinity", "-Infinity", "NaN", "1e999", "1e308", "-1e308", "1" + 400 * "0", "253402300800"]
+
+
+@pytest.mark.parametrize("number", HUGE)
+@pytest.mark.parametrize("claim", ["exp", "iat"])
+def test_a_time_that_is_none_is_refused(claim, number):
+    text = json.dumps(claims(**{claim: "…"})).replace('"\\u2026"', number)
+    if claim == "iat" and number in ("-1e308", "-Infinity"):
+        return  # Long ago.
     with pytest.raises(TrackingError):
-        verify(signed(f'{{"id": 22, "exp": {exp}}}'.encode()))
+        verify(signed(text.encode()))
 
 
 @pytest.mark.parametrize("claim", ["iat", "nbf"])

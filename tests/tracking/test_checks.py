@@ -54,7 +54,18 @@ def test_a_user_model_without_integer_ids_is_named(monkeypatch):
     from django.contrib.sessions.models import Session
 
     monkeypatch.setattr("tracking.checks.get_user_model", lambda: Session)
-    assert ids() == ["tracking.E006"]
+    assert ids() == ["tracking.E006", "tracking.W002"]
+
+
+def test_a_user_model_that_does_not_tell_drivers_from_passengers_is_warned_of(
+    settings, monkeypatch
+):
+    from django.contrib.auth.models import Group
+
+    monkeypatch.setattr("tracking.checks.get_user_model", lambda: Group)
+    assert ids() == ["tracking.W002"]
+    settings.TRACKING = {"PUBLISH_POLICY": "tracking.permissions.staff_only"}
+    assert ids() == []
 
 
 def test_a_signing_key_that_can_be_guessed_is_named(settings):

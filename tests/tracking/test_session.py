@@ -10,7 +10,7 @@ from django.db import InterfaceError, OperationalError
 from tracking import revocation
 from tracking import session as session_module
 from tracking.authentication import Claims
-from tracking.pipeline.batching import Loader
+from tracking.identities import Identities
 from tracking.pipeline.receiver import Receiver
 from tracking.protocol import (
     Forbidden,
@@ -72,6 +72,10 @@ class Gatekeeper:
         return permits
 
 
+def identities(loads):
+    return Identities(lambda _function, user_ids: loads(user_ids))
+
+
 @pytest.fixture
 def loads():
     return Loads({USER: Account("the user"), OTHER: Account("another user")})
@@ -96,7 +100,7 @@ async def registry(layer):
 
 @pytest.fixture
 async def session(loads, registry, gatekeeper, ends):
-    users = Loader(loads)
+    users = identities(loads)
     session = Session(users, registry, gatekeeper, ends.append)
     yield session
     session.close()
@@ -257,7 +261,7 @@ async def test_a_user_has_so_many_sessions_and_no_more(
     session, loads, registry, gatekeeper, ends, settings
 ):
     settings.TRACKING = {"MAX_CONNECTIONS_PER_USER": 1}
-    second = Session(Loader(loads), registry, gatekeeper, ends.append)
+    second = Session(identities(loads), registry, gatekeeper, ends.append)
     await session.authenticate(token())
     with pytest.raises(OverCapacity, match="this user"):
         await second.authenticate(token())
@@ -405,7 +409,7 @@ async def test_closing_gives_up_the_check_under_way(session, loads, ends, rechec
 
 
 async def test_many_sessions_share_the_queries_of_their_checks(loads, registry):
-    users = Loader(loads)
+    users = identities(loads)
     loads.values = {user_id: Account(user_id) for user_id in range(1, 201)}
     ends, asked = Log(), Gatekeeper()
     sessions = [Session(users, registry, asked, ends.append) for _ in range(200)]
@@ -573,6 +577,39 @@ async def test_a_newer_token_is_judged_again_when_the_older_one_fails_after_it_c
     assert len(gatekeeper.asked) == 4
 
 
+async def test_a_token_that_is_not_judged_yet_counts_against_nobody(
+    session, loads, registry, gatekeeper, ends, settings
+):
+    """Whoever made up tokens with a user's id would keep that user out."""
+    settings.TRACKING = {"MAX_CONNECTIONS_PER_USER": 1}
+    gatekeeper.permits = False
+    gatekeeper.gate.clear()
+    refused = [Session(identities(loads), registry, gatekeeper, ends.append) for _ in range(3)]
+    attempts = [asyncio.create_task(each.authenticate(token())) for each in refused]
+    await gatekeeper.asked.reach(3)
+    assert registry.count(USER) == 0
+    gatekeeper.gate.set()
+    for attempt in attempts:
+        with pytest.raises(Forbidden):
+            await within_deadline(attempt)
+    gatekeeper.permits = True
+    await session.authenticate(token())
+    assert registry.count(USER) == 1
+
+
+async def test_a_change_of_the_user_whom_a_session_is_about_has_it_checked_again(
+    session, registry, gatekeeper, ends
+):
+    session.about = OTHER
+    await session.authenticate(token())
+    gatekeeper.permits = False
+    await registry._recheck({"users": [OTHER]})
+    (end,) = await ends.reach(1)
+    assert isinstance(end, Forbidden)
+    session.close()
+    assert not registry._about
+
+
 async def test_a_session_that_is_over_is_forgotten(session, registry, gatekeeper):
     await session.authenticate(token())
     assert registry.count(USER) == 1
@@ -580,5 +617,5 @@ async def test_a_session_that_is_over_is_forgotten(session, registry, gatekeeper
     assert registry.count(USER) == 0
     gatekeeper.permits = False
     with pytest.raises(Forbidden):
-        await Session(session._users, registry, gatekeeper, Log().append).authenticate(token())
+        await Session(session._identities, registry, gatekeeper, Log().append).authenticate(token())
     assert registry.count(USER) == 0

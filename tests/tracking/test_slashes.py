@@ -62,9 +62,9 @@ def test_writes_of_every_kind_work_without_the_slash_in_a_host_project(host, cli
         ("POST", f"/cars/report/osmand?id={token}&lat=3&lon=4", None, 200),
         ("GET", f"/cars/report/osmand?id={token}&lat=3&lon=4", None, 200),
         ("GET", f"/cars/{driver}/location", None, 200),
-        ("POST", "/cars/grants", {}, 401),
-        ("PATCH", "/cars/grants/7", {}, 401),
-        ("DELETE", "/cars/grants/7", None, 401),
+        ("POST", "/cars/grants", {}, 403),
+        ("PATCH", "/cars/grants/7", {}, 403),
+        ("DELETE", "/cars/grants/7", None, 403),
     ):
         content = "" if body is None else json.dumps(body)
         response = client.generic(

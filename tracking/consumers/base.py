@@ -64,7 +64,9 @@ class TrackingConsumer(AsyncConsumer):
         )
         self.task = asyncio.current_task()
         self.failure: Exception | None = None
-        self.session = Session(self.runtime.users, self.runtime.registry, self.authorize, self.fail)
+        self.session = Session(
+            self.runtime.identities, self.runtime.registry, self.authorize, self.fail
+        )
         self.bad_messages = self.received = 0
         loop = asyncio.get_running_loop()
         self.rate_limit = RateLimit(loop.time())

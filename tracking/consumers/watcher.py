@@ -19,6 +19,8 @@ class WatcherConsumer(TrackingConsumer):
     async def receive(self, text: str) -> None:
         """Decode, authenticate and authorize, join or leave."""
         payload = protocol.decode_watcher_message(text)
+        # Of a driver who is deleted, say, watchers are cut off like everybody else.
+        self.session.about = self.driver_id
         await self.session.authenticate(payload.token)
         if isinstance(payload, Stop):
             self.seen = self.runtime.hub.leave(self.driver_id, self.outbox) or self.seen

@@ -6,6 +6,7 @@ after the last.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -47,6 +48,7 @@ class FleetHub:
         self._now = now
         self._fleet = Fleet(now)
         self._loaded = asyncio.Event()
+        self._changed = asyncio.Event()
         self._viewers: dict[Outbox, tuple[Viewer, asyncio.Task[None]]] = {}
         self._keeping: asyncio.Task[None] | None = None
 
@@ -69,6 +71,12 @@ class FleetHub:
             self._hub.unfollow(self._take)
             self._fleet = Fleet(self._now)
             self._loaded = asyncio.Event()
+
+    def look_up(self, user_ids: list[int]) -> None:
+        """Look up drivers of whom something changed: who was deleted vanishes at once."""
+        if known := self._fleet.driver_ids & set(user_ids):
+            self._fleet.nameless.update(known)
+            self._changed.set()
 
     async def close(self) -> None:
         """Let all viewers go."""
@@ -105,7 +113,10 @@ class FleetHub:
                 healed_at = began_at
             except Exception as error:  # the database is away, the next round tries
                 logger.warning("The fleet could not be read again: %r", error)
-            await asyncio.sleep(HEAL_INTERVAL)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(HEAL_INTERVAL):
+                    await self._changed.wait()
+            self._changed.clear()
 
     async def _refresh(self) -> None:
         """Read everybody again, with their names; forget who is no longer there."""

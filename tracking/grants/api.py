@@ -17,12 +17,12 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
-from rest_framework_simplejwt.authentication import JWTAuthentication
 
 from tracking.grants import InvalidGrant, end_grant, open_grant, reschedule_grant
 from tracking.models import WatchGrant, WatchGrantQuerySet
 from tracking.protocol import MAX_ID
 from tracking.rest.problems import as_http
+from tracking.rest.views import BearerAuthentication
 
 
 class AwareDateTimeField(serializers.DateTimeField):
@@ -112,7 +112,7 @@ class GrantViewSet(
     """
 
     # What the host project chose for its own views does not matter here.
-    authentication_classes = (JWTAuthentication, SessionAuthentication)
+    authentication_classes = (BearerAuthentication, SessionAuthentication)
     permission_classes = (IsAdminUser,)
     parser_classes = (JSONParser,)
     renderer_classes = (JSONRenderer,)

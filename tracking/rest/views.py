@@ -11,8 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from tracking.authentication import Claims, load_users, verify
-from tracking.protocol import TokenInvalid
+from tracking.authentication import Claims, verify
+from tracking.identities import user_of
 from tracking.rest.bridge import outside_transactions
 from tracking.rest.problems import as_http, problem_response
 
@@ -20,7 +20,7 @@ from tracking.rest.problems import as_http, problem_response
 class BearerAuthentication(BaseAuthentication):
     """The access tokens of the sockets, in `Authorization: Bearer <token>`.
 
-    Not SimpleJWT's, which refuses those that the existing log-in issues.
+    Not SimpleJWT's, which knows neither an existing log-in's tokens nor the end of a web session.
     """
 
     def authenticate(self, request: Request) -> tuple[AbstractBaseUser, Claims] | None:
@@ -28,10 +28,7 @@ class BearerAuthentication(BaseAuthentication):
         if scheme.lower() != "bearer":
             return None
         claims = verify(token.strip())
-        user = load_users([claims.user_id]).get(claims.user_id)
-        if user is None or not claims.fit(user):
-            raise TokenInvalid
-        return user, claims
+        return user_of(claims), claims
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="api"'

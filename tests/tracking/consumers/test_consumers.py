@@ -7,7 +7,6 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import OperationalError
 
-from tracking import runtime as runtime_module
 from tracking import session
 from tracking.monitoring import metrics
 from tracking.protocol import encode_location
@@ -149,7 +148,7 @@ async def test_the_fifth_bad_message_in_a_row_closes(connect, driver):
 
 
 async def test_how_many_bad_messages_in_a_row_close_is_a_setting(connect, driver, settings):
-    settings.TRACKING = {"MAX_BAD_MESSAGES": 1}
+    settings.TRACKING = settings.TRACKING | {"MAX_BAD_MESSAGES": 1}
     socket = await connect("set", driver)
     await socket.send_to("x")
     assert (await socket.error(), await socket.close_code()) == ("invalid_message", 4400)
@@ -167,7 +166,7 @@ async def test_a_good_message_lets_the_bad_ones_be_forgotten(connect, driver):
 
 @pytest.fixture(params=[{}, {"MAX_MESSAGE_SIZE": 1000}], ids=["default", "smaller"])
 def max_message_size(request, settings):
-    settings.TRACKING = request.param
+    settings.TRACKING = settings.TRACKING | request.param
     return request.param.get("MAX_MESSAGE_SIZE", 32 * 1024)
 
 
@@ -196,7 +195,7 @@ async def test_the_largest_frame_is_read(connect, driver, max_message_size):
 
 @pytest.fixture
 def impatient(settings):
-    settings.TRACKING = {"AUTHENTICATION_TIMEOUT": 0.1}
+    settings.TRACKING = settings.TRACKING | {"AUTHENTICATION_TIMEOUT": 0.1}
 
 
 async def test_silence_after_connecting_is_a_timeout(connect, driver, impatient):
@@ -242,7 +241,7 @@ async def test_a_message_in_time_is_no_timeout_however_slow_the_database(
 async def test_an_error_of_the_projects_policy_closes_and_reaches_the_server(
     app_layer, driver, rider, settings
 ):
-    settings.TRACKING = {"WATCH_POLICY": f"{__name__}.fail"}
+    settings.TRACKING = settings.TRACKING | {"WATCH_POLICY": f"{__name__}.fail"}
     socket = Socket("get", f"?userId={driver}")
     await socket.connect(timeout=DEADLINE)
     await socket.start(token_for(rider))
@@ -278,7 +277,7 @@ async def test_who_cannot_be_judged_without_the_database_is_told_to_come_back(
     def away(user_ids):
         raise OperationalError("the database is away")
 
-    monkeypatch.setattr(runtime_module, "load_users", away)
+    monkeypatch.setattr("tracking.identities.load_users", away)
     refused = ("get-tracking", "database_away")
     before = metrics.refusals.values.get(refused, 0)
     socket = await connect("get", located)

@@ -66,7 +66,7 @@ async def test_a_driver_without_a_location_is_unknown_until_it_has_one(connect, 
 
 
 async def test_a_change_of_status_alone_sends_the_location_again(connect, driver, rider, settings):
-    settings.TRACKING = {"STALE_AFTER": 0.2, "OFFLINE_AFTER": 0.5}
+    settings.TRACKING = settings.TRACKING | {"STALE_AFTER": 0.2, "OFFLINE_AFTER": 0.5}
     watcher, socket = await connect("get", driver), await connect("set", driver)
     await report(socket, token_for(driver))
     await start(watcher, token_for(rider), details=True)
@@ -104,7 +104,7 @@ async def test_a_departure_is_told_to_those_who_asked_for_details_alone(connect,
 async def test_who_does_not_ask_gets_the_contracts_frames_to_the_byte(
     connect, driver, rider, settings
 ):
-    settings.TRACKING = {"STALE_AFTER": 0.05, "OFFLINE_AFTER": 0.1}
+    settings.TRACKING = settings.TRACKING | {"STALE_AFTER": 0.05, "OFFLINE_AFTER": 0.1}
     plain, detailed = await connect("get", driver), await connect("get", driver)
     socket = await connect("set", driver)
     await start(plain, token_for(rider))

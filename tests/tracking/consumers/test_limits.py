@@ -8,7 +8,7 @@ from tracking.protocol import CloseCode, RateLimited
 
 @pytest.fixture(autouse=True)
 def _limits(settings):
-    settings.TRACKING = {"MAX_FIXES_PER_SECOND": 5.0, "MAX_FIXES_BURST": 20}
+    settings.TRACKING = settings.TRACKING | {"MAX_FIXES_PER_SECOND": 5.0, "MAX_FIXES_BURST": 20}
 
 
 def taken(limit, times):
@@ -81,5 +81,5 @@ def test_a_refusal_says_what_to_do():
 
 
 def test_zero_means_no_limit(settings):
-    settings.TRACKING = {"MAX_FIXES_PER_SECOND": 0}
+    settings.TRACKING = settings.TRACKING | {"MAX_FIXES_PER_SECOND": 0}
     assert taken(RateLimit(0.0), [0.0] * 10_000) == (10_000, None)

@@ -45,7 +45,7 @@ async def test_a_driver_who_does_not_exist_gets_the_answer_of_one_who_may_not_be
     socket = await connect("get", nobody)
     await socket.start(token_for(rider))
     unknown = await socket.frame(), await socket.close_code()
-    settings.TRACKING = {"WATCH_POLICY": f"{__name__}.deny_everybody"}
+    settings.TRACKING = settings.TRACKING | {"WATCH_POLICY": f"{__name__}.deny_everybody"}
     socket = await connect("get", driver)
     await socket.start(token_for(rider))
     assert (await socket.frame(), await socket.close_code()) == unknown
@@ -77,7 +77,7 @@ async def test_a_watcher_that_disconnects_leaves_the_hub(connect, located, rider
 async def test_a_watcher_that_does_not_read_is_disconnected_and_leaves_the_hub(
     app_layer, located, rider, settings
 ):
-    settings.TRACKING = {"SEND_TIMEOUT": 0.05}
+    settings.TRACKING = settings.TRACKING | {"SEND_TIMEOUT": 0.05}
     server = Server("get", located)
     await server.client.events.reach(1)
     server.client.stop_reading()

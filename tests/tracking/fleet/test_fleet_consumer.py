@@ -205,7 +205,7 @@ async def test_a_token_that_expires_ends_the_stream(view, located, dispatcher):
 
 
 async def test_silence_after_connecting_is_a_timeout(view, settings):
-    settings.TRACKING = {"AUTHENTICATION_TIMEOUT": 0.1}
+    settings.TRACKING = settings.TRACKING | {"AUTHENTICATION_TIMEOUT": 0.1}
     socket = await view()
     assert (await socket.error(), await socket.close_code()) == ("authentication_timeout", 4408)
 
@@ -229,5 +229,19 @@ async def test_a_driver_who_is_gone_is_removed(view, located, dispatcher, monkey
     await socket.start(token_for(dispatcher))
     await socket.read()
     await DriverLocation.objects.filter(driver=located, recorded_at=NOON).adelete()
+    frame = await socket.read()
+    assert frame == {"update": [], "remove": [located], "counts": COUNTS | {"offline": 0}}
+
+
+async def test_a_driver_whose_account_is_deleted_is_removed_at_once(
+    view, located, dispatcher, monkeypatch
+):
+    """Not with the next round: there is none while the test lasts."""
+    monkeypatch.setattr("tracking.fleet.hub.HEAL_INTERVAL", 3600)
+    socket = await view()
+    await socket.start(token_for(dispatcher))
+    await socket.read()
+    await get_user_model().objects.filter(pk=located).adelete()
+    await get_runtime().registry._recheck({"users": [located]})
     frame = await socket.read()
     assert frame == {"update": [], "remove": [located], "counts": COUNTS | {"offline": 0}}

@@ -264,7 +264,7 @@ def test_batch_without_fixes_is_answered_400(rest, driver, fixes):
 
 
 def test_body_above_the_sockets_limit_is_answered_413(rest, driver, settings):
-    settings.TRACKING = {"MAX_MESSAGE_SIZE": 1000}
+    settings.TRACKING = settings.TRACKING | {"MAX_MESSAGE_SIZE": 1000}
     body = json.dumps(HERE).ljust(1001)
     problem(rest("PUT", location(driver), driver, body), 413, "too_large")
     problem(rest("POST", batch(driver), driver, body), 413, "too_large")
@@ -354,7 +354,7 @@ def test_database_that_is_away_is_answered_503(rest, driver, monkeypatch):
     def away(user_ids):
         raise OperationalError("could not connect to 192.0.2.1")
 
-    monkeypatch.setattr("tracking.rest.views.load_users", away)
+    monkeypatch.setattr("tracking.identities.load_users", away)
     response = rest("PUT", location(driver), driver, HERE)
     assert "192.0.2.1" not in problem(response, 503, "unavailable")
     assert response["Retry-After"] == "5"
@@ -373,7 +373,7 @@ def test_what_makes_it_unavailable_is_logged_once_a_minute_with_the_place_of_a_b
     def fail(*args):
         raise error
 
-    monkeypatch.setattr("tracking.rest.views.load_users", fail)
+    monkeypatch.setattr("tracking.identities.load_users", fail)
     for _ in range(3):
         problem(rest("PUT", location(driver), driver, HERE), 503, "unavailable")
     (record,) = [record for record in caplog.records if record.name == "tracking.rest.problems"]

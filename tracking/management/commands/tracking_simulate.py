@@ -118,9 +118,7 @@ def _mint(user: AbstractBaseUser) -> Mint:
     """A source of tokens as the log-in issues them."""
 
     def mint() -> tuple[str, float]:
-        token = AccessToken()
-        # Not `for_user`, which makes the id a string: the log-in's is a number.
-        token[api_settings.USER_ID_CLAIM] = user.pk
+        token = AccessToken.for_user(user)
         token["email"] = getattr(user, "email", "")
         token["name"] = getattr(user, "name", user.get_username())
         renew_at = time.time() + RENEW_AFTER * api_settings.ACCESS_TOKEN_LIFETIME.total_seconds()

@@ -1,0 +1,89 @@
+"""Log-out means log-out, for the tokens that the pages of a web session were given."""
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+from rest_framework_simplejwt.tokens import AccessToken
+
+from accounts.models import User
+from tracking import revocation
+from tracking.authentication import verify
+from tracking.identities import user_of
+from tracking.models import EndedWebSession
+from tracking.protocol import TokenInvalid
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def user():
+    return User.objects.create_user("driver@example.com", "a long password", role="driver")
+
+
+@pytest.fixture
+def rechecked(monkeypatch, django_capture_on_commit_callbacks):
+    """Whose sessions were to be checked again."""
+    users = []
+    monkeypatch.setattr(revocation, "recheck", users.extend)
+    return users
+
+
+def session_token(client):
+    return client.post(reverse("accounts:token-session")).json()["access"]
+
+
+def test_the_tokens_of_a_web_session_end_with_it(
+    client, user, rechecked, django_capture_on_commit_callbacks
+):
+    client.force_login(user)
+    first, second = session_token(client), session_token(client)
+    assert user_of(verify(first)) == user_of(verify(second)) == user
+    with django_capture_on_commit_callbacks(execute=True):
+        client.post(reverse("accounts:logout"))
+    assert rechecked == [user.pk]
+    for token in (first, second):
+        with pytest.raises(TokenInvalid, match="logged out"):
+            user_of(verify(token))
+
+
+def test_another_session_of_the_same_user_goes_on(client, user):
+    client.force_login(user)
+    other = type(client)()
+    other.force_login(user)
+    token = session_token(other)
+    client.post(reverse("accounts:logout"))
+    assert user_of(verify(token)) == user
+    client.force_login(user)
+    assert user_of(verify(session_token(client))) == user
+
+
+def test_a_token_without_a_web_session_is_not_ended_by_one(client, user):
+    tokens = client.post(
+        reverse("accounts:token"),
+        {"email": user.email, "password": "a long password"},
+        content_type="application/json",
+    ).json()
+    client.force_login(user)
+    client.post(reverse("accounts:logout"))
+    assert user_of(verify(tokens["access"])) == user
+
+
+def test_the_claim_does_not_tell_the_sessions_key(client, user):
+    client.force_login(user)
+    claims = AccessToken(session_token(client)).payload
+    assert len(claims["web_session"]) == 64
+    assert client.session.session_key not in str(claims)
+
+
+def test_an_ended_session_is_forgotten_once_its_tokens_have_expired(client, user, settings):
+    client.force_login(user)
+    client.post(reverse("accounts:logout"))
+    (old,) = EndedWebSession.objects.all()
+    lifetime = settings.SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"]
+    for age, kept in ((lifetime - timedelta(seconds=5), True), (lifetime * 2, False)):
+        EndedWebSession.objects.filter(pk=old.pk).update(ended_at=timezone.now() - age)
+        client.force_login(user)
+        client.post(reverse("accounts:logout"))
+        assert EndedWebSession.objects.filter(pk=old.pk).exists() is kept

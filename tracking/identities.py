@@ -1,0 +1,55 @@
+"""The users of one process's connections, loaded together when many ask at once."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+
+from tracking.authentication import Claims, load_owners, load_users
+from tracking.pipeline.batching import Loader
+from tracking.protocol import TokenInvalid
+from tracking.web_sessions import load_ended
+
+
+class Identities:
+    """Loads users by id and by token. `run` runs a function in a thread with a connection."""
+
+    def __init__(self, run: Callable[..., Awaitable[Any]]) -> None:
+        self.users: Loader[int, AbstractBaseUser] = Loader(partial(run, load_users))
+        self._owners: Loader[str, AbstractBaseUser] = Loader(partial(run, load_owners))
+        self._ended: Loader[str, bool] = Loader(partial(run, load_ended))
+
+    async def user_of(self, claims: Claims) -> AbstractBaseUser:
+        """Return the user of a token, as the database knows it now; raise `TokenInvalid`."""
+        if claims.user_id is not None:
+            user = await self.users.get(claims.user_id)
+        else:
+            user = await self._owners.get(claims.owner or "")
+        ended = claims.web_session is not None and await self._ended.get(claims.web_session)
+        return _judge(claims, user, ended=bool(ended))
+
+    async def close(self) -> None:
+        """Stop; whoever still waits is cancelled."""
+        for loader in (self.users, self._owners, self._ended):
+            await loader.close()
+
+
+def user_of(claims: Claims) -> AbstractBaseUser:
+    """Do as `Identities.user_of` does, for one caller in a thread."""
+    if claims.user_id is not None:
+        user = load_users([claims.user_id]).get(claims.user_id)
+    else:
+        user = load_owners([claims.owner or ""]).get(claims.owner or "")
+    ended = claims.web_session is not None and load_ended([claims.web_session])
+    return _judge(claims, user, ended=bool(ended))
+
+
+def _judge(claims: Claims, user: AbstractBaseUser | None, *, ended: bool) -> AbstractBaseUser:
+    if user is None:
+        raise TokenInvalid("this account no longer exists or is inactive")
+    if not claims.fit(user):
+        raise TokenInvalid("the password was changed: log in again")
+    if ended:
+        raise TokenInvalid("you have logged out: log in again")
+    return user
