@@ -6,6 +6,7 @@ from playwright.async_api import async_playwright
 from tests import services
 
 from . import neighbours, stubborn
+from .phone_queues import issue
 from .stack import Stack, create_people
 
 # Most tests are in a hurry. Those of the limits have servers of their own.
@@ -143,6 +144,19 @@ def strict(stack):
 def driver_id(stack):
     """A driver of the test's own, who has no location yet."""
     return stack.new_driver()
+
+
+@pytest.fixture(scope="module")
+def phones(stack):
+    """Drivers of the module's own, each with the token of a phone."""
+    drivers = [stack.new_driver() for _ in range(60)]
+    return iter([*zip(drivers, issue(stack, *drivers), strict=True)])
+
+
+@pytest.fixture
+def phone(phones):
+    """A driver of the test's own, and the token of the driver's phone."""
+    return next(phones)
 
 
 @pytest.fixture

@@ -9,7 +9,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 from urllib.parse import urlencode
 
+from tests.services import manage
+
 from .http import Response, call, exchange
+from .stack import Stack
 
 Send = Callable[[int, Any], Awaitable[Response]]
 
@@ -83,8 +86,9 @@ class Traccar9(App):
     """An object of JSON for each message, by the library of Transistor Software."""
 
     async def send(self, port: int, message: dict[str, Any]) -> Response:
-        names = {"lat": "latitude", "lon": "longitude", "accuracy": "accuracy"}
-        coords = {names[name]: message[name] for name in names if name in message}
+        names = {"lat": "latitude", "lon": "longitude"}
+        kept = {*names, "accuracy", "heading", "speed"}
+        coords = {names.get(name, name): message[name] for name in kept & set(message)}
         location = {"timestamp": message.get("timestamp"), "coords": coords, "event": ""}
         body = json.dumps({"location": location, "device_id": self.token}).encode()
         return await exchange(
@@ -102,7 +106,7 @@ class Traccar8(App):
 
 class OwnTracksAndroid(App):
     async def send(self, port: int, message: dict[str, Any]) -> Response:
-        names = {"lat": "lat", "lon": "lon", "timestamp": "tst", "accuracy": "acc"}
+        names = {"timestamp": "tst", "accuracy": "acc", "heading": "cog", "speed": "vel"}
         content = {names.get(name, name): value for name, value in message.items()}
         content = {"_type": "location", **content}
         credentials = base64.b64encode(f"mary:{self.token}".encode()).decode()
@@ -142,3 +146,20 @@ class Transistor(App):
 
 TRACCAR: Iterable[type[App]] = (Traccar10, Traccar10Json, Traccar9, Traccar8)
 OWNTRACKS: Iterable[type[App]] = (OwnTracksAndroid, OwnTracksIos)
+
+
+def in_shell(stack: Stack, code: str) -> str:
+    """What Python prints in a process of its own, with users and devices at hand."""
+    imports = (
+        "from django.contrib.auth import get_user_model\nfrom tracking.phones.devices import *\n"
+    )
+    return manage(stack.environment, "shell", "--no-imports", "-c", imports + code).strip()
+
+
+def issue(stack: Stack, *driver_ids: int) -> list[str]:
+    """A new device's token for each of the drivers."""
+    return in_shell(
+        stack,
+        "users = get_user_model().objects\n"
+        f"for pk in {driver_ids}: print(Device.objects.issue(users.get(pk=pk), 'phone').token)",
+    ).split()

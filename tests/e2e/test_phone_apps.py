@@ -10,9 +10,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.services import manage
-
 from .http import exchange
+from .phone_queues import in_shell
 
 FRAME = '{"location_lat": "-1.4354", "location_lon": "0.9871"}'
 TWO_MINUTES = timedelta(minutes=2)
@@ -26,13 +25,6 @@ def token(stack, driver_id):
         f"driver = get_user_model().objects.get(pk={driver_id})\n"
         "print(Device.objects.issue(driver, 'phone').token)",
     )
-
-
-def in_shell(stack, code):
-    imports = (
-        "from django.contrib.auth import get_user_model\nfrom tracking.phones.devices import *\n"
-    )
-    return manage(stack.environment, "shell", "--no-imports", "-c", imports + code).strip()
 
 
 def request(target, body=b"", *headers):

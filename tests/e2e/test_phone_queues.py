@@ -18,8 +18,9 @@ from .phone_queues import (
     Traccar10,
     Traccar10Json,
     Transistor,
+    in_shell,
+    issue,
 )
-from .test_phone_apps import in_shell
 from .test_rest import database_that_writes_nothing
 
 APPS = [*TRACCAR, *OWNTRACKS]
@@ -27,27 +28,6 @@ APPS = [*TRACCAR, *OWNTRACKS]
 
 def name(app):
     return app.__name__
-
-
-def issue(stack, *driver_ids):
-    """A new device's token for each of the drivers."""
-    return in_shell(
-        stack,
-        "users = get_user_model().objects\n"
-        f"for pk in {driver_ids}: print(Device.objects.issue(users.get(pk=pk), 'phone').token)",
-    ).split()
-
-
-@pytest.fixture(scope="module")
-def phones(stack):
-    """Drivers with the tokens of their phones, one for each test."""
-    drivers = [stack.new_driver() for _ in range(60)]
-    return iter([*zip(drivers, issue(stack, *drivers), strict=True)])
-
-
-@pytest.fixture
-def phone(phones):
-    return next(phones)
 
 
 @pytest.fixture
