@@ -185,37 +185,51 @@ _COORDINATES: Final = {
     "speed": "Metres per second; negative if unknown.",
     "heading": "Degrees; negative if unknown.",
 }
-OSMAND_BODIES: Final = {
-    "application/json": {
-        "type": "object",
-        "required": ["device_id", "location"],
-        "properties": {
-            "device_id": {"type": "string", "description": "The device's token."},
-            "location": {
-                "type": "object",
-                "properties": {
-                    "timestamp": {"type": "string", "description": _OSMAND["timestamp"]},
-                    "coords": {
-                        "type": "object",
-                        "properties": {
-                            name: {"type": "number", "description": description}
-                            for name, description in _COORDINATES.items()
-                        },
+_BY_LIBRARY: Final = {
+    "type": "object",
+    "description": "Version 9.",
+    "required": ["device_id", "location"],
+    "properties": {
+        "device_id": {"type": "string", "description": "The device's token."},
+        "location": {
+            "type": "object",
+            "properties": {
+                "timestamp": {"type": "string", "description": _OSMAND["timestamp"]},
+                "coords": {
+                    "type": "object",
+                    "properties": {
+                        name: {"type": "number", "description": description}
+                        for name, description in _COORDINATES.items()
                     },
                 },
             },
         },
     },
-    "application/x-www-form-urlencoded": {
+}
+
+
+def _parameters(kind: list[str] | str) -> dict[str, Any]:
+    """The keys that parameters, forms and lists have in common."""
+    return {
         "type": "object",
         "properties": {
             "id": {"type": "string", "description": "The device's token."},
             **{
-                name: {"type": "string", "description": description}
+                name: {"type": kind, "description": description}
                 for name, description in _OSMAND.items()
             },
         },
-    },
+    }
+
+
+_LIST: Final = {
+    "type": "array",
+    "description": "Version 10; without `lat` and `lon`, a sign of life.",
+    "items": _parameters(["number", "string"]),
+}
+OSMAND_BODIES: Final = {
+    "application/json": {"oneOf": [_LIST, _BY_LIBRARY]},
+    "application/x-www-form-urlencoded": _parameters("string"),
 }
 
 
