@@ -110,10 +110,11 @@ def _numbers() -> Iterator[CheckMessage]:
                 f"TRACKING[{key!r}] must be a number, 0 or more; 0 means no limit.",
                 id="tracking.E003",
             )
-    if not _is_number(conf.DRAIN_SECONDS) or conf.DRAIN_SECONDS < 0:
-        yield Error(
-            "TRACKING['DRAIN_SECONDS'] must be a number of seconds, 0 or more.", id="tracking.E003"
-        )
+    for key in ("DRAIN_SECONDS", "GRANT_LEAD_TIME", "MAX_GRANT_DURATION"):
+        if not _is_number(getattr(conf, key)) or getattr(conf, key) < 0:
+            yield Error(
+                f"TRACKING[{key!r}] must be a number of seconds, 0 or more.", id="tracking.E003"
+            )
     for key in ("MAX_FIXES_BURST", "MAX_MESSAGE_SIZE", "MAX_BAD_MESSAGES"):
         if type(getattr(conf, key)) is not int or getattr(conf, key) < 1:
             yield Error(f"TRACKING[{key!r}] must be a whole number above 0.", id="tracking.E003")

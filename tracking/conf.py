@@ -23,6 +23,10 @@ DEFAULTS: Final[dict[str, Any]] = {
     # Whom a connection comes from, for that limit: the dotted path of a function of the ASGI scope.
     # This one sees a proxy in front of the server as everybody's address.
     "CLIENT_ADDRESS": "tracking.connections.peer_address",
+    # Seconds that a watch grant may last at the most; 0 means no limit.
+    "MAX_GRANT_DURATION": 86_400.0,
+    # Seconds before a watch grant's start of which its watcher sees, so that the map is not empty.
+    "GRANT_LEAD_TIME": 120.0,
     # Messages that a connection may send on the average and at once. 0 means no limit.
     "MAX_FIXES_PER_SECOND": 5.0,
     "MAX_FIXES_BURST": 20,

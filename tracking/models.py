@@ -1,6 +1,6 @@
 """What is stored: each driver's newest fix, and who may watch whom until when."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -9,6 +9,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from tracking.conf import conf
 
 # Django looks for models here, and at this time. One that is imported later may be left out of what
 # a deleted user takes along.
@@ -89,6 +91,20 @@ class DriverLocation(models.Model):
         return self.heard_at or self.received_at
 
 
+def by_user(verbose_name: Any) -> Any:
+    """Return a field for the user who did something, who may have been deleted since."""
+    return models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.DO_NOTHING,
+        null=True,
+        editable=False,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        verbose_name=verbose_name,
+    )
+
+
 class WatchGrantQuerySet(models.QuerySet["WatchGrant"]):
     """Grants, chosen by what they are worth at a time."""
 
@@ -140,6 +156,12 @@ class WatchGrant(models.Model):
         _("reference"), max_length=100, blank=True, help_text=_("The trip, in your own words.")
     )
 
+    # Without constraint and index, which a full table would have to stop writes for: these are read
+    # with the grant, and never looked up by.
+    opened_by = by_user(_("opened by"))
+    changed_by = by_user(_("changed by"))
+    ended_by = by_user(_("ended by"))
+
     # Whose the stored row is while a save goes on: see `tracking.grants`.
     stored_watcher_id: int | None = None
 
@@ -190,6 +212,11 @@ class WatchGrant(models.Model):
                 errors["ends_at"] = _("A grant must end in the future.")
             elif self.starts_at is not None and self.ends_at <= self.starts_at:
                 errors["ends_at"] = _("A grant must end after it starts.")
+            elif self.starts_at is not None and conf.MAX_GRANT_DURATION:
+                longest = timedelta(seconds=conf.MAX_GRANT_DURATION)
+                if self.ends_at - self.starts_at > longest:
+                    text = _("A grant may last %(hours)g hours at the most.")
+                    errors["ends_at"] = text % {"hours": longest / timedelta(hours=1)}
         if errors:
             raise ValidationError(errors)
 

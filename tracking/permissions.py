@@ -1,4 +1,4 @@
-"""Who may publish and who may watch: policies, named by dotted path in the settings.
+"""Permission to publish and to watch: policies, named by dotted path in the settings.
 
 A policy is `(user, driver_id) -> Decision`, a plain function or a coroutine function. The user is
 active and authenticated. A plain function may query the database; it runs in a thread.
@@ -6,8 +6,8 @@ active and authenticated. A plain function may query the database; it runs in a 
 
 import inspect
 from collections.abc import Awaitable, Callable
-from datetime import datetime
-from typing import TypeAlias
+from datetime import datetime, timedelta
+from typing import NamedTuple, TypeAlias
 
 from channels.db import database_sync_to_async
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -18,9 +18,20 @@ from django.utils.module_loading import import_string
 from tracking.conf import conf
 from tracking.models import WatchGrant
 
-# Yes, no, or an aware time: yes until then, exclusively. Whoever streams is asked about again at
-# that time, and cut off unless the answer has changed.
-Decision: TypeAlias = bool | datetime
+
+class Window(NamedTuple):
+    """Yes, for what was recorded at `since` or later, until `until`, exclusively; aware times.
+
+    None means no such bound.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+# Yes, no, an aware time, which is yes until then, exclusively, or a window. A stream is asked about
+# again when it ends, and cut off unless the answer has changed.
+Decision: TypeAlias = bool | datetime | Window
 
 Policy = Callable[[AbstractBaseUser, int], Decision | Awaitable[Decision]]
 
@@ -36,19 +47,22 @@ async def may_watch(user: AbstractBaseUser, driver_id: int) -> Decision:
 
 
 def may_view_fleet(user: AbstractBaseUser | AnonymousUser) -> bool:
-    """Whoever sees the last known locations in the admin sees everybody on the map."""
+    """Tell whether the user is staff and may view last known locations, as in the admin."""
     return getattr(user, "is_staff", False) and user.has_perm(  # type: ignore[union-attr]
         "tracking.view_driverlocation"
     )
 
 
-async def may_watch_driver(user: AbstractBaseUser, driver: AbstractBaseUser | None) -> Decision:
-    """Apply both policies: who does not exist, or is no driver, may not be watched by anybody."""
-    return (
-        driver is not None
-        and await may_publish(driver, driver.pk)
-        and await may_watch(user, driver.pk)
-    )
+async def may_watch_driver(
+    user: AbstractBaseUser, driver_id: int, driver: AbstractBaseUser | None
+) -> Decision:
+    """Apply both policies: who does not exist, or is no driver, may not be watched by anybody.
+
+    Both are always asked. How long a refusal takes must not tell which of them it was.
+    """
+    is_driver = await may_publish(driver or user, driver_id)
+    decision = await may_watch(user, driver_id)
+    return decision if driver is not None and is_driver else False
 
 
 async def _apply(dotted_path: str, user: AbstractBaseUser, driver_id: int) -> Decision:
@@ -60,6 +74,8 @@ async def _apply(dotted_path: str, user: AbstractBaseUser, driver_id: int) -> De
         answer = await database_sync_to_async(policy, thread_sensitive=False)(user, driver_id)
     if inspect.isawaitable(answer):
         answer = await answer
+    if isinstance(answer, Window):
+        return answer if answer.until is None or answer.until > timezone.now() else False
     if isinstance(answer, datetime):
         return answer if answer > timezone.now() else False
     return bool(answer)
@@ -75,14 +91,22 @@ async def any_authenticated(user: AbstractBaseUser, driver_id: int) -> bool:
     return True
 
 
-async def staff_only(user: AbstractBaseUser, driver_id: int) -> bool:
-    """Staff watches everybody, and nobody else watches anybody."""
-    return getattr(user, "is_staff", False)
+def staff_only(user: AbstractBaseUser, driver_id: int) -> bool:
+    """Permit staff who may view last known locations, and nobody else."""
+    return may_view_fleet(user)
 
 
 def granted(user: AbstractBaseUser, driver_id: int) -> Decision:
-    """Staff watches everybody, a driver itself, and the others until their last live grant ends."""
-    if getattr(user, "is_staff", False) or user.pk == driver_id:
+    """Permit staff who may view last known locations, a driver itself, and who has a live grant.
+
+    With grants, from `TRACKING["GRANT_LEAD_TIME"]` before the first of the live ones until the last
+    of them ends.
+    """
+    if user.pk == driver_id or may_view_fleet(user):
         return True
     grants = WatchGrant.objects.filter(watcher=user.pk, driver=driver_id).live(timezone.now())
-    return grants.order_by("-ends_at").values_list("ends_at", flat=True).first() or False
+    times = list(grants.values_list("starts_at", "ends_at"))
+    if not times:
+        return False
+    lead = timedelta(seconds=conf.GRANT_LEAD_TIME)
+    return Window(min(starts for starts, _ in times) - lead, max(ends for _, ends in times))

@@ -15,7 +15,7 @@ from tracking.authentication import Claims, may_block, verify
 from tracking.conf import conf
 from tracking.identities import Identities
 from tracking.monitoring.throttled_log import Throttle
-from tracking.permissions import Decision
+from tracking.permissions import Decision, Window
 from tracking.protocol import (
     Forbidden,
     InvalidMessage,
@@ -187,8 +187,9 @@ class Session:
             if not decision:
                 raise Forbidden
             if changes == self._changes:
-                until = decision.timestamp() if isinstance(decision, datetime) else math.inf
-                return until, hash(user.password)
+                until = decision.until if isinstance(decision, Window) else decision
+                ends_at = until.timestamp() if isinstance(until, datetime) else math.inf
+                return ends_at, hash(user.password)
 
     async def _recheck(self) -> None:
         claims = None

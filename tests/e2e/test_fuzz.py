@@ -34,7 +34,7 @@ def neighbours(cluster_stack):
 @pytest.fixture(scope="module")
 def token(cluster_stack):
     """Good for every route."""
-    attacker = person(ATTACKER, is_staff=True)
+    attacker = person(ATTACKER, is_staff=True, is_superuser=True)
     return create_users(cluster_stack.environment, [attacker])[ATTACKER].encode()
 
 

@@ -21,7 +21,10 @@ STAFF, PASSENGER = 2950, 2951
 
 @pytest.fixture(scope="module")
 def tokens(granted_stack):
-    people = [person(STAFF, "dispatcher", is_staff=True), person(PASSENGER, "rider")]
+    people = [
+        person(STAFF, "dispatcher", is_staff=True, is_superuser=True),
+        person(PASSENGER, "rider"),
+    ]
     return create_users(granted_stack.environment, people)
 
 

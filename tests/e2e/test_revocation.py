@@ -97,7 +97,7 @@ def staff_only(granted_stack):
 def people():
     yield person(PASSENGER, "rider")
     for name, case in CASES.items():
-        yield person(WATCHERS[name], "rider", is_staff=case.staff)
+        yield person(WATCHERS[name], "rider", is_staff=case.staff, is_superuser=case.staff)
 
 
 class Streams:

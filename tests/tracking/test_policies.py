@@ -2,12 +2,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from tracking.checks import check_deployment, check_settings
 from tracking.grants import end_grant, open_grant
 from tracking.models import WatchGrant
-from tracking.permissions import granted, may_publish, may_watch, staff_only
+from tracking.permissions import Window, granted, may_publish, may_watch, staff_only
 
 HOUR = timedelta(hours=1)
 MICROSECOND = timedelta(microseconds=1)
@@ -79,8 +80,15 @@ async def test_time_without_a_zone_is_an_error_and_not_a_yes(settings):
 
 @pytest.mark.parametrize(
     ("attributes", "expected"),
-    [({"is_staff": True}, True), ({}, False), ({"role": "dispatcher"}, False)],
+    [
+        ({"is_staff": True, "is_superuser": True}, True),
+        ({"is_staff": True}, False),
+        ({"is_superuser": True}, False),
+        ({}, False),
+        ({"role": "dispatcher"}, False),
+    ],
 )
+@pytest.mark.django_db(transaction=True)
 async def test_staff_only_lets_nobody_else_watch(settings, attributes, expected):
     use(settings, staff_only)
     assert await may_watch(user(**attributes), 19) is expected
@@ -117,7 +125,8 @@ def test_without_a_grant_nobody_else_watches(people, django_assert_num_queries):
 
 
 @pytest.mark.parametrize(
-    ("attributes", "driver_id"), [({"is_staff": True}, 19), ({"role": "driver"}, 22)]
+    ("attributes", "driver_id"),
+    [({"is_staff": True, "is_superuser": True}, 19), ({"role": "driver"}, 22)],
 )
 def test_staff_and_the_driver_itself_need_no_grant_and_no_query(attributes, driver_id):
     assert granted(user(**attributes), driver_id) is True
@@ -127,14 +136,33 @@ def test_live_grant_permits_until_it_ends(people, now, django_assert_num_queries
     watcher, driver, _ = people
     open_grant(driver=driver, watcher=watcher, ends_at=now + HOUR)
     with django_assert_num_queries(1):
-        assert granted(watcher, driver.pk) == now + HOUR
+        assert granted(watcher, driver.pk).until == now + HOUR
 
 
 def test_of_several_live_grants_the_last_to_end_counts(people, now):
     watcher, driver, _ = people
     for hours in (1, 3, 2):
         open_grant(driver=driver, watcher=watcher, ends_at=now + hours * HOUR)
-    assert granted(watcher, driver.pk) == now + 3 * HOUR
+    assert granted(watcher, driver.pk).until == now + 3 * HOUR
+
+
+def test_staff_without_the_permission_to_view_locations_needs_a_grant(people, now):
+    watcher, driver, _ = people
+    watcher.is_staff = True
+    watcher.save()
+    assert granted(watcher, driver.pk) is False
+    permission = Permission.objects.get(codename="view_driverlocation")
+    watcher.user_permissions.add(permission)
+    assert granted(get_user_model().objects.get(pk=watcher.pk), driver.pk) is True
+
+
+def test_grant_shows_what_was_recorded_from_shortly_before_its_start(people, now, settings):
+    settings.TRACKING = {"GRANT_LEAD_TIME": 60}
+    watcher, driver, _ = people
+    open_grant(driver=driver, watcher=watcher, starts_at=now - HOUR, ends_at=now + HOUR)
+    open_grant(driver=driver, watcher=watcher, ends_at=now + 2 * HOUR)
+    lead = timedelta(seconds=60)
+    assert granted(watcher, driver.pk) == Window(now - HOUR - lead, now + 2 * HOUR)
 
 
 def test_grant_is_for_one_watcher_and_one_driver(people, now):
@@ -151,21 +179,21 @@ def test_grant_for_the_future_does_not_open_early(people, now, monkeypatch):
     monkeypatch.setattr("django.utils.timezone.now", lambda: grant.starts_at - MICROSECOND)
     assert granted(watcher, driver.pk) is False
     monkeypatch.setattr("django.utils.timezone.now", lambda: grant.starts_at)
-    assert granted(watcher, driver.pk) == grant.ends_at
+    assert granted(watcher, driver.pk).until == grant.ends_at
 
 
 def test_future_grant_does_not_prolong_a_live_one(people, now):
     watcher, driver, _ = people
     open_grant(driver=driver, watcher=watcher, ends_at=now + HOUR)
     open_grant(driver=driver, watcher=watcher, starts_at=now + HOUR, ends_at=now + 2 * HOUR)
-    assert granted(watcher, driver.pk) == now + HOUR
+    assert granted(watcher, driver.pk).until == now + HOUR
 
 
 def test_grant_is_over_exactly_when_it_ends(people, now, monkeypatch):
     watcher, driver, _ = people
     grant = open_grant(driver=driver, watcher=watcher, ends_at=now + HOUR)
     monkeypatch.setattr("django.utils.timezone.now", lambda: grant.ends_at - MICROSECOND)
-    assert granted(watcher, driver.pk) == grant.ends_at
+    assert granted(watcher, driver.pk).until == grant.ends_at
     monkeypatch.setattr("django.utils.timezone.now", lambda: grant.ends_at)
     assert granted(watcher, driver.pk) is False
 
@@ -183,7 +211,7 @@ def test_the_projects_time_zone_does_not_matter(people, now, settings, zone):
     settings.TIME_ZONE = zone
     watcher, driver, _ = people
     open_grant(driver=driver, watcher=watcher, ends_at=now + HOUR)
-    assert granted(watcher, driver.pk) == now + HOUR
+    assert granted(watcher, driver.pk).until == now + HOUR
     WatchGrant.objects.update(starts_at=now - HOUR, ends_at=now)
     assert granted(watcher, driver.pk) is False
 
@@ -198,7 +226,7 @@ async def test_granted_is_asked_in_a_thread_as_the_watch_policy(settings):
     grant = await WatchGrant.objects.acreate(
         driver=driver, watcher=watcher, ends_at=timezone.now() + HOUR
     )
-    assert await may_watch(watcher, driver.pk) == grant.ends_at
+    assert (await may_watch(watcher, driver.pk)).until == grant.ends_at
 
 
 # The check

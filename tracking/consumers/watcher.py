@@ -1,11 +1,13 @@
 """The watcher's end, which streams one driver."""
 
+from datetime import datetime
+
 from django.contrib.auth.base_user import AbstractBaseUser
 
 from tracking import protocol
 from tracking.consumers.base import TrackingConsumer
 from tracking.fix import Fix
-from tracking.permissions import Decision, may_watch_driver
+from tracking.permissions import Decision, Window, may_watch_driver
 from tracking.protocol import Stop
 
 
@@ -15,6 +17,8 @@ class WatcherConsumer(TrackingConsumer):
     route = "get-tracking"
     # The newest location there was when the client stopped the stream.
     seen: Fix | None = None
+    # Nothing is shown that was recorded before.
+    since: datetime | None = None
 
     async def receive(self, text: str) -> None:
         """Decode, authenticate and authorize, join or leave."""
@@ -27,12 +31,19 @@ class WatcherConsumer(TrackingConsumer):
             return
         self.session.warn_with(self.warn if payload.details else None)
         await self.runtime.hub.join(
-            self.driver_id, self.outbox, details=payload.details, seen=self.seen
+            self.driver_id,
+            self.outbox,
+            details=payload.details,
+            seen=self.seen,
+            since=self.since,
         )
 
     async def authorize(self, user: AbstractBaseUser) -> Decision:
         # A driver that does not exist gets the same answer as one that may not be watched.
-        return await may_watch_driver(user, await self.runtime.users.get(self.driver_id))
+        driver = await self.runtime.users.get(self.driver_id)
+        decision = await may_watch_driver(user, self.driver_id, driver)
+        self.since = decision.since if isinstance(decision, Window) else None
+        return decision
 
     def disconnected(self) -> None:
         self.runtime.hub.leave(self.driver_id, self.outbox)

@@ -37,12 +37,15 @@ def open_grant(
     ends_at: datetime,
     reference: str = "",
     starts_at: datetime | None = None,
+    by: AbstractBaseUser | int | None = None,
 ) -> WatchGrant:
     """Store and return a grant, from now on or from `starts_at`. Users are given as such or by id.
 
+    `by` is the user who opens it, who is kept with it.
+
     Raise InvalidGrant, a ValueError: for a time without a time zone, an `ends_at` that is not in
-    the future or not after `starts_at`, a driver who is the watcher, a user who does not exist,
-    a reference of more than 100 characters.
+    the future or not after `starts_at` or too long after it, a driver who is the watcher, a user
+    who does not exist, a reference of more than 100 characters.
     """
     grant = WatchGrant(
         driver_id=_id(driver),
@@ -50,14 +53,19 @@ def open_grant(
         starts_at=timezone.now() if starts_at is None else starts_at,
         ends_at=ends_at,
         reference=reference,
+        opened_by_id=None if by is None else _id(by),
     )
     _validate(grant)
     grant.save()
     return grant
 
 
-def reschedule_grant(grant: WatchGrant, *, ends_at: datetime) -> None:
+def reschedule_grant(
+    grant: WatchGrant, *, ends_at: datetime, by: AbstractBaseUser | int | None = None
+) -> None:
     """Let `grant` end sooner or later than it said; one that has expired lives again.
+
+    `by` is the user who does so.
 
     Raise InvalidGrant for a time as in `open_grant`, or when the grant was ended.
     """
@@ -69,18 +77,23 @@ def reschedule_grant(grant: WatchGrant, *, ends_at: datetime) -> None:
     except InvalidGrant:
         grant.ends_at = before
         raise
-    # This field alone, or the grant would come back if somebody ended it meanwhile.
-    grant.save(update_fields=["ends_at"])
+    grant.changed_by_id = None if by is None else _id(by)
+    # These fields alone, or the grant would come back if somebody ended it meanwhile.
+    grant.save(update_fields=["ends_at", "changed_by"])
 
 
-def end_grant(grant: WatchGrant) -> None:
-    """End `grant` now, also before it starts. One that was ended or deleted stays as it is."""
+def end_grant(grant: WatchGrant, *, by: AbstractBaseUser | int | None = None) -> None:
+    """End `grant` now, also before it starts. One that was ended or deleted stays as it is.
+
+    `by` is the user who does so.
+    """
     stored = WatchGrant.objects.using(router.db_for_write(WatchGrant)).filter(pk=grant.pk)
-    end_grants(stored)
-    grant.ended_at = stored.values_list("ended_at", flat=True).first()
+    end_grants(stored, by=by)
+    ended = stored.values_list("ended_at", "ended_by").first()
+    grant.ended_at, grant.ended_by_id = ended or (None, None)
 
 
-def end_grants(grants: QuerySet[WatchGrant]) -> int:
+def end_grants(grants: QuerySet[WatchGrant], *, by: AbstractBaseUser | int | None = None) -> int:
     """End those of `grants` that were not ended, now; return how many there were."""
     using = router.db_for_write(WatchGrant)
     with transaction.atomic(using=using):
@@ -91,7 +104,9 @@ def end_grants(grants: QuerySet[WatchGrant]) -> int:
         )
         locked = open_grants.select_for_update().order_by("pk")
         watchers = dict(locked.values_list("pk", "watcher_id"))
-        WatchGrant.objects.using(using).filter(pk__in=watchers).update(ended_at=timezone.now())
+        WatchGrant.objects.using(using).filter(pk__in=watchers).update(
+            ended_at=timezone.now(), ended_by=None if by is None else _id(by)
+        )
         _recheck_on_commit(watchers.values(), using)
     return len(watchers)
 

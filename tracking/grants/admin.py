@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from tracking.grants import end_grants, reschedule_grant
 from tracking.models import WatchGrant, WatchGrantQuerySet
-from tracking.people import SEARCH_FIELDS, identity
+from tracking.people import SEARCH_FIELDS, full_name, identity
 
 # What the form for a new grant suggests. Longer than nearly every trip in a town.
 USUAL_TRIP: Final = timedelta(hours=1)
@@ -90,16 +90,30 @@ class WatchGrantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
     def ends(self, grant: WatchGrant) -> str:
         return _minute(grant.ended_at or grant.ends_at)
 
+    @admin.display(description=gettext_lazy("opened by"))
+    def opened(self, grant: WatchGrant) -> str:
+        return _who(grant.opened_by_id)
+
+    @admin.display(description=gettext_lazy("changed by"))
+    def changed(self, grant: WatchGrant) -> str:
+        return _who(grant.changed_by_id)
+
+    @admin.display(description=gettext_lazy("ended by"))
+    def ended(self, grant: WatchGrant) -> str:
+        return _who(grant.ended_by_id)
+
     @admin.action(description=gettext_lazy("End selected grants"), permissions=["change"])
     def end_selected(self, request: HttpRequest, queryset: QuerySet[WatchGrant]) -> None:
-        count = end_grants(queryset)
+        count = end_grants(queryset, by=request.user.pk)
         self.message_user(
             request,
             ngettext("%(count)d grant ended.", "%(count)d grants ended.", count) % {"count": count},
         )
 
     def get_fields(self, request: HttpRequest, obj: WatchGrant | None = None) -> tuple[str, ...]:
-        return self.fields if obj is None else ("state", *self.fields, "ended_at")
+        if obj is None:
+            return self.fields
+        return ("state", *self.fields, "ended_at", "opened", "changed", "ended")
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: WatchGrant | None = None
@@ -124,10 +138,19 @@ class WatchGrantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
 
     def save_model(self, request: HttpRequest, obj: WatchGrant, form: Any, change: bool) -> None:  # noqa: FBT001
         if change:
-            reschedule_grant(obj, ends_at=obj.ends_at)
+            reschedule_grant(obj, ends_at=obj.ends_at, by=request.user.pk)
         else:
+            obj.opened_by_id = request.user.pk
             # The form has checked what `open_grant` checks.
             obj.save()
+
+
+def _who(user_id: int | None) -> str:
+    """The user's name, or the id of one who was deleted."""
+    if user_id is None:
+        return "–"
+    user = get_user_model()._default_manager.filter(pk=user_id).first()
+    return full_name(user) if user is not None else f"#{user_id}"
 
 
 def _minute(time: datetime) -> str:

@@ -12,7 +12,7 @@ from rest_framework.decorators import action
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.pagination import CursorPagination
 from rest_framework.parsers import JSONParser
-from rest_framework.permissions import IsAdminUser
+from rest_framework.permissions import BasePermission, IsAdminUser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -87,6 +87,9 @@ class GrantOutput(serializers.ModelSerializer[WatchGrant]):
             "ended_at",
             "reference",
             "state",
+            "opened_by",
+            "changed_by",
+            "ended_by",
         )
 
     def get_state(self, grant: WatchGrant) -> str:
@@ -102,6 +105,14 @@ class NewestFirst(CursorPagination):
     max_page_size = 1_000
 
 
+class GrantPermissions(BasePermission):
+    """The permissions on the model that the admin asks for. To end a grant is to change it."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        wanted = {"list": "view", "retrieve": "view", "create": "add"}.get(view.action, "change")
+        return request.user.has_perm(f"tracking.{wanted}_watchgrant")
+
+
 class GrantViewSet(
     mixins.RetrieveModelMixin, mixins.ListModelMixin, viewsets.GenericViewSet[WatchGrant]
 ):
@@ -113,7 +124,7 @@ class GrantViewSet(
 
     # What the host project chose for its own views does not matter here.
     authentication_classes = (BearerAuthentication, SessionAuthentication)
-    permission_classes = (IsAdminUser,)
+    permission_classes = (IsAdminUser, GrantPermissions)
     parser_classes = (JSONParser,)
     renderer_classes = (JSONRenderer,)
     pagination_class = NewestFirst
@@ -135,22 +146,22 @@ class GrantViewSet(
         return _filtered(queryset, **asked.validated_data)
 
     def create(self, request: Request) -> Response:
-        grant = _valid(open_grant, **_read(OpenInput, request))
+        grant = _valid(open_grant, **_read(OpenInput, request), by=request.user.pk)
         return Response(self.get_serializer(grant).data, status=201)
 
     def partial_update(self, request: Request, pk: str) -> Response:
         grant = self.get_object()
-        _valid(reschedule_grant, grant, **_read(RescheduleInput, request))
+        _valid(reschedule_grant, grant, **_read(RescheduleInput, request), by=request.user.pk)
         return Response(self.get_serializer(grant).data)
 
     @action(detail=True, methods=["post"])
     def end(self, request: Request, pk: str) -> Response:
         grant = self.get_object()
-        end_grant(grant)
+        end_grant(grant, by=request.user.pk)
         return Response(self.get_serializer(grant).data)
 
     def destroy(self, request: Request, pk: str) -> Response:
-        end_grant(self.get_object())
+        end_grant(self.get_object(), by=request.user.pk)
         return Response(status=204)
 
 

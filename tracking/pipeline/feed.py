@@ -21,6 +21,7 @@ class Feed:
         "known",
         "newest",
         "quiet",
+        "waiting",
         "watchers",
     )
 
@@ -29,6 +30,9 @@ class Feed:
         self.watchers: set[Outbox] = set()
         # Those who asked for details, and hear of changes of the status alone, too.
         self.detailed: set[Outbox] = set()
+        # Those who may see nothing that was recorded before a time, until something was since;
+        # and whether with details.
+        self.waiting: dict[Outbox, tuple[datetime, bool]] = {}
         self.newest: Fix | None = None
         # Whether the database was asked.
         self.known = False
@@ -38,15 +42,24 @@ class Feed:
         self._status: Status | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, watcher: Outbox, *, details: bool) -> None:
-        """Deliver to `watcher` from now on."""
+    @property
+    def is_watched(self) -> bool:
+        """Whether there is anybody to deliver to, now or later."""
+        return bool(self.watchers or self.detailed or self.waiting)
+
+    def add(self, watcher: Outbox, *, details: bool, since: datetime | None = None) -> None:
+        """Deliver to `watcher` from now on what was recorded at `since` or later."""
         self.remove(watcher)
-        (self.detailed if details else self.watchers).add(watcher)
+        if since is not None and (self.newest is None or self.newest.recorded_at < since):
+            self.waiting[watcher] = since, details
+        else:
+            (self.detailed if details else self.watchers).add(watcher)
 
     def remove(self, watcher: Outbox) -> None:
         """Deliver nothing more to `watcher`."""
         self.watchers.discard(watcher)
         self.detailed.discard(watcher)
+        self.waiting.pop(watcher, None)
         if not self.detailed and self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -54,6 +67,10 @@ class Feed:
     def greet(self, watcher: Outbox) -> None:
         """Deliver what is known to one who has just come."""
         if self.held:
+            return
+        if watcher in self.waiting:
+            if self.known and self.waiting[watcher][1]:
+                watcher.offer(_event(encode_unknown(self.driver_id)))
             return
         fix, now = self.newest, datetime.now(UTC)
         if watcher not in self.detailed:
@@ -76,8 +93,9 @@ class Feed:
         deliveries = 0 if stored is None else self.offer(stored)
         first, self.known = not self.known, True
         self.release()
-        if first and self.newest is None:
-            for watcher in self.detailed:
+        if first:
+            unseen = self.detailed if self.newest is None else ()
+            for watcher in (*unseen, *self.waiting):
                 self.greet(watcher)
         return deliveries
 
@@ -106,6 +124,8 @@ class Feed:
 
     def _deliver(self, fix: Fix, *, moved: bool) -> int:
         deliveries = 0
+        if self.waiting:
+            self._admit(fix)
         # A departure, or a phone that is only heard, is for those who asked for details.
         if self.watchers and moved:
             event = _location(fix)
@@ -116,6 +136,12 @@ class Feed:
             self._offer_details(fix, datetime.now(UTC))
             deliveries += len(self.detailed)
         return deliveries
+
+    def _admit(self, fix: Fix) -> None:
+        """Deliver from now on to those who waited for what was recorded by the time of `fix`."""
+        for watcher, (since, details) in list(self.waiting.items()):
+            if fix.recorded_at >= since:
+                self.add(watcher, details=details)
 
     def _offer_details(self, fix: Fix, now: datetime) -> None:
         self._status = status_of(fix, now)

@@ -10,6 +10,7 @@ itself, and with the channel layer gone watchers live off the database.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from tracking.fix import Fix
@@ -58,9 +59,17 @@ class Hub:
         receiver.handle("tracking.fixes", self._deliver_batch)
 
     async def join(
-        self, driver_id: int, watcher: Outbox, *, details: bool = False, seen: Fix | None = None
+        self,
+        driver_id: int,
+        watcher: Outbox,
+        *,
+        details: bool = False,
+        seen: Fix | None = None,
+        since: datetime | None = None,
     ) -> None:
         """Deliver the driver's newest location to `watcher`, and every newer one from now on.
+
+        Nothing that was recorded before `since`: until then it is a driver without a location.
 
         A watcher that joins again gets the newest location again: so a client can find out
         whether its connection is alive. `seen` is what it brings from the last time.
@@ -71,7 +80,7 @@ class Hub:
             feed = self._feeds[driver_id] = Feed(driver_id)
         if seen is not None:
             feed.offer(seen)
-        feed.add(watcher, details=details)
+        feed.add(watcher, details=details, since=since)
         feed.greet(watcher)
         if feed.known:
             return
@@ -91,7 +100,7 @@ class Hub:
         if feed is None:
             return None
         feed.remove(watcher)
-        if not feed.watchers and not feed.detailed:
+        if not feed.is_watched:
             del self._feeds[driver_id]
         return feed.newest
 

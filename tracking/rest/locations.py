@@ -18,7 +18,7 @@ from rest_framework.throttling import BaseThrottle
 
 from tracking.authentication import load_users
 from tracking.models import DriverLocation
-from tracking.permissions import may_publish, may_watch_driver
+from tracking.permissions import Window, may_publish, may_watch_driver
 from tracking.pipeline.rows import load_snapshots
 from tracking.protocol import (
     MAX_ID,
@@ -71,7 +71,9 @@ class MayWatch(BasePermission):
         if driver_id > MAX_ID:
             return False
         driver = load_users([driver_id]).get(driver_id)
-        return bool(call_async(may_watch_driver, _user(request), driver))
+        decision = call_async(may_watch_driver, _user(request), driver_id, driver)
+        view.since = decision.since if isinstance(decision, Window) else None
+        return bool(decision)
 
 
 class ReportingView(RestView):
@@ -101,6 +103,9 @@ class ReportingView(RestView):
 class LocationView(ReportingView):
     """A driver's newest location."""
 
+    # Nothing is shown that was recorded before.
+    since: datetime | None = None
+
     def get_permissions(self) -> list[BasePermission]:
         if self.request.method == "PUT":
             return [IsAuthenticated(), MayPublish()]
@@ -111,7 +116,7 @@ class LocationView(ReportingView):
 
     def get(self, request: Request, driver_id: int) -> HttpResponseBase:
         fix = load_snapshots([driver_id]).get(driver_id)
-        if fix is None:
+        if fix is None or (self.since is not None and fix.recorded_at < self.since):
             raise NotFound("this driver has no location yet", "no_location")
         body = encode_details(fix, status_of(fix, timezone.now())).encode()
         response = HttpResponse(body, content_type="application/json")

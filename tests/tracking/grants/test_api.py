@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
@@ -22,7 +23,10 @@ User = get_user_model()
 
 @pytest.fixture
 def dispatcher():
-    return User.objects.create_user(email="dispatch@example.com", is_staff=True)
+    user = User.objects.create_user(email="dispatch@example.com", is_staff=True)
+    permissions = Permission.objects.filter(content_type__model="watchgrant")
+    user.user_permissions.set(permissions)
+    return user
 
 
 class Caller:
@@ -87,6 +91,9 @@ def test_grant_is_shown_with_ids_utc_and_its_state(staff, grant):
         "ended_at": None,
         "reference": "trip 7",
         "state": "live",
+        "opened_by": None,
+        "changed_by": None,
+        "ended_by": None,
     }
 
 
@@ -131,7 +138,10 @@ def test_page_that_does_not_exist_is_answered_404(staff):
     assert error(staff.get(GRANTS, {"cursor": "x"}), 404)["code"] == "not_found"
 
 
-def test_long_list_takes_one_query_and_one_for_the_caller(staff, people, django_assert_num_queries):
+def test_long_list_takes_one_query_and_three_for_the_caller(
+    staff, people, django_assert_num_queries
+):
+    """The user, the user's permissions and those of the groups."""
     driver, watcher = people
     now = timezone.now()
     WatchGrant.objects.bulk_create(
@@ -139,7 +149,7 @@ def test_long_list_takes_one_query_and_one_for_the_caller(staff, people, django_
         for _ in range(ROWS)
     )
     for query in ({}, {"live": "true"}, {"live": "false"}, {"driver": driver.pk}):
-        with django_assert_num_queries(2):
+        with django_assert_num_queries(4):
             found = ids(staff.get(GRANTS, {"page_size": ROWS, **query}))
         assert len(found) == (0 if query == {"live": "false"} else ROWS)
 
@@ -204,7 +214,10 @@ def test_times_of_any_zone_are_taken_and_given_back_in_utc(staff, people):
         ({"ended_at": None}, {"non_field_errors"}),
     ],
 )
-def test_grant_that_cannot_be_is_answered_400_naming_the_field(staff, people, change, fields):
+def test_grant_that_cannot_be_is_answered_400_naming_the_field(
+    staff, people, change, fields, settings
+):
+    settings.TRACKING = settings.TRACKING | {"MAX_GRANT_DURATION": 0}
     driver, watcher = people
     asked = {"driver": driver.pk, "watcher": watcher.pk, "ends_at": "2999-01-01T00:00:00Z"}
     found = error(staff.post(GRANTS, asked | change), 400)
@@ -237,7 +250,8 @@ def test_error_says_what_is_right_and_not_what_was_sent(staff, people, change, a
 
 def test_driver_as_its_own_watcher_is_answered_400(staff, people):
     driver, _ = people
-    asked = {"driver": driver.pk, "watcher": driver.pk, "ends_at": "2999-01-01T00:00:00Z"}
+    ends_at = in_json(timezone.now() + HOUR)
+    asked = {"driver": driver.pk, "watcher": driver.pk, "ends_at": ends_at}
     assert error(staff.post(GRANTS, asked), 400)["fields"].keys() == {"watcher"}
 
 
@@ -392,3 +406,71 @@ def test_database_that_is_unavailable_is_answered_503_and_its_reason_logged(
     assert response.json()["error"]["code"] == "unavailable"
     assert "192.0.2.1" not in response.text
     assert "192.0.2.1" in caplog.text
+
+
+# Rights
+
+
+CALLS = {
+    "list": ("get", GRANTS, "view"),
+    "retrieve": ("get", "{grant}", "view"),
+    "create": ("post", GRANTS, "add"),
+    "partial_update": ("patch", "{grant}", "change"),
+    "end": ("post", "{grant}end/", "change"),
+    "destroy": ("delete", "{grant}", "change"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_staff_needs_the_permission_that_the_admin_asks_for(dispatcher, grant, trip, call):
+    method, path, needed = CALLS[call]
+    body = {"create": {**trip, "ends_at": in_json(trip["ends_at"])}}.get(call, {})
+    if call == "partial_update":
+        body = {"ends_at": in_json(trip["ends_at"])}
+    arguments = (
+        path.format(grant=path_of(grant)),
+        *([body] if method in ("post", "patch") else []),
+    )
+    everything = {"view", "add", "change", "delete"}
+    for held in ((everything - {needed}), {needed}):
+        codenames = [f"{action}_watchgrant" for action in held]
+        dispatcher.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        response = getattr(Caller(dispatcher), method)(*arguments)
+        if needed in held:
+            assert response.status_code in (200, 201, 204)
+        else:
+            assert error(response, 403)["code"] == "permission_denied"
+            assert WatchGrant.objects.get().ended_at is None
+
+
+def test_permissions_are_not_enough_for_who_is_no_staff(dispatcher, grant):
+    dispatcher.is_staff = False
+    dispatcher.save()
+    error(Caller(dispatcher).get(path_of(grant)), 403)
+
+
+def test_who_did_it_is_kept(staff, dispatcher, people, trip):
+    opened = staff.post(GRANTS, {**trip, "ends_at": in_json(trip["ends_at"])}).json()
+    assert (opened["opened_by"], opened["changed_by"], opened["ended_by"]) == (
+        dispatcher.pk,
+        None,
+        None,
+    )
+    path = f"{GRANTS}{opened['id']}/"
+    changed = staff.patch(path, {"ends_at": in_json(trip["ends_at"] + HOUR)}).json()
+    assert changed["changed_by"] == dispatcher.pk
+    assert staff.post(f"{path}end/").json()["ended_by"] == dispatcher.pk
+    # The names outlive the account.
+    WatchGrant.objects.get().driver.delete()
+    dispatcher.delete()
+
+
+def test_grant_that_lasts_too_long_is_refused_with_the_limit(staff, trip, settings):
+    settings.TRACKING = settings.TRACKING | {"MAX_GRANT_DURATION": 7200}
+    long = {**trip, "ends_at": in_json(timezone.now() + 3 * HOUR)}
+    assert "2 hours" in error(staff.post(GRANTS, long), 400)["message"]
+    fits = staff.post(GRANTS, {**trip, "ends_at": in_json(trip["ends_at"])}).json()
+    later = {"ends_at": in_json(timezone.now() + 3 * HOUR)}
+    assert "2 hours" in error(staff.patch(f"{GRANTS}{fits['id']}/", later), 400)["message"]
+    settings.TRACKING = settings.TRACKING | {"MAX_GRANT_DURATION": 0}
+    assert staff.post(GRANTS, long).status_code == 201

@@ -1,7 +1,11 @@
 """When a driver's status is looked at again."""
 
 import asyncio
+import json
 from datetime import timedelta
+
+import msgspec
+import pytest
 
 from tracking.pipeline import feed as feed_module
 from tracking.pipeline.feed import Feed
@@ -21,3 +25,72 @@ async def test_change_right_after_the_status_was_looked_at_is_not_missed(setting
     feed.learn(fix_of())
     assert feed._timer.when() - asyncio.get_running_loop().time() < 1
     feed.close()
+
+
+# From when on
+
+
+def told(client):
+    """The places that a client was shown, or what it was told instead."""
+    frames = map(json.loads, client.texts)
+    return [frame.get("location_lat") or frame["status"] for frame in frames]
+
+
+@pytest.fixture
+def feed():
+    feed = Feed(19)
+    yield feed
+    feed.close()
+
+
+async def join(feed, since, *, details=False):
+    client = Client()
+    outbox = Outbox(client, lambda error: None)
+    feed.add(outbox, details=details, since=fix_of(second=since).recorded_at)
+    feed.greet(outbox)
+    return client, outbox
+
+
+@pytest.mark.parametrize(("details", "first"), [(False, []), (True, ["unknown"])])
+async def test_what_was_recorded_before_is_not_shown(feed, details, first):
+    feed.learn(fix_of(second=1, latitude=1.0))
+    client, _ = await join(feed, 10, details=details)
+    assert told(client) == first
+    feed.offer(fix_of(second=9, latitude=2.0))
+    assert told(client) == first
+    feed.offer(fix_of(second=10, latitude=3.0))
+    feed.offer(fix_of(second=11, latitude=4.0))
+    assert told(client) == [*first, "3", "4"]
+
+
+async def test_late_fix_from_before_is_not_shown_when_it_arrives(feed):
+    feed.learn(None)
+    client, _ = await join(feed, 10)
+    late = msgspec.structs.replace(fix_of(second=5), received_at=fix_of(second=20).received_at)
+    feed.offer(late)
+    assert told(client) == []
+    assert feed.is_watched
+
+
+async def test_what_was_recorded_since_is_shown_at_once(feed):
+    feed.learn(fix_of(second=10, latitude=1.0))
+    client, _ = await join(feed, 10)
+    assert told(client) == ["1"]
+    assert not feed.waiting
+
+
+@pytest.mark.parametrize(("stored", "shown"), [(5, ["unknown"]), (15, ["7"])])
+async def test_snapshot_that_comes_after_the_watcher_is_judged_too(feed, stored, shown):
+    client, _ = await join(feed, 10, details=True)
+    assert told(client) == []
+    feed.learn(fix_of(second=stored, latitude=7.0))
+    assert told(client) == shown
+
+
+async def test_who_waits_hears_nothing_of_the_status_and_may_leave(feed):
+    feed.learn(fix_of(second=1))
+    client, outbox = await join(feed, 10)
+    feed.offer(msgspec.structs.replace(fix_of(second=1), heard_at=fix_of(second=9).received_at))
+    assert told(client) == []
+    feed.remove(outbox)
+    assert not feed.is_watched
