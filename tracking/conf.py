@@ -16,10 +16,15 @@ DEFAULTS: Final[dict[str, Any]] = {
     # Seconds from connecting to the first valid message.
     "AUTHENTICATION_TIMEOUT": 10.0,
     # Connections that a process takes, in all and of one user; and of one client address, how many
-    # may be open that have not authenticated yet. 0 means no limit.
+    # may be open that have not authenticated yet. 0 means no limit. The last is for depots and
+    # carriers, whose phones share an address: after a restart, 2,000 phones that need 1 s each to
+    # say who they are were all back after 3 s with 2,000, after 5 s with 1,000, and after 34 to
+    # 57 s with 100. A silent connection costs 22 KiB for at most AUTHENTICATION_TIMEOUT, and 0.4 ms
+    # of a core: one address gets 45 MB and 8 % of a core by 2,000 (benchmarks/strangers.py). On a
+    # full server, the address with the most of them makes room for others.
     "MAX_CONNECTIONS": 10_000,
     "MAX_CONNECTIONS_PER_USER": 20,
-    "MAX_UNAUTHENTICATED_PER_ADDRESS": 100,
+    "MAX_UNAUTHENTICATED_PER_ADDRESS": 2_000,
     # Whom a connection comes from, for that limit: the dotted path of a function of the ASGI scope.
     # This one sees a proxy in front of the server as everybody's address.
     "CLIENT_ADDRESS": "tracking.connections.peer_address",

@@ -1,19 +1,25 @@
 """The process's open connections, and how many there may be."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from django.utils.module_loading import import_string
 
 from tracking.conf import conf
-from tracking.protocol import OverCapacity
+from tracking.protocol import OverCapacity, TrackingError
+
+# How much of MAX_CONNECTIONS may be strangers that were sent away for others and are not gone yet.
+MAX_DISPLACED: Final = 0.1
 
 
 class Connection(Protocol):
     """A consumer, as far as it is known here."""
 
     address: str
+
+    def fail(self, error: TrackingError) -> None:
+        """Tell the client, and end the connection."""
 
 
 class Connections:
@@ -26,7 +32,9 @@ class Connections:
     def __init__(self) -> None:
         self._open: set[Connection] = set()
         self._strangers: set[Connection] = set()
-        self._addresses: Counter[str] = Counter()
+        # Strangers by address, those that have waited longest first.
+        self._addresses: defaultdict[str, dict[Connection, None]] = defaultdict(dict)
+        self._displaced: set[Connection] = set()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -41,25 +49,45 @@ class Connections:
         """
         self._open.add(connection)
         self._strangers.add(connection)
-        self._addresses[connection.address] += 1
-        if 0 < conf.MAX_CONNECTIONS < len(self._open):
+        strangers = self._addresses[connection.address]
+        strangers[connection] = None
+        full = 0 < conf.MAX_CONNECTIONS < len(self._open) - len(self._displaced)
+        if full and not self._displace_for(connection):
             raise OverCapacity("this server has as many connections as it takes: come back later")
         # Without an address, as behind a proxy on a Unix socket, all would be one client.
-        strangers = self._addresses[connection.address] if connection.address else 0
-        if 0 < conf.MAX_UNAUTHENTICATED_PER_ADDRESS < strangers:
+        if connection.address and 0 < conf.MAX_UNAUTHENTICATED_PER_ADDRESS < len(strangers):
             raise OverCapacity("too many connections from here wait to authenticate: do so first")
+
+    def _displace_for(self, connection: Connection) -> bool:
+        """Make room on a full server, at the cost of the address with the most strangers.
+
+        Its longest silent one goes: who means well authenticates within a round trip or two. No
+        address can so keep out another that has fewer strangers than itself.
+        """
+        if len(self._displaced) >= conf.MAX_CONNECTIONS * MAX_DISPLACED:
+            return False
+        most = max(self._addresses.values(), key=len)
+        if len(most) <= len(self._addresses[connection.address]) + 1:
+            return False
+        displaced = next(iter(most))
+        self.authenticated(displaced)
+        self._displaced.add(displaced)
+        displaced.fail(OverCapacity("others need this connection: authenticate right away"))
+        return True
 
     def authenticated(self, connection: Connection) -> None:
         """Count the connection no longer as a stranger's."""
         if connection in self._strangers:
             self._strangers.discard(connection)
-            self._addresses[connection.address] -= 1
-            if not self._addresses[connection.address]:
+            strangers = self._addresses[connection.address]
+            strangers.pop(connection, None)
+            if not strangers:
                 del self._addresses[connection.address]
 
     def remove(self, connection: Connection) -> None:
         """Forget a connection that has ended."""
         self._open.discard(connection)
+        self._displaced.discard(connection)
         self.authenticated(connection)
 
 

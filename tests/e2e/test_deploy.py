@@ -130,6 +130,33 @@ async def test_access_log_has_the_path_alone(nginx):
     assert "userId" not in log
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/driver/share/", 301),
+        ("PUT", "/driver/19/location/", 403),
+        ("POST", "/driver/report/osmand", 403),
+        # OwnTracks on iOS throws away what is answered 4xx.
+        ("POST", "/driver/report/owntracks", 503),
+        ("POST", "/driver/report/owntracks/", 503),
+    ],
+)
+async def test_no_write_over_plain_http_is_redirected(nginx, method, path, status):
+    reader, writer = await asyncio.open_unix_connection(nginx.redirect_socket)
+    head = f"{method} {path} HTTP/1.1\r\nHost: ride.example.com\r\nConnection: close\r\n"
+    writer.write(f"{head}Content-Length: 2\r\n\r\n{{}}".encode())
+    async with asyncio.timeout(DEADLINE):
+        answer = await reader.read()
+    writer.close()
+    assert int(answer.split()[1]) == status
+    assert (b"\r\nLocation: https://" in answer) is (status == 301)
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/", "/health/ready", "/health/live/"])
+def test_operators_paths_are_hidden_in_either_spelling(nginx, path):
+    assert fetch(nginx.http_url + path) == 404
+
+
 async def test_slow_headers_are_cut_off(nginx):
     reader, writer = await asyncio.open_connection("127.0.0.1", nginx.port)
     writer.write(b"GET /driver/get-tracking?userId=1 HTTP/1.1\r\nHost: ride")

@@ -91,6 +91,10 @@ def test_errors_are_problem_details(schema):
         assert list(calls["get"]["responses"][status]["content"]) == ["application/problem+json"]
 
 
+def test_document_has_one_spelling_of_each_path(schema):
+    assert [path for path in schema["paths"] if not path.endswith("/")] == []
+
+
 def test_document_is_throttled(client):
     answers = [client.get("/api/schema/").status_code for _ in range(31)]
     assert answers == [200] * 30 + [429]

@@ -48,6 +48,11 @@ class Nginx(Process):
     def http_url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def redirect_socket(self) -> Path:
+        """The socket in place of port 80, where plain HTTP comes in."""
+        return Path(self._folder.name) / "redirect.sock"
+
     def access_log(self) -> str:
         return (Path(self._folder.name) / "access.log").read_text()
 
@@ -60,7 +65,7 @@ class Nginx(Process):
             text = text.replace(address, f"127.0.0.1:{port}")
         text = re.sub(r"\n *ssl_.*", "", text)
         text = text.replace("listen 443 ssl http2;", f"listen 127.0.0.1:{self.port};")
-        text = text.replace("listen 80;", f"listen unix:{folder}/redirect.sock;")
+        text = text.replace("listen 80;", f"listen unix:{self.redirect_socket};")
         text = text.replace("/var/log/nginx/access.log", str(folder / "access.log"))
         # Or a test would take that long.
         text = text.replace("client_header_timeout 10s;", "client_header_timeout 1s;")

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Annotated, Final, NamedTuple
 
 import msgspec
+from django.core.exceptions import TooManyFieldsSent
 from django.http import QueryDict
 from msgspec import Meta
 
@@ -87,7 +88,7 @@ def parse(query: QueryDict, body: bytes) -> Sent:
             return _parse_list(parameters, body)
         if body.startswith(b"{"):
             return _parse_object(parameters, body)
-        parameters |= _last_of_each(QueryDict(body))
+        parameters |= _last_of_each(_form(body))
     except InvalidMessage as error:
         return Sent(_token(parameters), [partial(_refuse, error)])
     return Sent(_token(parameters), [lambda: parse_parameters(parameters).measurement])
@@ -95,6 +96,13 @@ def parse(query: QueryDict, body: bytes) -> Sent:
 
 def _last_of_each(query: QueryDict) -> dict[str, str]:
     return {name: str(value) for name, value in query.items()}
+
+
+def _form(body: bytes) -> QueryDict:
+    try:
+        return QueryDict(body)
+    except TooManyFieldsSent as error:
+        raise InvalidMessage("send fewer parameters") from error
 
 
 def _refuse(error: InvalidMessage) -> Measurement | None:

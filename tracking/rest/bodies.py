@@ -3,6 +3,7 @@
 from typing import Final, TypeVar
 
 import msgspec
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
 
 from tracking.conf import conf
@@ -24,10 +25,14 @@ def read_body(request: HttpRequest, limit: int | None = None) -> bytes:
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not length.isdecimal() or len(length) > 9 or int(length) > limit:
         raise TooLarge
+    try:
+        body = request.body
+    except RequestDataTooBig as error:  # the host project's own limit
+        raise TooLarge from error
     # It may not claim anything: Transfer-Encoding: chunked.
-    if len(request.body) > limit:
+    if len(body) > limit:
         raise TooLarge
-    return request.body
+    return body
 
 
 def decode_body(decoder: msgspec.json.Decoder[Body], body: bytes) -> Body:

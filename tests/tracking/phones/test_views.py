@@ -247,6 +247,15 @@ def test_body_that_is_too_large_blocks_no_queue(client, device):
     problem(client.post(OSMAND, body, content_type="application/json"), 413, "too_large")
 
 
+def test_body_beyond_the_host_projects_limits_blocks_no_queue(client, device, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+    settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
+    url, form = f"{OSMAND}?id={device.token}", "application/x-www-form-urlencoded"
+    for body, reason in ((" " * 2000, "too_large"), ("a=1&" * 200, "invalid_message")):
+        answer = client.post(url, body, content_type=form)
+        assert (answer.status_code, answer["Tracking-Rejected"]) == (200, reason)
+
+
 def test_list_larger_than_a_sockets_message_is_taken(client, device, driver):
     fixes = [
         {"id": device.token, "lat": 1, "lon": 2, "timestamp": EPOCH + second, "note": "x" * 500}
