@@ -25,7 +25,10 @@ class Peer:
 
 @pytest.fixture
 def connections(settings):
-    settings.TRACKING = {"MAX_CONNECTIONS": 5, "MAX_UNAUTHENTICATED_PER_ADDRESS": 2}
+    settings.TRACKING = settings.TRACKING | {
+        "MAX_CONNECTIONS": 5,
+        "MAX_UNAUTHENTICATED_PER_ADDRESS": 2,
+    }
     return Connections()
 
 
@@ -57,7 +60,10 @@ def test_an_address_may_have_so_many_that_are_not_authenticated(connections):
 
 
 def test_full_server_makes_room_at_the_cost_of_the_address_with_the_most_strangers(settings):
-    settings.TRACKING = {"MAX_CONNECTIONS": 20, "MAX_UNAUTHENTICATED_PER_ADDRESS": 20}
+    settings.TRACKING = settings.TRACKING | {
+        "MAX_CONNECTIONS": 20,
+        "MAX_UNAUTHENTICATED_PER_ADDRESS": 20,
+    }
     connections = Connections()
     attacker = admit(connections, *["a"] * 20)
     connections.authenticated(attacker[0])  # Whoever authenticates is never displaced.
@@ -104,7 +110,10 @@ def test_nothing_is_kept_of_those_who_left(connections):
 
 
 def test_zero_means_no_limit(settings):
-    settings.TRACKING = {"MAX_CONNECTIONS": 0, "MAX_UNAUTHENTICATED_PER_ADDRESS": 0}
+    settings.TRACKING = settings.TRACKING | {
+        "MAX_CONNECTIONS": 0,
+        "MAX_UNAUTHENTICATED_PER_ADDRESS": 0,
+    }
     connections = Connections()
     admit(connections, *["a"] * 1000)
     assert len(list(connections)) == 1000
@@ -127,7 +136,7 @@ async def over_capacity(socket):
 
 @pytest.mark.django_db(transaction=True)
 async def test_a_user_with_too_many_connections_is_sent_away(connect, located, rider, settings):
-    settings.TRACKING = {"MAX_CONNECTIONS_PER_USER": 2}
+    settings.TRACKING = settings.TRACKING | {"MAX_CONNECTIONS_PER_USER": 2}
     watchers = [await connect("get", located) for _ in range(3)]
     for watcher in watchers:
         await watcher.start(token_for(rider))
@@ -143,7 +152,7 @@ async def test_a_user_with_too_many_connections_is_sent_away(connect, located, r
 
 @pytest.mark.parametrize("limit", ["MAX_CONNECTIONS", "MAX_UNAUTHENTICATED_PER_ADDRESS"])
 async def test_beyond_capacity_is_told_right_after_the_handshake(connect, settings, limit):
-    settings.TRACKING = {limit: 2, "CLIENT_ADDRESS": f"{__name__}.same_for_all"}
+    settings.TRACKING = settings.TRACKING | {limit: 2, "CLIENT_ADDRESS": f"{__name__}.same_for_all"}
     first, second = await connect("get", 19), await connect("set", 19)
     assert await over_capacity(await connect("get", 19))
     await settle()
@@ -156,7 +165,7 @@ def same_for_all(scope):
 
 
 async def test_a_connection_that_ends_makes_room(connect, settings):
-    settings.TRACKING = {"MAX_CONNECTIONS": 1}
+    settings.TRACKING = settings.TRACKING | {"MAX_CONNECTIONS": 1}
     first = await connect("get", 19)
     await first.disconnect(timeout=DEADLINE)
     second = await connect("get", 19)
@@ -166,7 +175,7 @@ async def test_a_connection_that_ends_makes_room(connect, settings):
 
 @pytest.mark.django_db(transaction=True)
 async def test_too_many_messages_are_dropped_and_then_end_the_connection(connect, driver, settings):
-    settings.TRACKING = {"MAX_FIXES_PER_SECOND": 0.001, "MAX_FIXES_BURST": 3}
+    settings.TRACKING = settings.TRACKING | {"MAX_FIXES_PER_SECOND": 0.001, "MAX_FIXES_BURST": 3}
     socket = await connect("set", driver)
     for number in range(3):
         await socket.report(token_for(driver), lat=number)
