@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, cast
 
 from django.db import transaction
 from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.utils import extend_schema, extend_schema_view, inline_serializer
 from rest_framework import serializers
@@ -15,10 +16,14 @@ from rest_framework.views import APIView
 from rest_framework_simplejwt import views as simplejwt
 
 from accounts.tokens import access_token_for
+from tracking.rest.throttling import ThrottledRefusals
 
 if TYPE_CHECKING:
     from accounts.models import User
 
+
+# A token is for nobody's cache.
+uncached = method_decorator(never_cache, name="dispatch")
 
 # Django's reports of uncaught exceptions then show no variable, of the view or of what it calls.
 secret = method_decorator(sensitive_variables(), name="dispatch")
@@ -33,6 +38,7 @@ access = inline_serializer("Access", {"access": serializers.CharField()})
 
 @counted
 @secret
+@uncached
 @extend_schema_view(
     post=extend_schema(
         operation_id="log_in",
@@ -49,6 +55,7 @@ class TokenObtainView(simplejwt.TokenObtainPairView):
 
 @counted
 @secret
+@uncached
 @extend_schema_view(
     post=extend_schema(
         operation_id="refresh_token",
@@ -62,6 +69,7 @@ class TokenRefreshView(simplejwt.TokenRefreshView):
 
 
 @secret
+@uncached
 @extend_schema_view(
     post=extend_schema(
         operation_id="session_token",
@@ -72,7 +80,7 @@ class TokenRefreshView(simplejwt.TokenRefreshView):
         responses=access,
     )
 )
-class SessionTokenView(APIView):
+class SessionTokenView(ThrottledRefusals, APIView):
     """`{"access": ...}` for the session's user; 403 without a session or its CSRF token."""
 
     throttle_scope = "token"

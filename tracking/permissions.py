@@ -7,7 +7,7 @@ active and authenticated. A plain function may query the database; it runs in a 
 import inspect
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from channels.db import database_sync_to_async
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -17,6 +17,11 @@ from django.utils.module_loading import import_string
 
 from tracking.conf import conf
 from tracking.models import WatchGrant
+from tracking.protocol import NotYet
+
+# How long before a grant begins its watcher is told to come back, not to stay away. Clients that
+# were told so come back every 20 s.
+SOON: Final = timedelta(minutes=15)
 
 
 class Window(NamedTuple):
@@ -99,14 +104,18 @@ def staff_only(user: AbstractBaseUser, driver_id: int) -> bool:
 def granted(user: AbstractBaseUser, driver_id: int) -> Decision:
     """Permit staff who may view last known locations, a driver itself, and who has a live grant.
 
-    With grants, from `TRACKING["GRANT_LEAD_TIME"]` before the first of the live ones until the last
-    of them ends.
+    A grant shows what was recorded from `TRACKING["GRANT_LEAD_TIME"]` before its start; of several
+    live ones, the first to start and the last to end count. Raise `NotYet` if one starts soon.
     """
     if user.pk == driver_id or may_view_fleet(user):
         return True
-    grants = WatchGrant.objects.filter(watcher=user.pk, driver=driver_id).live(timezone.now())
-    times = list(grants.values_list("starts_at", "ends_at"))
-    if not times:
+    now = timezone.now()
+    grants = WatchGrant.objects.filter(watcher=user.pk, driver=driver_id, ended_at=None)
+    times = list(grants.filter(ends_at__gt=now).values_list("starts_at", "ends_at"))
+    live = [(starts, ends) for starts, ends in times if starts <= now]
+    if not live:
+        if any(starts <= now + SOON for starts, _ in times):
+            raise NotYet
         return False
     lead = timedelta(seconds=conf.GRANT_LEAD_TIME)
-    return Window(min(starts for starts, _ in times) - lead, max(ends for _, ends in times))
+    return Window(min(starts for starts, _ in live) - lead, max(ends for _, ends in live))

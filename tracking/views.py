@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
@@ -34,6 +35,7 @@ def _staff_only(view: Callable[[HttpRequest], HttpResponse]) -> Callable[..., Ht
 
 
 @require_safe
+@never_cache
 @login_required
 @ensure_csrf_cookie
 def driver_map(request: HttpRequest, driver_id: int) -> HttpResponse:
@@ -45,6 +47,7 @@ def driver_map(request: HttpRequest, driver_id: int) -> HttpResponse:
 
 @outside_transactions
 @require_safe
+@never_cache
 @login_required
 @ensure_csrf_cookie
 def share(request: HttpRequest) -> HttpResponse:
@@ -56,6 +59,7 @@ def share(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@never_cache
 @_staff_only
 @ensure_csrf_cookie
 def fleet_map(request: HttpRequest) -> HttpResponse:
@@ -64,6 +68,7 @@ def fleet_map(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@never_cache
 @_staff_only
 def search(request: HttpRequest) -> HttpResponse:
     """The first located drivers whose name or address contains `q`, and the number of all of them:

@@ -204,7 +204,7 @@ async def test_a_frame_as_big_as_allowed_is_accepted(stack, driver_id):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/driver/", "/driver/get-tracking/", "/driver/reset-tracking?userId=19"]
+    "path", ["/", "/driver/", "/driver/get-tracking//", "/driver/reset-tracking?userId=19"]
 )
 async def test_an_unknown_route_is_refused_at_the_handshake(stack, path):
     for server in stack.servers:

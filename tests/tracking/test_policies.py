@@ -9,6 +9,7 @@ from tracking.checks import check_deployment, check_settings
 from tracking.grants import end_grant, open_grant
 from tracking.models import WatchGrant
 from tracking.permissions import Window, granted, may_publish, may_watch, staff_only
+from tracking.protocol import NotYet
 
 HOUR = timedelta(hours=1)
 MICROSECOND = timedelta(microseconds=1)
@@ -177,9 +178,24 @@ def test_grant_for_the_future_does_not_open_early(people, now, monkeypatch):
     watcher, driver, _ = people
     grant = open_grant(driver=driver, watcher=watcher, starts_at=now + HOUR, ends_at=now + 2 * HOUR)
     monkeypatch.setattr("django.utils.timezone.now", lambda: grant.starts_at - MICROSECOND)
-    assert granted(watcher, driver.pk) is False
+    with pytest.raises(NotYet):
+        granted(watcher, driver.pk)
     monkeypatch.setattr("django.utils.timezone.now", lambda: grant.starts_at)
     assert granted(watcher, driver.pk).until == grant.ends_at
+
+
+@pytest.mark.parametrize(("minutes", "soon"), [(1, True), (14.9, True), (15.1, False)])
+def test_watcher_who_comes_shortly_before_the_start_is_told_to_come_back(
+    people, now, minutes, soon
+):
+    watcher, driver, _ = people
+    starts_at = now + timedelta(minutes=minutes)
+    open_grant(driver=driver, watcher=watcher, starts_at=starts_at, ends_at=starts_at + HOUR)
+    if soon:
+        with pytest.raises(NotYet):
+            granted(watcher, driver.pk)
+    else:
+        assert granted(watcher, driver.pk) is False
 
 
 def test_future_grant_does_not_prolong_a_live_one(people, now):

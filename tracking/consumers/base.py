@@ -12,7 +12,6 @@ from django.db import Error as DatabaseError
 from tracking import protocol
 from tracking.conf import conf
 from tracking.connections import address_of
-from tracking.consumers.limits import RateLimit
 from tracking.consumers.record import ConnectionRecord
 from tracking.monitoring import metrics
 from tracking.monitoring.throttled_log import Throttle
@@ -24,6 +23,7 @@ from tracking.protocol import (
     InvalidMessage,
     TrackingError,
 )
+from tracking.rate_limits import RateLimit
 from tracking.runtime import get_runtime
 from tracking.session import Session
 

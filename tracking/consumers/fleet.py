@@ -6,7 +6,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from tracking.consumers import TrackingConsumer
 from tracking.fleet.messages import FleetStart, decode_fleet_message
 from tracking.permissions import may_view_fleet
-from tracking.protocol import Forbidden
+from tracking.protocol import CloseCode, Forbidden
 
 
 class FleetConsumer(TrackingConsumer):
@@ -23,7 +23,7 @@ class FleetConsumer(TrackingConsumer):
         await self.session.authenticate(payload.token)
         if isinstance(payload, FleetStart):
             self.session.warn_with(self.warn)
-            self.runtime.fleet.look(self.outbox, payload.bbox)
+            self.runtime.fleet.look(self.outbox, payload.bbox, self.break_off)
         else:
             self.runtime.fleet.leave(self.outbox)
 
@@ -32,6 +32,10 @@ class FleetConsumer(TrackingConsumer):
         if not await database_sync_to_async(may_view_fleet, thread_sensitive=False)(user):
             raise Forbidden("only staff who may view locations may see the whole fleet")
         return True
+
+    def break_off(self) -> None:
+        """Close the connection, because the stream failed."""
+        self.close(CloseCode.INTERNAL_ERROR, "internal_error")
 
     def disconnected(self) -> None:
         self.runtime.fleet.leave(self.outbox)

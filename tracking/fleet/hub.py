@@ -52,12 +52,12 @@ class FleetHub:
         self._viewers: dict[Outbox, tuple[Viewer, asyncio.Task[None]]] = {}
         self._keeping: asyncio.Task[None] | None = None
 
-    def look(self, outbox: Outbox, bbox: Bbox | None) -> None:
-        """Stream what is in `bbox`, or everybody, into `outbox`."""
+    def look(self, outbox: Outbox, bbox: Bbox | None, on_failure: Callable[[], None]) -> None:
+        """Stream what is in `bbox`, or everybody, into `outbox`, until `on_failure` is called."""
         if outbox not in self._viewers:
             if self._keeping is None:
                 self._keeping = asyncio.create_task(self._keep())
-            viewer = Viewer(outbox)
+            viewer = Viewer(outbox, on_failure)
             self._viewers[outbox] = viewer, asyncio.create_task(self._stream(viewer))
         self._viewers[outbox][0].look(bbox)
 

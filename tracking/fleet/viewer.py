@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from tracking.fleet.messages import Bbox, Kind, encode_batch
 from tracking.fleet.state import Fleet
 from tracking.pipeline.outbox import Outbox
-from tracking.protocol import CloseCode
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +29,10 @@ class Viewer:
     with the newest of everybody in it, and nobody waits for it.
     """
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Outbox, on_failure: Callable[[], None]) -> None:
+        """`on_failure` is called when the stream ends by an error of this side."""
         self._outbox = outbox
+        self._on_failure = on_failure
         self._bbox: Bbox | None = None
         self._is_new = True
         self._asked = False
@@ -58,8 +60,8 @@ class Viewer:
                     async with asyncio.timeout(INTERVAL - LEAST_INTERVAL):
                         await self._moved.wait()
         except Exception:
-            self._outbox.close(CloseCode.INTERNAL_ERROR)
             logger.exception("A viewer of the fleet was lost")
+            self._on_failure()
 
     @staticmethod
     async def _let_time_pass(fleet: Fleet) -> None:

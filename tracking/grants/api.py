@@ -22,6 +22,7 @@ from tracking.grants import InvalidGrant, end_grant, open_grant, reschedule_gran
 from tracking.models import WatchGrant, WatchGrantQuerySet
 from tracking.protocol import MAX_ID
 from tracking.rest.problems import as_http
+from tracking.rest.throttling import GrantThrottle, ThrottledRefusals
 from tracking.rest.views import BearerAuthentication
 
 
@@ -114,7 +115,10 @@ class GrantPermissions(BasePermission):
 
 
 class GrantViewSet(
-    mixins.RetrieveModelMixin, mixins.ListModelMixin, viewsets.GenericViewSet[WatchGrant]
+    ThrottledRefusals,
+    mixins.RetrieveModelMixin,
+    mixins.ListModelMixin,
+    viewsets.GenericViewSet[WatchGrant],
 ):
     """List, open, look at, reschedule and end grants. Nothing is deleted: DELETE ends.
 
@@ -125,6 +129,7 @@ class GrantViewSet(
     # What the host project chose for its own views does not matter here.
     authentication_classes = (BearerAuthentication, SessionAuthentication)
     permission_classes = (IsAdminUser, GrantPermissions)
+    throttle_classes = (GrantThrottle,)
     parser_classes = (JSONParser,)
     renderer_classes = (JSONRenderer,)
     pagination_class = NewestFirst

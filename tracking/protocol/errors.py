@@ -7,6 +7,7 @@ TrackingError
 ├── TokenInvalid            bad signature, wrong type, user gone or inactive
 ├── TokenExpired
 ├── Forbidden               may not publish for, or watch, this driver
+├── NotYet                  may watch this driver soon
 ├── AuthenticationTimeout   no valid message in time
 ├── RateLimited             messages come faster than allowed
 └── OverCapacity            too many connections
@@ -77,6 +78,12 @@ class Forbidden(TrackingError):
     code = "forbidden"
     message = "this account may not do this for this driver"
     close_code = CloseCode.FORBIDDEN
+
+
+class NotYet(TrackingError):
+    code = "not_yet"
+    message = "this driver may be watched soon, and not yet: come back later"
+    close_code = CloseCode.TRY_AGAIN_LATER
 
 
 class AuthenticationTimeout(TrackingError):

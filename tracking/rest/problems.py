@@ -20,7 +20,14 @@ from rest_framework.views import exception_handler
 
 from tracking.monitoring.throttled_log import Throttle
 from tracking.pipeline.database import drop_read_only_connections, is_unavailable
-from tracking.protocol import Forbidden, InvalidMessage, TokenExpired, TokenInvalid, TrackingError
+from tracking.protocol import (
+    Forbidden,
+    InvalidMessage,
+    NotYet,
+    TokenExpired,
+    TokenInvalid,
+    TrackingError,
+)
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
@@ -32,6 +39,7 @@ _HTTP: Final[dict[type[TrackingError], type[APIException]]] = {
     TokenInvalid: AuthenticationFailed,
     TokenExpired: AuthenticationFailed,
     Forbidden: PermissionDenied,
+    NotYet: PermissionDenied,
 }
 
 

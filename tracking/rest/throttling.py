@@ -4,6 +4,7 @@ for these scopes. Counts are in the default cache, those of a user by user.
 
 from typing import Any, ClassVar
 
+from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle, UserRateThrottle
 
@@ -55,6 +56,55 @@ class RefusalThrottle(WithDefaultRate):
         """Count the request that was allowed last."""
         if self.key is not None:
             super().throttle_success()
+
+
+class TokenRefusalThrottle(RefusalThrottle):
+    """Access tokens that were refused, by address.
+
+    Beyond it, who sends a bad one is told to wait; a good one passes. High enough for a depot whose
+    phones wake up with tokens that have expired.
+    """
+
+    scope = "token-refusal"
+    default_rate = "6000/min"
+
+
+class GrantThrottle(WithDefaultRate, UserRateThrottle):
+    """Calls of one user about watch grants: a dispatch system opens and ends many."""
+
+    scope = "grants"
+    default_rate = "50/s"
+
+
+class ThrottledRefusals:
+    """For a DRF view: what is refused counts as much as what is answered, and nothing is cached.
+
+    DRF asks the throttles last, so that whoever was refused could go on without end.
+    """
+
+    def perform_authentication(self, request: Request) -> None:
+        try:
+            super().perform_authentication(request)  # type: ignore[misc]
+        except Throttled:
+            raise
+        except Exception:
+            refusals = TokenRefusalThrottle()
+            if not refusals.allow_request(request, self):  # type: ignore[arg-type]
+                raise Throttled(refusals.wait()) from None
+            refusals.count()
+            raise
+
+    def check_permissions(self, request: Request) -> None:
+        super().check_throttles(request)  # type: ignore[misc]
+        super().check_permissions(request)  # type: ignore[misc]
+
+    def check_throttles(self, request: Request) -> None:
+        """Done already, before the permissions."""
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Where somebody is, or that they may not be watched, is for nobody's cache."""
+        response.headers.setdefault("Cache-Control", "no-store")
+        return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
 
 
 def _scope(request: Request) -> dict[str, Any]:

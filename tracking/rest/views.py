@@ -15,6 +15,7 @@ from tracking.authentication import Claims, verify
 from tracking.identities import user_of
 from tracking.rest.bridge import outside_transactions
 from tracking.rest.problems import as_http, problem_response
+from tracking.rest.throttling import ThrottledRefusals
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -34,7 +35,7 @@ class BearerAuthentication(BaseAuthentication):
         return 'Bearer realm="api"'
 
 
-class RestView(APIView):
+class RestView(ThrottledRefusals, APIView):
     """A view whose subclasses raise `TrackingError`, and read bodies by `tracking.rest.bodies`."""
 
     # What the host project chose for its own views does not matter here.
@@ -57,8 +58,3 @@ class RestView(APIView):
 
     def get_exception_handler(self) -> Callable[[Exception, Any], Response | None]:
         return problem_response
-
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Where somebody is, or that they may not be watched, is for nobody's cache."""
-        response.headers.setdefault("Cache-Control", "no-store")
-        return super().finalize_response(request, response, *args, **kwargs)

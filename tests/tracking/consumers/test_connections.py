@@ -187,3 +187,17 @@ async def test_too_many_messages_are_dropped_and_then_end_the_connection(connect
     assert await socket.close_code() == 4429
     await asyncio.sleep(0)
     assert (await get_runtime().hub._load_snapshots([driver]))[driver].latitude == 2
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_driver_who_reconnects_gets_no_new_burst(connect, driver, settings):
+    limits = {"MAX_FIXES_PER_SECOND": 0.001, "MAX_FIXES_BURST": 3}
+    settings.TRACKING = settings.TRACKING | limits
+    answers = []
+    for _ in range(5):
+        socket = await connect("set", driver)
+        await socket.report(token_for(driver))
+        answers.append("error" in await socket.frame())
+        await socket.disconnect(timeout=DEADLINE)
+    assert answers == [False] * 3 + [True] * 2
+    assert len(get_runtime().driver_limits) == 1

@@ -245,3 +245,22 @@ async def test_a_driver_whose_account_is_deleted_is_removed_at_once(
     await get_runtime().registry._recheck({"users": [located]})
     frame = await socket.read()
     assert frame == {"update": [], "remove": [located], "counts": COUNTS | {"offline": 0}}
+
+
+async def test_a_stream_that_fails_is_an_error_of_this_side_in_the_log(
+    view, located, dispatcher, monkeypatch, caplog
+):
+    def fail(*args):
+        raise LookupError("a bug")
+
+    socket = await view()
+    await socket.start(token_for(dispatcher))
+    await socket.read()
+    monkeypatch.setattr("tracking.fleet.viewer.encode_batch", fail)
+    with caplog.at_level("INFO"):
+        await socket.start(token_for(dispatcher), bbox=[0, 0, 1, 1])
+        assert await socket.close_code() == 1011
+        await socket.send_input({"type": "websocket.disconnect", "code": 1006})
+        await socket.wait(DEADLINE)
+    (ended,) = [record for record in caplog.records if record.msg == "Connection ended"]
+    assert (ended.reason, ended.code) == ("internal_error", 1011)

@@ -2,12 +2,19 @@
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core.cache import cache
 from django.utils import timezone
 
 from tracking import revocation
 from tracking.grants import open_grant
 
 from .times import HOUR, NOON
+
+
+@pytest.fixture(autouse=True)
+def _unthrottled():
+    """No test inherits the requests of another."""
+    cache.clear()
 
 
 @pytest.fixture(autouse=True)

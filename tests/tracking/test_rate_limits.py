@@ -1,9 +1,11 @@
 """How much a connection may send, on a clock of the test's own."""
 
+import asyncio
+
 import pytest
 
-from tracking.consumers.limits import RateLimit
 from tracking.protocol import CloseCode, RateLimited
+from tracking.rate_limits import DriverLimits, RateLimit
 
 
 @pytest.fixture(autouse=True)
@@ -83,3 +85,31 @@ def test_a_refusal_says_what_to_do():
 def test_zero_means_no_limit(settings):
     settings.TRACKING = settings.TRACKING | {"MAX_FIXES_PER_SECOND": 0}
     assert taken(RateLimit(0.0), [0.0] * 10_000) == (10_000, None)
+
+
+# A driver's connections together
+
+
+async def test_connections_of_a_driver_share_a_limit_and_other_drivers_have_theirs():
+    limits = DriverLimits()
+    first, second, other = limits.join(19), limits.join(19), limits.join(20)
+    assert first is second is not other
+
+
+async def test_who_comes_back_has_no_new_burst(monkeypatch):
+    limits = DriverLimits()
+    limit, now = limits.join(19), asyncio.get_running_loop().time()
+    assert taken(limit, [now] * 25) == (20, None)
+    limits.leave(19)
+    assert limits.join(19) is limit
+    assert taken(limit, [now + 0.1] * 5) == (0, None)
+
+
+async def test_limit_of_a_driver_who_left_is_forgotten_after_a_while(monkeypatch):
+    monkeypatch.setattr("tracking.rate_limits.KEPT", 0.01)
+    limits = DriverLimits()
+    limits.join(19)
+    limits.join(20)
+    limits.leave(19)
+    await asyncio.sleep(0.05)
+    assert len(limits) == 1

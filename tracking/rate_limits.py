@@ -1,5 +1,6 @@
-"""How much a connection may send."""
+"""How much a connection may send, and all connections of one driver together."""
 
+import asyncio
 from typing import Final
 
 from tracking.conf import conf
@@ -11,6 +12,10 @@ MAX_REFUSED: Final = 100
 # What a message that was taken forgives of one that was dropped: a burst now and then is forgotten
 # within minutes, while whoever keeps sending more than a tenth above the rate is closed in the end.
 FORGIVEN: Final = 0.1
+
+
+# Seconds after which a driver's burst is there again, and what was refused is no reason to close.
+KEPT: Final = 60.0
 
 
 class RateLimit:
@@ -44,3 +49,35 @@ class RateLimit:
         if self._refused >= MAX_REFUSED:
             error.close_code = CloseCode.TOO_MANY_REQUESTS
         raise error
+
+
+class DriverLimits:
+    """One `RateLimit` for each driver who sends, shared by the driver's connections.
+
+    It outlives them by `KEPT` seconds, or a new connection would come with a new burst.
+    """
+
+    def __init__(self) -> None:
+        self._limits: dict[int, RateLimit] = {}
+        self._connections: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._limits)
+
+    def join(self, driver_id: int) -> RateLimit:
+        """Return the limit for one more connection; each call is to be followed by `leave`."""
+        limit = self._limits.get(driver_id)
+        if limit is None:
+            limit = self._limits[driver_id] = RateLimit(asyncio.get_running_loop().time())
+        self._connections[driver_id] = self._connections.get(driver_id, 0) + 1
+        return limit
+
+    def leave(self, driver_id: int) -> None:
+        """Count a connection no more."""
+        self._connections[driver_id] -= 1
+        if not self._connections[driver_id]:
+            asyncio.get_running_loop().call_later(KEPT, self._forget, driver_id)
+
+    def _forget(self, driver_id: int) -> None:
+        if self._connections.get(driver_id) == 0:
+            del self._connections[driver_id], self._limits[driver_id]
