@@ -7,7 +7,7 @@ from typing import Any, Final
 from channels_redis.pubsub import RedisPubSubChannelLayer, RedisSingleShardConnection
 
 from tracking.monitoring import metrics
-from tracking.monitoring.throttled_log import Throttle
+from tracking.monitoring.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
@@ -69,7 +69,7 @@ class Subscription(RedisSingleShardConnection):  # type: ignore[misc]
                 try:
                     await self._receive()
                 except Exception as error:  # TimeoutError too, the kernel's word for a lost host
-                    logger.error("Nothing is heard from Redis, will keep trying: %r", error)
+                    logger.error("Nothing is heard from Redis, will keep trying: %s", reason(error))
                 self._failing = True
                 metrics.degraded.begin("receiver", self)
                 if loop.time() - began < RETRY_AFTER:
@@ -105,7 +105,7 @@ class Subscription(RedisSingleShardConnection):  # type: ignore[misc]
                     await self._pubsub.connection.disconnect(nowait=True)
                     await self._pubsub.connect()
             except Exception as error:
-                logger.error("Redis cannot be reached, will keep trying: %r", error)
+                logger.error("Redis cannot be reached, will keep trying: %s", reason(error))
                 await asyncio.sleep(RETRY_AFTER)
             else:
                 return

@@ -1,5 +1,6 @@
 """Whom a request comes from, when proxies stand between."""
 
+import logging
 import re
 from collections.abc import Sequence
 from ipaddress import (
@@ -10,11 +11,13 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
+
+logger = logging.getLogger(__name__)
 
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -34,13 +37,38 @@ def client_address(
     whatever the client made up. None if the peer has no address, as on a Unix socket.
     """
     address = _parse(peer or "")
+    if forwarded_for and address is not None and not _is_in(address, trusted):
+        _warn_of(address)
     hops = [hop for hop in forwarded_for.split(",") if hop.strip()]
-    while address is not None and hops and any(address in network for network in trusted):
+    while address is not None and hops and _is_in(address, trusted):
         hop = _parse(hops.pop())
         if hop is None:
             break
         address = hop
     return address
+
+
+def _is_in(address: Address, networks: Sequence[Network]) -> bool:
+    return any(address in network for network in networks)
+
+
+def _warn_of(peer: Address) -> None:
+    """Say once that somebody who is not believed speaks for others.
+
+    If it is a proxy, all who come through it count as one, and are soon locked out together.
+    """
+    if peer not in _warned and len(_warned) < MAX_WARNED:
+        _warned.add(peer)
+        logger.warning(
+            "X-Forwarded-For came from %s, which is not in TRUSTED_PROXIES, and was ignored. If "
+            "that is your proxy, name it there: all its clients share one address's limits.",
+            peer,
+        )
+
+
+# Addresses that were warned of: anybody may send the header, and must not fill the log.
+MAX_WARNED: Final = 16
+_warned: set[Address] = set()
 
 
 def limit_key(address: Address | None) -> str:

@@ -7,6 +7,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from socket import socket
 from types import FrameType
 from typing import Final
@@ -28,7 +30,10 @@ POLL_INTERVAL: Final = 0.05
 
 
 class Server(uvicorn.Server):
-    """Drains on SIGTERM or SIGINT, then exits with 0; a second signal ends it at once.
+    """Drains on SIGTERM, SIGINT or SIGHUP, then exits with 0; a second signal ends it at once.
+
+    Without a supervisor nobody could replace it, so that a reload is a stop, after which systemd
+    starts it anew.
 
     Without this, uvicorn closes all sockets in the same instant, drivers' with locations that are
     not yet stored included, and ends by the signal it was sent.
@@ -38,6 +43,15 @@ class Server(uvicorn.Server):
         self.should_exit = True
         for handled in HANDLED_SIGNALS:
             signal.signal(handled, signal.SIG_DFL)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        with super().capture_signals():
+            before = signal.signal(signal.SIGHUP, self.handle_exit)
+            try:
+                yield
+            finally:
+                signal.signal(signal.SIGHUP, before)
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         # Django's apps are loaded by now.

@@ -10,7 +10,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from accounts import keys
-from ridehail import security
+from ridehail import redis, security
 from ridehail.proxies import parse_networks
 from tracking.conf import DEFAULTS as TRACKING_DEFAULTS
 
@@ -141,7 +141,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 def _channel_layer() -> dict[str, Any]:
     """The in-memory layer for developers, or Redis pub/sub on the hosts that REDIS_URL names."""
-    urls = env.list("REDIS_URL", default=[])
+    urls = [redis.check_url(url.strip()) for url in env.list("REDIS_URL", default=[])]
     if not urls:
         return {"BACKEND": "channels.layers.InMemoryChannelLayer"}
     hosts = [
@@ -155,7 +155,12 @@ def _channel_layer() -> dict[str, Any]:
     ]
     return {
         "BACKEND": "ridehail.layers.ChannelLayer",
-        "CONFIG": {"hosts": hosts, "prefix": "ridehail"},
+        "CONFIG": {
+            "hosts": hosts,
+            # What is published is heard whatever the number of the database, so that two
+            # environments on one Redis need two prefixes.
+            "prefix": env.str("REDIS_PREFIX", default="") or redis.default_prefix(urls),
+        },
     }
 
 
@@ -251,6 +256,8 @@ TRACKING = {
         **TRACKING_DEFAULTS,
         # The log-in that existed before this project signs with the same key.
         "ACCEPT_LOGIN_TOKENS": True,
+        # Groups are spread over the Redis hosts: with fewer groups than hosts, some have nothing.
+        "SHARDS": max(1, len(env.list("REDIS_URL", default=[]))),
         "CLIENT_ADDRESS": "ridehail.proxies.scope_limit_key",
     }.items()
 }

@@ -12,7 +12,7 @@ from typing import Final
 
 from tracking.monitoring import health
 from tracking.monitoring.exposition import exposition
-from tracking.monitoring.throttled_log import Throttle
+from tracking.monitoring.throttled_log import Throttle, reason
 from tracking.runtime import get_runtime
 
 logger = logging.getLogger(__name__)
@@ -98,5 +98,5 @@ async def _ask(path: Path) -> bytes:
     except ConnectionRefusedError:
         path.unlink(missing_ok=True)  # noqa: ASYNC240 - in memory; it was killed
     except (OSError, TimeoutError) as error:
-        logger.warning("The metrics of another worker are missing: %r", error)
+        logger.warning("The metrics of another worker are missing: %s", reason(error))
     return b""

@@ -1,6 +1,6 @@
 """System checks: what is wrong with the project's settings, and what would be right."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from channels import DEFAULT_CHANNEL_LAYER
@@ -32,6 +32,7 @@ def check_settings(
         *_numbers(),
         *_map_link(),
         *_layer(),
+        *_shards(getattr(settings, "CHANNEL_LAYERS", {})),
         *_users(),
         *_roles(),
         *_signing_key(),
@@ -143,6 +144,18 @@ def _layer() -> Iterator[CheckMessage]:
             "Live tracking needs a default channel layer with groups.",
             hint="Set CHANNEL_LAYERS['default'], to channels.layers.InMemoryChannelLayer to begin.",
             id="tracking.E005",
+        )
+
+
+def _shards(layers: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    layer = layers.get(DEFAULT_CHANNEL_LAYER, {})
+    hosts = layer.get("CONFIG", {}).get("hosts", [])
+    if isinstance(hosts, list | tuple) and len(hosts) > conf.SHARDS:
+        yield CheckWarning(
+            f"The channel layer has {len(hosts)} hosts, and TRACKING['SHARDS'] is {conf.SHARDS}: "
+            "drivers' locations go through no more hosts than there are shards.",
+            hint=f"Set TRACKING['SHARDS'] to {len(hosts)} or more.",
+            id="tracking.W003",
         )
 
 

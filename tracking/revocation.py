@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 
-from tracking.monitoring.throttled_log import Throttle
+from tracking.monitoring.throttled_log import Throttle, reason
 from tracking.pipeline.receiver import Receiver
 
 logger = logging.getLogger(__name__)
@@ -117,4 +117,6 @@ async def _broadcast(event: dict[str, Any]) -> None:
             if layer is not None:
                 await layer.group_send(GROUP, event)
     except Exception as error:  # each layer has errors of its own
-        logger.warning("Open sessions could not be told of a change, they notice later: %r", error)
+        logger.warning(
+            "Open sessions could not be told of a change, they notice later: %s", reason(error)
+        )

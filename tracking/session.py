@@ -14,7 +14,7 @@ from django.db import Error as DatabaseError
 from tracking.authentication import Claims, may_block, verify
 from tracking.conf import conf
 from tracking.identities import Identities
-from tracking.monitoring.throttled_log import Throttle
+from tracking.monitoring.throttled_log import Throttle, reason
 from tracking.permissions import Decision, Window
 from tracking.protocol import (
     Forbidden,
@@ -205,7 +205,7 @@ class Session:
                 end = error
             except (DatabaseError, OSError) as error:
                 # A database that is away decides nothing, but it cannot prolong a permission.
-                logger.warning("A session could not be checked again: %r", error)
+                logger.warning("A session could not be checked again: %s", reason(error))
                 if self._until <= time.time():
                     end = Forbidden()
             except Exception:

@@ -240,3 +240,16 @@ async def test_sighup_replaces_the_workers_while_the_port_answers(start, redis_s
         assert set(answers) == {200}
     server.signal()
     assert await server.ended() == 0
+
+
+async def test_sighup_without_a_supervisor_drains_and_ends(start):
+    """Systemd then starts it anew."""
+    stack = start(TRACKING_DRAIN_SECONDS="0.2")
+    server = stack.driver_server
+    driver_id = stack.new_driver()
+    async with stack.driver(driver_id) as phone:
+        await phone.send("1", "1")
+        server.signal(signal.SIGHUP)
+        assert await phone.close_code() == 1012
+    assert await server.ended() == 0
+    assert "Draining" in server.log()

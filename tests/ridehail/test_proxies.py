@@ -3,6 +3,7 @@ from ipaddress import ip_network
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from ridehail import proxies
 from ridehail.proxies import client_address, limit_key, parse_networks, request_limit_key
 
 TRUSTED = [ip_network("10.0.0.0/8"), ip_network("2001:db8:aaaa::/48"), ip_network("127.0.0.1")]
@@ -150,3 +151,35 @@ def test_networks_are_addresses_or_blocks():
 def test_anything_else_is_refused_by_name(text):
     with pytest.raises(ImproperlyConfigured, match="TRUSTED_PROXIES"):
         parse_networks([text])
+
+
+@pytest.fixture
+def unwarned(monkeypatch):
+    monkeypatch.setattr(proxies, "_warned", set())
+
+
+def test_a_proxy_that_is_not_trusted_is_named_once(unwarned, rf, settings, caplog):
+    settings.TRUSTED_PROXIES = []
+    for _ in range(30):
+        request = rf.get("/", headers={"X-Forwarded-For": "192.0.2.1"}, REMOTE_ADDR="10.0.0.7")
+        assert request_limit_key(request) == "10.0.0.7"
+    scope = {"client": ["10.0.0.7", 1], "headers": [(b"x-forwarded-for", b"192.0.2.1")]}
+    assert proxies.scope_limit_key(scope) == "10.0.0.7"
+    (record,) = caplog.records
+    assert "10.0.0.7" in record.getMessage()
+    assert "TRUSTED_PROXIES" in record.getMessage()
+    assert "192.0.2.1" not in record.getMessage()
+
+
+def test_nobody_is_warned_of_a_trusted_proxy_or_of_a_client(unwarned, rf, settings, caplog):
+    settings.TRUSTED_PROXIES = parse_networks(["10.0.0.0/8"])
+    trusted = {"X-Forwarded-For": "192.0.2.1"}
+    request_limit_key(rf.get("/", headers=trusted, REMOTE_ADDR="10.0.0.7"))
+    request_limit_key(rf.get("/", REMOTE_ADDR="192.0.2.9"))
+    assert not caplog.records
+
+
+def test_a_flood_of_headers_does_not_fill_the_log(unwarned, caplog):
+    for number in range(1000):
+        client_address(f"203.0.113.{number % 250}", "192.0.2.1", [])
+    assert len(caplog.records) == proxies.MAX_WARNED

@@ -129,3 +129,53 @@ def test_postgresql_is_one_that_takes_writes_unless_the_url_says_otherwise():
     for query, expected in (("", "read-write"), ("?target_session_attrs=any", "any")):
         options = settings_with("DATABASES", DATABASE_URL=url + query)["DATABASES"]["default"]
         assert options["OPTIONS"]["target_session_attrs"] == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("localhost:6379", "scheme"),
+        ("http://localhost:6379", "scheme"),
+        ("redis:localhost", "scheme"),
+        ("redis://", "host"),
+        ("redis://localhost:0", "port"),
+        ("redis://localhost:99999", "port"),
+        ("redis://localhost:port", "port"),
+        ("redis://localhost:6379/cache", "database number"),
+        ("unix://", "socket"),
+        ("redis://localhost:6379,localhost:6380", "scheme"),
+    ],
+)
+def test_a_redis_url_that_cannot_be_is_refused_with_what_would_be_right(url, reason):
+    error = settings_with(REDIS_URL=url)
+    assert "ImproperlyConfigured" in error
+    assert reason in error
+    assert "redis://host:6379/0" in error
+
+
+def test_a_redis_url_that_cannot_be_does_not_show_its_password():
+    error = settings_with(REDIS_URL="redis://user:hunter22@localhost:port")
+    assert "hunter22" not in error
+
+
+@pytest.mark.parametrize(
+    ("environment", "prefix"),
+    [
+        ({"REDIS_URL": "redis://a:6379"}, "ridehail"),
+        ({"REDIS_URL": "redis://a:6379/0"}, "ridehail"),
+        ({"REDIS_URL": "redis://a:6379/3"}, "ridehail-3"),
+        ({"REDIS_URL": "unix:///run/redis.sock?db=2"}, "ridehail-2"),
+        ({"REDIS_URL": "rediss://user:pw@a:6380/1,redis://b:6379/1"}, "ridehail-1"),
+        ({"REDIS_URL": "redis://a:6379/3", "REDIS_PREFIX": "staging"}, "staging"),
+    ],
+)
+def test_environments_on_one_redis_have_prefixes_of_their_own(environment, prefix):
+    layers = settings_with("CHANNEL_LAYERS", **environment)["CHANNEL_LAYERS"]
+    assert layers["default"]["CONFIG"]["prefix"] == prefix
+
+
+def test_drivers_are_spread_over_as_many_shards_as_there_are_redis_hosts():
+    three = settings_with("TRACKING", REDIS_URL="redis://a,redis://b,redis://c")
+    assert three["TRACKING"]["SHARDS"] == 3
+    chosen = settings_with("TRACKING", REDIS_URL="redis://a,redis://b", TRACKING_SHARDS="8")
+    assert chosen["TRACKING"]["SHARDS"] == 8

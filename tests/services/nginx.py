@@ -65,6 +65,8 @@ class Nginx(Process):
             text = text.replace(address, f"127.0.0.1:{port}")
         text = re.sub(r"\n *ssl_.*", "", text)
         text = text.replace("listen 443 ssl http2;", f"listen 127.0.0.1:{self.port};")
+        text = text.replace("listen [::]:443 ssl http2;", f"listen [::1]:{self.port};")
+        text = text.replace("listen [::]:80;", "")
         text = text.replace("listen 80;", f"listen unix:{self.redirect_socket};")
         text = text.replace("/var/log/nginx/access.log", str(folder / "access.log"))
         # Or a test would take that long.

@@ -1,6 +1,6 @@
 import pytest
 
-from tracking.checks import check_settings
+from tracking.checks import _shards, check_settings
 
 
 def ids():
@@ -82,3 +82,15 @@ def test_a_redirect_that_loses_reports_is_named(settings):
         assert ids() == ["tracking.W004"]
     settings.SECURE_SSL_REDIRECT = False
     assert ids() == []
+
+
+def test_more_redis_hosts_than_shards_is_warned_of(settings):
+    config = {"hosts": ["redis://a", "redis://b"]}
+    settings.TRACKING = {"SHARDS": 1}
+    layers = {"default": {"CONFIG": config}}
+    (warning,) = [*_shards(layers)]
+    assert warning.id == "tracking.W003"
+    assert "2 or more" in warning.hint
+    settings.TRACKING = {"SHARDS": 2}
+    assert [*_shards(layers)] == []
+    assert [*_shards({})] == []

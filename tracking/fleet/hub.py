@@ -17,6 +17,7 @@ from tracking.fleet.messages import Bbox
 from tracking.fleet.rows import load_marks, load_names, load_page
 from tracking.fleet.state import Fleet
 from tracking.fleet.viewer import Viewer
+from tracking.monitoring.throttled_log import reason
 from tracking.pipeline.hub import Hub
 from tracking.pipeline.outbox import Outbox
 from tracking.pipeline.rows import load_snapshots
@@ -112,7 +113,7 @@ class FleetHub:
                 await self._name()
                 healed_at = began_at
             except Exception as error:  # the database is away, the next round tries
-                logger.warning("The fleet could not be read again: %r", error)
+                logger.warning("The fleet could not be read again: %s", reason(error))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(HEAL_INTERVAL):
                     await self._changed.wait()

@@ -17,7 +17,7 @@ from tracking.models import DriverLocation
 from tracking.monitoring import metrics
 from tracking.monitoring.exposition import count_drivers
 from tracking.monitoring.probe import Probe
-from tracking.monitoring.throttled_log import Throttle
+from tracking.monitoring.throttled_log import Throttle, reason
 from tracking.pipeline.database import DatabaseThread, supported
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class Health:
             await self._probes[part].ask()
         except Exception as error:  # whatever it is, the part does not work
             # The reason is for the log: whoever asks may be anybody.
-            logger.warning("Health check of %s failed: %r", part, error)
+            logger.warning("Health check of %s failed: %s", part, reason(error))
             return False
         return True
 

@@ -47,3 +47,12 @@ class Throttle(logging.Filter):
             record.msg = f"{record.getMessage()} ({left_out} more since it was last logged)"
             record.args = ()
         return True
+
+
+def reason(error: BaseException) -> str:
+    """Return an error's class and what it says, for a log.
+
+    Not its `repr`, in which redis-py names the kind of failure and leaves out the reason.
+    """
+    name, text = type(error).__name__, str(error)
+    return f"{name}: {text}" if text else name

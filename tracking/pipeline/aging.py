@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 from typing import Final
 
 from tracking.fix import ArrivalClock, Fix
-from tracking.monitoring.throttled_log import Throttle
+from tracking.monitoring.throttled_log import Throttle, reason
 from tracking.status import Status, next_change, status_of
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Aging:
                 try:
                     await self._scan()
                 except Exception as error:  # the database is away, the next round tries
-                    logger.warning("Silent drivers could not be looked up: %r", error)
+                    logger.warning("Silent drivers could not be looked up: %s", reason(error))
         finally:
             self._task = None
 

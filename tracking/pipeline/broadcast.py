@@ -15,7 +15,7 @@ import msgspec
 from tracking.conf import conf
 from tracking.fix import Fix
 from tracking.monitoring import metrics
-from tracking.monitoring.throttled_log import Throttle
+from tracking.monitoring.throttled_log import Throttle, reason
 from tracking.pipeline.batching import Pump
 
 logger = logging.getLogger(__name__)
@@ -92,8 +92,8 @@ class Publisher:
             await self._layer.group_send(name, event)
         except Exception as error:  # each layer has errors of its own
             logger.error(
-                "Live locations cannot be broadcast, watchers are served from the database: %r",
-                error,
+                "Live locations cannot be broadcast, watchers are served from the database: %s",
+                reason(error),
             )
             self._failing.add(name)
             metrics.degraded.begin("broadcast")

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from tracking.fix import Fix
 from tracking.monitoring import metrics
-from tracking.monitoring.throttled_log import Throttle
+from tracking.monitoring.throttled_log import Throttle, reason
 from tracking.pipeline.batching import Loader
 from tracking.pipeline.broadcast import all_shards, decode_batch, shard_of
 from tracking.pipeline.feed import Feed
@@ -89,7 +89,7 @@ class Hub:
             await self._join_shard(shard_of(driver_id))
             feed.learn(await self._snapshots.get(driver_id))
         except Exception as error:  # whatever it is, healing tries again
-            logger.warning("A snapshot could not be read: %r", error)
+            logger.warning("A snapshot could not be read: %s", reason(error))
             feed.release()
         finally:
             patience.cancel()
@@ -171,7 +171,7 @@ class Hub:
             try:
                 await self._heal()
             except Exception as error:  # the database is away, the next round tries
-                logger.warning("Watched locations could not be read again: %r", error)
+                logger.warning("Watched locations could not be read again: %s", reason(error))
 
     async def _heal(self) -> None:
         if not self._followers:

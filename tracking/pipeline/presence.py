@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from tracking.fix import ArrivalClock, Fix
-from tracking.monitoring.throttled_log import Throttle
+from tracking.monitoring.throttled_log import Throttle, reason
 from tracking.pipeline.receiver import Event, Receiver
 from tracking.pipeline.storage import Waiter
 
@@ -148,7 +148,7 @@ class Presence:
                 try:
                     await self._settle(due, asked=asked)
                 except Exception as error:  # the database is away, the next round tries
-                    logger.warning("Drivers that left could not be looked up: %r", error)
+                    logger.warning("Drivers that left could not be looked up: %s", reason(error))
         finally:
             self._task = None
 
@@ -196,6 +196,6 @@ class Presence:
             async with asyncio.timeout(ANSWER_TIME):
                 await self._layer.group_send(GROUP, event)
         except Exception as error:  # each layer has errors of its own
-            logger.warning("Other workers could not be asked about drivers: %r", error)
+            logger.warning("Other workers could not be asked about drivers: %s", reason(error))
             return False
         return True

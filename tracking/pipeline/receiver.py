@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from tracking.monitoring import metrics
-from tracking.monitoring.throttled_log import Throttle
+from tracking.monitoring.throttled_log import Throttle, reason
 from tracking.pipeline.batching import Loader
 
 logger = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class Receiver:
         return {}
 
     def _fail(self, error: Exception) -> None:
-        logger.error("The channel layer is away, will keep trying: %r", error)
+        logger.error("The channel layer is away, will keep trying: %s", reason(error))
         self._failing = True
         metrics.degraded.begin("receiver")
 
@@ -103,7 +103,9 @@ class Receiver:
                 try:
                     await self._layer.group_discard(group, self._channel)
                 except Exception as error:  # each layer has errors of its own
-                    logger.warning("A group could not be left, its events are ignored: %r", error)
+                    logger.warning(
+                        "A group could not be left, its events are ignored: %s", reason(error)
+                    )
             if loop.time() - joined_at >= REJOIN_AFTER:
                 joined_at = loop.time()
                 self._joined.clear()

@@ -5,6 +5,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts import keys
+from ridehail.checks import check_redis
 from ridehail.logs import logging_config
 from ridehail.server import serve
 from tracking.conf import conf
@@ -30,6 +31,9 @@ class Command(BaseCommand):
                 "that developers have. Set DEBUG=0 and secrets of your own, as .env.example "
                 "explains. To develop: manage.py runserver"
             )
+        for message in check_redis():
+            # Not refused: one that is about to start, or fails, is stood in for.
+            self.stderr.write(self.style.ERROR(f"{message.id}: {message.msg}"))
         config = uvicorn.Config(
             "ridehail.asgi:application",
             host=host,

@@ -1,0 +1,11 @@
+from django.apps import AppConfig
+from django.core import checks
+
+
+class RidehailConfig(AppConfig):
+    name = "ridehail"
+
+    def ready(self) -> None:
+        from ridehail.checks import check_redis
+
+        checks.register(check_redis, deploy=True)

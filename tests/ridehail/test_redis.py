@@ -1,0 +1,124 @@
+"""What answers at REDIS_URL, on real servers."""
+
+import socket
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+
+from ridehail.checks import check_redis
+from ridehail.layers import ChannelLayer
+from ridehail.redis import problems
+from tests import services
+from tracking.monitoring.throttled_log import reason
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def server():
+    with services.redis_service() as server:
+        yield server
+
+
+@contextmanager
+def running(*arguments, config=""):
+    """A Redis program with these arguments, on a port of its own."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "redis.conf"
+        file.write_text(f"port {port}\nbind 127.0.0.1\ndir {folder}\n{config}")
+        program = services.find_redis().path
+        process = subprocess.Popen([program, file, *arguments], stdout=subprocess.DEVNULL)
+        try:
+            deadline = time.monotonic() + 10
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", port), 1).close()
+                    break
+                except OSError:
+                    assert time.monotonic() < deadline
+            yield port
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def test_a_redis_that_works_has_no_problem(server):
+    assert problems([server.url]) == []
+
+
+def test_a_sentinels_port_is_found_out():
+    with running("--sentinel") as port:
+        (problem,) = problems([f"redis://127.0.0.1:{port}"])
+    assert "Sentinel" in problem.text
+    assert "master's port" in problem.text
+    assert not problem.unreachable
+
+
+@pytest.mark.parametrize("login", ["", ":guess@"])
+def test_a_wrong_password_is_found_out_and_not_shown(login):
+    with running(config="requirepass hunter22\n") as port:
+        (problem,) = problems([f"redis://{login}127.0.0.1:{port}"])
+        assert problems([f"redis://:hunter22@127.0.0.1:{port}"]) == []
+    assert "password" in problem.text
+    assert "guess" not in problem.text
+    assert not problem.unreachable
+
+
+def test_nobody_there_and_tls_to_a_plain_port_are_found_out(server):
+    plain = server.url.replace("redis://", "rediss://")
+    found = problems([f"redis://127.0.0.1:{free_port()}", plain, server.url])
+    assert [(problem.text.partition(":")[0], problem.unreachable) for problem in found] == [
+        ("REDIS_URL, host 1 of 3", True),
+        ("REDIS_URL, host 2 of 3", True),
+    ]
+
+
+def test_the_check_for_deployment_asks_redis(settings, server):
+    def layer(url):
+        config = {"hosts": [{"address": url}]}
+        return {"default": {"BACKEND": "ridehail.layers.ChannelLayer", "CONFIG": config}}
+
+    settings.CHANNEL_LAYERS = layer(f"redis://127.0.0.1:{free_port()}")
+    assert [message.id for message in check_redis()] == ["ridehail.W001"]
+    with running("--sentinel") as port:
+        settings.CHANNEL_LAYERS = layer(f"redis://127.0.0.1:{port}")
+        assert [message.id for message in check_redis()] == ["ridehail.E001"]
+    settings.CHANNEL_LAYERS = layer(server.url)
+    assert check_redis() == []
+
+
+async def test_two_prefixes_on_one_redis_do_not_hear_each_other(server):
+    """Nor does the number of the database tell them apart."""
+    base = server.url.rpartition("/")[0] if server.url.count("/") > 2 else server.url
+    layers = [
+        ChannelLayer(hosts=[{"address": f"{base}/{number}"}], prefix=prefix)
+        for number, prefix in ((0, "ridehail"), (1, "ridehail-1"), (2, "ridehail"))
+    ]
+    channels = []
+    for layer in layers:
+        channels.append(await layer.new_channel())
+        await layer.group_add("drivers", channels[-1])
+    await layers[0].group_send("drivers", {"type": "fix", "of": "production"})
+    await layers[1].group_send("drivers", {"type": "fix", "of": "staging"})
+    heard = [await layer.receive(name) for layer, name in zip(layers, channels, strict=True)]
+    # Only the prefix tells them apart.
+    assert [event["of"] for event in heard] == ["production", "staging", "production"]
+    for layer in layers:
+        await layer.flush()
+
+
+def test_the_reason_is_in_the_log_and_not_only_the_kind():
+    with pytest.raises(redis.ConnectionError) as raised, redis.Redis(port=free_port()) as client:
+        client.ping()
+    assert reason(raised.value).startswith("ConnectionError: ")
+    assert "refused" in reason(raised.value)
