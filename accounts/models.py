@@ -1,6 +1,6 @@
 """Who uses the service: one user model that logs in with an e-mail address."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
@@ -8,6 +8,9 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+# Characters, as many as the column has. RFC 5321 allows no more.
+MAX_EMAIL: Final = 254
 
 
 class UserManager(BaseUserManager["User"]):
@@ -28,6 +31,8 @@ class UserManager(BaseUserManager["User"]):
         """
         if not email:
             raise ValueError("A user needs an e-mail address.")
+        if len(email) > MAX_EMAIL:
+            raise ValueError(f"An e-mail address has {MAX_EMAIL} characters at the most.")
         user = self.model(email=User.normalize_username(email), name=name, role=role, **extra)
         user.set_password(password)
         user.save(using=self._db)
@@ -105,5 +110,11 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @classmethod
     def normalize_username(cls, username: str) -> str:
-        """The one form of an e-mail address that is stored and looked up."""
+        """The one form of an e-mail address that is stored and looked up.
+
+        What is too long to be one is nobody's, and stays as it is: to normalise it may take a time
+        that grows with the square of its length.
+        """
+        if len(username) > MAX_EMAIL:
+            return username
         return super().normalize_username(username).strip().lower()

@@ -6,6 +6,8 @@ class RidehailConfig(AppConfig):
     name = "ridehail"
 
     def ready(self) -> None:
+        from ridehail import cookies
         from ridehail.checks import check_redis
 
         checks.register(check_redis, deploy=True)
+        cookies.mend()

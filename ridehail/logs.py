@@ -23,22 +23,44 @@ class WithoutHandshakes(logging.Filter):
         return not str(record.msg).startswith(self.LINES)
 
 
-# Tokens, and the row that PostgreSQL quotes when it refuses one, locations included. Nothing logs
-# them on purpose, but an exception's text may carry them.
-SECRETS: Final = re.compile(
-    r"\beyJ[\w-]+\.[\w-]+\.[\w-]*|\btrk_[a-z2-7]{32}|(?<=DETAIL:  ).+|(?<=CONTEXT:  ).+"
-)
+# Longer texts are cut: nobody reads them, and what is searched is bounded.
+MAX_TEXT: Final = 32 * 1024
 
+# Each of these looks at a character a bounded number of times, whatever stands there: what is
+# logged may come from anybody.
+
+# A token is somewhere in a run of such characters. Each run is looked at once.
+RUNS: Final = re.compile(r"[\w.-]{8,}+")
+# In a row that PostgreSQL quotes when it refuses one, locations; and credentials of Basic, in which
+# a device's token is the password.
+SECRETS: Final = re.compile(
+    r"(?<=DETAIL:  ).+|(?<=CONTEXT:  ).+|(?<=\bBasic )\s*+[\w+/=-]++", re.IGNORECASE
+)
+# Devices' tokens, however a URL or a phone's keyboard spells them.
+DEVICES: Final = re.compile(r"trk(?:_|%5f|\\x5f|\\u005f)[a-z2-7]{32}", re.IGNORECASE)
 
 # The latitude or longitude of what is shown as a fix, as JSON, or as a query string.
 LOCATIONS: Final = re.compile(
-    r"""((?:lat|lon|latitude|longitude)[\\'"]*\s*[=:]\s*[\\'"]*)[-+]?\.?\d[^\s,)}\]&\\'"]*"""
+    r"""((?:lat|lon|latitude|longitude)[\\'"]{0,8}\s{0,8}[=:]\s{0,8}[\\'"]{0,8})"""
+    r"""[-+]?\.?\d[^\s,)}\]&\\'"]*+"""
 )
 
 
 def hide_secrets(text: str) -> str:
-    """Return `text` without tokens, rows and locations."""
-    return LOCATIONS.sub(r"\1[hidden]", SECRETS.sub("[hidden]", text))
+    """Return `text` without tokens, rows and locations, and cut after `MAX_TEXT` characters."""
+    if len(text) > MAX_TEXT:
+        text = f"{text[:MAX_TEXT]} [{len(text) - MAX_TEXT} more characters]"
+    text = RUNS.sub(_without_token, SECRETS.sub("[hidden]", text))
+    return LOCATIONS.sub(r"\1[hidden]", DEVICES.sub("[hidden]", text))
+
+
+def _without_token(run: re.Match[str]) -> str:
+    """Hide what begins as each JSON Web Token does, if there is a dot behind it."""
+    text = run[0]
+    start = text.find("eyJ")
+    if start < 0 or "." not in text[start:]:
+        return text
+    return f"{text[:start]}[hidden]"
 
 
 # What every record has, and uvicorn's message once more, with colours.

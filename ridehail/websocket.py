@@ -22,8 +22,15 @@ UNSEEN_BURST: Final = 100
 UNSEEN_PER_SECOND: Final = 10
 TOO_MANY_REQUESTS: Final = 4429
 
-# Seconds for which a client that broke the protocol is read, and ignored, before it is cut off.
+# Seconds for which a client that broke the protocol is read, and ignored, before it is cut off,
+# unless it answers the close frame or hangs up.
 LINGER: Final = 0.5
+# A close frame: its first byte, the bit of its second that says that it is masked, the longest
+# payload of a control frame, and all of it with its mask.
+FIN_CLOSE: Final = 0x80 | Opcode.CLOSE
+MASKED: Final = 0x80
+MAX_CONTROL: Final = 125
+MAX_CLOSE: Final = 2 + 4 + MAX_CONTROL
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -118,9 +125,13 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().keepalive_timeout()
 
     def data_received(self, data: bytes) -> None:
-        if not self.failed:
-            self.unparsed += data
-            self.parse()
+        if self.failed:
+            self.unparsed = (self.unparsed + data)[-MAX_CLOSE:]
+            if ends_with_close(self.unparsed):
+                self.transport.close()
+            return
+        self.unparsed += data
+        self.parse()
 
     def parse(self) -> None:
         """Parse what was read, piece by piece, until the application has something to do."""
@@ -213,6 +224,18 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         """
         super().start_keepalive()
         del self.request, self.response
+
+
+def ends_with_close(data: bytes) -> bool:
+    """Tell whether the last of `data` is a client's close frame (RFC 6455 section 5.5.1).
+
+    After a frame that is none, nobody knows where the next one begins; but an answer to our close
+    frame is the last thing that a client sends.
+    """
+    return any(
+        data[-6 - length] == FIN_CLOSE and data[-5 - length] == MASKED | length
+        for length in range(min(MAX_CONTROL, len(data) - 6) + 1)
+    )
 
 
 def serialize(text: str) -> bytes:

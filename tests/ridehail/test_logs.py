@@ -1,3 +1,4 @@
+import base64
 import json
 import logging
 import logging.config
@@ -187,3 +188,45 @@ def test_developers_see_what_django_logs_without_secrets():
     assert first == "Oops: {'lat': '[hidden]'}"
     assert second == "/?token=[hidden] is broken"
     assert re.fullmatch(r'\[.+\] "GET /\?lon=\[hidden\]"?', third)
+
+
+DEVICE = "trk_" + "abcdefgh" * 4
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        DEVICE,
+        DEVICE.upper(),
+        DEVICE.title(),
+        DEVICE.replace("_", "%5F"),
+        DEVICE.replace("_", "%5f"),
+        f"id={DEVICE}&lat",
+        f"x{DEVICE}y",
+        f"-{DEVICE}-",
+        f'{{"device_id": "{DEVICE.upper()}"}}',
+        "Basic " + base64.b64encode(f"phone:{DEVICE}".encode()).decode(),
+        "basic  " + base64.b64encode(f"a:b:{DEVICE}".encode()).decode(),
+    ],
+)
+def test_no_spelling_of_a_devices_token_reaches_the_log(spelling):
+    shown = hide_secrets(f"before {spelling} after")
+    assert shown.startswith("before ")
+    assert shown.endswith(" after")
+    assert "[hidden]" in shown
+    for part in ("abcdefgh", "ABCDEFGH", base64.b64encode(b"phone:trk_abc").decode()[:12]):
+        assert part.lower() not in shown.lower()
+
+
+@pytest.mark.parametrize(
+    "around", ["{}", "-{}", "_{}", "x{}", "token-{}-x", "a.{}", '"{}"', "({})"]
+)
+def test_no_token_reaches_the_log_whatever_stands_before_it(around):
+    shown = hide_secrets(around.format(TOKEN))
+    assert "eyJ" not in shown
+    assert "c2lnbmF0dXJl" not in shown
+
+
+@pytest.mark.parametrize("text", ["tracking.pipeline.storage", "192.0.2.1", "eyJust-a-word", "a.b"])
+def test_what_only_looks_a_little_like_a_token_is_shown(text):
+    assert hide_secrets(text) == text

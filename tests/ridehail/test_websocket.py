@@ -89,3 +89,52 @@ async def test_client_that_answers_no_ping_is_lost(client, heard):
     assert heard[0]["code"] == 1006
     # And is told, in case that it can hear after all.
     assert (await within_deadline(asyncio.to_thread(client.end)))[1] == 1011
+
+
+def hung_up(client):
+    """Wait until the server has ended the connection."""
+    while client._receive():
+        pass
+
+
+BROKEN = {
+    "reserved bits": frame(TEXT, b"x", reserved=7),
+    "no mask": frame(TEXT, b"x", masked=False),
+    "no such opcode": frame(11, b"x"),
+    "long ping": frame(9, b"x" * 126),
+    "not UTF-8": frame(TEXT, b"\xff"),
+    "nothing to continue": frame(0, b"x"),
+    "too big": frame(TEXT, b"x" * 100, length=2**40),
+}
+
+
+@pytest.mark.parametrize("answer", [b"", b"\x03\xea", b"\x03\xea" + b"because" * 17])
+@pytest.mark.parametrize("broken", BROKEN)
+async def test_failed_connection_ends_once_the_client_has_answered(
+    client, monkeypatch, broken, answer
+):
+    """Or once it hangs up. It was kept open for half a second."""
+    monkeypatch.setattr("ridehail.websocket.LINGER", 3600)
+    client.send(BROKEN[broken])
+    _, code = await within_deadline(asyncio.to_thread(client.end))
+    assert code in (1002, 1007, 1009)
+    close = frame(CLOSE, answer)
+    client.send(close[:3])
+    client.send(close[3:])
+    await within_deadline(asyncio.to_thread(hung_up, client))
+
+
+async def test_failed_connection_ends_once_the_client_hangs_up(client, monkeypatch):
+    monkeypatch.setattr("ridehail.websocket.LINGER", 3600)
+    client.send(BROKEN["no mask"])
+    await within_deadline(asyncio.to_thread(client.end))
+    client.finish()
+    await within_deadline(asyncio.to_thread(hung_up, client))
+
+
+async def test_failed_connection_reads_on_until_then(client, monkeypatch):
+    monkeypatch.setattr("ridehail.websocket.LINGER", 0.05)
+    client.send(BROKEN["too big"])
+    client.send(b"\x00" * 1000)
+    await within_deadline(asyncio.to_thread(client.end))
+    await within_deadline(asyncio.to_thread(hung_up, client))

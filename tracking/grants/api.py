@@ -11,7 +11,6 @@ from rest_framework.authentication import SessionAuthentication
 from rest_framework.decorators import action
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.pagination import CursorPagination
-from rest_framework.parsers import JSONParser
 from rest_framework.permissions import BasePermission, IsAdminUser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -21,6 +20,7 @@ from rest_framework.views import exception_handler
 from tracking.grants import InvalidGrant, end_grant, open_grant, reschedule_grant
 from tracking.models import WatchGrant, WatchGrantQuerySet
 from tracking.protocol import MAX_ID
+from tracking.rest.parsers import SafeJSONParser
 from tracking.rest.problems import as_http
 from tracking.rest.throttling import GrantThrottle, ThrottledRefusals
 from tracking.rest.views import BearerAuthentication
@@ -130,7 +130,7 @@ class GrantViewSet(
     authentication_classes = (BearerAuthentication, SessionAuthentication)
     permission_classes = (IsAdminUser, GrantPermissions)
     throttle_classes = (GrantThrottle,)
-    parser_classes = (JSONParser,)
+    parser_classes = (SafeJSONParser,)
     renderer_classes = (JSONRenderer,)
     pagination_class = NewestFirst
     serializer_class = GrantOutput
