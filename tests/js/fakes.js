@@ -59,9 +59,9 @@ class FakeWebSocket {
     this.closed = true;
   }
 
-  /** The payloads sent so far; the token apart, which every message carries. */
+  /** The payloads sent so far; the token and the time of sending apart, which every one carries. */
   get payloads() {
-    return this.sent.map(({ payload: { token, ...rest } }) => rest);
+    return this.sent.map(({ payload: { token, sent_at, ...rest } }) => rest);
   }
 
   get tokens() {

@@ -60,6 +60,19 @@ test("the first fix leaves at once", async () => {
   assert.equal(handle.waiting, 1);
 });
 
+test("every message says when it was sent, by the clock of its fixes", async () => {
+  const { browser, clock, drive } = await connected();
+  const first = clock.now();
+  await browser.socket.drop();
+  await drive(1);
+  await browser.socket.open();
+  const [sent] = browser.sockets[0].sent.map(({ payload }) => payload);
+  assert.equal(sent.sent_at, new Date(first).toISOString());
+  const batch = browser.socket.sent[0].payload;
+  assert.equal(batch.command, "send_batch");
+  assert.equal(batch.sent_at, new Date(clock.now()).toISOString());
+});
+
 test("what the device did not measure is left out, the rest is made valid", async () => {
   const { browser, take, clock } = await sharing();
   const here = { latitude: 1e-7, longitude: -0.5 };

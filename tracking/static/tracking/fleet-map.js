@@ -218,7 +218,7 @@ export function start(element, modules) {
     try {
       const response = await fetch(url, {
         headers: { Accept: "application/json" },
-        signal: AbortSignal.timeout(SEARCH_TIMEOUT),
+        signal: modules.session.abortAfter(SEARCH_TIMEOUT),
       });
       const isJSON = response.headers.get("Content-Type")?.startsWith("application/json");
       // Who is logged out is sent to a page to log in.

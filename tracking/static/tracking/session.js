@@ -9,6 +9,16 @@ export function logInUrl({ logInUrl: address }) {
   return url.href;
 }
 
+/**
+ * A signal that aborts after a while. Safari has none of its own before version 16.
+ * @param {number} milliseconds
+ */
+export function abortAfter(milliseconds) {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(), milliseconds);
+  return controller.signal;
+}
+
 /** Asks `url`, which answers the page's session and its CSRF token with `{"access": …}`. */
 export function sessionToken({ tokenUrl, csrfToken }) {
   let held = null;
@@ -19,7 +29,7 @@ export function sessionToken({ tokenUrl, csrfToken }) {
       headers: { "X-CSRFToken": csrfToken, Accept: "application/json" },
       credentials: "same-origin",
       // After the network was cut, a browser may ask over a connection that is dead.
-      signal: AbortSignal.timeout(PATIENCE),
+      signal: abortAfter(PATIENCE),
     });
     // Nobody is logged in any more, or somebody anew, whose CSRF token is not this page's: a new
     // page helps. Anything else may pass, so the client asks again.

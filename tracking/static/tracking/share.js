@@ -95,13 +95,14 @@ export function start(element, { client, session, words: { Words, announcer } })
       getToken,
       source: watch,
       onSent(fixes) {
-        const newest = fixes.at(-1);
+        const newest = fixes[fixes.length - 1];
         sent = { ...newest, at: Date.now() };
         show();
       },
       onAcknowledged({ latitude, longitude, fixes }) {
         problem = "";
-        sent ??= { ...fixes.at(-1), at: fixes.at(-1).recordedAt };
+        const newest = fixes[fixes.length - 1];
+        sent ??= { ...newest, at: newest.recordedAt };
         acknowledged = { latitude, longitude, at: Date.now() };
         show();
       },

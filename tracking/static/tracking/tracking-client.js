@@ -202,8 +202,10 @@ export function shareLocation({
     const fixes = batch ? waiting : waiting.slice(-1);
     waiting = [];
     const payloads = fixes.map(toPayload);
-    if (payloads.length > 1) connection.send({ command: "send_batch", fixes: payloads });
-    else connection.send({ command: "send", ...payloads[0] });
+    // By the clock of `recorded_at`: the server learns from it how wrong that clock is.
+    const sent_at = new Date(connection.environment.now()).toISOString();
+    if (payloads.length > 1) connection.send({ command: "send_batch", sent_at, fixes: payloads });
+    else connection.send({ command: "send", sent_at, ...payloads[0] });
     unanswered.push(fixes);
     call(onSent, fixes);
     connection.expect(ACKNOWLEDGE_TIMEOUT);
@@ -776,8 +778,8 @@ function thin(fixes, now) {
   for (const fix of fixes) {
     const age = now - fix.recordedAt;
     const spacing = age < MINUTE ? 0 : age < 5 * MINUTE ? 10 * SECOND : MINUTE;
-    const previous = kept.at(-1)?.recordedAt ?? -Infinity;
-    if (fix === fixes.at(-1) || fix.recordedAt - previous >= spacing) kept.push(fix);
+    const previous = kept[kept.length - 1]?.recordedAt ?? -Infinity;
+    if (fix === fixes[fixes.length - 1] || fix.recordedAt - previous >= spacing) kept.push(fix);
   }
   return kept.slice(-MOST_WAITING);
 }
