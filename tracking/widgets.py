@@ -53,6 +53,9 @@ AGES: Final = {
 CONNECTION: Final = {
     "connecting": _("Connecting…"),
     "reconnecting": _("Connection lost. Trying again…"),
+    "you_are_offline": _("You are offline"),
+    "try_now": _("Try now"),
+    "try_again": _("Try again"),
     "connected_again": _("Connected again"),
     "closed": _("Not connected."),
     "closed_4401": _("Your log-in has ended or changed. Reload the page, or log in again."),
@@ -74,6 +77,8 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "live": _("Live"),
         "updated": _("Updated %(ago)s"),
         "last_seen": _("Last seen %(ago)s"),
+        "phone_online": _("Here %(ago)s, phone online"),
+        "not_connected": _("Waiting for the connection"),
         "weak_signal": _("Waiting for a signal"),
         "offline": _("Offline"),
         "loading": _("Looking for the driver"),
@@ -95,6 +100,8 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "live": _("live"),
         "stale": _("stale"),
         "offline": _("offline"),
+        "unconnected": _("not connected"),
+        "phone_online": _("Here %(ago)s, phone online"),
         "driver": _("Driver %(id)s"),
         "open_row": _("Open the record"),
         "close": _("Close"),
@@ -109,6 +116,7 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "kmh": _("%(count)s km/h"),
     },
     "share": {
+        **AGES,
         **CONNECTION,
         "error": _("Something went wrong. It is tried again by itself."),
         "closed_4403": _("Only drivers share their location."),
@@ -119,6 +127,8 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "locating": _("Finding your position…"),
         "starting": _("Connected, sending…"),
         "sharing": _("Sharing your location"),
+        "last_position": _("Last position %(ago)s"),
+        "position_is_old": _("Your position is not up to date"),
         "offline_keeps": _("No connection: sending later"),
         "not_sharing_properly": _("Something is in the way"),
         "nothing_yet": _("Nothing yet"),
@@ -130,9 +140,8 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
             "The phone cannot tell where it is. Switch its location service on, and go outside "
             "or to a window."
         ),
-        "error_no_geolocation": _(
-            "This browser cannot tell where it is. Pages may ask only over https."
-        ),
+        "error_no_geolocation": _("This browser cannot tell where it is. Try another one."),
+        "error_insecure_origin": _("Open this page over https to share your location."),
         "error_rate_limited": _("Too much was sent at once. What waits is sent in a moment."),
     },
 }

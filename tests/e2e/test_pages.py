@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from contextlib import asynccontextmanager
 
 import pytest
 from playwright.async_api import expect
@@ -375,6 +376,50 @@ async def test_driver_page_shares_the_phone_s_position(host, visit):
         assert await page.evaluate(LOCKS) == [{"type": "screen", "released": True}]
 
 
+async def test_driver_page_that_is_reloaded_warns_and_goes_on_sharing(host, visit):
+    options = {"geolocation": {"latitude": 1, "longitude": 2}, "permissions": ["geolocation"]}
+    async with visit(903, "/driver/share/", **PHONE, **options) as page:
+        warnings = []
+
+        async def accept(dialog):
+            warnings.append(dialog.type)
+            await dialog.accept()
+
+        page.on("dialog", accept)
+        await page.get_by_role("button", name="Start sharing").click()
+        await expect(status(page)).to_have_text("Sharing your location", timeout=DEADLINE)
+        await page.reload()
+        assert warnings == ["beforeunload"]
+        await expect(status(page)).to_have_text("Sharing your location", timeout=DEADLINE)
+        await page.get_by_role("button", name="Stop sharing").click()
+        await page.reload()
+        assert warnings == ["beforeunload"]
+        await expect(status(page)).to_have_text("Not sharing")
+
+
+async def test_driver_page_is_amber_once_its_confirmed_position_is_old(host, visit):
+    options = {"geolocation": {"latitude": 1, "longitude": 2}, "permissions": ["geolocation"]}
+    async with visit(904, "/driver/share/", **PHONE, **options) as page:
+        await page.get_by_role("button", name="Start sharing").click()
+        await expect(status(page)).to_have_text(
+            re.compile(r"Last position \d+ s ago"), timeout=DEADLINE
+        )
+        await expect(page.locator("[data-tracking]")).to_have_attribute("data-stale", "")
+        await keep(page, "share-stale")
+
+
+async def test_driver_page_over_http_asks_for_https(visit):
+    async with visit(901, "/", **PHONE) as page:
+        await page.add_init_script(
+            "Object.defineProperty(window, 'isSecureContext', { value: false })"
+        )
+        await page.goto(page.url.removesuffix("/") + "/driver/share/")
+        await page.get_by_role("button", name="Start sharing").click()
+        await expect(page.locator("[data-part=problem]")).to_have_text(
+            "Open this page over https to share your location."
+        )
+
+
 async def test_driver_page_explains_a_denied_permission(visit):
     async with visit(901, "/driver/share/", **PHONE) as page:
         await page.get_by_role("button", name="Start sharing").click()
@@ -404,9 +449,104 @@ async def test_loss_and_recovery_of_the_connection_are_announced_each_time(visit
         for _ in range(2):
             await page.context.set_offline(True)
             await opened[-1].close(code=1012)
-            await expect(announcement).to_have_text(re.compile("Connection lost"), timeout=DEADLINE)
+            await expect(announcement).to_have_text("You are offline", timeout=DEADLINE)
             await page.context.set_offline(False)
             await expect(announcement).to_have_text("Connected again", timeout=30_000)
+
+
+class Network:
+    """The network of a page, sockets included, which the browser leaves open when it is offline."""
+
+    def __init__(self, page):
+        self._page = page
+        self._is_cut = False
+
+    async def prepare(self):
+        await self._page.route_web_socket(re.compile("get-tracking"), self._connect)
+
+    async def _connect(self, socket):
+        if self._is_cut:
+            await socket.close(code=1012)
+        else:
+            socket.connect_to_server()
+
+    async def cut(self):
+        self._is_cut = True
+        await self._page.context.set_offline(True)
+
+    async def mend(self):
+        self._is_cut = False
+        await self._page.context.set_offline(False)
+
+
+@asynccontextmanager
+async def visit_over_network(visit, user_id, path, **options):
+    async with visit(user_id, "/", **options) as page:
+        network = Network(page)
+        await network.prepare()
+        await page.goto(page.url.removesuffix("/") + path)
+        yield page, network
+
+
+async def test_rider_without_a_network_reads_so_at_once_and_sees_no_live_car(host, visit):
+    visiting = visit_over_network(visit, RIDER, "/driver/905/map/", **PHONE)
+    async with visiting as (page, network), drive(host, 905) as driver:
+        await driver.send(LATITUDE, LONGITUDE)
+        await expect(status(page)).to_have_text("Live", timeout=DEADLINE)
+        await network.cut()
+        banner = page.locator("[data-part=connection]")
+        await expect(banner).to_have_text("You are offline", timeout=1000)
+        await expect(status(page)).to_have_text(re.compile("Last seen"))
+        await expect(page.locator(".tracking-car")).to_have_attribute("data-status", "unconnected")
+        await keep(page, "rider-you-are-offline")
+        # Nor is the driver to blame for it later.
+        await expect(status(page)).to_have_text("Last seen 5 s ago", timeout=DEADLINE)
+        await network.mend()
+        await expect(banner).to_be_hidden(timeout=5000)
+
+
+async def test_fleet_without_a_network_is_shown_as_not_connected(host, visit):
+    visiting = visit_over_network(visit, DISPATCHER, "/driver/fleet/")
+    async with visiting as (page, network), drive(host, 905) as driver:
+        await driver.send(LATITUDE, LONGITUDE)
+        await expect(page.locator("[data-part=count-live]")).to_have_text("1", timeout=DEADLINE)
+        fleet = page.locator("[data-tracking]")
+        await expect(fleet).not_to_have_attribute("data-frozen", "")
+        await network.cut()
+        await expect(page.locator("[data-part=connection]")).to_have_text(
+            "You are offline", timeout=1000
+        )
+        await expect(fleet).to_have_attribute("data-frozen", "")
+        await keep(page, "fleet-you-are-offline")
+        await network.mend()
+        await expect(fleet).not_to_have_attribute("data-frozen", "", timeout=5000)
+
+
+@pytest.mark.parametrize(
+    ("user_id", "path"), [(RIDER, "/driver/905/map/"), (DISPATCHER, "/driver/fleet/")]
+)
+async def test_stream_that_falls_silent_is_noticed_within_seconds(visit, user_id, path):
+    async with visit(user_id, "/") as page:
+        silent = False
+
+        def connect(socket):
+            server = socket.connect_to_server()
+            server.on_message(lambda message: silent or socket.send(message))
+
+        await page.route_web_socket(re.compile("get-tracking"), connect)
+        await page.goto(page.url.removesuffix("/") + path)
+        widget = page.locator("[data-tracking]")
+        await expect(widget).to_have_attribute("data-connection", "open", timeout=DEADLINE)
+        silent = True
+        async with asyncio.timeout(20):
+            await page.evaluate(
+                """() => new Promise((resolve) => {
+                    const widget = document.querySelector("[data-tracking]");
+                    const look = () => widget.dataset.connection === "reconnecting" && resolve();
+                    const filter = { attributeFilter: ["data-connection"] };
+                    new MutationObserver(look).observe(widget, filter);
+                })"""
+            )
 
 
 async def test_page_whose_log_in_has_ended_leads_to_a_new_one(host, browser):

@@ -245,8 +245,63 @@ test("a connection that just spoke is not asked", async () => {
   assert.equal(browser.socket.sent.length, 1);
 });
 
-test("a silent connection is asked after 45 s, and left after 30 s more", async () => {
+test("a silent connection is asked after 8 s, and left after 5 s more", async () => {
   const { browser, handle, clock } = await watching();
+  await browser.socket.receive(FRAME);
+  await clock.advance(8000);
+  assert.equal(browser.socket.sent.length, 2);
+  await clock.advance(4900);
+  assert.equal(handle.state, "open");
+  await clock.advance(100);
+  assert.equal(handle.state, "reconnecting");
+});
+
+test("a silent connection of a hidden page is asked as rarely as before", async () => {
+  const { browser, clock } = await watching();
+  await browser.hide();
+  await browser.socket.receive(FRAME);
+  await clock.advance(44_000);
+  assert.equal(browser.socket.sent.length, 1);
+  await clock.advance(1000);
+  assert.equal(browser.socket.sent.length, 2);
+});
+
+test("a device that goes offline is told at once, and one that is back connects at once", async () => {
+  const { browser, handle } = await watching();
+  await browser.dispatch("offline");
+  assert.equal(handle.state, "reconnecting");
+  assert.equal(browser.reasons.at(-1).error, "offline");
+  assert.equal(browser.sockets.length, 1);
+  await browser.dispatch("online");
+  await browser.socket.open();
+  assert.equal(browser.sockets.length, 2);
+  assert.equal(handle.state, "open");
+});
+
+test("attempts without a network say that there is none", async () => {
+  const browser = new FakeBrowser();
+  const options = browser.options();
+  options.environment.isOnline = () => false;
+  watchDriver(options);
+  await settle();
+  await browser.socket.drop();
+  assert.equal(browser.reasons.at(-1).error, "offline");
+});
+
+test("resume() connects at once instead of later", async () => {
+  const { browser, handle } = await watching();
+  await browser.socket.drop();
+  handle.resume();
+  await settle();
+  assert.equal(handle.state, "connecting");
+  assert.equal(browser.sockets.length, 2);
+  handle.resume();
+  await settle();
+  assert.equal(browser.sockets.length, 2);
+});
+
+test("a silent connection without details is asked after 45 s, and left after 30 s more", async () => {
+  const { browser, handle, clock } = await watching({ details: false });
   await browser.socket.receive(FRAME);
   await clock.advance(45_000);
   assert.equal(browser.socket.sent.length, 2);
@@ -257,7 +312,7 @@ test("a silent connection is asked after 45 s, and left after 30 s more", async 
 });
 
 test("an answer keeps a silent connection", async () => {
-  const { browser, handle, clock } = await watching();
+  const { browser, handle, clock } = await watching({ details: false });
   await browser.socket.receive(FRAME);
   for (let round = 0; round < 4; round += 1) {
     await clock.advance(46_000);

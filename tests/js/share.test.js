@@ -411,13 +411,49 @@ test("the geolocation source asks a device that stays silent, one question at a 
   watch.hear(POSITION);
   await clock.advance(9 * SECOND);
   assert.equal(geolocation.asked.length, 0);
-  await clock.advance(60 * SECOND);
+  await clock.advance(52 * SECOND);
   assert.equal(geolocation.asked.length, 1);
   geolocation.asked[0].explain({ code: 3, message: "too slow" });
   await clock.advance(10 * SECOND);
   assert.equal(geolocation.asked.length, 2);
-  geolocation.asked[1].hear(POSITION);
-  assert.equal(said.length, 2);
+  geolocation.asked[1].hear({ ...POSITION, timestamp: 99 });
+  assert.equal(said[said.length - 1].recordedAt, 99);
+});
+
+test("a watch that falls silent begins anew, and its last position is sent again", async () => {
+  const { geolocation, clock, watch, said } = listening();
+  watch.hear(POSITION);
+  await clock.advance(30 * SECOND);
+  // No question was answered.
+  assert.deepEqual(said, [said[0], said[0], said[0], said[0]]);
+  assert.notEqual(geolocation.watches.get(7), watch);
+  assert.equal(geolocation.watches.size, 1);
+});
+
+test("the same fix again is sent again, so that the phone is heard", async () => {
+  const { browser, clock, take } = await connected();
+  await browser.socket.acknowledge();
+  const fix = { latitude: 1, longitude: 2, recordedAt: clock.now() };
+  for (const _ of [1, 2]) {
+    await clock.advance(10 * SECOND);
+    take(fix);
+    await settle();
+    await browser.socket.acknowledge();
+  }
+  const [, ...sent] = browser.socket.payloads;
+  assert.equal(sent.length, 2);
+  assert.deepEqual(sent[0], sent[1]);
+});
+
+test("what an earlier page did not get confirmed is sent by the next one", async () => {
+  const first = await connected();
+  const { pending } = first.handle;
+  assert.equal(pending.length, 1);
+  const { browser, handle } = await sharing({ pending });
+  await browser.socket.open();
+  assert.equal(browser.socket.payloads[0].lat, "0.0010000");
+  await browser.socket.acknowledge();
+  assert.deepEqual(handle.pending, []);
 });
 
 test("a denied permission is explained, and nothing is asked again", async () => {

@@ -48,12 +48,36 @@ test("a location is given as numbers, with the frame as it came", async () => {
     name: null,
     recordedAt,
     receivedAt: recordedAt + 250,
+    heardAt: recordedAt + 250,
+    clockOffset: null,
     heading: 90,
     speed: 8.5,
     accuracy: null,
     status: "live",
   };
   assert.deepEqual(seen, [[location, DETAILED]]);
+});
+
+test("a server says when the phone was heard, and how wrong its clock is", async () => {
+  const seen = [];
+  const { browser } = await opened(watchDriver, { onLocation: (location) => seen.push(location) });
+  const heard_at = "2026-01-01T16:00:00.000Z";
+  await browser.socket.receive({ ...DETAILED, heard_at, clock_offset: -3.5, status: "stale" });
+  assert.equal(seen[0].heardAt, Date.parse(heard_at));
+  assert.equal(seen[0].clockOffset, -3.5);
+});
+
+test("the fleet is asked for the more rarely the larger it is", async () => {
+  for (const [live, milliseconds] of [[50, 9000], [100_000, 45_000]]) {
+    const { browser, clock } = await opened(watchFleet);
+    await browser.socket.receive({ counts: { live, stale: 0, offline: 0 }, snapshot: [] });
+    await clock.advance(1);
+    await browser.socket.receive({ update: [] });
+    await clock.advance(milliseconds - 1);
+    assert.equal(browser.socket.sent.length, 1);
+    await clock.advance(1);
+    assert.equal(browser.socket.sent.length, 2);
+  }
 });
 
 test("a server without details gives a location with nulls", async () => {

@@ -20,6 +20,9 @@ export function start(element, modules) {
   let heardAt = 0;
   let silence = 0;
   let receivedAt = null;
+  // The phone was heard after its place had become old.
+  let isPhoneHeard = false;
+  let isConnected = false;
   let serverStatus = null;
   let openedAt = null;
   let announced = "";
@@ -57,10 +60,15 @@ export function start(element, modules) {
     const { latitude, longitude } = location;
     const isSame = place === `${latitude},${longitude}`;
     place = `${latitude},${longitude}`;
+    // A new status, a renewed token, a question whether the server is there and a reconnect bring
+    // the last location again: that is no fix, and what the car glides by is the time between two.
+    const isRepeat = location.receivedAt !== null && location.receivedAt === receivedAt;
+    const isLive = location.status === "live";
     if (location.status) {
       // What the server calls live was just seen, whatever this device's clock says.
-      const isLive = location.status === "live";
-      seenAt = isLive ? Date.now() : (location.receivedAt ?? seenAt ?? Date.now());
+      const measuredAt = location.recordedAt ?? location.receivedAt;
+      if (!isLive) seenAt = measuredAt ?? seenAt ?? Date.now();
+      else if (!isRepeat || seenAt === null) seenAt = Date.now();
     } else if (!isSame || currentStatus() === "live") {
       // Without details, the last location again may be an answer to this page's own question,
       // which brings nobody back.
@@ -68,10 +76,9 @@ export function start(element, modules) {
     }
     serverStatus = location.status;
     heardAt = serverStatus ? Date.now() : seenAt;
-    silence = freshness[serverStatus] ?? 0;
-    // A new status, a renewed token and a reconnect bring the last location again: that is no fix,
-    // and what the car glides by is the time between two.
-    const isRepeat = location.receivedAt !== null && location.receivedAt === receivedAt;
+    silence = isLive ? Math.max(0, heardAt - seenAt) : (freshness[serverStatus] ?? 0);
+    isPhoneHeard =
+      location.heardAt !== null && location.heardAt - location.recordedAt >= freshness.stale;
     receivedAt = location.receivedAt;
     if (!isRepeat) car.push(location);
     if (first) map.setView([latitude, longitude], CLOSE, { animate: false });
@@ -97,18 +104,22 @@ export function start(element, modules) {
   }
 
   function showStatus() {
-    const status = currentStatus();
+    const known = currentStatus();
+    // Of a driver who is not being watched nothing is known but the last place.
+    const status = known === "unknown" || isConnected ? known : "unconnected";
     const ago = seenAt === null ? "" : words.ago(Date.now() - seenAt);
     const waits = openedAt !== null && Date.now() - openedAt > NOTHING_YET_AFTER;
     const text = {
       live: words.say("live"),
-      stale: words.say("last_seen", { ago }),
+      stale: words.say(isPhoneHeard ? "phone_online" : "last_seen", { ago }),
+      unconnected: words.say("last_seen", { ago }),
       offline: words.say("offline"),
       unknown: words.say(waits ? "never_seen" : "loading"),
     }[status];
     const detail = {
       live: words.say("updated", { ago }),
-      stale: words.say("weak_signal"),
+      stale: isPhoneHeard ? "" : words.say("weak_signal"),
+      unconnected: words.say("not_connected"),
       offline: words.say("last_seen", { ago }),
       unknown: waits ? words.say("will_appear") : "",
     }[status];
@@ -119,13 +130,15 @@ export function start(element, modules) {
     // Not with every second that passes: a new status only.
     const kind = status === "unknown" && waits ? "never seen" : status;
     // Nor that nothing is known again: what is said of the connection says more.
-    if (kind === announced || (kind === "unknown" && announced)) return;
+    // What became of the connection is announced by itself.
+    if (kind === "unconnected" || kind === announced || (kind === "unknown" && announced)) return;
     announce(`${data.title}: ${text}`);
     announced = kind;
   }
 
   function onState(state, reason) {
     widget.showConnection(state, reason);
+    isConnected = state === "open";
     openedAt = state === "open" ? (openedAt ?? Date.now()) : null;
     showStatus();
   }

@@ -3,8 +3,9 @@
 /**
  * @param {import("./words.js").Words} words
  * @param {string} rowUrl of the admin's record of driver 0; empty if there is none
+ * @param {number} staleAfter after how many milliseconds a place is old
  */
-export function createDetails(words, rowUrl) {
+export function createDetails(words, rowUrl, staleAfter) {
   const element = document.createElement("div");
   const add = (tag, className) => {
     const node = document.createElement(tag);
@@ -23,13 +24,17 @@ export function createDetails(words, rowUrl) {
     element,
 
     /** Changes what is there, so that the link keeps its focus. @param {any} location */
-    show({ userId, name: called, email, status, receivedAt, speed }) {
+    show({ userId, name: called, email, status, recordedAt, receivedAt, heardAt, speed }) {
       name.textContent = called || words.say("driver", { id: userId });
       contact.textContent = email ?? "";
       contact.hidden = !email;
       chip.className = `tracking-chip tracking-chip-${status ?? "live"}`;
       chip.textContent = words.say(status ?? "live");
-      const seen = receivedAt ? words.ago(Date.now() - receivedAt) : "";
+      const measuredAt = recordedAt ?? receivedAt;
+      const ago = measuredAt ? words.ago(Date.now() - measuredAt) : "";
+      // Stale by its place alone: the phone has been heard since.
+      const isHeard = status === "stale" && heardAt - measuredAt >= staleAfter;
+      const seen = isHeard ? words.say("phone_online", { ago }) : ago;
       const moves = status === "live" && Number.isFinite(speed);
       const pace = moves ? words.say("kmh", { count: Math.round(speed * 3.6) }) : "";
       facts.textContent = [seen, pace].filter(Boolean).join(" · ");

@@ -107,7 +107,7 @@ export function createFleetLayer({ leaflet: L, fleet: fleetModule, stamps }, fle
       // Who is live is drawn last, on top.
       for (let status = 0; status < STATUSES.length; status += 1) {
         for (let row = 0; row < fleet.size; row += 1) {
-          if (fleet.status[row] !== status) continue;
+          if (Math.min(fleet.status[row], fleet.bestStatus) !== status) continue;
           const share = fleet.progress(row, now);
           const fromX = fleet.fromX[row];
           const fromY = fleet.fromY[row];

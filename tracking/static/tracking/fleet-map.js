@@ -16,7 +16,8 @@ export function start(element, modules) {
   const fleet = new modules.fleet.Fleet({ ...modules.mercator, smooth: widget.smooth });
   modules.map.onReducedMotion(() => (fleet.smooth = widget.smooth));
   const layer = modules.fleetLayer.createFleetLayer(modules, fleet).addTo(map);
-  const details = modules.fleetDetails.createDetails(words, data.rowUrl);
+  const staleAfter = Number(data.staleAfter) * 1000;
+  const details = modules.fleetDetails.createDetails(words, data.rowUrl, staleAfter);
   const popup = L.popup({
     className: "tracking-popup",
     autoPan: false,
@@ -31,6 +32,8 @@ export function start(element, modules) {
   });
   let selected = null;
   let everybody = 0;
+  let isConnected = false;
+  let heardAt = -Infinity; // when the server spoke last, by `performance.now()`
   let located = false;
   let bbox = null;
   let partSize = 0;
@@ -40,6 +43,7 @@ export function start(element, modules) {
     url: data.url,
     getToken: modules.session.sessionToken(data),
     onSnapshot(locations) {
+      heardAt = performance.now();
       fleet.replace(locations, performance.now(), (place) => modules.fleet.isInside(bbox, place));
       partSize = locations.length;
       if (partSize) settleLater();
@@ -47,6 +51,7 @@ export function start(element, modules) {
       changed();
     },
     onUpdate(locations) {
+      heardAt = performance.now();
       fleet.update(locations, performance.now());
       // A large snapshot goes on in updates of the same size; a smaller one is its end, or after it.
       if (locations.length < partSize) settle();
@@ -54,10 +59,12 @@ export function start(element, modules) {
       changed();
     },
     onRemove(userIds) {
+      heardAt = performance.now();
       fleet.remove(userIds);
       changed();
     },
     onCounts(counts) {
+      heardAt = performance.now();
       everybody = 0;
       for (const [status, count] of Object.entries(counts)) {
         everybody += count;
@@ -65,9 +72,31 @@ export function start(element, modules) {
         if (output) output.textContent = words.number(count);
       }
     },
-    onState: widget.showConnection,
+    onState(state, reason) {
+      widget.showConnection(state, reason);
+      isConnected = state === "open";
+      expire();
+    },
   });
   part("retry").addEventListener("click", () => watch.resume());
+
+  /** No driver is shown as fresher than the server's last word, nor any as live without it. */
+  function expire() {
+    const isQuiet = performance.now() - heardAt >= staleAfter;
+    const best = !isConnected ? 0 : isQuiet ? 1 : 2;
+    if (best === fleet.bestStatus) return;
+    fleet.bestStatus = best;
+    element.toggleAttribute("data-frozen", best === 0);
+    if (selected) details.show(shown(selected));
+    layer.refresh();
+  }
+
+  /** A location as it may be called now. */
+  function shown(location) {
+    if (!isConnected) return { ...location, status: "unconnected" };
+    const known = modules.fleet.STATUSES.indexOf(location.status ?? "live");
+    return { ...location, status: modules.fleet.STATUSES[Math.min(known, fleet.bestStatus)] };
+  }
 
   function settle() {
     clearTimeout(through);
@@ -84,6 +113,7 @@ export function start(element, modules) {
   }
 
   function changed() {
+    expire();
     // The first snapshot is of everybody, and may come in parts.
     if (!located && fleet.size >= everybody) showEverybody();
     part("empty").hidden = fleet.size > 0 || !located;
@@ -153,7 +183,7 @@ export function start(element, modules) {
   function select(location) {
     if (!location) return void popup.remove();
     selected = location;
-    details.show(location);
+    details.show(shown(location));
     popup.setLatLng(drawnAt(location)).openOn(map);
     layer.select(location.userId);
   }
@@ -168,7 +198,7 @@ export function start(element, modules) {
     if (row === null || row === undefined) return;
     if (fleet.locations[row] === selected) return;
     selected = { ...selected, ...fleet.locations[row] };
-    details.show(selected);
+    details.show(shown(selected));
     announce(`${selected.name ?? selected.userId}: ${words.say(selected.status ?? "live")}`);
   }
 
@@ -179,7 +209,10 @@ export function start(element, modules) {
     popup.setLatLng(L.CRS.EPSG3857.pointToLatLng(L.point(layer.nearest(x), y).multiplyBy(256), 0));
   });
 
-  setInterval(() => selected && details.show(selected), 1000);
+  setInterval(() => {
+    expire();
+    if (selected) details.show(shown(selected));
+  }, 1000);
 
   let typing;
   let asked = 0;

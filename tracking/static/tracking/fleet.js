@@ -15,6 +15,8 @@ export class Fleet {
   size = 0;
   /** Until when something glides. */
   movingUntil = 0;
+  /** The freshest status that any driver may be drawn with, as an index of STATUSES. */
+  bestStatus = STATUSES.length - 1;
 
   #rows = new Map();
   /** Who was there before the newest snapshot, and has not been heard of since. */

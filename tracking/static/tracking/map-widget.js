@@ -33,14 +33,16 @@ export function createMapWidget(element, modules) {
       const banner = {
         connecting: words.say("connecting"),
         open: "",
-        reconnecting: words.say("reconnecting"),
+        reconnecting: words.say(reason?.error === "offline" ? "you_are_offline" : "reconnecting"),
         closed: words.reason(reason),
       }[state];
       part("connection").textContent = banner;
       part("banner").hidden = !banner;
       // The page's own log-in has ended: only a new page has another.
       const isLoggedOut = state === "closed" && reason?.code === 4401;
-      part("retry").hidden = state !== "closed" || (isLoggedOut && wayBack.length > 0);
+      const isWaiting = state === "closed" || state === "reconnecting";
+      part("retry").hidden = !isWaiting || (isLoggedOut && wayBack.length > 0);
+      part("retry").textContent = words.say(state === "closed" ? "try_again" : "try_now");
       for (const control of wayBack) control.hidden = !isLoggedOut;
       // A further attempt that fails is no news.
       if (state === "open") {

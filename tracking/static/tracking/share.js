@@ -11,26 +11,40 @@ export function start(element, { client, session, words: { Words, announcer } })
   const button = part("toggle");
   const getToken = session.sessionToken(data);
 
+  const staleAfter = Number(data.staleAfter) * 1000;
+  const memory = `tracking-share-${data.driverId}`;
+
   let share = null;
   let lock = null;
   let problem = "";
   let state = "";
   let sent = null;
   let acknowledged = null;
+  // When the newest confirmed fix was measured: what riders see is no newer.
+  let confirmedAt = null;
+
+  /** Riders may not see this driver as live. */
+  function isStale() {
+    return Boolean(share) && confirmedAt !== null && Date.now() - confirmedAt >= staleAfter;
+  }
 
   function show() {
+    const stale = isStale() && state === "open";
     const text = problem
       ? words.say("not_sharing_properly")
       : !share
         ? words.say("stopped")
         : state === "open"
-          ? words.say(acknowledged ? "sharing" : "starting")
+          ? stale
+            ? words.say("last_position", { ago: words.ago(Date.now() - confirmedAt) })
+            : words.say(acknowledged ? "sharing" : "starting")
           : state === "reconnecting"
             ? words.say("offline_keeps")
             : words.say("locating");
     element.dataset.sharing = share ? "on" : "off";
     element.dataset.connection = share ? state : "";
     element.toggleAttribute("data-problem", Boolean(problem));
+    element.toggleAttribute("data-stale", stale);
     button.textContent = words.say(share ? "stop" : "start");
     button.setAttribute("aria-pressed", String(Boolean(share)));
     part("status").textContent = text;
@@ -39,7 +53,27 @@ export function start(element, { client, session, words: { Words, announcer } })
     part("waiting").textContent = String(share?.waiting ?? 0);
     part("sent").replaceChildren(...describe(sent));
     part("acknowledged").replaceChildren(...describe(acknowledged));
-    announce(problem || text);
+    announce(problem || (stale ? words.say("position_is_old") : text));
+    remember();
+  }
+
+  /** A page that is reloaded goes on, with what is not confirmed yet. */
+  function remember() {
+    try {
+      if (share) sessionStorage.setItem(memory, JSON.stringify(share.pending));
+      else sessionStorage.removeItem(memory);
+    } catch {
+      // Storage is full or forbidden: then a reload ends the sharing.
+    }
+  }
+
+  function remembered() {
+    try {
+      const pending = JSON.parse(sessionStorage.getItem(memory));
+      return Array.isArray(pending) ? pending : null;
+    } catch {
+      return null;
+    }
   }
 
   function describe(fix) {
@@ -79,11 +113,15 @@ export function start(element, { client, session, words: { Words, announcer } })
     lock = null;
   }
 
-  function begin() {
+  function begin(pending = []) {
     problem = "";
     state = "";
-    sent = acknowledged = null;
+    sent = acknowledged = confirmedAt = null;
     offerLogIn(false);
+    if (!isSecureContext) {
+      problem = words.say("error_insecure_origin");
+      return show();
+    }
     if (!navigator.geolocation) {
       problem = words.say("error_no_geolocation");
       return show();
@@ -94,6 +132,7 @@ export function start(element, { client, session, words: { Words, announcer } })
       driverId: data.driverId,
       getToken,
       source: watch,
+      pending,
       onSent(fixes) {
         const newest = fixes[fixes.length - 1];
         sent = { ...newest, at: Date.now() };
@@ -103,6 +142,7 @@ export function start(element, { client, session, words: { Words, announcer } })
         problem = "";
         const newest = fixes[fixes.length - 1];
         sent ??= { ...newest, at: newest.recordedAt };
+        confirmedAt = Math.max(confirmedAt ?? 0, newest.recordedAt);
         acknowledged = { latitude, longitude, at: Date.now() };
         show();
       },
@@ -137,8 +177,20 @@ export function start(element, { client, session, words: { Words, announcer } })
     } else begin();
   });
   document.addEventListener("visibilitychange", stayAwake);
-  setInterval(() => share && (part("waiting").textContent = String(share.waiting)), 500);
+  addEventListener("beforeunload", (event) => {
+    if (!share) return;
+    event.preventDefault();
+    event.returnValue = ""; // Browsers say it in their own words.
+  });
+  addEventListener("pagehide", remember);
+  setInterval(() => {
+    if (!share) return;
+    part("waiting").textContent = String(share.waiting);
+    if (isStale() || element.hasAttribute("data-stale")) show();
+  }, 500);
   part("log-in")?.setAttribute("href", session.logInUrl(data));
   button.disabled = false;
-  show();
+  const pending = remembered();
+  if (pending) begin(pending);
+  else show();
 }

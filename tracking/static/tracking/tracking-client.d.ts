@@ -10,7 +10,7 @@ export type Status = "live" | "stale" | "offline" | "unknown";
 export interface Reason {
   /** The WebSocket close code; 1000 for `close()` and `pause()`, 1006 for a lost connection. */
   code: number;
-  /** The code of the server's last error frame, such as `forbidden`. */
+  /** The code of the server's last error frame, such as `forbidden`; `offline` without a network. */
   error: string | null;
   message: string;
   /** Whether the client tries again by itself. */
@@ -37,6 +37,10 @@ export interface Location {
   /** When the device measured it. */
   recordedAt: number | null;
   receivedAt: number | null;
+  /** When the phone was heard last, whatever it said; as `receivedAt` if the server does not say. */
+  heardAt: number | null;
+  /** Seconds by which the device's clock was behind, and `recordedAt` was corrected. */
+  clockOffset: number | null;
   /** Degrees clockwise from true north. */
   heading: number | null;
   /** Metres per second. */
@@ -85,11 +89,13 @@ export interface Environment {
   WebSocket: new (url: string) => WebSocket;
   now: () => number;
   random: () => number;
+  /** Whether the device may have a network: `navigator.onLine`. */
+  isOnline: () => boolean;
   setTimeout: (action: () => void, milliseconds: number) => unknown;
   clearTimeout: (timer: any) => void;
   /** What relative addresses are relative to. */
   base: string | undefined;
-  /** Where `online` and `pageshow` are heard. */
+  /** Where `online`, `offline` and `pageshow` are heard. */
   target: Partial<EventTarget>;
   document: (EventTarget & { readonly visibilityState: string }) | undefined;
 }
@@ -155,6 +161,8 @@ export interface ShareOptions extends CommonOptions {
   interval?: number;
   /** Send what gathered while offline; else only the newest. Default: true. */
   batch?: boolean;
+  /** The `pending` of an earlier page's handle: sent first. */
+  pending?: Fix[];
   onSent?: (fixes: Fix[]) => void;
   onAcknowledged?: (acknowledgement: Acknowledgement) => void;
 }
@@ -180,6 +188,8 @@ export interface FleetHandle extends WatchHandle {
 export interface ShareHandle extends Handle {
   /** How many fixes are not acknowledged yet. */
   readonly waiting: number;
+  /** Those fixes, oldest first: what a page keeps while it is reloaded. */
+  readonly pending: Fix[];
 }
 
 export function watchDriver(options: WatchOptions): WatchHandle;

@@ -13,6 +13,8 @@
  * @property {() => void} greet
  * @property {(frame: any) => void} receive a frame that is neither error nor expiry warning
  * @property {(code: string) => void} [refused] an error frame came
+ * @property {() => number} [probeAfter] after how much silence to ask, in milliseconds
+ * @property {number} [probeTimeout] how long to wait for that answer, in milliseconds
  * @property {() => void} [lost] the socket is gone
  * @property {() => void} [ended] nothing more will happen, unless the page resumes
  */
@@ -27,6 +29,12 @@ const CONNECT_TIMEOUT = 10 * SECOND;
 const TOKEN_TIMEOUT = 10 * SECOND;
 // Browsers cannot ping: after this much silence the client says something that gets an answer.
 const PROBE_AFTER = 45 * SECOND;
+// A watcher must not take a dead connection for a driver who stands still: it asks sooner, and the
+// server answers `start` with the last location. Both together are below STALE_AFTER.
+const WATCH_PROBE_AFTER = 8 * SECOND;
+const WATCH_PROBE_TIMEOUT = 5 * SECOND;
+// Asking for the fleet brings all of it: the more drivers there are, the less often.
+const PROBE_AFTER_PER_DRIVER = 20; // ms
 // Patient, because a restarted server loads many snapshots at once.
 const ANSWER_TIMEOUT = 30 * SECOND;
 // Acknowledgements wait while the server's database fails over; a reconnect would not help.
@@ -59,6 +67,9 @@ export function watchDriver({ url, driverId, details = true, onLocation, onStatu
   let answers = false;
   const route = `driver/get-tracking?userId=${encodeURIComponent(driverId)}`;
   const connection = new Connection(options, url, route, {
+    // Without details a server may be of an older kind, which begins a second stream.
+    probeAfter: () => (details ? WATCH_PROBE_AFTER : PROBE_AFTER),
+    ...(details && { probeTimeout: WATCH_PROBE_TIMEOUT }),
     greet() {
       connection.send({ command: "start", ...(details && { details }) });
       // Without details, a driver that was never located is answered with silence.
@@ -80,13 +91,19 @@ export function watchDriver({ url, driverId, details = true, onLocation, onStatu
 
 /** @type {typeof types.watchFleet} */
 export function watchFleet({ url, bbox, onSnapshot, onUpdate, onRemove, onCounts, ...options }) {
+  let everybody = 0;
   const connection = new Connection(options, url, "fleet/get-tracking", {
+    probeAfter: () => Math.min(PROBE_AFTER, WATCH_PROBE_AFTER + everybody * PROBE_AFTER_PER_DRIVER),
+    probeTimeout: WATCH_PROBE_TIMEOUT,
     greet() {
       connection.send({ command: "start", ...(bbox && { bbox }) });
       connection.expect(ANSWER_TIMEOUT);
     },
     receive({ snapshot, update, remove, counts }) {
-      if (counts) call(onCounts, counts);
+      if (counts) {
+        everybody = Number(counts.live) + Number(counts.stale) + Number(counts.offline) || 0;
+        call(onCounts, counts);
+      }
       if (Array.isArray(snapshot)) call(onSnapshot, parseLocations(snapshot));
       if (Array.isArray(update)) call(onUpdate, parseLocations(update));
       if (Array.isArray(remove)) call(onRemove, remove);
@@ -109,12 +126,13 @@ export function shareLocation({
   source,
   interval = SHARE_INTERVAL,
   batch = true,
+  pending = [],
   onSent,
   onAcknowledged,
   ...options
 }) {
   /** @type {types.Fix[]} */
-  let waiting = [];
+  let waiting = [...pending];
   /** The fixes of each sent message, in order: every one gets one answer. @type {types.Fix[][]} */
   let unanswered = [];
   /** The codes of refusals of which it is not known yet what they refuse. @type {string[]} */
@@ -248,6 +266,7 @@ export function shareLocation({
   const subscribe = typeof source === "function" ? source : fromIterable(source);
   queueMicrotask(() => {
     if (ended) return;
+    if (waiting.length) connection.start();
     unsubscribe = subscribe(take, fail) ?? unsubscribe;
     if (ended) unsubscribe();
   });
@@ -257,6 +276,9 @@ export function shareLocation({
     },
     get waiting() {
       return countWaiting();
+    },
+    get pending() {
+      return [...unanswered.flat(), ...waiting];
     },
     close: connection.close,
   };
@@ -273,28 +295,49 @@ export function geolocationSource(
   return (take, fail) => {
     /** @type {any} */
     let timer;
+    /** @type {any} */
+    let watch;
     let stopped = false;
-    // A phone that lies still may report nothing, and its driver would look offline.
+    let isAsking = false;
+    /** @type {types.SourceFix | null} */
+    let last = null;
+    // A phone that lies still may report nothing, and its driver would look offline. Some watches
+    // never speak again, and some phones answer no question either: the watch begins anew, and the
+    // last position again says that the phone is there.
     const askLater = () => {
       if (stopped) return;
       clearTimeout(timer);
       timer = setTimeout(() => {
-        // What goes wrong is told by the watch, too.
-        geolocation.getCurrentPosition(hear, askLater, askOptions);
+        askLater();
+        geolocation.clearWatch(watch);
+        watch = geolocation.watchPosition(hear, explain, watchOptions);
+        if (!isAsking) ask();
+        if (last) take(last);
       }, quietAfter);
+    };
+    const ask = () => {
+      isAsking = true;
+      /** @param {GeolocationPosition} position */
+      const answered = (position) => {
+        isAsking = false;
+        hear(position);
+      };
+      // What goes wrong is told by the watch, too.
+      geolocation.getCurrentPosition(answered, () => (isAsking = false), askOptions);
     };
     /** @param {GeolocationPosition} position */
     const hear = ({ coords, timestamp }) => {
       askLater();
       const { latitude, longitude, heading, speed, accuracy } = coords;
-      take({ latitude, longitude, heading, speed, accuracy, recordedAt: timestamp });
+      last = { latitude, longitude, heading, speed, accuracy, recordedAt: timestamp };
+      take(last);
     };
     /** @param {GeolocationPositionError} error */
     const explain = ({ code, message }) => {
       if (code === 1) stop();
       fail({ code: GEOLOCATION_ERRORS[code], message });
     };
-    const watch = geolocation.watchPosition(hear, explain, watchOptions);
+    watch = geolocation.watchPosition(hear, explain, watchOptions);
     const stop = () => {
       stopped = true;
       geolocation.clearWatch(watch);
@@ -342,14 +385,21 @@ class Connection {
     });
   }
 
-  /** Connect, unless connected or closed for good. */
+  /** Connect, also if that is due only later, unless connected or closed for good. */
   start = () => {
-    if (this.#active || this.#disposed) return;
+    if (this.#disposed) return;
+    if (this.#active) {
+      if (!this.#timers.has("retry")) return;
+      this.#connect();
+      this.#setState("connecting");
+      return;
+    }
     this.#active = true;
     const { target, document } = this.environment;
     this.#listeners = new AbortController();
     const { signal } = this.#listeners;
     target.addEventListener?.("online", this.#wake, { signal });
+    target.addEventListener?.("offline", this.#offline, { signal });
     target.addEventListener?.("pageshow", this.#wake, { signal });
     document?.addEventListener("visibilitychange", this.#wake, { signal });
     this.#setState("connecting");
@@ -448,7 +498,10 @@ class Connection {
     this.#heardAt = this.environment.now();
     this.#deadline = Infinity;
     this.#cancel("answer");
-    this.#after("probe", PROBE_AFTER, () => this.greet());
+    const { session, environment } = this;
+    const isSeen = environment.document?.visibilityState !== "hidden";
+    const delay = (isSeen && session.probeAfter?.()) || PROBE_AFTER;
+    this.#after("probe", delay, () => this.greet(session.probeTimeout));
   }
 
   /** @param {unknown} data */
@@ -472,7 +525,7 @@ class Connection {
 
   /** @param {number} code @param {string} message */
   #lost(code, message) {
-    const error = this.#error?.code ?? null;
+    const error = this.#error?.code ?? (this.environment.isOnline() ? null : "offline");
     message = this.#error?.message || message;
     const isRefused = code === UNAUTHORIZED && this.tokens.refused() >= MOST_REFUSALS;
     if (isRefused || FINAL_CODES.has(code)) return this.#end(code, message, error);
@@ -508,6 +561,16 @@ class Connection {
     this.session.ended?.();
     this.#setState("closed", { code, error, message, retry: false });
   }
+
+  /** The device has no network: say so now, whatever the socket still believes. */
+  #offline = () => {
+    const message = "the device is offline";
+    if (!this.#timers.has("retry")) {
+      this.#error = { code: "offline", message };
+      return this.#lost(ABNORMAL, message);
+    }
+    this.#setState("reconnecting", { code: ABNORMAL, error: "offline", message, retry: true });
+  };
 
   /** @param {Event} event */
   #wake = ({ type }) => {
@@ -643,6 +706,7 @@ function browser() {
     WebSocket: globalThis.WebSocket,
     now: () => Date.now(),
     random: () => Math.random(),
+    isOnline: () => globalThis.navigator?.onLine !== false,
     setTimeout: (action, milliseconds) => setTimeout(action, milliseconds),
     clearTimeout: (timer) => clearTimeout(timer),
     base: globalThis.location?.href,
@@ -707,6 +771,9 @@ function parseLocation(frame) {
     name: frame.name ?? null,
     recordedAt: toTime(frame.recorded_at),
     receivedAt: toTime(frame.received_at),
+    // A server that does not say heard the phone when the fix came.
+    heardAt: toTime(frame.heard_at) ?? toTime(frame.received_at),
+    clockOffset: frame.clock_offset ?? null,
     heading: frame.heading ?? null,
     speed: frame.speed ?? null,
     accuracy: frame.accuracy ?? null,
