@@ -37,6 +37,12 @@ JWT_SIGNING_KEY = _secret("JWT_SIGNING_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
+# Pages of these origins may get tokens by a password, and send and read locations over HTTP.
+# Not the session's token: cookies stay this site's own.
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_URLS_REGEX = r"^/(accounts/token(/refresh)?|driver/(\d+/locations?|locations))/?\Z"
+CORS_EXPOSE_HEADERS = ["Retry-After"]
+
 INSTALLED_APPS = [
     # Before daphne, whose runserver it extends, and daphne before staticfiles for the same reason.
     "ridehail",
@@ -48,6 +54,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "channels",
+    "corsheaders",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -57,6 +64,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # Before all that may answer by themselves: a page reads refusals, too.
+    "corsheaders.middleware.CorsMiddleware",
     # First, as those after it would redirect.
     "tracking.middleware.no_redirected_writes",
     "django.middleware.security.SecurityMiddleware",
