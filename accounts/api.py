@@ -1,6 +1,6 @@
 """Where tokens are had: for credentials, for a refresh token, for a web session."""
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from django.db import transaction
 from django.utils.decorators import method_decorator
@@ -9,13 +9,14 @@ from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.utils import extend_schema, extend_schema_view, inline_serializer
 from rest_framework import serializers
 from rest_framework.authentication import SessionAuthentication
+from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework_simplejwt import views as simplejwt
 
-from accounts.tokens import access_token_for
+from accounts.tokens import LogOutSerializer, access_token_for
 from tracking.rest.throttling import ThrottledRefusals
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ secret = method_decorator(sensitive_variables(), name="dispatch")
 counted = method_decorator(transaction.non_atomic_requests, name="dispatch")
 
 
+tokens = inline_serializer(
+    "Tokens", {"access": serializers.CharField(), "refresh": serializers.CharField()}
+)
 access = inline_serializer("Access", {"access": serializers.CharField()})
 
 
@@ -44,9 +48,7 @@ access = inline_serializer("Access", {"access": serializers.CharField()})
         operation_id="log_in",
         tags=["tokens"],
         summary="Tokens for an e-mail address and a password",
-        responses=inline_serializer(
-            "Tokens", {"access": serializers.CharField(), "refresh": serializers.CharField()}
-        ),
+        responses=tokens,
     )
 )
 class TokenObtainView(simplejwt.TokenObtainPairView):
@@ -60,12 +62,36 @@ class TokenObtainView(simplejwt.TokenObtainPairView):
     post=extend_schema(
         operation_id="refresh_token",
         tags=["tokens"],
-        summary="A new access token for a refresh token",
-        responses=access,
+        summary="New tokens for a refresh token",
+        description="The old refresh token is good for another minute, in case the answer is lost.",
+        responses=tokens,
     )
 )
 class TokenRefreshView(simplejwt.TokenRefreshView):
     throttle_scope = "token"
+
+
+@secret
+@uncached
+@extend_schema_view(
+    post=extend_schema(
+        operation_id="log_out",
+        tags=["tokens"],
+        summary="End a refresh token",
+        responses={204: None},
+    )
+)
+class LogOutView(GenericAPIView[Any]):
+    """204, whatever the token was worth."""
+
+    throttle_scope = "token"
+    authentication_classes = ()
+    permission_classes = ()
+    serializer_class = LogOutSerializer
+
+    def post(self, request: Request) -> Response:
+        self.get_serializer(data=request.data).is_valid(raise_exception=True)
+        return Response(status=204)
 
 
 @secret

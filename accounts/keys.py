@@ -5,6 +5,11 @@ from typing import Final
 # RFC 7518 section 3.2: an HMAC key as long as the hash, and SHA-256 has 32 bytes.
 MIN_BYTES: Final = 32
 
+SAME_KEYS: Final = (
+    "With DEBUG off, SECRET_KEY and JWT_SIGNING_KEY must differ: whoever is given the one to check "
+    "tokens, as another log-in is, could make sessions with it."
+)
+
 # The settings, and by what id `manage.py check` calls one that is not good enough.
 CHECK_IDS: Final = {"SECRET_KEY": "accounts.E001", "JWT_SIGNING_KEY": "accounts.E002"}
 

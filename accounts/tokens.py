@@ -4,17 +4,22 @@ An access token carries `id` (a number), `email` and `name`, read from the datab
 issued. A refresh token carries `id`. Both end with the password that they were issued for.
 """
 
-from typing import Any, cast
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, Final, cast
 
+import jwt
 from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.backends.base import SessionBase
+from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework_simplejwt import serializers as simplejwt
-from rest_framework_simplejwt.exceptions import InvalidToken
+from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 from rest_framework_simplejwt.settings import api_settings
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
@@ -22,6 +27,11 @@ from accounts.lockout import LockedOut, lock_ends_in
 from accounts.models import User
 from tracking import web_sessions
 from tracking.authentication import WEB_SESSION_CLAIM
+from tracking.conf import conf
+
+# How long a refresh token that was used may be used again: on a bad network the answer gets lost,
+# and the phone must not be logged out for it.
+REUSE: Final = timedelta(seconds=60)
 
 PASSWORD_CLAIM = "password"  # noqa: S105, the name of a claim
 
@@ -52,13 +62,50 @@ def refresh_token_for(user: User) -> str:
     return str(token)
 
 
+class RotatingToken(RefreshToken):
+    """A refresh token that is good once, and for `REUSE` more: the answer to it may get lost."""
+
+    def check_blacklist(self) -> None:
+        used = BlacklistedToken.objects.filter(token__jti=self.payload[api_settings.JTI_CLAIM])
+        if used.filter(blacklisted_at__lt=timezone.now() - REUSE).exists():
+            raise TokenError(_("Token is blacklisted"))
+
+    def revoke(self) -> None:
+        """End it at once."""
+        self.blacklist()
+        used = BlacklistedToken.objects.filter(token__jti=self.payload[api_settings.JTI_CLAIM])
+        used.update(blacklisted_at=timezone.now() - 2 * REUSE)
+
+
+def read_refresh_token(encoded: str) -> RotatingToken:
+    """Return a refresh token that is good, signed with the key of today or one of before.
+
+    Raises rest_framework_simplejwt.exceptions.TokenError.
+    """
+    try:
+        return RotatingToken(encoded)  # type: ignore[arg-type]  # SimpleJWT annotates it wrongly
+    except TokenError:
+        for key in conf.FALLBACK_KEYS:
+            try:
+                jwt.decode(encoded, key, algorithms=[api_settings.ALGORITHM])
+            except jwt.InvalidTokenError:
+                continue
+            token = RotatingToken(encoded, verify=False)  # type: ignore[arg-type]
+            token.verify()
+            return token
+        raise
+
+
 def refresh_token_user(encoded: str) -> User | None:
     """The active user whom the refresh token was issued to, or None if it is void.
 
-    Raises rest_framework_simplejwt.exceptions.TokenError on one that is malformed, expired, or
-    not a refresh token.
+    Raises rest_framework_simplejwt.exceptions.TokenError on one that is malformed, expired, was
+    used, or is not a refresh token.
     """
-    token = RefreshToken(encoded)  # type: ignore[arg-type]  # SimpleJWT annotates it wrongly
+    return _user_of(read_refresh_token(encoded))
+
+
+def _user_of(token: RefreshToken) -> User | None:
     user = User.objects.filter(pk=token.get(api_settings.USER_ID_CLAIM), is_active=True).first()
     if user is None:
         return None
@@ -91,12 +138,25 @@ class TokenObtainSerializer(simplejwt.TokenObtainSerializer):
 
 
 class TokenRefreshSerializer(serializers.Serializer[User]):
-    """`refresh` in, `access` out."""
+    """`refresh` in, `access` and a new `refresh` out, which takes the place of the old one."""
 
     refresh = serializers.CharField(write_only=True)
 
     def validate(self, attrs: dict[str, str]) -> dict[str, str]:
-        user = refresh_token_user(attrs["refresh"])
+        token = read_refresh_token(attrs["refresh"])
+        user = _user_of(token)
         if user is None:
             raise InvalidToken(_("Token is no longer valid"))
-        return {"access": access_token_for(user)}
+        token.blacklist()
+        return {"access": access_token_for(user), "refresh": refresh_token_for(user)}
+
+
+class LogOutSerializer(serializers.Serializer[User]):
+    """`refresh` in; it is of no use any more, and nor is one that is none."""
+
+    refresh = serializers.CharField(write_only=True)
+
+    def validate(self, attrs: dict[str, str]) -> dict[str, str]:
+        with suppress(TokenError):
+            read_refresh_token(attrs["refresh"]).revoke()
+        return {}

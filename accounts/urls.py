@@ -1,7 +1,7 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
-from accounts.api import SessionTokenView, TokenObtainView, TokenRefreshView
+from accounts.api import LogOutView, SessionTokenView, TokenObtainView, TokenRefreshView
 from accounts.forms import LogInForm
 from accounts.throttling import throttled
 
@@ -9,6 +9,7 @@ app_name = "accounts"
 urlpatterns = [
     path("token/", TokenObtainView.as_view(), name="token"),
     path("token/refresh/", TokenRefreshView.as_view(), name="token-refresh"),
+    path("token/logout/", LogOutView.as_view(), name="token-logout"),
     path("token/session/", SessionTokenView.as_view(), name="token-session"),
     path(
         "login/",

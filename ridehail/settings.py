@@ -34,6 +34,10 @@ def _secret(name: str) -> str:
 
 SECRET_KEY = _secret("SECRET_KEY")
 JWT_SIGNING_KEY = _secret("JWT_SIGNING_KEY")
+if not DEBUG and SECRET_KEY == JWT_SIGNING_KEY:
+    raise ImproperlyConfigured(f"accounts.E003: {keys.SAME_KEYS}")
+# Keys of before, with which nothing is signed any more. What was signed with them still counts.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
@@ -56,6 +60,7 @@ INSTALLED_APPS = [
     "channels",
     "corsheaders",
     "rest_framework",
+    "rest_framework_simplejwt.token_blacklist",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "axes",
@@ -177,13 +182,14 @@ CHANNEL_LAYERS = {"default": _channel_layer()}
 
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    # Shorter ones of before go on to work until they are changed.
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 AUTHENTICATION_BACKENDS = [
     # First, as it stops whoever is locked out.
@@ -282,10 +288,16 @@ if SECURE_SSL_REDIRECT and not TRUSTED_PROXIES:
         "SECURE_SSL_REDIRECT needs TRUSTED_PROXIES, the addresses of the proxy that speaks HTTPS. "
         "Without them every request looks like HTTP and would be redirected for ever."
     )
-SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0)
+# A year, once it is known that everybody comes by HTTPS.
+SECURE_HSTS_SECONDS = int(
+    env.str("SECURE_HSTS_SECONDS", default="") or (31_536_000 if SECURE_SSL_REDIRECT else 0)
+)
 # They ask for HSTS on all hosts below ours, and in every browser: not a server's to decide.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+if not DEBUG:
+    # Browsers take these from this host alone, over HTTPS: no other host of its domain sets them.
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 # Our scripts find the CSRF token in the page.
 CSRF_COOKIE_HTTPONLY = True
 

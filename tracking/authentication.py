@@ -115,20 +115,33 @@ def _verify_signature(token: str) -> Claims:
 
 def _decode(token: str) -> dict[str, Any]:
     """Return a token's claims if the signature is good and the token has begun."""
-    backend = state.token_backend
     try:
-        payload: dict[str, Any] = jwt.decode(
-            token,
-            backend.get_verifying_key(token),  # type: ignore[arg-type]  # annotated wrongly
-            algorithms=[backend.algorithm],
-            audience=backend.audience,
-            issuer=backend.issuer,
-            leeway=max(backend.get_leeway(), ISSUER_AHEAD),
-            # The expiry is looked at each time that a token is used.
-            options={"verify_aud": backend.audience is not None, "verify_exp": False},
-        )
-    except (jwt.InvalidTokenError, TokenBackendError, ValueError, OverflowError) as error:
+        newest = state.token_backend.get_verifying_key(token)  # type: ignore[arg-type]
+    except TokenBackendError as error:
         raise TokenInvalid from error
+    for number, key in enumerate((newest, *conf.FALLBACK_KEYS)):
+        try:
+            return _decode_with(key, token)
+        except jwt.InvalidSignatureError as error:
+            if number == len(conf.FALLBACK_KEYS):
+                raise TokenInvalid from error
+        except (jwt.InvalidTokenError, ValueError, OverflowError) as error:
+            raise TokenInvalid from error
+    raise TokenInvalid
+
+
+def _decode_with(key: Any, token: str) -> dict[str, Any]:
+    backend = state.token_backend
+    payload: dict[str, Any] = jwt.decode(
+        token,
+        key,
+        algorithms=[backend.algorithm],
+        audience=backend.audience,
+        issuer=backend.issuer,
+        leeway=max(backend.get_leeway(), ISSUER_AHEAD),
+        # The expiry is looked at each time that a token is used.
+        options={"verify_aud": backend.audience is not None, "verify_exp": False},
+    )
     return payload
 
 

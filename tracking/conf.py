@@ -13,6 +13,9 @@ DEFAULTS: Final[dict[str, Any]] = {
     # are access tokens too: an existing log-in's, which SimpleJWT would refuse. Nothing else that
     # the host signs with that key should look like this.
     "ACCEPT_LOGIN_TOKENS": False,
+    # Keys of before that tokens may still be signed with: to change SIMPLE_JWT's SIGNING_KEY (or
+    # VERIFYING_KEY), add the old one for as long as its tokens live.
+    "FALLBACK_KEYS": [],
     # Seconds from connecting to the first valid message.
     "AUTHENTICATION_TIMEOUT": 10.0,
     # Connections that a process takes, in all and of one user; and of one client address, how many

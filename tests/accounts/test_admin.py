@@ -102,3 +102,11 @@ def test_admin_log_in_takes_the_email(client):
 def test_rider_is_not_let_into_the_admin(client, driver):
     client.force_login(driver)
     assert client.get(USERS).status_code == 302
+
+
+@pytest.mark.parametrize(("password", "accepted"), [("x7!kQp2#vL9", False), ("x7!kQp2#vL9z", True)])
+def test_password_has_twelve_characters_or_more(admin, password, accepted):
+    answer = admin.post(f"{USERS}add/", new_user(password1=password, password2=password))
+    assert (answer.status_code == 302) is accepted
+    if not accepted:
+        assert "12" in str(answer.context["errors"])

@@ -4,13 +4,16 @@ from datetime import timedelta
 import jwt
 import pytest
 from django.conf import settings
+from django.utils import timezone
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import TokenError
-from rest_framework_simplejwt.tokens import RefreshToken
+from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from accounts.models import User
 from accounts.tokens import access_token_for, refresh_token_for, refresh_token_user
+from tracking.authentication import verify
+from tracking.protocol import TokenInvalid
 
 pytestmark = pytest.mark.django_db
 
@@ -102,3 +105,64 @@ def test_expired_refresh_token_is_refused(user):
 def test_access_token_does_not_serve_as_refresh_token(user):
     with pytest.raises(TokenError):
         refresh_token_user(access_token_for(user))
+
+
+# Rotation
+
+
+def refreshed(client, token):
+    return client.post(
+        "/accounts/token/refresh/", {"refresh": token}, content_type="application/json"
+    )
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """Moves on the time by which tokens are judged to have been used."""
+
+    def later(**time):
+        now = timezone.now() + timedelta(**time)
+        monkeypatch.setattr("accounts.tokens.timezone.now", lambda: now)
+
+    return later
+
+
+def test_refreshing_gives_a_new_refresh_token_and_ends_the_old_one(client, user, later):
+    first = refresh_token_for(user)
+    second = refreshed(client, first).json()["refresh"]
+    assert second != first
+    # The answer was lost: the phone asks again with what it has.
+    assert refreshed(client, first).status_code == 200
+    later(seconds=61)
+    assert refreshed(client, first).status_code == 401
+    assert refreshed(client, second).status_code == 200
+
+
+def test_logging_out_ends_a_refresh_token_at_once(client, user):
+    token, other = refresh_token_for(user), refresh_token_for(user)
+    path = "/accounts/token/logout/"
+    for _ in range(2):  # Also once more, and of nothing.
+        body = {"refresh": token}
+        answer = client.post(path, body, content_type="application/json")
+        assert answer.status_code == 204
+        assert "no-store" in answer["Cache-Control"]
+    assert client.post(path, {"refresh": "x"}, content_type="application/json").status_code == 204
+    assert client.post(path, {}, content_type="application/json").status_code == 400
+    assert refreshed(client, token).status_code == 401
+    assert refreshed(client, other).status_code == 200
+
+
+def test_tokens_signed_with_a_key_of_before_are_good(client, user, settings):
+    old = "the key of before, of thirty-two bytes or more"
+    access = jwt.encode(AccessToken(access_token_for(user)).payload, old, "HS256")
+    refresh = jwt.encode(RefreshToken(refresh_token_for(user)).payload, old, "HS256")
+    with pytest.raises(TokenInvalid):
+        verify(access)
+    assert refreshed(client, refresh).status_code == 401
+    keys = ["another key, of thirty-two bytes or more", old]
+    settings.TRACKING = settings.TRACKING | {"FALLBACK_KEYS": keys}
+    assert verify(access).user_id == user.pk
+    assert refreshed(client, refresh).status_code == 200
+    expired = RefreshToken(refresh_token_for(user))
+    expired.set_exp(lifetime=-timedelta(seconds=1))
+    assert refreshed(client, jwt.encode(expired.payload, old, "HS256")).status_code == 401

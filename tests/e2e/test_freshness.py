@@ -124,11 +124,13 @@ async def get(server, path, **headers):
 
 
 SESSION = """
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.test import Client
 client = Client()
 client.force_login(get_user_model().objects.get(pk=pk))
-result = client.cookies["sessionid"].value
+name = settings.SESSION_COOKIE_NAME
+result = f"{name}={client.cookies[name].value}"
 """
 
 
@@ -146,7 +148,7 @@ async def test_status_is_the_same_on_every_worker_in_the_admin_over_rest_and_on_
         page = await get(
             server,
             f"/admin/tracking/driverlocation/?q=driver{driver_id}%40example.org",
-            Cookie=f"sessionid={session}",
+            Cookie=session,
         )
         assert page.count("tracking-status ") == 1
         return json.loads(details)["status"], page.split("tracking-status tracking-")[1].split('"')[

@@ -120,9 +120,10 @@ async def test_a_replayed_location_moves_nobody(cluster_stack):
 async def session(cluster_stack):
     """The cookie of a rider who is logged in with a browser."""
     program = (
-        "from django.test import Client\nfrom accounts.models import User\n"
+        "from django.conf import settings\nfrom django.test import Client\n"
+        "from accounts.models import User\n"
         f"client = Client()\nclient.force_login(User.objects.get(pk={RIDER}))\n"
-        "result = client.cookies['sessionid'].value"
+        "name = settings.SESSION_COOKIE_NAME\nresult = f'{name}={client.cookies[name].value}'"
     )
     return await cluster_stack.host(program)
 
@@ -131,7 +132,7 @@ async def test_a_foreign_page_gets_nothing_for_the_cookies_that_come_along(clust
     stack, driver_id = cluster_stack, cluster_stack.new_driver()
     async with stack.driver(driver_id) as driver:
         await driver.send(1, 2)
-        headers = f"Origin: {ORIGIN}\r\nCookie: sessionid={session}\r\n".encode()
+        headers = f"Origin: {ORIGIN}\r\nCookie: {session}\r\n".encode()
         for route in ("/driver/get-tracking", "/driver/set-tracking", "/fleet/get-tracking"):
             for payload in ({"command": "start"}, {"command": "start", "token": session}):
                 text = json.dumps({"type": "authenticate", "payload": payload})
@@ -147,7 +148,7 @@ async def test_a_foreign_page_gets_nothing_for_the_cookies_that_come_along(clust
         "POST",
         "/accounts/token/session/",
         Origin=ORIGIN,
-        Cookie=f"sessionid={session}",
+        Cookie=session,
     )
     assert answer.status == 403
     assert not [name for name in answer.headers if name.startswith("access-control-")]

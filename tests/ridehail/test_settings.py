@@ -179,3 +179,47 @@ def test_drivers_are_spread_over_as_many_shards_as_there_are_redis_hosts():
     assert three["TRACKING"]["SHARDS"] == 3
     chosen = settings_with("TRACKING", REDIS_URL="redis://a,redis://b", TRACKING_SHARDS="8")
     assert chosen["TRACKING"]["SHARDS"] == 8
+
+
+def test_production_refuses_one_key_for_both():
+    error = settings_with(DEBUG="off", SECRET_KEY="s" * 50, JWT_SIGNING_KEY="s" * 50)
+    assert "accounts.E003" in error
+    assert "must differ" in error
+    assert "sss" not in error
+
+
+def test_keys_of_before_come_from_the_environment():
+    found = settings_with(
+        "SECRET_KEY_FALLBACKS TRACKING",
+        SECRET_KEY_FALLBACKS="old,older",
+        TRACKING_FALLBACK_KEYS="old token key,older token key",
+    )
+    assert found["SECRET_KEY_FALLBACKS"] == ["old", "older"]
+    assert found["TRACKING"]["FALLBACK_KEYS"] == ["old token key", "older token key"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "seconds"),
+    [
+        ({}, 0),
+        ({"SECURE_SSL_REDIRECT": "on", "TRUSTED_PROXIES": "127.0.0.1"}, 31_536_000),
+        (
+            {
+                "SECURE_SSL_REDIRECT": "on",
+                "TRUSTED_PROXIES": "127.0.0.1",
+                "SECURE_HSTS_SECONDS": "3600",
+            },
+            3600,
+        ),
+    ],
+)
+def test_browsers_remember_https_where_there_is_no_other_way(environment, seconds):
+    found = settings_with("SECURE_HSTS_SECONDS", DEBUG="off", **SECRETS, **environment)
+    assert found == {"SECURE_HSTS_SECONDS": seconds}
+
+
+def test_cookies_are_this_hosts_alone_in_production():
+    names = "SESSION_COOKIE_NAME CSRF_COOKIE_NAME"
+    found = settings_with(names, DEBUG="off", **SECRETS)
+    assert list(found.values()) == ["__Host-sessionid", "__Host-csrftoken"]
+    assert list(settings_with(names).values()) == ["sessionid", "csrftoken"]
