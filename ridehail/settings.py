@@ -44,7 +44,7 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # Pages of these origins may get tokens by a password, and send and read locations over HTTP.
 # Not the session's token: cookies stay this site's own.
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
-CORS_URLS_REGEX = r"^/(accounts/token(/refresh)?|driver/(\d+/locations?|locations))/?\Z"
+CORS_URLS_REGEX = r"^/(accounts/token(/refresh|/logout)?|driver/(\d+/locations?|locations))/?\Z"
 CORS_EXPOSE_HEADERS = ["Retry-After"]
 
 INSTALLED_APPS = [

@@ -22,6 +22,7 @@ def preflight(client, path, origin=ORIGIN):
         "/accounts/token/",
         "/accounts/token",
         "/accounts/token/refresh/",
+        "/accounts/token/logout/",
         "/driver/19/location/",
         "/driver/19/locations/",
         "/driver/locations/",
