@@ -5,11 +5,12 @@ from functools import wraps
 from math import ceil
 from typing import Any
 
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import ngettext
 
 from accounts.api import TokenObtainView
+from accounts.backends import TooManyLogIns
 
 View = Callable[..., HttpResponseBase]
 
@@ -21,17 +22,24 @@ def throttled(log_in: View) -> View:
     def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         wait = _wait(request) if request.method == "POST" else None
         if wait is None:
-            return log_in(request, *args, **kwargs)
+            try:
+                return log_in(request, *args, **kwargs)
+            except TooManyLogIns as busy:
+                return _refusal(request, busy.status_code, str(busy.message), busy.wait)
         message = ngettext(
             "Too many log-ins from here. Try again in %(seconds)d second.",
             "Too many log-ins from here. Try again in %(seconds)d seconds.",
             wait,
         ) % {"seconds": wait}
-        response = render(request, "accounts/locked_out.html", {"message": message}, status=429)
-        response["Retry-After"] = str(wait)
-        return response
+        return _refusal(request, 429, message, wait)
 
     return page
+
+
+def _refusal(request: HttpRequest, status: int, message: str, wait: int) -> HttpResponse:
+    response = render(request, "accounts/locked_out.html", {"message": message}, status=status)
+    response["Retry-After"] = str(wait)
+    return response
 
 
 def _wait(request: HttpRequest) -> int | None:

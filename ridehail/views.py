@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.models import User
 from ridehail.demo.accounts import ADMIN_ID, DISPATCHER_ID, DRIVER_ID, RIDER_ID
 
-BACKEND = "django.contrib.auth.backends.ModelBackend"
+BACKEND = "accounts.backends.PasswordBackend"
 DEMO_IDS = {
     User.Role.RIDER: RIDER_ID,
     User.Role.DRIVER: DRIVER_ID,

@@ -11,18 +11,23 @@ Result = TypeVar("Result")
 View = TypeVar("View", bound=Callable[..., Any])
 
 
+def give_back_connections() -> None:
+    """Give the thread's connections, except those in a transaction, back to their pools."""
+    for connection in connections.all(initialized_only=True):
+        # Closing takes a transaction for a connection that somebody left in a mess, and ends it.
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
+
+
 def call_async(
     function: Callable[Arguments, Coroutine[Any, Any, Result]],
     *args: Arguments.args,
     **kwargs: Arguments.kwargs,
 ) -> Result:
     """Return what the coroutine function returns. Without an ASGI server, a loop is made for it."""
-    # The view's connection goes back to the pool meanwhile. What the view waits for may need one,
-    # and as many views as the pool has connections would all wait until the pool gives up.
-    for connection in connections.all(initialized_only=True):
-        # Closing takes a transaction for a connection that somebody left in a mess, and ends it.
-        if not connection.in_atomic_block:
-            connection.close_if_unusable_or_obsolete()
+    # What the view waits for may need a connection, and as many views as the pool has would all
+    # wait until the pool gives up.
+    give_back_connections()
     return async_to_sync(function)(*args, **kwargs)
 
 
