@@ -13,7 +13,6 @@ MAX_REFUSED: Final = 100
 # within minutes, while whoever keeps sending more than a tenth above the rate is closed in the end.
 FORGIVEN: Final = 0.1
 
-
 # Seconds after which a driver's burst is there again, and what was refused is no reason to close.
 KEPT: Final = 60.0
 
@@ -60,12 +59,17 @@ class DriverLimits:
     def __init__(self) -> None:
         self._limits: dict[int, RateLimit] = {}
         self._connections: dict[int, int] = {}
+        # Of drivers without a connection, when each limit is forgotten.
+        self._timers: dict[int, asyncio.TimerHandle] = {}
 
     def __len__(self) -> int:
         return len(self._limits)
 
     def join(self, driver_id: int) -> RateLimit:
         """Return the limit for one more connection; each call is to be followed by `leave`."""
+        # Or a driver who comes and goes would lose the limit to the timer of an earlier `leave`.
+        if (timer := self._timers.pop(driver_id, None)) is not None:
+            timer.cancel()
         limit = self._limits.get(driver_id)
         if limit is None:
             limit = self._limits[driver_id] = RateLimit(asyncio.get_running_loop().time())
@@ -76,8 +80,9 @@ class DriverLimits:
         """Count a connection no more."""
         self._connections[driver_id] -= 1
         if not self._connections[driver_id]:
-            asyncio.get_running_loop().call_later(KEPT, self._forget, driver_id)
+            self._timers[driver_id] = asyncio.get_running_loop().call_later(
+                KEPT, self._forget, driver_id
+            )
 
     def _forget(self, driver_id: int) -> None:
-        if self._connections.get(driver_id) == 0:
-            del self._connections[driver_id], self._limits[driver_id]
+        del self._timers[driver_id], self._connections[driver_id], self._limits[driver_id]

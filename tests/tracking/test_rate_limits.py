@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tracking.protocol import CloseCode, RateLimited
-from tracking.rate_limits import DriverLimits, RateLimit
+from tracking.rate_limits import KEPT, DriverLimits, RateLimit
 
 
 @pytest.fixture(autouse=True)
@@ -113,3 +113,46 @@ async def test_limit_of_a_driver_who_left_is_forgotten_after_a_while(monkeypatch
     limits.leave(19)
     await asyncio.sleep(0.05)
     assert len(limits) == 1
+
+
+class Timers:
+    """An event loop's clock and timers, in time that the test lets pass."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.due = []
+
+    def time(self):
+        return self.now
+
+    def call_later(self, delay, callback, *args):
+        timer = asyncio.TimerHandle(self.now + delay, callback, args, self)
+        self.due.append(timer)
+        return timer
+
+    def get_debug(self):
+        return False
+
+    def _timer_handle_cancelled(self, timer):
+        self.due.remove(timer)
+
+    def pass_to(self, now):
+        self.now = now
+        for timer in [timer for timer in self.due if timer.when() <= now]:
+            self.due.remove(timer)
+            timer._callback(*timer._args)
+
+
+def test_driver_who_comes_and_goes_for_minutes_gets_the_rate_and_no_more(monkeypatch):
+    timers = Timers()
+    monkeypatch.setattr("tracking.rate_limits.asyncio.get_running_loop", lambda: timers)
+    limits = DriverLimits()
+    count = 0
+    for now in every(0.1, 3 * KEPT):
+        timers.pass_to(now)
+        count += taken(limits.join(19), [now] * 60)[0]
+        limits.leave(19)
+        assert len(timers.due) == 1
+    assert count <= 20 + 5 * 3 * KEPT
+    timers.pass_to(timers.now + KEPT)
+    assert (len(limits), timers.due) == (0, [])
