@@ -19,14 +19,25 @@ class WithDefaultRate(SimpleRateThrottle):
         return self.THROTTLE_RATES.get(self.scope, self.default_rate)
 
 
-class ReportThrottle(WithDefaultRate, UserRateThrottle):
+class ByUser(WithDefaultRate, UserRateThrottle):
+    """Counts by user, and strangers by address."""
+
+    def get_cache_key(self, request: Request, view: Any) -> str | None:
+        # DRF's own takes a stranger's X-Forwarded-For for the address: a new one for each call
+        # would be no limit, and would push the users' counts out of the cache.
+        if not request.user.is_authenticated:
+            return _key_of_address(self, request)
+        return super().get_cache_key(request, view)
+
+
+class ReportThrottle(ByUser):
     """Reports of one driver: twice what a socket may send, as phones catch up one by one."""
 
     scope = "location-report"
     default_rate = "10/s"
 
 
-class ReadThrottle(WithDefaultRate, UserRateThrottle):
+class ReadThrottle(ByUser):
     """Looks of one user: a page with ten cars may look at each once a second."""
 
     scope = "location-read"
@@ -44,9 +55,7 @@ class RefusalThrottle(WithDefaultRate):
     default_rate = "120/min"
 
     def get_cache_key(self, request: Request, view: Any) -> str | None:
-        address = address_of(_scope(request))
-        # Without one, as behind a proxy on a Unix socket, all would be one client.
-        return self.cache_format % {"scope": self.scope, "ident": address} if address else None
+        return _key_of_address(self, request)
 
     def throttle_success(self) -> bool:
         """Allow without counting: `count` does, if the token is refused."""
@@ -69,7 +78,7 @@ class TokenRefusalThrottle(RefusalThrottle):
     default_rate = "6000/min"
 
 
-class GrantThrottle(WithDefaultRate, UserRateThrottle):
+class GrantThrottle(ByUser):
     """Calls of one user about watch grants: a dispatch system opens and ends many."""
 
     scope = "grants"
@@ -105,6 +114,12 @@ class ThrottledRefusals:
         """Where somebody is, or that they may not be watched, is for nobody's cache."""
         response.headers.setdefault("Cache-Control", "no-store")
         return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
+
+
+def _key_of_address(throttle: SimpleRateThrottle, request: Request) -> str | None:
+    address = address_of(_scope(request))
+    # Without one, as behind a proxy on a Unix socket, all would be one client.
+    return throttle.cache_format % {"scope": throttle.scope, "ident": address} if address else None
 
 
 def _scope(request: Request) -> dict[str, Any]:

@@ -65,6 +65,21 @@ def test_bad_tokens_are_throttled_and_good_ones_pass(rest, located, rates, path)
     assert rest("GET", f"/driver/{located}/location/", located).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "scope"),
+    [
+        ("/driver/19/location/", "location_read"),
+        ("/driver/locations/", "location_read"),
+        ("/driver/grants/", "grants"),
+    ],
+)
+def test_stranger_who_makes_up_addresses_is_throttled_as_one(rest, db, rates, path, scope):
+    rates(**{scope: "3/min"})
+    made_up = (f"198.51.100.{number}" for number in range(5))
+    call = lambda: rest("GET", path, **{"X-Forwarded-For": next(made_up)})  # noqa: E731
+    assert answers(5, call) == [401] * 3 + [429] * 2
+
+
 def test_no_answer_about_somebody_is_for_a_cache(client, rest, driver, rider):
     now = timezone.now()
     staff = get_user_model().objects.create_superuser(email="staff@example.com")
