@@ -20,6 +20,7 @@ ROLES = {
     903: "driver",
     904: "driver",
     905: "driver",
+    906: "driver",
     RIDER: "rider",
     DISPATCHER: "dispatcher",
 }
@@ -489,8 +490,8 @@ async def visit_over_network(visit, user_id, path, **options):
 
 
 async def test_rider_without_a_network_reads_so_at_once_and_sees_no_live_car(host, visit):
-    visiting = visit_over_network(visit, RIDER, "/driver/905/map/", **PHONE)
-    async with visiting as (page, network), drive(host, 905) as driver:
+    visiting = visit_over_network(visit, RIDER, "/driver/906/map/", **PHONE)
+    async with visiting as (page, network), drive(host, 906) as driver:
         await driver.send(LATITUDE, LONGITUDE)
         await expect(status(page)).to_have_text("Live", timeout=DEADLINE)
         await network.cut()
@@ -507,7 +508,7 @@ async def test_rider_without_a_network_reads_so_at_once_and_sees_no_live_car(hos
 
 async def test_fleet_without_a_network_is_shown_as_not_connected(host, visit):
     visiting = visit_over_network(visit, DISPATCHER, "/driver/fleet/")
-    async with visiting as (page, network), drive(host, 905) as driver:
+    async with visiting as (page, network), drive(host, 906) as driver:
         await driver.send(LATITUDE, LONGITUDE)
         await expect(page.locator("[data-part=count-live]")).to_have_text("1", timeout=DEADLINE)
         fleet = page.locator("[data-tracking]")
