@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import sys
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import NamedTuple
@@ -131,7 +132,8 @@ async def assert_rest_answers(server, tokens, device):
     await ask("look at nobody", "GET", "/driver/999/location/", STAFF)
     await ask("fleet", "GET", "/driver/locations/", STAFF)
     await ask("fleet for nobody", "GET", "/driver/locations/", 1)
-    grant = {"driver": 1, "watcher": NEWCOMER, "ends_at": "2099-01-01T00:00:00Z"}
+    ends_at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    grant = {"driver": 1, "watcher": NEWCOMER, "ends_at": ends_at}
     opened = await rest("POST", "/driver/grants/", STAFF, grant)
     statuses["grant"] = opened.status
     await ask("end of the grant", "POST", f"/driver/grants/{opened.json()['id']}/end/", STAFF)
