@@ -109,10 +109,10 @@ def _user_of(token: RefreshToken) -> User | None:
     user = User.objects.filter(pk=token.get(api_settings.USER_ID_CLAIM), is_active=True).first()
     if user is None:
         return None
-    same_password = constant_time_compare(
-        token.get(PASSWORD_CLAIM, ""), user.get_session_auth_hash()
-    )
-    return user if same_password else None
+    found = token.get(PASSWORD_CLAIM, "")
+    # The sign is keyed with SECRET_KEY: one made with a key of before counts, as a session's does.
+    signs = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
+    return user if any(constant_time_compare(found, sign) for sign in signs) else None
 
 
 class TokenObtainSerializer(simplejwt.TokenObtainSerializer):

@@ -166,3 +166,24 @@ def test_tokens_signed_with_a_key_of_before_are_good(client, user, settings):
     expired = RefreshToken(refresh_token_for(user))
     expired.set_exp(lifetime=-timedelta(seconds=1))
     assert refreshed(client, jwt.encode(expired.payload, old, "HS256")).status_code == 401
+
+
+def test_a_new_secret_key_logs_no_phone_out_while_the_old_one_is_a_fallback(client, user, settings):
+    token = refresh_token_for(user)
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "another secret, of thirty-two bytes or more"
+    answer = refreshed(client, token)
+    assert answer.status_code == 200
+    settings.SECRET_KEY_FALLBACKS = []
+    # What was signed with the old key alone is void, what came since is not.
+    assert refreshed(client, token).status_code == 401
+    assert refreshed(client, answer.json()["refresh"]).status_code == 200
+
+
+def test_a_new_password_ends_refresh_tokens_of_a_secret_key_of_before(client, user, settings):
+    token = refresh_token_for(user)
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "another secret, of thirty-two bytes or more"
+    user.set_password("another long password")
+    user.save()
+    assert refreshed(client, token).status_code == 401
