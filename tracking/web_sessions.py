@@ -5,33 +5,36 @@ logs out, its claim is kept until all its tokens have expired, and the open conn
 with one of them are checked again at once.
 """
 
+import secrets
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
-from django.contrib.auth.signals import user_logged_out
+from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import router, transaction
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
 from rest_framework_simplejwt import settings as simplejwt
 
 from tracking import revocation
 from tracking.models import EndedWebSession
 
-SALT: Final = "tracking.web_sessions"
+# Where a session keeps its claim. Not made from the session's key: Django gives a session another
+# one in the middle, such as when SECRET_KEY was changed.
+CLAIM: Final = "_tracking_web_session"
 
 
 def claim(session: SessionBase) -> str:
-    """Return what names a web session in the claim `WEB_SESSION_CLAIM` of its tokens.
-
-    Nobody can tell the session's key from it.
-    """
-    if session.session_key is None:
-        session.save()  # It has none before.
-    return salted_hmac(SALT, str(session.session_key), algorithm="sha256").hexdigest()
+    """Return what names a web session in the claim `WEB_SESSION_CLAIM` of its tokens."""
+    if CLAIM not in session:
+        session[CLAIM] = secrets.token_hex(32)
+        # At once: outside a request nobody else does, and the log-out must find it.
+        session.save()
+    found: str = session[CLAIM]
+    return found
 
 
 def load_ended(claims: list[str]) -> Mapping[str, bool]:
@@ -42,8 +45,8 @@ def load_ended(claims: list[str]) -> Mapping[str, bool]:
 
 def end(session: SessionBase, user_id: Any) -> None:
     """End the tokens of a web session whose user logs out."""
-    if session.session_key is None:
-        return
+    if CLAIM not in session:
+        return  # It was given no token.
     now = timezone.now()
     using = router.db_for_write(EndedWebSession)
     ended = EndedWebSession.objects.using(using)
@@ -61,6 +64,17 @@ def logged_out(request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
         end(session, user.pk)
 
 
+def logged_in(request: HttpRequest | None, **kwargs: Any) -> None:
+    """Receive Django's `user_logged_in`, which an API that makes no session sends, too.
+
+    Two pages that ask for their first tokens at once would each make a claim, and one be lost.
+    """
+    session = getattr(request, "session", None)
+    if session is not None and SESSION_KEY in session:
+        claim(session)
+
+
 def connect() -> None:
-    """Listen to log-outs."""
+    """Listen to log-ins and log-outs."""
+    user_logged_in.connect(logged_in, dispatch_uid="tracking.web_sessions")
     user_logged_out.connect(logged_out, dispatch_uid="tracking.web_sessions")

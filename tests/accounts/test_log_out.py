@@ -3,6 +3,9 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
 from django.urls import reverse
 from django.utils import timezone
 from rest_framework_simplejwt.tokens import AccessToken
@@ -13,6 +16,7 @@ from tracking.authentication import verify
 from tracking.identities import user_of
 from tracking.models import EndedWebSession
 from tracking.protocol import TokenInvalid
+from tracking.web_sessions import claim
 
 pytestmark = pytest.mark.django_db
 
@@ -48,6 +52,18 @@ def test_the_tokens_of_a_web_session_end_with_it(
             user_of(verify(token))
 
 
+def test_logging_out_ends_tokens_of_a_secret_key_of_before(client, user, settings):
+    client.force_login(user)
+    before = session_token(client)
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "another secret, of thirty-two bytes or more"
+    after = session_token(client)
+    client.post(reverse("accounts:logout"))
+    for token in (before, after):
+        with pytest.raises(TokenInvalid, match="logged out"):
+            user_of(verify(token))
+
+
 def test_another_session_of_the_same_user_goes_on(client, user):
     client.force_login(user)
     other = type(client)()
@@ -75,6 +91,26 @@ def test_the_claim_does_not_tell_the_sessions_key(client, user):
     claims = AccessToken(session_token(client)).payload
     assert len(claims["web_session"]) == 64
     assert client.session.session_key not in str(claims)
+
+
+def test_a_log_in_over_the_api_makes_no_session(client, user):
+    answer = client.post(
+        reverse("accounts:token"),
+        {"email": user.email, "password": "a long password"},
+        content_type="application/json",
+    )
+    assert answer.status_code == 200
+    assert not answer.cookies
+    assert not Session.objects.exists()
+
+
+def test_pages_that_ask_for_their_first_tokens_at_once_have_one_claim(client, user):
+    client.force_login(user)
+    # Two requests that read the session before either has written it.
+    first, second = (SessionStore(client.session.session_key) for _ in range(2))
+    assert SESSION_KEY in first
+    assert SESSION_KEY in second
+    assert claim(first) == claim(second)
 
 
 def test_an_ended_session_is_forgotten_once_its_tokens_have_expired(client, user, settings):
