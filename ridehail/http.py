@@ -18,7 +18,8 @@ MAX_HEAD_SIZE: Final = 16 * 1024
 # cookies would see pages that never come to life.
 http11.MAX_LINE_LENGTH = MAX_HEAD_SIZE
 
-# Bytes of a body. Django keeps all of it, on disk in the end, before any view is asked.
+# Bytes of a body, and of what frames it: sizes of chunks, trailers. Django keeps all of a body, on
+# disk in the end, before any view is asked.
 MAX_BODY_SIZE: Final = 256 * 1024
 
 # Bytes that are parsed before it is looked whether a response is due first. Requests of 18 bytes
@@ -40,7 +41,9 @@ class HttpProtocol(HttpToolsProtocol):
     deadline: asyncio.TimerHandle | None = None
     head_size = 0
     body_size = 0
+    framing_size = 0
     in_head = True
+    refused = False
     unparsed = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -63,6 +66,7 @@ class HttpProtocol(HttpToolsProtocol):
                 return
             self.expect_request()
             piece, self.unparsed = self.unparsed[:MAX_PARSED], self.unparsed[MAX_PARSED:]
+            body_size = self.body_size
             super().data_received(piece)
             if self.transport.get_protocol() is not self:
                 return  # The rest was sent before the answer to the handshake.
@@ -70,6 +74,10 @@ class HttpProtocol(HttpToolsProtocol):
                 self.head_size += len(piece)
                 if self.head_size > MAX_HEAD_SIZE:
                     self.transport.abort()
+            elif self.deadline is not None:
+                self.framing_size += len(piece) - max(self.body_size - body_size, 0)
+                if self.framing_size > MAX_BODY_SIZE and not self.transport.is_closing():
+                    self.refuse_body()
 
     def is_responding(self) -> bool:
         """Tell whether a request is here as a whole, and not yet answered."""
@@ -80,13 +88,21 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self.refused and not self.transport.is_closing():
+            self.hang_up()
         if self.unparsed and not self.transport.is_closing():
             self.loop.call_soon(self.parse)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.body_size = 0
+        self.body_size = self.framing_size = 0
         self.expect_request()  # The next of those that were sent at once.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # Trailers, which come after the body, are no headers: a proxy looks at none of them, and
+        # an address in one would be the client's own word.
+        if self.in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self.in_head = False
@@ -98,7 +114,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self.body_size += len(body)
-        if self.transport.is_closing():
+        if self.refused or self.transport.is_closing():
             return
         if self.body_size > MAX_BODY_SIZE:
             self.refuse_body()
@@ -106,7 +122,14 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def refuse_body(self) -> None:
-        """Answer 413 and hang up: the rest of the body need not come."""
+        """Answer 413, after those who asked before: the rest of the body need not come."""
+        self.refused, self.unparsed = True, b""
+        if self.is_responding():
+            self.flow.pause_reading()
+        else:
+            self.hang_up()
+
+    def hang_up(self) -> None:
         text = f"A body may have {MAX_BODY_SIZE} bytes.\n".encode()
         head = (
             b"HTTP/1.1 413 Content Too Large\r\ncontent-type: text/plain\r\n"
@@ -116,7 +139,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def on_message_complete(self) -> None:
-        if not self.transport.is_closing():
+        if not self.refused and not self.transport.is_closing():
             super().on_message_complete()
         self.forget_request()
 
