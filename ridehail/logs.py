@@ -30,14 +30,16 @@ MAX_TEXT: Final = 32 * 1024
 # logged may come from anybody.
 
 # A token is somewhere in a run of such characters. Each run is looked at once.
-RUNS: Final = re.compile(r"[\w.-]{8,}+")
+RUNS: Final = re.compile(r"[\w.%-]{8,}+")
+# The dots between its parts, however often a URL was quoted.
+DOTS: Final = re.compile(r"\.|%(?:25){0,3}2e", re.IGNORECASE)
 # In a row that PostgreSQL quotes when it refuses one, locations; and credentials of Basic, in which
 # a device's token is the password.
 SECRETS: Final = re.compile(
     r"(?<=DETAIL:  ).+|(?<=CONTEXT:  ).+|(?<=\bBasic )\s*+[\w+/=-]++", re.IGNORECASE
 )
-# Devices' tokens, however a URL or a phone's keyboard spells them.
-DEVICES: Final = re.compile(r"trk(?:_|%5f|\\x5f|\\u005f)[a-z2-7]{32}", re.IGNORECASE)
+# Devices' tokens, however a URL or a phone's keyboard spells them, and those that were cut.
+DEVICES: Final = re.compile(r"trk(?:_|%(?:25){0,3}5f|\\x5f|\\u005f)[a-z2-7]{8,32}", re.IGNORECASE)
 
 # The latitude or longitude of what is shown as a fix, as JSON, or as a query string.
 LOCATIONS: Final = re.compile(
@@ -58,7 +60,7 @@ def _without_token(run: re.Match[str]) -> str:
     """Hide what begins as each JSON Web Token does, if there is a dot behind it."""
     text = run[0]
     start = text.find("eyJ")
-    if start < 0 or "." not in text[start:]:
+    if start < 0 or DOTS.search(text, start) is None:
         return text
     return f"{text[:start]}[hidden]"
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ridehail.logs import (
+    MAX_TEXT,
     JSONWithoutSecrets,
     ThrottledFailures,
     WithoutHandshakes,
@@ -201,6 +202,9 @@ DEVICE = "trk_" + "abcdefgh" * 4
         DEVICE.title(),
         DEVICE.replace("_", "%5F"),
         DEVICE.replace("_", "%5f"),
+        DEVICE.replace("_", "%255F"),
+        DEVICE[:-1],
+        DEVICE[:12],
         f"id={DEVICE}&lat",
         f"x{DEVICE}y",
         f"-{DEVICE}-",
@@ -227,6 +231,21 @@ def test_no_token_reaches_the_log_whatever_stands_before_it(around):
     assert "c2lnbmF0dXJl" not in shown
 
 
-@pytest.mark.parametrize("text", ["tracking.pipeline.storage", "192.0.2.1", "eyJust-a-word", "a.b"])
+@pytest.mark.parametrize("dot", ["%2E", "%2e", "%252E", "%25252e"])
+def test_no_token_reaches_the_log_however_its_dots_are_quoted(dot):
+    shown = hide_secrets(f"GET /?token={TOKEN.replace('.', dot)} HTTP/1.1")
+    assert shown == "GET /?token=[hidden] HTTP/1.1"
+
+
+def test_no_token_reaches_the_log_where_the_text_is_cut():
+    shown = hide_secrets("x" * (MAX_TEXT - 20) + DEVICE)
+    assert "abcdefgh" not in shown
+    assert shown.endswith("[hidden] [16 more characters]")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["tracking.pipeline.storage", "192.0.2.1", "eyJust-a-word", "eyJust 100%", "a.b", "trk_abc"],
+)
 def test_what_only_looks_a_little_like_a_token_is_shown(text):
     assert hide_secrets(text) == text
