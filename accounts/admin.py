@@ -59,7 +59,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
 
 
 def _may_touch(request: HttpRequest, user: User | None) -> bool:
-    """Whoever sets a colleague's password or address has that colleague's rights."""
+    """Tell whether a user may be changed: who sets a password has the rights that go with it."""
     if user is None or user.pk == request.user.pk or _is_superuser(request):
         return True
     return not (user.is_staff or user.is_superuser)

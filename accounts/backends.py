@@ -15,7 +15,7 @@ from rest_framework.exceptions import APIException
 from accounts.models import User
 from tracking.rest.bridge import give_back_connections
 
-# Checking a password takes a core for about half a second, by design. More at a time would only
+# Checking a password takes a core for some 0.2 s, by design. More at a time would only
 # slow each other down, and the event loop with its sockets too.
 CONCURRENT: Final = 2
 # Seconds that a log-in waits for its turn, and after which a refused one may try again.

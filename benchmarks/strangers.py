@@ -1,4 +1,4 @@
-"""What `MAX_UNAUTHENTICATED_PER_ADDRESS` lets in: the phones of a depot, and an attacker.
+"""Measure what `MAX_UNAUTHENTICATED_PER_ADDRESS` means for a depot's phones and for an attacker.
 
 `python -m benchmarks.strangers [limit ...]` starts a worker on PostgreSQL and Redis for each limit.
 It prints what a silent connection costs: memory until its time to authenticate is up, and processor

@@ -52,7 +52,7 @@ def default_prefix(urls: Sequence[str]) -> str:
 
 
 class Problem(NamedTuple):
-    """What keeps workers from hearing each other; a Redis that is unreachable may be starting."""
+    """A reason why workers do not hear each other. An `unreachable` Redis may be starting."""
 
     text: str
     unreachable: bool

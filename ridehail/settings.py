@@ -71,7 +71,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     # Before all that may answer by themselves: a page reads refusals, too.
     "corsheaders.middleware.CorsMiddleware",
-    # First, as those after it would redirect.
+    # Before those that would redirect.
     "tracking.middleware.no_redirected_writes",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -226,7 +226,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["tracking.rest.parsers.SafeJSONParser"],
     "DEFAULT_THROTTLE_CLASSES": ["ridehail.throttling.ClientRateThrottle"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    # Per worker. A log-in costs a password hash, some 0.3 s of a core; many drivers may share the
+    # Per worker. A log-in costs a password hash, some 0.2 s of a core; many drivers may share the
     # address of their depot.
     "DEFAULT_THROTTLE_RATES": {"log-in": "30/min", "token": "120/min", "schema": "30/min"},
 }

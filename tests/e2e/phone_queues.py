@@ -149,7 +149,7 @@ OWNTRACKS: Iterable[type[App]] = (OwnTracksAndroid, OwnTracksIos)
 
 
 def in_shell(stack: Stack, code: str) -> str:
-    """What Python prints in a process of its own, with users and devices at hand."""
+    """Run Python code with users and devices at hand, and return what it prints."""
     imports = (
         "from django.contrib.auth import get_user_model\nfrom tracking.phones.devices import *\n"
     )

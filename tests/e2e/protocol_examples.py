@@ -35,7 +35,7 @@ def with_token(message, token):
 
 
 def fix_in(frame):
-    """What a driver sends for watchers to get that frame, measured just now."""
+    """Return the driver's message that makes watchers get that frame, measured just now."""
     names = {"location_lat": "lat", "location_lon": "lon"}
     wanted = (*names, "recorded_at", "heading", "speed", "accuracy")
     fix = {names.get(key, key): value for key, value in frame.items() if key in wanted}

@@ -1,4 +1,4 @@
-"""What a stranger's request may cost before anybody looks at who sent it, on real servers."""
+"""The cost of a request before its sender is known is bounded, on real servers."""
 
 import asyncio
 import json

@@ -209,7 +209,7 @@ async def test_rest_answers_as_ever_with_sqlite_and_transactions_around_requests
 
 
 async def test_driver_page_is_shown_within_a_hosts_transactions(people):
-    """Who may publish is asked of a policy, which a page waits for as a REST view does."""
+    """The page waits for the publish policy, as a REST view does."""
     environment, _, _ = people
     code = (
         "from django.contrib.auth import get_user_model\n"

@@ -1,4 +1,4 @@
-"""What frames a body, and the order of answers, on a real socket with our protocol class."""
+"""The framing of bodies and the order of answers, on a real socket with our protocol class."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -45,7 +45,7 @@ async def serving():
 
 
 async def talk(port, sent, until):
-    """What comes back, up to and with `until`, or until the server ends the connection."""
+    """Send, and return the answer up to and with `until`, or all of it if the server hangs up."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(sent)

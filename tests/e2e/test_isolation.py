@@ -1,4 +1,4 @@
-"""What fails for one driver in the database is no failure of the others."""
+"""When the database fails for one driver, the other drivers' fixes are stored all the same."""
 
 import psycopg
 import pytest

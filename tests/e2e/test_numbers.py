@@ -59,7 +59,7 @@ class Post(Put):
 
 
 class ByApp(Entrance):
-    """What an app cannot mend is never refused."""
+    """A number that the app cannot mend is never refused."""
 
     async def give(self, fix):
         at = datetime.fromisoformat(fix.pop("recorded_at"))

@@ -55,7 +55,7 @@ def worker(environment):
 
 
 def settings_of_the_session(bouncer):
-    """What whoever comes next finds: there is one session for all."""
+    """Return settings of the one session, which every next client gets."""
     postgres, bouncer = bouncer
     names = ("lock_timeout", "statement_timeout", "search_path", "default_transaction_read_only")
     with closing(psycopg.connect(bouncer.url(postgres.url), autocommit=True)) as connection:

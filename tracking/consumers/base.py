@@ -14,7 +14,7 @@ from tracking.conf import conf
 from tracking.connections import address_of
 from tracking.consumers.record import ConnectionRecord
 from tracking.monitoring import metrics
-from tracking.monitoring.throttled_log import Throttle
+from tracking.monitoring.throttled_log import Throttle, reason
 from tracking.permissions import Decision
 from tracking.pipeline.outbox import Event, Outbox, abort
 from tracking.protocol import (
@@ -129,7 +129,7 @@ class TrackingConsumer(AsyncConsumer):
             self.fail(error)
             return False
         except DatabaseError as error:
-            logger.warning("A message could not be judged, the database is away: %s", error)
+            logger.warning("A message could not be judged, the database is away: %s", reason(error))
             self.refuse(CloseCode.TRY_AGAIN_LATER, "database_away")
             return False
         except Exception:

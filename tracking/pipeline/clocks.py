@@ -7,7 +7,7 @@ from typing import Final
 
 from tracking.device_clock import DeviceClock
 from tracking.fix import Fix
-from tracking.monitoring.throttled_log import Throttle
+from tracking.monitoring.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
@@ -37,7 +37,7 @@ class DeviceClocks:
             async with asyncio.timeout(LOAD_TIMEOUT):
                 stored = await self._load(driver_id)
         except Exception as error:  # a clock can be judged anew
-            logger.warning("A device's clock could not be read: %s", error)
+            logger.warning("A device's clock could not be read: %s", reason(error))
         return DeviceClock(None if stored is None else stored.clock_offset)
 
     async def of(self, driver_id: int, device_id: int | None) -> DeviceClock:

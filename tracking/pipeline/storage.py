@@ -9,7 +9,7 @@ from django.db import Error
 
 from tracking.fix import Fix
 from tracking.monitoring import metrics
-from tracking.monitoring.throttled_log import Throttle
+from tracking.monitoring.throttled_log import Throttle, reason
 from tracking.pipeline.announcer import Announcer
 from tracking.pipeline.batching import Pump
 from tracking.pipeline.database import DatabaseThread
@@ -200,7 +200,9 @@ class Storage:
     def _note_failure(self, error: BaseException) -> None:
         # What is no database error is a bug somewhere, and the place is what helps.
         trace = None if isinstance(error, Error) else error
-        logger.error("Locations cannot be stored, will keep trying: %s", error, exc_info=trace)
+        logger.error(
+            "Locations cannot be stored, will keep trying: %s", reason(error), exc_info=trace
+        )
         self._failing = True
         metrics.degraded.begin("storage")
 

@@ -18,7 +18,7 @@ from rest_framework.exceptions import (
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from tracking.monitoring.throttled_log import Throttle
+from tracking.monitoring.throttled_log import Throttle, reason
 from tracking.pipeline.database import drop_read_only_connections, is_unavailable
 from tracking.protocol import (
     Forbidden,
@@ -76,15 +76,14 @@ def as_http(error: Exception) -> Exception:
         # may well be a bug.
         trace = None if is_unavailable(error) else error
         logger.error(
-            "A request was answered with 503, the database is unavailable: %s: %s",
-            type(error).__name__,
-            error,
+            "A request was answered with 503, the database is unavailable: %s",
+            reason(error),
             exc_info=trace,
         )
         return Unavailable()
     if isinstance(error, NotStored):
-        reason = "was not committed in time" if error.__cause__ else "came while too many waited"
-        logger.error("A request was answered with 503, its location %s", reason)
+        what = "was not committed in time" if error.__cause__ else "came while too many waited"
+        logger.error("A request was answered with 503, its location %s", what)
     for kind, http in _HTTP.items():
         if isinstance(error, kind):
             return http(str(error), error.code)
