@@ -99,10 +99,10 @@ class Demo:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        database = f"sqlite:///{quote(str(directory / 'demo.sqlite3'))}"
+        self.database = f"sqlite:///{quote(str(directory / 'demo.sqlite3'))}"
         self.process = subprocess.Popen(
             [sys.executable, settings.BASE_DIR / "manage.py", "demo", f"--port={self.port}"],
-            env={**os.environ, "DATABASE_URL": database, "REDIS_URL": "", "DEBUG": "on"},
+            env={**os.environ, "DATABASE_URL": self.database, "REDIS_URL": "", "DEBUG": "on"},
             cwd=directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -137,15 +137,20 @@ class Demo:
             self.text += line
         return code
 
-    def children(self):
-        """Command lines that carry the demo's port, on systems that tell."""
-        for file in Path("/proc").glob("[0-9]*/cmdline"):
+    def processes(self):
+        """Ids and command lines of the running processes that the demo started, by its database.
+
+        Not by its port, whose digits may stand in any other process's command line.
+        """
+        variable = f"DATABASE_URL={self.database}".encode()
+        for directory in Path("/proc").glob("[0-9]*"):
             try:
-                command = file.read_bytes().decode(errors="replace").split("\0")
+                environment = (directory / "environ").read_bytes().split(b"\0")
+                command = (directory / "cmdline").read_bytes().decode().split("\0")
             except OSError:
                 continue
-            if any(str(self.port) in argument for argument in command):
-                yield command
+            if variable in environment:
+                yield int(directory.name), command
 
 
 def test_the_demo_shows_a_moving_driver_and_leaves_nothing_behind_twice_in_a_row(tmp_path):
@@ -169,7 +174,7 @@ def test_the_demo_shows_a_moving_driver_and_leaves_nothing_behind_twice_in_a_row
         assert code == 0, demo.text
         assert "Traceback" not in demo.text
         assert demo.text.rstrip().endswith("The demo has stopped.")
-        assert not list(demo.children())
+        assert not list(demo.processes())
         assert len({frame["location_lat"] + frame["location_lon"] for frame in frames}) > 1
 
 
@@ -177,14 +182,10 @@ def test_the_demo_ends_with_its_server(tmp_path):
     demo = Demo(tmp_path)
     try:
         demo.until(r"acknowledged [1-9]")
-        (server,) = [
-            int(file.parent.name)
-            for file in Path("/proc").glob("[0-9]*/cmdline")
-            if {"runserver", str(demo.port)} <= set(file.read_text().split("\0"))
-        ]
+        (server,) = [number for number, command in demo.processes() if "runserver" in command]
         os.kill(server, signal.SIGKILL)
         assert demo.process.wait(DEADLINE) == 1
     finally:
         demo.stop(signal.SIGTERM)
     assert "The server has ended" in demo.text
-    assert not list(demo.children())
+    assert not list(demo.processes())
