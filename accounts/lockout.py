@@ -3,23 +3,35 @@
 Failures are counted by django-axes in the database, which all workers share and which is there
 when Redis is not. Nobody writes or reads a count but who logs in.
 
-Three counts, each with its limit: one account from one address, one account from anywhere, any
-account from one address. The first is low and stops guessing. The second stops those who guess
-from many addresses, and is high, because whoever reaches it keeps the account's owner from logging
-in too. The third stops those who try one password on many accounts, and is high, because a
-mobile carrier has thousands of customers behind one address. Attempts during a lock do not prolong
-it, and a lock touches neither sessions nor refresh tokens: who is logged in stays so.
+Five counts, each with its limit in LOG_IN_FAILURE_LIMITS:
+
+- `account_from_address`: one account from one address. It is low and stops guessing.
+- `account_from_network`: one account from one /24 or IPv6 /48. It stops those who guess from the
+  many addresses of one network, and keeps them from reaching the next count alone: a locked attempt
+  is not counted, so one network adds no more than this limit to it.
+- `account`: one account from anywhere. It stops those who guess from many networks, and is high,
+  because whoever reaches it keeps the account's owner from logging in too.
+- `address`, `network`: any account from one address, or from one network. They stop those who try
+  one password on many accounts, and are high, because a mobile carrier has thousands of customers
+  behind one address.
+
+Attempts during a lock do not prolong it, and a lock touches neither sessions nor refresh tokens:
+who is logged in stays so.
 """
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from ipaddress import ip_address
 from math import ceil
 from typing import Any
 
+from axes.attempts import get_cool_off_threshold
 from axes.backends import AxesStandaloneBackend
 from axes.handlers.database import AxesDatabaseHandler
 from axes.handlers.proxy import AxesProxyHandler
+from axes.models import AccessAttempt
 from django.conf import settings
+from django.db import connections
 from django.db.models import Max, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -29,6 +41,7 @@ from django.views.decorators.debug import sensitive_variables
 from rest_framework.exceptions import APIException
 
 from accounts.models import User
+from ridehail.proxies import Network, site_network
 
 
 class LockoutBackend(AxesStandaloneBackend):  # type: ignore[misc]  # axes is not annotated
@@ -75,11 +88,32 @@ class LogInHandler(AxesDatabaseHandler):  # type: ignore[misc]  # axes is not an
         self, request: HttpRequest, credentials: dict[str, Any] | None
     ) -> Iterator[QuerySet[Any]]:
         """The counted attempts of each limit that is reached."""
-        counts = self.get_user_attempts(request, credentials)
-        for attempts, limit in zip(counts, settings.LOG_IN_FAILURE_LIMITS, strict=True):
+        from_address, of_account, at_address = self.get_user_attempts(request, credentials)
+        counts = {
+            "account_from_address": from_address,
+            "account": of_account,
+            "address": at_address,
+        }
+        if network := site_network(request.axes_ip_address or ""):  # type: ignore[attr-defined]
+            recent = AccessAttempt.objects.filter(attempt_time__gte=get_cool_off_threshold(request))
+            counts["account_from_network"] = _from_network(of_account, network)
+            counts["network"] = _from_network(recent, network)
+        for name, attempts in counts.items():
             failures = attempts.aggregate(failures=Sum("failures_since_start"))["failures"] or 0
-            if failures >= limit:
+            if failures >= settings.LOG_IN_FAILURE_LIMITS[name]:
                 yield attempts
+
+
+def _from_network(attempts: QuerySet[Any], network: Network) -> QuerySet[Any]:
+    if connections[attempts.db].vendor == "postgresql":
+        return attempts.filter(ip_address__range=(str(network[0]), str(network[-1])))
+    # SQLite keeps addresses as text, whose order is not that of the addresses.
+    ids = [
+        pk
+        for pk, address in attempts.values_list("pk", "ip_address")
+        if address and ip_address(address) in network
+    ]
+    return attempts.filter(pk__in=ids)
 
 
 class LockedOut(APIException):

@@ -81,6 +81,17 @@ def limit_key(address: Address | None) -> str:
     return str(address or "")
 
 
+def site_network(key: str) -> Network | None:
+    """Return the /24 or /48 that a `limit_key` is in, or None for "".
+
+    That is what one site or one rented server usually gets, in many addresses of its own.
+    """
+    address = _parse(key)
+    if address is None:
+        return None
+    return ip_network((address, 24 if address.version == 4 else 48), strict=False)
+
+
 def request_limit_key(request: HttpRequest) -> str | None:
     """The `limit_key` of the client that sent the request, or None if it has no address."""
     address = client_address(

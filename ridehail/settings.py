@@ -200,11 +200,17 @@ LOGIN_URL = "accounts:login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "accounts:login"
 
-# Failed log-ins within the time below that lock: one account from one address, one account from
-# anywhere, any account from one address. accounts/lockout.py says why these numbers.
+# Failed log-ins within AXES_COOLOFF_TIME that lock; accounts/lockout.py says why these numbers. It
+# adds the counts by network to those that axes makes from its parameters.
+LOG_IN_FAILURE_LIMITS = {
+    "account_from_address": 5,
+    "account_from_network": 20,
+    "account": 100,
+    "address": 100,
+    "network": 300,
+}
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], ["username"], ["ip_address"]]
-LOG_IN_FAILURE_LIMITS = [5, 100, 100]
-AXES_FAILURE_LIMIT = LOG_IN_FAILURE_LIMITS[0]
+AXES_FAILURE_LIMIT = LOG_IN_FAILURE_LIMITS["account_from_address"]
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
@@ -224,10 +230,13 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["tracking.rest.parsers.SafeJSONParser"],
-    "DEFAULT_THROTTLE_CLASSES": ["ridehail.throttling.ClientRateThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": [
+        "ridehail.throttling.ClientRateThrottle",
+        "ridehail.throttling.NetworkRateThrottle",
+    ],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    # Per worker. A log-in costs a password hash, some 0.2 s of a core; many drivers may share the
-    # address of their depot.
+    # Per worker and address; five times as many from its network. A log-in costs a password hash,
+    # some 0.2 s of a core; many drivers may share the address of their depot.
     "DEFAULT_THROTTLE_RATES": {"log-in": "30/min", "token": "120/min", "schema": "30/min"},
 }
 SPECTACULAR_SETTINGS = {

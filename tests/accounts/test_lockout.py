@@ -3,6 +3,7 @@ from ipaddress import ip_network
 
 import pytest
 from axes.models import AccessAttempt, AccessLog
+from django.db.models import Sum
 from django.test import AsyncClient
 from django.utils import timezone
 
@@ -131,13 +132,51 @@ def test_success_with_one_account_ends_no_count_of_another(client):
     assert fail(client, by_api, 1, email="mary@gmail.com").status_code == 429
 
 
-def test_guessing_from_many_addresses_locks_the_account_everywhere(client):
+def test_guessing_from_many_networks_locks_the_account_everywhere(client):
     for number in range(24):
-        count(4, f"203.0.113.{number}")
+        count(4, f"203.0.{number}.1")
     assert by_api(client, PASSWORD).status_code == 200
     count(4, "203.0.113.24")
     assert by_api(client, PASSWORD).status_code == 429
     assert by_api(client, "any", email="mary@gmail.com").status_code == 401
+
+
+NETWORKS = pytest.mark.parametrize(
+    ("inside", "outside"),
+    [("203.0.113.{}", "203.0.112.1"), ("2001:db8:7:{:x}::", "2001:db8:8::")],
+    ids=["IPv4", "IPv6"],
+)
+
+
+@NETWORKS
+def test_guessing_from_many_addresses_of_a_network_locks_the_account_for_it_alone(
+    client, inside, outside
+):
+    for number in range(19):
+        count(1, inside.format(number))
+    assert fail(client, by_api, 1, address=inside.format(20)).status_code == 429
+    assert by_api(client, PASSWORD, address=inside.format(21)).status_code == 429
+    assert by_api(client, PASSWORD, address=outside).status_code == 200
+    given = {"email": "mary@gmail.com", "address": inside.format(22)}
+    assert by_api(client, "any", **given).status_code == 401
+
+
+@NETWORKS
+def test_one_network_never_locks_an_account_elsewhere(client, inside, outside):
+    for number in range(60):
+        fail(client, by_api, 4, address=inside.format(number))
+    assert AccessAttempt.objects.aggregate(Sum("failures_since_start")) == {
+        "failures_since_start__sum": 20
+    }
+    assert by_api(client, PASSWORD, address=outside).status_code == 200
+
+
+@NETWORKS
+def test_trying_many_accounts_from_many_addresses_locks_the_network(client, inside, outside):
+    for number in range(100):
+        count(3, inside.format(number), f"user{number}@gmail.com")
+    assert by_page(client, PASSWORD, address=inside.format(101)).status_code == 429
+    assert by_page(client, PASSWORD, address=outside).status_code == 302
 
 
 def test_trying_many_accounts_locks_the_address(client):

@@ -52,6 +52,24 @@ def test_addresses_of_one_customer_share_a_rate(client):
     assert answers == [400, 400, 400, 429]
 
 
+@pytest.mark.parametrize(
+    ("inside", "outside"),
+    [("192.0.2.{}", ELSEWHERE), ("2001:db8:7:{:x}::1", "2001:db8:8::1")],
+    ids=["IPv4", "IPv6"],
+)
+@pytest.mark.parametrize("path", PATHS[:2])
+def test_addresses_of_one_network_share_five_times_the_rate(client, path, inside, outside):
+    answers = [post(client, path, inside.format(number)).status_code for number in range(16)]
+    assert answers == [400] * 15 + [429]
+    assert post(client, path, outside).status_code == 400
+
+
+def test_users_of_one_network_share_no_rate_for_the_session_token(client):
+    for number in range(16):
+        client.force_login(User.objects.create_user(email=f"user{number}@gmail.com"))
+        assert post(client, PATHS[2], f"192.0.2.{number}").status_code == 200
+
+
 def test_claimed_address_has_no_rate_of_its_own(client):
     answers = [
         post(client, PATHS[0], **{"X-Forwarded-For": f"192.0.2.{n}"}).status_code for n in range(4)

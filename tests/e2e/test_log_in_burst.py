@@ -1,4 +1,4 @@
-"""Forty people who log in at once, and everybody else meanwhile."""
+"""Many log-ins at once, and many from one network."""
 
 import asyncio
 
@@ -44,3 +44,27 @@ async def test_log_ins_at_once_take_the_database_from_nobody(cluster_stack, serv
     assert {answer.status for answer in answers} == {401, 503}
     for answer in answers:
         assert answer.headers.get("retry-after") == ("5" if answer.status == 503 else None)
+
+
+@pytest.mark.parametrize(
+    ("inside", "outside"),
+    [("203.0.113.{}", "203.0.112.1"), ("2001:db8:7:{:x}::1", "2001:db8:8::1")],
+    ids=["IPv4", "IPv6"],
+)
+async def test_an_account_is_locked_for_the_network_that_guesses(server, inside, outside):
+    """PostgreSQL compares addresses as addresses, SQLite does not: both are tested."""
+    email = f"{inside.format(0).replace(':', '-')}@example.org"
+
+    async def guess(address):
+        answer = await call(
+            server.port,
+            "POST",
+            "/accounts/token/",
+            body={"email": email, "password": "wrong"},
+            X_Forwarded_For=address,
+        )
+        return answer.status
+
+    answers = [await guess(inside.format(number)) for number in range(1, 22)]
+    assert answers == [401] * 19 + [429] * 2
+    assert await guess(outside) == 401
