@@ -3,6 +3,7 @@
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Q
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -24,6 +25,14 @@ NAME_FIELDS = _existing("name", "first_name", "last_name")
 SEARCH_FIELDS = _existing(
     get_user_model().USERNAME_FIELD, get_user_model().get_email_field_name(), *NAME_FIELDS
 )
+
+
+def active(relation: str = "") -> Q:
+    """Return the condition that an account is active, of users or, as "driver__", of a relation.
+
+    No condition where the user model has no such field.
+    """
+    return Q(**{f"{relation}{field}": True for field in _existing("is_active")})
 
 
 def full_name(user: AbstractBaseUser) -> str:

@@ -74,7 +74,7 @@ class FleetHub:
             self._loaded = asyncio.Event()
 
     def look_up(self, user_ids: list[int]) -> None:
-        """Look up drivers of whom something changed: who was deleted vanishes at once."""
+        """Look up drivers of whom something changed: the deleted and deactivated vanish at once."""
         if known := self._fleet.driver_ids & set(user_ids):
             self._fleet.nameless.update(known)
             self._changed.set()
@@ -149,7 +149,7 @@ class FleetHub:
                 fleet.take(fix)
 
     async def _name(self) -> None:
-        """Look up who newcomers are; who is nobody's was deleted with a fix under way."""
+        """Look up who newcomers are; nameless are those deleted or deactivated meanwhile."""
         fleet = self._fleet
         newcomers = list(fleet.nameless)
         if newcomers:

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from tracking.fleet.messages import to_bbox
 from tracking.models import DriverLocation
+from tracking.people import active
 from tracking.permissions import may_view_fleet
 from tracking.pipeline.rows import fix_of
 from tracking.protocol import Forbidden, InvalidMessage, details
@@ -36,13 +37,13 @@ class ByDriver(CursorPagination):
 
 
 class FleetView(RestView):
-    """The newest location of every driver that has one."""
+    """The newest location of every active driver that has one."""
 
     permission_classes = (IsAuthenticated, MayViewLocations)
     throttle_classes = (ReadThrottle,)
 
     def get(self, request: Request) -> Response:
-        locations = DriverLocation.objects.all()
+        locations = DriverLocation.objects.filter(active("driver__"))
         if (bbox := request.query_params.get("bbox")) is not None:
             locations = locations.filter(within(bbox))
         pages = ByDriver()

@@ -2,13 +2,18 @@
 for these scopes. Counts are in the default cache, those of a user by user.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
-from rest_framework.exceptions import Throttled
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied, Throttled
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle, UserRateThrottle
 
 from tracking.connections import address_of
+from tracking.protocol import TokenExpired, TokenInvalid
+
+# Not what fails on this side, such as a database that is unavailable. A session without its CSRF
+# token is `PermissionDenied`.
+BAD_CREDENTIALS: Final = (TokenInvalid, TokenExpired, AuthenticationFailed, PermissionDenied)
 
 
 class WithDefaultRate(SimpleRateThrottle):
@@ -94,9 +99,7 @@ class ThrottledRefusals:
     def perform_authentication(self, request: Request) -> None:
         try:
             super().perform_authentication(request)  # type: ignore[misc]
-        except Throttled:
-            raise
-        except Exception:
+        except BAD_CREDENTIALS:
             refusals = TokenRefusalThrottle()
             if not refusals.allow_request(request, self):  # type: ignore[arg-type]
                 raise Throttled(refusals.wait()) from None

@@ -7,6 +7,7 @@ import pytest
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.utils import timezone
 
 from tracking import revocation, session
 from tracking.models import DriverLocation
@@ -245,6 +246,24 @@ async def test_a_driver_whose_account_is_deleted_is_removed_at_once(
     await get_runtime().registry._recheck({"users": [located]})
     frame = await socket.read()
     assert frame == {"update": [], "remove": [located], "counts": COUNTS | {"offline": 0}}
+
+
+async def test_a_driver_who_is_deactivated_is_removed_at_once_and_stays_so(
+    view, located, dispatcher, monkeypatch
+):
+    monkeypatch.setattr("tracking.fleet.hub.HEAL_INTERVAL", 3600)
+    socket = await view()
+    await socket.start(token_for(dispatcher))
+    await socket.read()
+    await get_user_model().objects.filter(pk=located).aupdate(is_active=False)
+    await get_runtime().registry._recheck({"users": [located]})
+    frame = await socket.read()
+    assert frame == {"update": [], "remove": [located], "counts": COUNTS | {"offline": 0}}
+    # What their connection's end writes is newer than what is known here.
+    await DriverLocation.objects.filter(driver=located).aupdate(disconnected_at=timezone.now())
+    fleet = get_runtime().fleet
+    await fleet._heal(NOON)
+    assert located not in fleet._fleet.driver_ids
 
 
 async def test_a_stream_that_fails_is_an_error_of_this_side_in_the_log(

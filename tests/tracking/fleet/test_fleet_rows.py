@@ -61,6 +61,15 @@ def test_marks_are_of_those_heard_or_gone_since_then(database):
     }
 
 
+def test_deactivated_drivers_are_nowhere(database):
+    (driver_id,) = drivers(1)
+    upsert([fix_of(driver_id, second=5)])
+    get_user_model().objects.filter(pk=driver_id).update(is_active=False)
+    assert load_page(0) == []
+    assert load_marks(NOON) == {}
+    assert load_names([driver_id]) == {}
+
+
 def test_names_are_of_those_who_exist(database):
     (driver_id,) = drivers(1)
     assert load_names([driver_id, FAR_AWAY]) == {driver_id: "driver0@example.com"}

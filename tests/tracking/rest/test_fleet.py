@@ -124,3 +124,10 @@ def test_many_drivers_take_one_query_and_one_for_the_caller(rest, staff, django_
     place(*[(0, 0)] * 500)
     with django_assert_num_queries(2):
         assert len(ids(rest("GET", f"{FLEET}?page_size=1000", staff))) == 500
+
+
+def test_deactivated_drivers_are_not_listed(rest, staff):
+    here, gone = place((1, 2), (3, 4))
+    User.objects.filter(pk=gone).update(is_active=False)
+    assert ids(rest("GET", FLEET, staff)) == [here]
+    assert ids(rest("GET", f"{FLEET}?bbox=0,0,10,10", staff)) == [here]

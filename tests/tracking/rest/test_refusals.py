@@ -5,6 +5,7 @@ import json
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.cache import cache
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 from rest_framework.throttling import SimpleRateThrottle
@@ -63,6 +64,16 @@ def test_bad_tokens_are_throttled_and_good_ones_pass(rest, located, rates, path)
     call = lambda: rest("GET", path, **bad)  # noqa: E731
     assert answers(5, call) == [401] * 3 + [429] * 2
     assert rest("GET", f"/driver/{located}/location/", located).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/driver/19/location/", "/driver/grants/"])
+def test_an_unavailable_database_is_no_bad_token(client, rest, driver, rates, monkeypatch, path):
+    def unavailable(claims):
+        raise OperationalError("the database is unavailable")
+
+    rates(token_refusal="3/min")
+    monkeypatch.setattr("tracking.rest.views.user_of", unavailable)
+    assert answers(5, lambda: rest("GET", path, driver)) == [503] * 5
 
 
 @pytest.mark.parametrize(
