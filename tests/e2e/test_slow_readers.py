@@ -48,4 +48,4 @@ async def test_a_hundred_slow_readers_cost_their_slots_and_are_disconnected(clus
                 reader.resume()
                 assert await reader.close_code() == 1006
         assert neighbours.in_order
-        assert neighbours.longest_gap < GAP
+        assert neighbours.longest_gap() < GAP
