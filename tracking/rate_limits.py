@@ -1,6 +1,7 @@
-"""How much a connection may send, and all connections of one driver together."""
+"""How much a connection may send, and all connections that share a limit together."""
 
 import asyncio
+from collections.abc import Hashable
 from typing import Final
 
 from tracking.conf import conf
@@ -13,7 +14,7 @@ MAX_REFUSED: Final = 100
 # within minutes, while whoever keeps sending more than a tenth above the rate is closed in the end.
 FORGIVEN: Final = 0.1
 
-# Seconds after which a driver's burst is there again, and what was refused is no reason to close.
+# Seconds after which a burst is there again, and what was refused is no reason to close.
 KEPT: Final = 60.0
 
 
@@ -50,39 +51,37 @@ class RateLimit:
         raise error
 
 
-class DriverLimits:
-    """One `RateLimit` for each driver who sends, shared by the driver's connections.
+class SharedLimits:
+    """One `RateLimit` for each key, shared by all connections that join with it.
 
     It outlives them by `KEPT` seconds, or a new connection would come with a new burst.
     """
 
     def __init__(self) -> None:
-        self._limits: dict[int, RateLimit] = {}
-        self._connections: dict[int, int] = {}
-        # Of drivers without a connection, when each limit is forgotten.
-        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._limits: dict[Hashable, RateLimit] = {}
+        self._connections: dict[Hashable, int] = {}
+        # Of keys without a connection, when each limit is forgotten.
+        self._timers: dict[Hashable, asyncio.TimerHandle] = {}
 
     def __len__(self) -> int:
         return len(self._limits)
 
-    def join(self, driver_id: int) -> RateLimit:
+    def join(self, key: Hashable) -> RateLimit:
         """Return the limit for one more connection; each call is to be followed by `leave`."""
-        # Or a driver who comes and goes would lose the limit to the timer of an earlier `leave`.
-        if (timer := self._timers.pop(driver_id, None)) is not None:
+        # Or whoever comes and goes would lose the limit to the timer of an earlier `leave`.
+        if (timer := self._timers.pop(key, None)) is not None:
             timer.cancel()
-        limit = self._limits.get(driver_id)
+        limit = self._limits.get(key)
         if limit is None:
-            limit = self._limits[driver_id] = RateLimit(asyncio.get_running_loop().time())
-        self._connections[driver_id] = self._connections.get(driver_id, 0) + 1
+            limit = self._limits[key] = RateLimit(asyncio.get_running_loop().time())
+        self._connections[key] = self._connections.get(key, 0) + 1
         return limit
 
-    def leave(self, driver_id: int) -> None:
+    def leave(self, key: Hashable) -> None:
         """Count a connection no more."""
-        self._connections[driver_id] -= 1
-        if not self._connections[driver_id]:
-            self._timers[driver_id] = asyncio.get_running_loop().call_later(
-                KEPT, self._forget, driver_id
-            )
+        self._connections[key] -= 1
+        if not self._connections[key]:
+            self._timers[key] = asyncio.get_running_loop().call_later(KEPT, self._forget, key)
 
-    def _forget(self, driver_id: int) -> None:
-        del self._timers[driver_id], self._connections[driver_id], self._limits[driver_id]
+    def _forget(self, key: Hashable) -> None:
+        del self._timers[key], self._connections[key], self._limits[key]

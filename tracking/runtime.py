@@ -30,7 +30,7 @@ from tracking.pipeline.receiver import Receiver
 from tracking.pipeline.rows import load_snapshots
 from tracking.pipeline.storage import LOCK_WAIT, Storage, Waiter
 from tracking.protocol import EXPECTED, InvalidMessage, Measurement, to_fix, utc
-from tracking.rate_limits import DriverLimits
+from tracking.rate_limits import SharedLimits
 from tracking.rest.reports import Reports
 from tracking.revocation import Registry
 
@@ -63,7 +63,7 @@ class Runtime:
         self._receiver = Receiver(layer)
         self.registry = Registry(self._receiver, lambda users: self.fleet.look_up(users))
         self.connections = Connections()
-        self.driver_limits = DriverLimits()
+        self.limits = SharedLimits()
         self.hub = Hub(self._receiver, origin, load)
         self.presence = Presence(
             layer, self._receiver, self.clock, load, self.submit, lambda: self.draining

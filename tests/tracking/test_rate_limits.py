@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tracking.protocol import CloseCode, RateLimited
-from tracking.rate_limits import KEPT, DriverLimits, RateLimit
+from tracking.rate_limits import KEPT, RateLimit, SharedLimits
 
 
 @pytest.fixture(autouse=True)
@@ -91,13 +91,13 @@ def test_zero_means_no_limit(settings):
 
 
 async def test_connections_of_a_driver_share_a_limit_and_other_drivers_have_theirs():
-    limits = DriverLimits()
+    limits = SharedLimits()
     first, second, other = limits.join(19), limits.join(19), limits.join(20)
     assert first is second is not other
 
 
 async def test_who_comes_back_has_no_new_burst(monkeypatch):
-    limits = DriverLimits()
+    limits = SharedLimits()
     limit, now = limits.join(19), asyncio.get_running_loop().time()
     assert taken(limit, [now] * 25) == (20, None)
     limits.leave(19)
@@ -107,7 +107,7 @@ async def test_who_comes_back_has_no_new_burst(monkeypatch):
 
 async def test_limit_of_a_driver_who_left_is_forgotten_after_a_while(monkeypatch):
     monkeypatch.setattr("tracking.rate_limits.KEPT", 0.01)
-    limits = DriverLimits()
+    limits = SharedLimits()
     limits.join(19)
     limits.join(20)
     limits.leave(19)
@@ -146,7 +146,7 @@ class Timers:
 def test_driver_who_comes_and_goes_for_minutes_gets_the_rate_and_no_more(monkeypatch):
     timers = Timers()
     monkeypatch.setattr("tracking.rate_limits.asyncio.get_running_loop", lambda: timers)
-    limits = DriverLimits()
+    limits = SharedLimits()
     count = 0
     for now in every(0.1, 3 * KEPT):
         timers.pass_to(now)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, Final
 
 from channels.consumer import AsyncConsumer
@@ -47,6 +47,7 @@ class TrackingConsumer(AsyncConsumer):
     route = ""  # As operators call it.
     address = ""
     driver_id = 0  # No driver's, until the handshake's query string was read.
+    limit_key: Hashable = None  # Of the limit that other connections share.
 
     async def __call__(  # type: ignore[override]
         self,
@@ -104,6 +105,8 @@ class TrackingConsumer(AsyncConsumer):
             self.session.close()
             self.outbox.abandon()
             self.runtime.connections.remove(self)
+            if self.limit_key is not None:
+                self.runtime.limits.leave(self.limit_key)
             self.disconnected()
             self.record.end(
                 event.get("code"),
@@ -136,6 +139,18 @@ class TrackingConsumer(AsyncConsumer):
             self.close(CloseCode.INTERNAL_ERROR, "internal_error")
             raise  # The server logs it.
         self.bad_messages = 0
+        return True
+
+    def share_limit(self, key: Hashable) -> bool:
+        """Count the next messages on the limit of `key`; tell whether it is a change.
+
+        The connection's own counts until somebody is authenticated: nobody's limit is used up by
+        a stranger. Without a shared one, whoever connects again would have a new burst.
+        """
+        if self.limit_key is not None:
+            return False
+        self.limit_key = key
+        self.rate_limit = self.runtime.limits.join(key)
         return True
 
     def fail(self, error: TrackingError) -> None:

@@ -37,7 +37,6 @@ class DriverConsumer(TrackingConsumer):
     newest: Fix | None = None
     leaving: CloseCode | None = None
     arrived = False
-    counted = False
     # The device's, once it says when it measured.
     clock: DeviceClock | None = None
     # What its acknowledgement says of the batch that a fix is the newest of.
@@ -53,20 +52,14 @@ class DriverConsumer(TrackingConsumer):
             return  # Unacknowledged, so that the client sends it again where it goes.
         payload = protocol.decode_driver_message(text)
         await self.session.authenticate(payload.token)
-        self.count()
+        if self.share_limit((self.route, self.driver_id)):
+            self.rate_limit.take(asyncio.get_running_loop().time())
         fix = await self.to_fix(payload)
         if not self.arrived:
             self.arrived = True
             await self.runtime.presence.arrive(self.driver_id)
         self.submit(fix)
         await self.slow_down()
-
-    def count(self) -> None:
-        """Count a first message on the driver's limit; the next ones are counted there anyway."""
-        if not self.counted:
-            self.counted = True
-            self.rate_limit = self.runtime.driver_limits.join(self.driver_id)
-            self.rate_limit.take(asyncio.get_running_loop().time())
 
     async def to_fix(self, payload: Send | SendBatch) -> Fix:
         """Return the fix that was sent: of a batch the newest good one, as only that is kept."""
@@ -156,8 +149,6 @@ class DriverConsumer(TrackingConsumer):
             super().leave(code)
 
     def disconnected(self) -> None:
-        if self.counted:
-            self.runtime.driver_limits.leave(self.driver_id)
         if self.unacknowledged:
             self.runtime.forget(self)
         if self.arrived:

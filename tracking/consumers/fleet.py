@@ -21,6 +21,7 @@ class FleetConsumer(TrackingConsumer):
         """Decode, authenticate and authorize, look or look away."""
         payload = decode_fleet_message(text)
         await self.session.authenticate(payload.token)
+        self.share_limit((self.route, self.session.user_id))
         if isinstance(payload, FleetStart):
             self.session.warn_with(self.warn)
             self.runtime.fleet.look(self.outbox, payload.bbox, self.break_off)

@@ -26,6 +26,7 @@ class WatcherConsumer(TrackingConsumer):
         # Of a driver who is deleted, say, watchers are cut off like everybody else.
         self.session.about = self.driver_id
         await self.session.authenticate(payload.token)
+        self.share_limit((self.route, self.session.user_id, self.driver_id))
         if isinstance(payload, Stop):
             self.seen = self.runtime.hub.leave(self.driver_id, self.outbox) or self.seen
             return

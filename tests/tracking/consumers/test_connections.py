@@ -200,4 +200,20 @@ async def test_a_driver_who_reconnects_gets_no_new_burst(connect, driver, settin
         answers.append("error" in await socket.frame())
         await socket.disconnect(timeout=DEADLINE)
     assert answers == [False] * 3 + [True] * 2
-    assert len(get_runtime().driver_limits) == 1
+    assert len(get_runtime().limits) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_watcher_who_reconnects_gets_no_new_burst(connect, driver, settings):
+    """The first `start` of each connection is free: many may watch with one account."""
+    limits = {"MAX_FIXES_PER_SECOND": 0.001, "MAX_FIXES_BURST": 3}
+    settings.TRACKING = settings.TRACKING | limits
+    refused = []
+    for _ in range(5):
+        socket = await connect("get", driver)
+        for _ in range(2):
+            await socket.start(token_for(driver))
+        refused.append(not await socket.receive_nothing(0.05))
+        await socket.disconnect(timeout=DEADLINE)
+    assert refused == [False] * 3 + [True] * 2
+    assert len(get_runtime().limits) == 1

@@ -224,6 +224,22 @@ async def test_a_dispatcher_who_disconnects_leaves_nothing_behind(view, located,
     assert not fleet._fleet.driver_ids
 
 
+async def test_a_viewer_who_reconnects_gets_no_new_burst(view, dispatcher, settings):
+    limits = {"MAX_FIXES_PER_SECOND": 0.001, "MAX_FIXES_BURST": 3}
+    settings.TRACKING = settings.TRACKING | limits
+    refused = []
+    for _ in range(5):
+        socket = await view()
+        for _ in range(2):
+            await socket.start(token_for(dispatcher), bbox=[0, 0, 1, 1])
+        frames = [await socket.frame()]
+        while not await socket.receive_nothing(0.05):
+            frames.append(await socket.frame())
+        refused.append(any("rate_limited" in frame for frame in frames))
+        await socket.disconnect(timeout=DEADLINE)
+    assert refused == [False] * 3 + [True] * 2
+
+
 async def test_a_driver_who_is_gone_is_removed(view, located, dispatcher, monkeypatch):
     monkeypatch.setattr("tracking.fleet.hub.REFRESH_INTERVAL", 0.01)
     socket = await view()
