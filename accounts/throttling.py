@@ -1,4 +1,4 @@
-"""How often the log-in pages may be posted to."""
+"""Log-in pages: how often they may be posted to, and what they end."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -11,12 +11,17 @@ from django.utils.translation import ngettext
 
 from accounts.api import TokenObtainView
 from accounts.backends import TooManyLogIns
+from tracking.web_sessions import ends_the_session_before
 
 View = Callable[..., HttpResponseBase]
 
 
-def throttled(log_in: View) -> View:
-    """Let a log-in page's attempts count with those at the token view, and answer 429 beyond."""
+def log_in_view(log_in: View) -> View:
+    """Let a log-in page's attempts count with those at the token view, and answer 429 beyond.
+
+    Logging in ends the tokens of whoever was logged in before.
+    """
+    log_in = ends_the_session_before(log_in)
 
     @wraps(log_in)
     def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

@@ -7,10 +7,12 @@ issued. A refresh token carries `id`. Both end with the password that they were 
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final, cast
+from uuid import uuid4
 
 import jwt
 from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.backends.base import SessionBase
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
@@ -19,7 +21,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework_simplejwt import serializers as simplejwt
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 from rest_framework_simplejwt.settings import api_settings
-from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
@@ -34,6 +36,10 @@ from tracking.conf import conf
 REUSE: Final = timedelta(seconds=60)
 
 PASSWORD_CLAIM = "password"  # noqa: S105, the name of a claim
+
+# What all refresh tokens of one log-in have in common. A token that is used twice within `REUSE`
+# begets two, and logging out with either ends both.
+LOG_IN_CLAIM: Final = "log_in"
 
 
 def access_token_for(user: User, web_session: SessionBase | None = None) -> str:
@@ -53,9 +59,10 @@ def access_token_for(user: User, web_session: SessionBase | None = None) -> str:
     return str(token)
 
 
-def refresh_token_for(user: User) -> str:
-    """A new refresh token, void once the user's password changes."""
+def refresh_token_for(user: User, log_in: str | None = None) -> str:
+    """A new refresh token of a log-in, or of a new one; void once the user's password changes."""
     token = RefreshToken()
+    token[LOG_IN_CLAIM] = log_in or uuid4().hex
     token[api_settings.USER_ID_CLAIM] = user.pk
     # Django's own sign that a session outlived its password: a keyed hash, which tells nothing.
     token[PASSWORD_CLAIM] = user.get_session_auth_hash()
@@ -65,16 +72,33 @@ def refresh_token_for(user: User) -> str:
 class RotatingToken(RefreshToken):
     """A refresh token that is good once, and for `REUSE` more: the answer to it may get lost."""
 
+    @property
+    def log_in(self) -> str:
+        """What the tokens of its log-in have in common; of one issued without, its own id."""
+        found = self.payload.get(LOG_IN_CLAIM)
+        return found if isinstance(found, str) else str(self.payload[api_settings.JTI_CLAIM])
+
     def check_blacklist(self) -> None:
-        used = BlacklistedToken.objects.filter(token__jti=self.payload[api_settings.JTI_CLAIM])
-        if used.filter(blacklisted_at__lt=timezone.now() - REUSE).exists():
+        void = Q(token__jti=_ended(self.log_in)) | Q(
+            token__jti=self.payload[api_settings.JTI_CLAIM],
+            blacklisted_at__lt=timezone.now() - REUSE,
+        )
+        if BlacklistedToken.objects.filter(void).exists():
             raise TokenError(_("Token is blacklisted"))
 
     def revoke(self) -> None:
-        """End it at once."""
-        self.blacklist()
-        used = BlacklistedToken.objects.filter(token__jti=self.payload[api_settings.JTI_CLAIM])
-        used.update(blacklisted_at=timezone.now() - 2 * REUSE)
+        """End all tokens of its log-in at once."""
+        # In the blacklist, under an id that no token has, until the last of them has expired.
+        now = timezone.now()
+        log_in, _created = OutstandingToken.objects.get_or_create(
+            jti=_ended(self.log_in),
+            defaults={"created_at": now, "expires_at": now + self.lifetime},
+        )
+        BlacklistedToken.objects.get_or_create(token=log_in)
+
+
+def _ended(log_in: str) -> str:
+    return f"log-in-{log_in}"
 
 
 def read_refresh_token(encoded: str) -> RotatingToken:
@@ -148,11 +172,11 @@ class TokenRefreshSerializer(serializers.Serializer[User]):
         if user is None:
             raise InvalidToken(_("Token is no longer valid"))
         token.blacklist()
-        return {"access": access_token_for(user), "refresh": refresh_token_for(user)}
+        return {"access": access_token_for(user), "refresh": refresh_token_for(user, token.log_in)}
 
 
 class LogOutSerializer(serializers.Serializer[User]):
-    """`refresh` in; it is of no use any more, and nor is one that is none."""
+    """`refresh` in; no refresh token of its log-in is of use any more, nor is one that is none."""
 
     refresh = serializers.CharField(write_only=True)
 

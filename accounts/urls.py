@@ -3,7 +3,7 @@ from django.urls import path
 
 from accounts.api import LogOutView, SessionTokenView, TokenObtainView, TokenRefreshView
 from accounts.forms import LogInForm
-from accounts.throttling import throttled
+from accounts.throttling import log_in_view
 
 app_name = "accounts"
 urlpatterns = [
@@ -13,7 +13,7 @@ urlpatterns = [
     path("token/session/", SessionTokenView.as_view(), name="token-session"),
     path(
         "login/",
-        throttled(
+        log_in_view(
             LoginView.as_view(template_name="accounts/login.html", authentication_form=LogInForm)
         ),
         name="login",

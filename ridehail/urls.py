@@ -1,7 +1,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from accounts.throttling import throttled
+from accounts.throttling import log_in_view
 from ridehail import views
 from ridehail.reference import ReferenceView, SchemaView
 
@@ -10,7 +10,7 @@ urlpatterns = [
     path("favicon.ico", views.favicon, name="favicon"),
     path("log-in-as/<str:role>/", views.log_in_as, name="log-in-as"),
     # Before the admin's own route of that path.
-    path("admin/login/", throttled(admin.site.login)),
+    path("admin/login/", log_in_view(admin.site.login)),
     path("admin/", admin.site.urls),
     path("accounts/", include("accounts.urls")),
     path("driver/", include("tracking.urls")),

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import User
 from ridehail.demo.accounts import ADMIN_ID, DISPATCHER_ID, DRIVER_ID, RIDER_ID
+from tracking.web_sessions import ends_the_session_before
 
 BACKEND = "accounts.backends.PasswordBackend"
 DEMO_IDS = {
@@ -72,6 +73,7 @@ def favicon(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
+@ends_the_session_before
 def log_in_as(request: HttpRequest, role: str) -> HttpResponse:
     """Log in as the demo's user of that role, and go where that one has something to do."""
     user = _demo_users().get(role)

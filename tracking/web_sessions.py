@@ -6,21 +6,23 @@ with one of them are checked again at once.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from functools import partial
-from typing import Any, Final
+from functools import partial, wraps
+from typing import Any, Final, TypeAlias
 
-from django.contrib.auth import SESSION_KEY
+from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import router, transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 from rest_framework_simplejwt import settings as simplejwt
 
 from tracking import revocation
 from tracking.models import EndedWebSession
+
+View: TypeAlias = Callable[..., HttpResponseBase]
 
 # Where a session keeps its claim. Not made from the session's key: Django gives a session another
 # one in the middle, such as when SECRET_KEY was changed.
@@ -43,25 +45,24 @@ def load_ended(claims: list[str]) -> Mapping[str, bool]:
     return dict.fromkeys(ended.values_list("claim", flat=True), True)
 
 
-def end(session: SessionBase, user_id: Any) -> None:
-    """End the tokens of a web session whose user logs out."""
-    if CLAIM not in session:
-        return  # It was given no token.
+def end(name: str, user_id: Any) -> None:
+    """End the tokens with this claim, which the user's web session was given."""
     now = timezone.now()
     using = router.db_for_write(EndedWebSession)
     ended = EndedWebSession.objects.using(using)
     # Tokens that could be shown again have expired by then.
     lifetime = simplejwt.api_settings.ACCESS_TOKEN_LIFETIME + timedelta(minutes=1)
     ended.filter(ended_at__lt=now - lifetime).delete()
-    ended.get_or_create(claim=claim(session), defaults={"ended_at": now})
+    ended.get_or_create(claim=name, defaults={"ended_at": now})
     transaction.on_commit(partial(revocation.recheck, [user_id]), using=using)
 
 
 def logged_out(request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
     """Receive Django's `user_logged_out`, which is sent before the session is flushed."""
     session = getattr(request, "session", None)
-    if user is not None and session is not None:
-        end(session, user.pk)
+    # Without a claim, it was given no token.
+    if user is not None and session is not None and CLAIM in session:
+        end(session[CLAIM], user.pk)
 
 
 def logged_in(request: HttpRequest | None, **kwargs: Any) -> None:
@@ -72,6 +73,23 @@ def logged_in(request: HttpRequest | None, **kwargs: Any) -> None:
     session = getattr(request, "session", None)
     if session is not None and SESSION_KEY in session:
         claim(session)
+
+
+def ends_the_session_before(view: View) -> View:
+    """Wrap a view that logs in, so that the tokens of who was logged in before end.
+
+    Django replaces the session of another user without `user_logged_out`.
+    """
+
+    @wraps(view)
+    def logging_in(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        user_id, before = request.session.get(SESSION_KEY), request.session.get(CLAIM)
+        response = view(request, *args, **kwargs)
+        if before is not None and request.session.get(CLAIM) not in (before, None):
+            end(before, get_user_model()._meta.pk.to_python(user_id))
+        return response
+
+    return logging_in
 
 
 def connect() -> None:

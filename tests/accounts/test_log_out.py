@@ -64,6 +64,33 @@ def test_logging_out_ends_tokens_of_a_secret_key_of_before(client, user, setting
             user_of(verify(token))
 
 
+LOG_INS = ["/accounts/login/", "/admin/login/?next=/admin/"]
+
+
+@pytest.mark.parametrize("path", LOG_INS)
+def test_logging_in_as_somebody_else_ends_the_tokens_of_before(
+    client, user, rechecked, django_capture_on_commit_callbacks, path
+):
+    User.objects.create_superuser("other@example.com", "a long password")
+    client.force_login(user)
+    before = session_token(client)
+    with django_capture_on_commit_callbacks(execute=True):
+        form = {"username": "other@example.com", "password": "a long password"}
+        assert client.post(path, form).status_code == 302
+    assert rechecked == [user.pk]
+    with pytest.raises(TokenInvalid, match="logged out"):
+        user_of(verify(before))
+    assert user_of(verify(session_token(client))).email == "other@example.com"
+
+
+def test_logging_in_again_as_the_same_user_ends_nothing(client, user):
+    client.force_login(user)
+    token = session_token(client)
+    client.post("/accounts/login/", {"username": user.email, "password": "wrong"})
+    client.post("/accounts/login/", {"username": user.email, "password": "a long password"})
+    assert user_of(verify(token)) == user
+
+
 def test_another_session_of_the_same_user_goes_on(client, user):
     client.force_login(user)
     other = type(client)()

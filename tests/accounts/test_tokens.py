@@ -138,6 +138,25 @@ def test_refreshing_gives_a_new_refresh_token_and_ends_the_old_one(client, user,
     assert refreshed(client, second).status_code == 200
 
 
+def test_logging_out_ends_all_refresh_tokens_of_the_log_in(client, user):
+    first = refresh_token_for(user)
+    second, twin = (refreshed(client, first).json()["refresh"] for _ in range(2))
+    newest = refreshed(client, twin).json()["refresh"]
+    client.post("/accounts/token/logout/", {"refresh": second}, content_type="application/json")
+    for token in (first, second, twin, newest):
+        assert refreshed(client, token).status_code == 401
+    assert refreshed(client, refresh_token_for(user)).status_code == 200
+
+
+def test_logging_out_ends_a_refresh_token_that_names_no_log_in(client, user):
+    token = RefreshToken(refresh_token_for(user))
+    del token["log_in"]
+    after = refreshed(client, str(token)).json()["refresh"]
+    client.post("/accounts/token/logout/", {"refresh": after}, content_type="application/json")
+    for ended in (after, str(token)):
+        assert refreshed(client, ended).status_code == 401
+
+
 def test_logging_out_ends_a_refresh_token_at_once(client, user):
     token, other = refresh_token_for(user), refresh_token_for(user)
     path = "/accounts/token/logout/"
