@@ -1,9 +1,11 @@
 import logging
+import math
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 
+from tracking.access_log import recent
 from tracking.monitoring import metrics
 from tracking.monitoring.throttled_log import Throttle
 
@@ -43,3 +45,10 @@ def _logs_begin_anew():
 def _nothing_is_degraded():
     """What an earlier test broke is not this one's."""
     metrics.degraded.forget()
+
+
+@pytest.fixture(autouse=True)
+def _nobody_has_looked(monkeypatch):
+    """What an earlier test looked at is not recorded for this one, and old rows are left alone."""
+    recent.clear()
+    monkeypatch.setattr("tracking.access_log._purge_at", math.inf)

@@ -5,16 +5,18 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from tracking.access_log import admin as access_log_admin  # noqa: F401
+from tracking.access_log import record
 from tracking.conf import conf
 from tracking.grants import admin as grants_admin  # noqa: F401
-from tracking.models import DriverLocation
+from tracking.models import DriverLocation, LocationAccess
 from tracking.people import SEARCH_FIELDS, full_name, identity
 
 # The site looks for registrations in this module alone.
@@ -144,6 +146,24 @@ class DriverLocationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generi
             _("Show %(driver)s on a map") % {"driver": full_name(location.driver)},
             _("Show"),
         )
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        page: HttpResponse = super().changelist_view(request, extra_context)
+        record(request.user.pk, LocationAccess.Way.ADMIN)
+        return page
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,  # noqa: FBT001, FBT002 - as in Django
+        change: bool = False,  # noqa: FBT001, FBT002
+        form_url: str = "",
+        obj: DriverLocation | None = None,
+    ) -> HttpResponse:
+        if obj is not None:
+            record(request.user.pk, LocationAccess.Way.ADMIN, [obj.pk])
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -111,6 +111,11 @@ def _numbers() -> Iterator[CheckMessage]:
                 f"TRACKING[{key!r}] must be a number, 0 or more; 0 means no limit.",
                 id="tracking.E003",
             )
+    if not _is_number(conf.ACCESS_LOG_DAYS) or conf.ACCESS_LOG_DAYS < 0:
+        yield Error(
+            "TRACKING['ACCESS_LOG_DAYS'] must be a number of days, 0 or more; 0 keeps nothing.",
+            id="tracking.E003",
+        )
     for key in ("DRAIN_SECONDS", "GRANT_LEAD_TIME", "MAX_GRANT_DURATION"):
         if not _is_number(getattr(conf, key)) or getattr(conf, key) < 0:
             yield Error(

@@ -35,6 +35,8 @@ DEFAULTS: Final[dict[str, Any]] = {
     "MAX_GRANT_DURATION": 86_400.0,
     # Seconds before a watch grant's start of which its watcher sees, so that the map is not empty.
     "GRANT_LEAD_TIME": 120.0,
+    # Days for which is kept who looked at whose location; 0 keeps nothing.
+    "ACCESS_LOG_DAYS": 90,
     # Messages that a connection may send on the average and at once. 0 means no limit.
     "MAX_FIXES_PER_SECOND": 5.0,
     "MAX_FIXES_BURST": 20,

@@ -1,4 +1,4 @@
-"""What is stored: each driver's newest fix, and who may watch whom until when."""
+"""What is stored: each driver's newest fix, who may watch whom until when, and who looked."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +16,14 @@ from tracking.conf import conf
 # a deleted user takes along.
 from tracking.phones.devices import Device
 
-__all__ = ["Device", "DriverLocation", "EndedWebSession", "WatchGrant", "WatchGrantQuerySet"]
+__all__ = [
+    "Device",
+    "DriverLocation",
+    "EndedWebSession",
+    "LocationAccess",
+    "WatchGrant",
+    "WatchGrantQuerySet",
+]
 
 
 class DriverLocation(models.Model):
@@ -233,3 +240,45 @@ class EndedWebSession(models.Model):
 
     def __str__(self) -> str:
         return self.claim[:8]
+
+
+class LocationAccess(models.Model):
+    """Looks of a viewer at a driver's location, or without a driver at all drivers'.
+
+    Written by `tracking.access_log`: a row stands for ten minutes from `at`, aware UTC. The viewer
+    may have been deleted since; a driver who is deleted takes the rows along.
+    """
+
+    class Way(models.TextChoices):
+        STREAM = "stream", _("live map of one driver")
+        FLEET = "fleet", _("live map of the fleet")
+        REST = "rest", _("one driver over REST")
+        LIST = "list", _("list over REST")
+        SEARCH = "search", _("search")
+        ADMIN = "admin", _("admin")
+
+    at = models.DateTimeField(_("from"))
+    way = models.CharField(_("way"), max_length=10, choices=Way)
+    viewer = by_user(_("viewer"))
+    driver = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("driver"),
+    )
+
+    class Meta:
+        verbose_name = _("look at a location")
+        verbose_name_plural = _("looks at locations")
+        default_permissions = ("view",)
+        indexes = [
+            models.Index(fields=["at"], name="tracking_access_at"),
+            models.Index(fields=["viewer", "at"], name="tracking_access_viewer"),
+            models.Index(fields=["driver", "at"], name="tracking_access_driver"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.viewer_id} at {self.driver_id or 'all drivers'}"

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 from channels.layers import get_channel_layer
 
+from tracking.access_log.recorder import Recorder
 from tracking.connections import Connections
 from tracking.device_clock import DeviceClock
 from tracking.fix import ArrivalClock, Fix
@@ -54,6 +55,7 @@ class Runtime:
         self.clocks = DeviceClocks(self._snapshots.get)
         self._announcer = Announcer(self.clock, load)
         self._storage = Storage(self._writer, self._announcer)
+        self.access_log = Recorder(self._writer.run)
         # Whether the process was told to stop.
         self.draining = False
         self.lag = Lag()
@@ -138,6 +140,7 @@ class Runtime:
         """Wait until everything submitted is stored and acknowledged."""
         await self._storage.drain()
         await self._announcer.drain()
+        await self.access_log.drain()
 
     async def close(self) -> None:
         """Stop everything, and close the database connections; whoever comes next gets anew."""
@@ -153,6 +156,7 @@ class Runtime:
         await self._publisher.close()
         await self._storage.close()
         await self._announcer.close()
+        await self.access_log.close()
         self._reader.close()
         self._writer.close()
 

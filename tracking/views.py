@@ -13,7 +13,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
-from tracking.models import DriverLocation
+from tracking.access_log import record
+from tracking.models import DriverLocation, LocationAccess
 from tracking.people import SEARCH_FIELDS, contact, full_name
 from tracking.permissions import may_publish, may_view_fleet
 from tracking.rest.bridge import call_async, outside_transactions
@@ -85,6 +86,7 @@ def search(request: HttpRequest) -> HttpResponse:
     found = DriverLocation.objects.filter(matches)
     first = found.select_related("driver").order_by("driver_id")[:MOST_RESULTS]
     drivers = [_result(location) for location in first]
+    record(request.user.pk, LocationAccess.Way.SEARCH, [location.pk for location in first])
     return JsonResponse({"drivers": drivers, "total": found.count()})
 
 

@@ -5,6 +5,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 
 from tracking.consumers import TrackingConsumer
 from tracking.fleet.messages import FleetStart, decode_fleet_message
+from tracking.models import LocationAccess
 from tracking.permissions import may_view_fleet
 from tracking.protocol import CloseCode, Forbidden
 
@@ -13,6 +14,7 @@ class FleetConsumer(TrackingConsumer):
     """A viewer streams everybody: a snapshot of the viewport, then what changes there."""
 
     route = "fleet"
+    watching = False
 
     def read_query(self, query_string: bytes) -> None:
         """The handshake names nobody."""
@@ -24,15 +26,23 @@ class FleetConsumer(TrackingConsumer):
         self.share_limit((self.route, self.session.user_id))
         if isinstance(payload, FleetStart):
             self.session.warn_with(self.warn)
+            self.record_look(self.session.user_id)
             self.runtime.fleet.look(self.outbox, payload.bbox, self.break_off)
         else:
             self.runtime.fleet.leave(self.outbox)
+        self.watching = isinstance(payload, FleetStart)
 
     async def authorize(self, user: AbstractBaseUser) -> bool:
         # Permissions are read from the database, which no connection must wait for.
         if not await database_sync_to_async(may_view_fleet, thread_sensitive=False)(user):
             raise Forbidden("only staff who may view locations may see the whole fleet")
+        # Also asked again while the stream is open.
+        if self.watching:
+            self.record_look(user.pk)
         return True
+
+    def record_look(self, user_id: int | None) -> None:
+        self.runtime.access_log.record(user_id, LocationAccess.Way.FLEET)
 
     def break_off(self) -> None:
         """Close the connection, because the stream failed."""

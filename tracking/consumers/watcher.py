@@ -7,6 +7,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from tracking import protocol
 from tracking.consumers.base import TrackingConsumer
 from tracking.fix import Fix
+from tracking.models import LocationAccess
 from tracking.permissions import Decision, Window, may_watch_driver
 from tracking.protocol import Stop
 
@@ -17,6 +18,7 @@ class WatcherConsumer(TrackingConsumer):
     route = "get-tracking"
     # The newest location there was when the client stopped the stream.
     seen: Fix | None = None
+    watching = False
     # Nothing is shown that was recorded before.
     since: datetime | None = None
 
@@ -27,10 +29,12 @@ class WatcherConsumer(TrackingConsumer):
         self.session.about = self.driver_id
         await self.session.authenticate(payload.token)
         self.share_limit((self.route, self.session.user_id, self.driver_id))
+        self.watching = not isinstance(payload, Stop)
         if isinstance(payload, Stop):
             self.seen = self.runtime.hub.leave(self.driver_id, self.outbox) or self.seen
             return
         self.session.warn_with(self.warn if payload.details else None)
+        self.record_look(self.session.user_id)
         await self.runtime.hub.join(
             self.driver_id,
             self.outbox,
@@ -44,7 +48,13 @@ class WatcherConsumer(TrackingConsumer):
         driver = await self.runtime.users.get(self.driver_id)
         decision = await may_watch_driver(user, self.driver_id, driver)
         self.since = decision.since if isinstance(decision, Window) else None
+        # Also asked again while the stream is open.
+        if decision and self.watching:
+            self.record_look(user.pk)
         return decision
+
+    def record_look(self, user_id: int | None) -> None:
+        self.runtime.access_log.record(user_id, LocationAccess.Way.STREAM, self.driver_id)
 
     def disconnected(self) -> None:
         self.runtime.hub.leave(self.driver_id, self.outbox)

@@ -7,8 +7,9 @@ from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tracking.access_log import record
 from tracking.fleet.messages import to_bbox
-from tracking.models import DriverLocation
+from tracking.models import DriverLocation, LocationAccess
 from tracking.people import active
 from tracking.permissions import may_view_fleet
 from tracking.pipeline.rows import fix_of
@@ -48,6 +49,7 @@ class FleetView(RestView):
             locations = locations.filter(within(bbox))
         pages = ByDriver()
         page = pages.paginate_queryset(locations, request, view=self)
+        record(request.user.pk, LocationAccess.Way.LIST)
         now = timezone.now()
         return pages.get_paginated_response(
             [details(fix_of(location), status_of(location, now)) for location in page or ()]

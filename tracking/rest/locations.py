@@ -16,8 +16,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
+from tracking.access_log import record
 from tracking.authentication import load_users
-from tracking.models import DriverLocation
+from tracking.models import DriverLocation, LocationAccess
 from tracking.permissions import Window, may_publish, may_watch_driver
 from tracking.pipeline.rows import load_snapshots
 from tracking.protocol import (
@@ -118,6 +119,7 @@ class LocationView(ReportingView):
         fix = load_snapshots([driver_id]).get(driver_id)
         if fix is None or (self.since is not None and fix.recorded_at < self.since):
             raise NotFound("this driver has no location yet", "no_location")
+        record(_user(request).pk, LocationAccess.Way.REST, [driver_id])
         body = encode_details(fix, status_of(fix, timezone.now())).encode()
         response = HttpResponse(body, content_type="application/json")
         # Of the status, too, which changes without a new location.

@@ -1,0 +1,55 @@
+"""The audit trail for administrators: nobody adds, changes or deletes a row."""
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from tracking.models import LocationAccess
+from tracking.people import SEARCH_FIELDS, identity
+
+
+@admin.register(LocationAccess)
+class LocationAccessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    list_display = ("time", "viewer_identity", "driver_identity", "way")
+    list_display_links = None
+    list_filter = ("way", "at")
+    list_select_related = ("viewer", "driver")
+    search_fields = tuple(
+        f"{user}__{field}" for user in ("viewer", "driver") for field in SEARCH_FIELDS
+    )
+    search_help_text = gettext_lazy("Who looked, or whose location")
+    ordering = ("-at", "-pk")
+    # The number of all rows of a large table takes PostgreSQL seconds.
+    show_full_result_count = False
+
+    @admin.display(description=gettext_lazy("from"), ordering="at")
+    def time(self, access: LocationAccess) -> str:
+        return f"{timezone.localtime(access.at):%Y-%m-%d %H:%M:%S %Z}"
+
+    @admin.display(description=gettext_lazy("viewer"))
+    def viewer_identity(self, access: LocationAccess) -> str:
+        return identity(access.viewer) if access.viewer else f"#{access.viewer_id}"
+
+    @admin.display(description=gettext_lazy("driver"))
+    def driver_identity(self, access: LocationAccess) -> str:
+        if access.driver_id is None:
+            return _("All drivers")
+        return identity(access.driver) if access.driver else f"#{access.driver_id}"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: LocationAccess | None = None
+    ) -> bool:
+        return False
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: LocationAccess | None = None
+    ) -> bool:
+        # Not in these pages. A driver who is deleted takes the rows along, and the user's page
+        # asks here first.
+        page = (request.resolver_match and request.resolver_match.url_name) or ""
+        return not page.startswith(f"{self.opts.app_label}_{self.opts.model_name}_")
