@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from tracking.lookups import ContainsAnyCase
 
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
@@ -24,7 +25,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
 
     list_display = ("email", "name", "role", "is_active", "is_staff", "last_login", "date_joined")
     list_filter = ("role", "is_active", "is_staff", "is_superuser", "groups")
-    search_fields = ("email", "name")
+    search_fields = tuple(f"{name}__{ContainsAnyCase.lookup_name}" for name in ("email", "name"))
     ordering = ("email",)
     readonly_fields = ("last_login", "date_joined")
     fieldsets = (

@@ -17,7 +17,7 @@ from tracking.access_log import record
 from tracking.conf import conf
 from tracking.grants import admin as grants_admin  # noqa: F401
 from tracking.models import DriverLocation, LocationAccess
-from tracking.people import SEARCH_FIELDS, full_name, identity
+from tracking.people import SEARCH_FIELDS, full_name, identity, search_lookups
 
 # The site looks for registrations in this module alone.
 from tracking.phones import admin as devices_admin  # noqa: F401
@@ -77,7 +77,7 @@ class DriverLocationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generi
     )
     list_filter = (StatusFilter,)
     list_select_related = ("driver",)
-    search_fields = tuple(f"driver__{field}" for field in SEARCH_FIELDS)
+    search_fields = search_lookups("driver")
     ordering = ("-recorded_at",)
     fields = (
         "driver",

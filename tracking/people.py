@@ -7,6 +7,8 @@ from django.db.models import Q
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from tracking.lookups import ContainsAnyCase
+
 
 def _existing(*names: str) -> tuple[str, ...]:
     """Those of the names that are fields of the project's user model, each once."""
@@ -25,6 +27,15 @@ NAME_FIELDS = _existing("name", "first_name", "last_name")
 SEARCH_FIELDS = _existing(
     get_user_model().USERNAME_FIELD, get_user_model().get_email_field_name(), *NAME_FIELDS
 )
+
+
+def search_lookups(*relations: str) -> tuple[str, ...]:
+    """Return the lookups that find people by text, of users or of what has them in `relations`."""
+    return tuple(
+        f"{relation}__{field}__{ContainsAnyCase.lookup_name}"
+        for relation in relations
+        for field in SEARCH_FIELDS
+    )
 
 
 def active(relation: str = "") -> Q:

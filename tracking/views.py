@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from tracking.access_log import record
 from tracking.models import DriverLocation, LocationAccess
-from tracking.people import SEARCH_FIELDS, contact, full_name
+from tracking.people import contact, full_name, search_lookups
 from tracking.permissions import may_publish, may_view_fleet
 from tracking.rest.bridge import call_async, outside_transactions
 from tracking.status import status_of
@@ -77,8 +77,8 @@ def search(request: HttpRequest) -> HttpResponse:
     """
     query = request.GET.get("q", "").strip()
     matches = Q()
-    for field in SEARCH_FIELDS:
-        matches |= Q(**{f"driver__{field}__icontains": query})
+    for lookup in search_lookups("driver"):
+        matches |= Q(**{lookup: query})
     if query.isdecimal():
         matches |= Q(driver=int(query[:18]))
     if not query:

@@ -326,9 +326,9 @@ async def test_phone_in_the_dark_shows_the_same(visit):
         await expect(page.get_by_role("button", name="Kofi").first).to_be_visible()
         await keep(page, "fleet-phone-search")
         await page.get_by_role("searchbox").fill("Nobody at all")
-        await expect(page.get_by_text("Nobody of that name")).to_be_visible()
+        await expect(page.get_by_text("No driver with a location matches")).to_be_visible()
         await page.get_by_role("searchbox").fill("")
-        await expect(page.get_by_text("Nobody of that name")).to_be_hidden()
+        await expect(page.get_by_text("No driver with a location matches")).to_be_hidden()
         await keep(page, "fleet-phone")
 
 

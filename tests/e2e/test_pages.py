@@ -450,7 +450,7 @@ async def test_loss_and_recovery_of_the_connection_are_announced_each_time(visit
         for _ in range(2):
             await page.context.set_offline(True)
             await opened[-1].close(code=1012)
-            await expect(announcement).to_have_text("You are offline", timeout=DEADLINE)
+            await expect(page.get_by_role("alert")).to_have_text("You are offline", timeout=1000)
             await page.context.set_offline(False)
             await expect(announcement).to_have_text("Connected again", timeout=30_000)
 

@@ -39,6 +39,48 @@ for (const name of SCRIPTS) {
   });
 }
 
+const STYLES = readdirSync(FOLDER).filter((name) => name.endsWith(".css"));
+
+/** What style sheets may ask for behind `@supports` only, and what Safari 15 has no fallback for. */
+const TOO_NEW_STYLES = [
+  /@container\b|\bcontainer(-type|-name)?\s*:/, // 16
+  /\bcolor-mix\(/, // 16.2
+  /\boklch\(|\boklab\(|\blight-dark\(/, // 15.4, 17.5
+  /\d(dvh|svh|lvh|cqi|cqw)\b/, // 15.4, 16
+  /:has\(/, // 15.4
+  /@layer\b|@scope\b|@property\b/, // 15.4, 17.4, 16.4
+  /@media[^{]*[<>]/, // range syntax: 16.4
+  /^\s*&/m, // nesting: 17.2
+  /\btext-wrap\s*:|\baccent-color\s*:/, // 17.4, 15.4
+];
+
+/** A style sheet without its comments, what is behind `@supports`, and lines with an older twin. */
+function withoutFallbacks(source) {
+  const plain = source.replace(/\/\*[^]*?\*\//g, "");
+  // Each such block ends with a brace at the beginning of a line.
+  const unconditional = plain.replace(/^@supports [^]*?^\}/gm, "");
+  // `height: 100vh; height: 100svh`: who does not know the second keeps the first.
+  return unconditional.replace(/^(\s*)([\w-]+): [^;]+;\n\1\2: [^;]+;/gm, "");
+}
+
+for (const name of STYLES) {
+  test(`${name} asks for nothing newer than Safari 15 without a fallback`, () => {
+    const source = withoutFallbacks(readFileSync(new URL(name, FOLDER), "utf8"));
+    assert.deepEqual(TOO_NEW_STYLES.map((pattern) => source.match(pattern)?.[0]).filter(Boolean), []);
+  });
+}
+
+test("the scan of style sheets finds what Safari 15 lacks", () => {
+  assert.ok(STYLES.length > 5);
+  const found = (source) =>
+    TOO_NEW_STYLES.some((pattern) => withoutFallbacks(source).match(pattern));
+  assert.ok(found("@container (width <= 560px) {\n}"));
+  assert.ok(found(".a {\n  color: color-mix(in srgb, red, blue);\n}"));
+  assert.ok(found(".a {\n  height: 100svh;\n}"));
+  assert.ok(!found(".a {\n  height: 100vh;\n  height: 100svh;\n}"));
+  assert.ok(!found("@supports (color: color-mix(in srgb, red, blue)) {\n  .a {\n  }\n}"));
+});
+
 test("the scan finds what Safari 15 lacks", () => {
   assert.ok(SCRIPTS.length > 10);
   assert.deepEqual(findTooNew("fetch(url, { signal: AbortSignal.timeout(5) })"), [

@@ -6,6 +6,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -147,6 +148,8 @@ class Postgres(Process):
                 *("--pgdata", self.data, "--username", "postgres"),
                 # --no-sync spares the sync of the new, empty files, not those of the server.
                 *("--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync"),
+                # Upper and lower case of every script, as in any database that people use.
+                *("--lc-ctype", "C.UTF-8" if sys.platform == "linux" else "UTF-8"),
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

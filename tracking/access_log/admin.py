@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from tracking.models import LocationAccess
-from tracking.people import SEARCH_FIELDS, identity
+from tracking.people import identity, search_lookups
 
 
 @admin.register(LocationAccess)
@@ -16,9 +16,7 @@ class LocationAccessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generi
     list_display_links = None
     list_filter = ("way", "at")
     list_select_related = ("viewer", "driver")
-    search_fields = tuple(
-        f"{user}__{field}" for user in ("viewer", "driver") for field in SEARCH_FIELDS
-    )
+    search_fields = search_lookups("viewer", "driver")
     search_help_text = gettext_lazy("Who looked, or whose location")
     ordering = ("-at", "-pk")
     # The number of all rows of a large table takes PostgreSQL seconds.

@@ -12,8 +12,9 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy, ngettext
 
 from tracking.grants import end_grants, reschedule_grant
+from tracking.lookups import ContainsAnyCase
 from tracking.models import WatchGrant, WatchGrantQuerySet
-from tracking.people import SEARCH_FIELDS, full_name, identity
+from tracking.people import SEARCH_FIELDS, full_name, identity, search_lookups
 
 # What the form for a new grant suggests. Longer than nearly every trip in a town.
 USUAL_TRIP: Final = timedelta(hours=1)
@@ -49,8 +50,8 @@ class WatchGrantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
     list_filter = (StateFilter,)
     list_select_related = ("driver", "watcher")
     search_fields = (
-        "reference",
-        *(f"{user}__{field}" for user in ("driver", "watcher") for field in SEARCH_FIELDS),
+        f"reference__{ContainsAnyCase.lookup_name}",
+        *search_lookups("driver", "watcher"),
     )
     ordering = ("-pk",)
     fields = ("driver", "watcher", "starts_at", "ends_at", "reference")

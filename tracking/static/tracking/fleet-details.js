@@ -14,6 +14,7 @@ export function createDetails(words, rowUrl, staleAfter) {
     return node;
   };
   const name = add("strong", "tracking-popup-name");
+  name.dir = "auto";
   const contact = add("span", "tracking-popup-contact");
   const chip = add("span", "");
   const facts = add("span", "tracking-popup-facts");

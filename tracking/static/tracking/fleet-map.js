@@ -12,7 +12,7 @@ const THROUGH_AFTER = 5_000; // ms
 export function start(element, modules) {
   const L = modules.leaflet;
   const widget = modules.mapWidget.createMapWidget(element, modules);
-  const { data, part, words, announce, map } = widget;
+  const { data, part, words, announce, alarm, map } = widget;
   const fleet = new modules.fleet.Fleet({ ...modules.mercator, smooth: widget.smooth });
   modules.map.onReducedMotion(() => (fleet.smooth = widget.smooth));
   const layer = modules.fleetLayer.createFleetLayer(modules, fleet).addTo(map);
@@ -22,6 +22,7 @@ export function start(element, modules) {
     className: "tracking-popup",
     autoPan: false,
     minWidth: 200,
+    maxWidth: 240,
     offset: [0, -8],
   });
   popup.setContent(details.element);
@@ -116,8 +117,12 @@ export function start(element, modules) {
     expire();
     // The first snapshot is of everybody, and may come in parts.
     if (!located && fleet.size >= everybody) showEverybody();
-    part("empty").hidden = fleet.size > 0 || !located;
-    part("empty").textContent = words.say(everybody ? "nobody_here" : "nobody_yet");
+    // Until then it says that drivers are loading.
+    if (located) {
+      part("empty").hidden = fleet.size > 0;
+      part("empty").textContent = words.say(everybody ? "nobody_here" : "nobody_yet");
+      part("steps")?.toggleAttribute("hidden", fleet.size === 0);
+    }
     showDetails();
     layer.refresh();
   }
@@ -167,7 +172,10 @@ export function start(element, modules) {
     return [wrap(bounds.getWest()), south, wrap(bounds.getEast()), north];
   }
 
-  map.on("click", ({ containerPoint }) => select(layer.whoIsAt(containerPoint)));
+  map.on("click", ({ containerPoint }) => {
+    select(layer.whoIsAt(containerPoint));
+    bringIntoView();
+  });
   map.on("mousemove", ({ containerPoint }) => {
     map.getContainer().classList.toggle("tracking-pointing", layer.whoIsAt(containerPoint) !== null);
   });
@@ -188,6 +196,43 @@ export function start(element, modules) {
     layer.select(location.userId);
   }
 
+  /** Move the map, once, so that nothing hides the popup: a car that drives on moves no map. */
+  function bringIntoView() {
+    const box = popup.isOpen() && popup.getElement()?.getBoundingClientRect();
+    if (!box) return;
+    const whole = map.getContainer().getBoundingClientRect();
+    const { paddingTopLeft = [0, 0], paddingBottomRight = [0, 0] } = besidePanel();
+    const banner = part("banner").getBoundingClientRect();
+    const top = Math.max(whole.top, banner.height && banner.bottom);
+    const x = beyond(
+      [box.left, box.right],
+      [whole.left + paddingTopLeft[0], whole.right - paddingBottomRight[0]],
+    );
+    const y = beyond([box.top, box.bottom], [top, whole.bottom - paddingBottomRight[1]]);
+    if (x || y) map.panBy([x, y], { animate: widget.smooth });
+  }
+
+  part("previous")?.addEventListener("click", () => step(-1));
+  part("next")?.addEventListener("click", () => step(1));
+
+  /** Select the next driver to the east, or to the west: what a click on the map is by keyboard. */
+  function step(direction) {
+    const now = performance.now();
+    const rows = Array.from({ length: fleet.size }, (_, row) => [layer.nearest(fleet.at(row, now)[0]), row]);
+    rows.sort(([x, row], [otherX, other]) => direction * (x - otherX || row - other));
+    const current = selected && fleet.row(selected.userId);
+    const after = rows.findIndex(([, row]) => row === current) + 1;
+    if (after === rows.length) return announce(words.say("nobody_further"));
+    select(fleet.locations[rows[after][1]]);
+    bringIntoView();
+    announceSelected();
+  }
+
+  function announceSelected() {
+    const status = words.say(shown(selected).status ?? "live");
+    announce(`${selected.name ?? selected.userId}: ${status}`);
+  }
+
   /** In the copy of the world that is nearest to the middle of the map. */
   function drawnAt({ latitude, longitude }) {
     return [latitude, (layer.nearest(longitude / 360 + 0.5) - 0.5) * 360];
@@ -199,7 +244,7 @@ export function start(element, modules) {
     if (fleet.locations[row] === selected) return;
     selected = { ...selected, ...fleet.locations[row] };
     details.show(shown(selected));
-    announce(`${selected.name ?? selected.userId}: ${words.say(selected.status ?? "live")}`);
+    announceSelected();
   }
 
   layer.on("drawn", ({ now }) => {
@@ -241,7 +286,8 @@ export function start(element, modules) {
     });
     // How many are listed can be seen, unless there are more.
     showFound(drivers, problem ?? (total > drivers.length || !total ? found : ""));
-    announce(problem ?? found);
+    alarm(problem ?? "");
+    if (!problem) announce(found);
   }
 
   /** What the server finds, or the `problem` in words. */
@@ -278,6 +324,8 @@ export function start(element, modules) {
     button.className = `tracking-result tracking-result-${driver.status}`;
     const name = document.createElement("strong");
     name.textContent = driver.name;
+    name.dir = "auto";
+    name.title = driver.name;
     const email = document.createElement("span");
     email.textContent = driver.email;
     const status = document.createElement("span");
@@ -294,10 +342,11 @@ export function start(element, modules) {
     const row = fleet.row(userId);
     const newest = row === undefined ? found : fleet.locations[row];
     const at = drawnAt(newest);
+    select({ ...found, ...newest, userId, email });
+    map.once("moveend", bringIntoView);
     if (widget.smooth) map.flyTo(at, CLOSE, { duration: 1.2 });
     else map.setView(at, CLOSE, { animate: false });
-    select({ ...found, ...newest, userId, email });
-    announce(`${selected.name ?? userId}: ${words.say(selected.status ?? "live")}`);
+    announceSelected();
     // The result that had the focus is gone. From the map, Tab leads into the popup, Escape closes it.
     focusMap();
   }
@@ -305,4 +354,12 @@ export function start(element, modules) {
   function focusMap() {
     map.getContainer().focus({ preventScroll: true });
   }
+}
+
+const MARGIN = 10; // px
+
+/** How far a span must move to lie within another; if it is longer, its beginning is what counts. */
+function beyond([from, to], [low, high]) {
+  if (from < low + MARGIN) return from - low - MARGIN;
+  return Math.max(0, Math.min(to - high + MARGIN, from - low - MARGIN));
 }

@@ -15,12 +15,14 @@ export function createMapWidget(element, modules) {
   const wayBack = [part("reload"), part("log-in")].filter(Boolean);
   part("log-in")?.setAttribute("href", modules.session.logInUrl(data));
   part("reload")?.addEventListener("click", () => location.reload());
-  const announce = modules.words.announcer(part("announcement"));
+  const { announce, alarm } = modules.words.speaker(part);
+  measure(element);
   return {
     data,
     part,
     words,
     announce,
+    alarm,
     /** Whether things may move gradually. */
     get smooth() {
       return !modules.map.prefersReducedMotion();
@@ -48,10 +50,25 @@ export function createMapWidget(element, modules) {
       if (state === "open") {
         if (trouble) announce(words.say("connected_again"));
         trouble = "";
+        alarm("");
       } else if (state !== "connecting" && banner !== trouble) {
-        announce(banner);
+        alarm(banner);
         trouble = banner;
       }
     },
   };
+}
+
+const NARROW = 560; // px: a phone's
+
+/** Keep `data-narrow`, and how high the panel stands on a narrow widget, for the style sheets. */
+function measure(element) {
+  const panel = element.querySelector(".tracking-panel");
+  const observer = new ResizeObserver(() => {
+    const isNarrow = element.clientWidth <= NARROW;
+    element.toggleAttribute("data-narrow", isNarrow);
+    if (panel) element.style.setProperty("--tracking-sheet", `${panel.offsetHeight + 24}px`);
+  });
+  observer.observe(element);
+  if (panel) observer.observe(panel);
 }

@@ -39,6 +39,7 @@ export function createMap(element, modules, options, words) {
       () => map.attributionControl.addAttribution(words.say("no_base_layer")),
     );
   }
+  leaveTheWheelToThePage(element);
   new ResizeObserver(() => map.invalidateSize({ pan: false })).observe(element);
   return map;
 }
@@ -68,4 +69,19 @@ function obeyReducedMotion(map) {
 
 function followScheme(redraw) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+}
+
+/**
+ * A page that scrolls goes on scrolling when the pointer comes over the map. The wheel zooms once the
+ * map was clicked, with Ctrl or Cmd, by a pinch on a trackpad, and where there is nothing to scroll.
+ */
+function leaveTheWheelToThePage(element) {
+  const forPage = (event) => {
+    const page = document.scrollingElement ?? document.documentElement;
+    const scrolls = page.scrollHeight > page.clientHeight;
+    if (!scrolls || event.ctrlKey || event.metaKey) return;
+    if (!element.contains(document.activeElement)) event.stopImmediatePropagation();
+  };
+  // Before Leaflet's own listener, which is on the same element.
+  element.addEventListener("wheel", forPage, { capture: true });
 }

@@ -3,11 +3,11 @@
 const NO_PROBLEM = ["timeout", "token_unavailable"];
 
 /** @param {HTMLElement} element @param {any} modules */
-export function start(element, { client, session, words: { Words, announcer } }) {
+export function start(element, { client, session, words: { Words, speaker } }) {
   const data = element.dataset;
   const part = (name) => element.querySelector(`[data-part="${name}"]`);
   const words = new Words(JSON.parse(data.texts));
-  const announce = announcer(part("announcement"));
+  const { announce, alarm } = speaker(part);
   const button = part("toggle");
   const getToken = session.sessionToken(data);
 
@@ -53,7 +53,8 @@ export function start(element, { client, session, words: { Words, announcer } })
     part("waiting").textContent = String(share?.waiting ?? 0);
     part("sent").replaceChildren(...describe(sent));
     part("acknowledged").replaceChildren(...describe(acknowledged));
-    announce(problem || (stale ? words.say("position_is_old") : text));
+    alarm(problem || (stale ? words.say("position_is_old") : ""));
+    if (!problem && !stale) announce(text);
     remember();
   }
 
@@ -80,6 +81,7 @@ export function start(element, { client, session, words: { Words, announcer } })
     if (!fix) return [words.say("nothing_yet")];
     const place = document.createElement("span");
     place.className = "tracking-degrees";
+    place.dir = "ltr"; // a minus sign stands before its number in every language
     place.textContent = `${fix.latitude.toFixed(5)}, ${fix.longitude.toFixed(5)}`;
     return [words.time(fix.at), place];
   }

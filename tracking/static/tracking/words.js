@@ -54,8 +54,25 @@ export class Words {
   }
 }
 
-/** A live region that says only what is new, and not too often. @param {HTMLElement} element */
-export function announcer(element) {
+/**
+ * What screen readers say: `announce` what is new, in its turn and not too often; `alarm` at once what
+ * is wrong, until it is called with "".
+ *
+ * @param {(name: string) => HTMLElement | null} part a template of the host's own may have no alert
+ */
+export function speaker(part) {
+  const announce = announcer(part("announcement"));
+  const alert = part("alert");
+  return {
+    announce,
+    alarm(text) {
+      if (!alert) return void (text && announce(text));
+      if (alert.textContent !== text) alert.textContent = text;
+    },
+  };
+}
+
+function announcer(element) {
   let next = "";
   let timer = null;
   let spokenAt = -Infinity;
