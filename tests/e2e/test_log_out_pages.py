@@ -12,7 +12,8 @@ from .tokens import login_token
 from .visits import PHONE, Visits, person
 
 DRIVER, RIDER, DISPATCHER = 921, 922, 923
-AT_ONCE = 1.0  # seconds
+# Seconds: the sockets end within one (test_log_out.py), and a busy browser shows it a little later.
+AT_ONCE = 3.0
 DEADLINE = 15_000  # ms
 
 
