@@ -46,10 +46,15 @@ def active(relation: str = "") -> Q:
     return Q(**{f"{relation}{field}": True for field in _existing("is_active")})
 
 
+def own_name(user: AbstractBaseUser) -> str:
+    """Return the user's name, or "" where the user model knows none."""
+    parts = [getattr(user, field) for field in NAME_FIELDS]
+    return " ".join(part for part in parts if part)
+
+
 def full_name(user: AbstractBaseUser) -> str:
     """The user's name as far as the user model knows one, or else the log-in name."""
-    parts = [getattr(user, field) for field in NAME_FIELDS]
-    return " ".join(part for part in parts if part) or user.get_username()
+    return own_name(user) or user.get_username()
 
 
 def contact(user: AbstractBaseUser) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, TypeAlias
 
+from asgiref.sync import async_to_sync
 from channels.db import database_sync_to_async
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
@@ -65,9 +66,24 @@ async def may_watch_driver(
 
     Both are always asked. How long a refusal takes must not tell which of them it was.
     """
-    is_driver = await may_publish(driver or user, driver_id)
+    publishes = await may_publish(driver or user, driver_id)
     decision = await may_watch(user, driver_id)
-    return decision if driver is not None and is_driver else False
+    return decision if driver is not None and publishes else False
+
+
+def is_driver(user: AbstractBaseUser) -> bool:
+    """Tell whether the user may publish its own location. For synchronous code."""
+    return bool(_apply_here(conf.PUBLISH_POLICY, user, user.pk))
+
+
+def watches(user: AbstractBaseUser, driver_id: int, driver: AbstractBaseUser | None) -> bool:
+    """Tell whether `may_watch_driver` permits it now. For synchronous code."""
+    publishes = bool(_apply_here(conf.PUBLISH_POLICY, driver or user, driver_id))
+    try:
+        decision = _apply_here(conf.WATCH_POLICY, user, driver_id)
+    except NotYet:
+        return False
+    return driver is not None and publishes and bool(decision)
 
 
 async def _apply(dotted_path: str, user: AbstractBaseUser, driver_id: int) -> Decision:
@@ -77,8 +93,22 @@ async def _apply(dotted_path: str, user: AbstractBaseUser, driver_id: int) -> De
     else:
         # Not on the thread that Django's own synchronous code shares: a slow policy would stop it.
         answer = await database_sync_to_async(policy, thread_sensitive=False)(user, driver_id)
-    if inspect.isawaitable(answer):
-        answer = await answer
+    return _as_of_now(await answer if inspect.isawaitable(answer) else answer)
+
+
+def _apply_here(dotted_path: str, user: AbstractBaseUser, driver_id: int) -> Decision:
+    """Apply the policy in this thread, on its connections and in its transactions."""
+    policy: Policy = import_string(dotted_path)
+    answer = policy(user, driver_id)
+    return _as_of_now(async_to_sync(_await)(answer) if inspect.isawaitable(answer) else answer)
+
+
+async def _await(answer: Awaitable[Decision]) -> Decision:
+    return await answer
+
+
+def _as_of_now(answer: Decision) -> Decision:
+    """Return the policy's answer, or False if it was yes until a time that has passed."""
     if isinstance(answer, Window):
         return answer if answer.until is None or answer.until > timezone.now() else False
     if isinstance(answer, datetime):

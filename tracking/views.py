@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
@@ -14,9 +15,11 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
 from tracking.access_log import record
+from tracking.authentication import load_users
 from tracking.models import DriverLocation, LocationAccess
-from tracking.people import contact, full_name, search_lookups
-from tracking.permissions import may_publish, may_view_fleet
+from tracking.people import contact, full_name, own_name, search_lookups
+from tracking.permissions import may_publish, may_view_fleet, watches
+from tracking.protocol import MAX_ID
 from tracking.rest.bridge import call_async, outside_transactions
 from tracking.status import status_of
 
@@ -40,10 +43,11 @@ def _staff_only(view: Callable[[HttpRequest], HttpResponse]) -> Callable[..., Ht
 @login_required
 @ensure_csrf_cookie
 def driver_map(request: HttpRequest, driver_id: int) -> HttpResponse:
-    """The rider's page."""
+    """The rider's page. It names the driver to nobody who may not watch."""
     if driver_id < 1:
         raise Http404
-    return render(request, "tracking/driver_map_page.html", {"driver_id": driver_id})
+    context = {"driver_id": driver_id, "driver_name": _watched_name(request.user, driver_id)}
+    return render(request, "tracking/driver_map_page.html", context)
 
 
 @outside_transactions
@@ -88,6 +92,19 @@ def search(request: HttpRequest) -> HttpResponse:
     drivers = [_result(location) for location in first]
     record(request.user.pk, LocationAccess.Way.SEARCH, [location.pk for location in first])
     return JsonResponse({"drivers": drivers, "total": found.count()})
+
+
+def _watched_name(user: AbstractBaseUser | AnonymousUser, driver_id: int) -> str:
+    """Return the driver's name, or "" if there is none or the user may not watch the driver.
+
+    Never the log-in name, which may be an e-mail address.
+    """
+    assert not isinstance(user, AnonymousUser)  # noqa: S101, for the type checker
+    if driver_id > MAX_ID:
+        return ""
+    driver = load_users([driver_id]).get(driver_id)
+    watched = watches(user, driver_id, driver)
+    return own_name(driver) if watched and driver is not None else ""
 
 
 def _result(location: DriverLocation) -> dict[str, object]:

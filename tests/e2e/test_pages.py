@@ -90,7 +90,7 @@ async def test_marker_goes_where_the_driver_sends_it_and_ends_offline(host, visi
         )
         await expect(status(page)).to_have_text("Offline", timeout=DEADLINE)
         await expect(page.locator("[data-part=announcement]")).to_have_text(
-            "Driver 901: Offline", timeout=DEADLINE
+            "Person 901: Offline", timeout=DEADLINE
         )
         await keep(page, "rider-offline")
         assert await left_edge(page) - before == pytest.approx(111 / METRES_PER_PIXEL, abs=2)

@@ -35,6 +35,14 @@ def test_driver_map_stands_in_a_foreign_template_several_times():
     assert " id=" not in page, "an id would be there twice"
 
 
+def test_driver_map_shows_the_name_that_the_template_gives_it():
+    page = render("{% load tracking %}{% driver_map 19 name %}", name="Ines <Calder>")
+    assert 'data-title="Ines &lt;Calder&gt;"' in page
+    assert "<bdi>Ines &lt;Calder&gt;</bdi>" in page
+    assert "Driver 19" not in page
+    assert 'data-title="Driver 19"' in render("{% load tracking %}{% driver_map 19 %}")
+
+
 def test_fleet_map_stands_in_a_foreign_template():
     page = render("{% load tracking %}{% fleet_map %}")
     assert 'data-tracking="fleet-map"' in page

@@ -6,6 +6,7 @@ from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from accounts.models import User
+from tracking.grants import end_grant, open_grant
 from tracking.models import DriverLocation
 
 pytestmark = pytest.mark.django_db
@@ -71,7 +72,51 @@ def test_rider_page_is_of_the_driver_in_its_address(client, rider):
     assert "csrftoken" in response.cookies
 
 
-def test_rider_page_says_nothing_of_whether_the_driver_exists(client, rider):
+def test_rider_page_names_a_driver_whom_the_rider_may_watch(client, rider):
+    create("driver", pk=19)
+    User.objects.filter(pk=19).update(name="<b>Ines</b> كلدر")
+    text = client.get(RIDER_MAP).content.decode()
+    name = "&lt;b&gt;Ines&lt;/b&gt; كلدر"
+    assert f"<title>{name} on the map</title>" in text
+    assert f"<h1><bdi>{name}</bdi></h1>" in text
+    assert f'<p class="tracking-name"><bdi>{name}</bdi></p>' in text
+    assert f'data-title="{name}"' in text
+    assert "Driver 19" not in text
+
+
+def test_rider_page_shows_no_address_of_a_driver_without_a_name(client, rider):
+    create("driver", pk=19, email="marlow@example.org")
+    User.objects.filter(pk=19).update(name="")
+    text = client.get(RIDER_MAP).content.decode()
+    assert "<h1>Driver 19</h1>" in text
+    assert "marlow@" not in text
+
+
+@pytest.mark.parametrize("hours", [0, 1], ids=["live", "not yet"])
+def test_rider_page_names_the_driver_while_a_grant_is_live(client, rider, settings, hours):
+    settings.TRACKING = {"WATCH_POLICY": "tracking.permissions.granted"}
+    starts_at = timezone.now() + timezone.timedelta(minutes=10 * hours)
+    ends_at = starts_at + timezone.timedelta(hours=1)
+    driver = create("driver", pk=19)
+    User.objects.filter(pk=19).update(name="Ines Calder")
+    grant = open_grant(driver=driver, watcher=rider, starts_at=starts_at, ends_at=ends_at)
+    assert ("Ines" in client.get(RIDER_MAP).content.decode()) is (not hours)
+    end_grant(grant)
+    assert "Ines" not in client.get(RIDER_MAP).content.decode()
+
+
+def test_rider_page_names_nobody_who_is_no_driver(client, rider):
+    create("dispatcher", pk=19)
+    User.objects.filter(pk=19).update(name="Dora Keel")
+    assert "Dora" not in client.get(RIDER_MAP).content.decode()
+
+
+def test_rider_page_of_an_id_beyond_the_databases_names_nobody(client, rider):
+    assert client.get(f"/driver/{2**70}/map/").status_code == 200
+
+
+def test_rider_page_says_nothing_of_whether_the_driver_exists(client, rider, settings):
+    settings.TRACKING = {"WATCH_POLICY": "tracking.permissions.granted"}
     create("driver", pk=19)
     there, missing = (client.get(f"/driver/{pk}/map/").content.decode() for pk in (19, 20))
     csrf = re.compile(r'data-csrf-token="\w+"')

@@ -18,9 +18,12 @@ register = template.Library()
 
 
 @register.inclusion_tag("tracking/driver_map.html")
-def driver_map(driver_id: int | str) -> dict[str, Any]:
-    """One driver on a map, as far as the user who is logged in may watch that driver."""
-    return _context("driver-map", driver_id=_driver_id("driver_map", driver_id))
+def driver_map(driver_id: int | str, name: str = "") -> dict[str, Any]:
+    """One driver on a map, as far as the user who is logged in may watch that driver.
+
+    `name` is shown to whoever sees the page; without one the map says "Driver 19".
+    """
+    return _context("driver-map", driver_id=_driver_id("driver_map", driver_id), driver_name=name)
 
 
 @register.inclusion_tag("tracking/fleet_map.html")
