@@ -4,7 +4,7 @@ import threading
 import pytest
 from django.contrib.auth import get_user_model
 
-from tracking.permissions import may_publish, may_watch
+from tracking.permissions import is_driver, may_publish, may_watch, watches
 
 
 class Person:
@@ -105,6 +105,42 @@ async def test_a_projects_own_driver_role_is_recognized():
 
 async def test_whoever_is_logged_in_may_watch():
     assert await may_watch(Person(22, role="rider"), 19) is True
+
+
+# For synchronous code
+
+
+@pytest.mark.parametrize(
+    ("user", "expected"),
+    [
+        (Person(19), True),
+        (Person(19, role="driver"), True),
+        (Person(19, role="rider"), False),
+        (Person(19, role=None), False),
+    ],
+)
+def test_a_user_without_a_role_counts_as_a_driver(user, expected):
+    assert is_driver(user) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "driver_id", "expected"),
+    [
+        ("say_yes", 1, True),
+        ("say_no", 1, False),
+        ("even_drivers", 4, True),
+        ("even_drivers", 5, False),
+        ("nothing", 4, False),
+        ("something", 4, True),
+        ("asynchronous_object", 4, True),
+        ("asynchronous_object", 5, False),
+        ("decorated", 4, False),
+    ],
+)
+def test_every_kind_of_policy_answers_synchronous_code(settings, name, driver_id, expected):
+    policy(settings, name)
+    assert watches(Person(22), driver_id, Person(driver_id)) is expected
+    assert watches(Person(22), driver_id, None) is False
 
 
 # A project's own

@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.db import router, transaction
@@ -19,7 +20,9 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from tracking import revocation
+from tracking.drivers import NO_DRIVER
 from tracking.models import WatchGrant
+from tracking.permissions import is_driver
 
 
 class InvalidGrant(ValueError):
@@ -44,8 +47,8 @@ def open_grant(
     `by` is the user who opens it, who is kept with it.
 
     Raise InvalidGrant, a ValueError: for a time without a time zone, an `ends_at` that is not in
-    the future or not after `starts_at` or too long after it, a driver who is the watcher, a user
-    who does not exist, a reference of more than 100 characters.
+    the future or not after `starts_at` or too long after it, a driver who is the watcher or may not
+    publish, a user who does not exist, a reference of more than 100 characters.
     """
     grant = WatchGrant(
         driver_id=_id(driver),
@@ -55,7 +58,7 @@ def open_grant(
         reference=reference,
         opened_by_id=None if by is None else _id(by),
     )
-    _validate(grant)
+    _validate(grant, driver=_driver_reasons(grant.driver_id))
     grant.save()
     return grant
 
@@ -115,13 +118,31 @@ def _id(user: AbstractBaseUser | int) -> int:
     return user if isinstance(user, int) else user.pk
 
 
-def _validate(grant: WatchGrant) -> None:
+def _driver_reasons(driver_id: Any) -> list[str]:
+    """Return why nobody can be granted to watch that user."""
+    users = get_user_model()._default_manager.using(router.db_for_read(WatchGrant))
+    driver = users.filter(pk=driver_id).first()
+    if driver is None:
+        return [gettext("There is no such user.")]
+    return [] if is_driver(driver) else [str(NO_DRIVER)]
+
+
+def _validate(grant: WatchGrant, driver: list[str] | None = None) -> None:
+    """Raise InvalidGrant if the grant cannot be.
+
+    `driver` holds the reasons that were found for that field; None has it validated here.
+    """
+    exclude = set() if driver is None else {"driver"}
+    reasons = {"driver": driver} if driver else {}
+    cause = None
     try:
-        grant.full_clean(validate_unique=False, validate_constraints=False)
+        grant.full_clean(exclude, validate_unique=False, validate_constraints=False)
     except ValidationError as error:
-        raise InvalidGrant(
-            {name: [_reason(name, each) for each in found] for name, found in _by_field(error)}
-        ) from error
+        cause = error
+        for name, found in _by_field(error):
+            reasons[name] = [_reason(name, each) for each in found]
+    if reasons:
+        raise InvalidGrant(reasons) from cause
 
 
 def _by_field(error: ValidationError) -> Iterable[tuple[str, list[ValidationError]]]:

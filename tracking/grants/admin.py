@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy, ngettext
 
+from tracking.drivers import DriverForm
 from tracking.grants import end_grants, reschedule_grant
 from tracking.lookups import ContainsAnyCase
 from tracking.models import WatchGrant, WatchGrantQuerySet
@@ -39,6 +40,7 @@ class StateFilter(admin.SimpleListFilter):
 class WatchGrantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     """Of a grant that is open, only the end can change; one that was ended is history."""
 
+    form = DriverForm
     list_display = (
         "reference_or_id",
         "state",

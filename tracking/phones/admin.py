@@ -10,6 +10,7 @@ from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy, ngettext
 
+from tracking.drivers import DriverForm
 from tracking.lookups import ContainsAnyCase
 from tracking.people import SEARCH_FIELDS, identity, search_lookups
 from tracking.phones.devices import Device, revoke
@@ -32,6 +33,7 @@ class RevokedFilter(admin.SimpleListFilter):
 class DeviceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     """A device never changes: another phone gets a token of its own."""
 
+    form = DriverForm
     list_display = ("label", "state", "driver_identity", "last_used_at", "issued_at")
     list_filter = (RevokedFilter,)
     list_select_related = ("driver",)

@@ -59,6 +59,10 @@ def cells(response, column):
     return [" ".join(re.sub(r"<[^>]+>", " ", cell).split()) for cell in found]
 
 
+def another_rider():
+    return User.objects.create_user(email="rider@x.test", name="Rider")
+
+
 def change_page(grant):
     return f"{GRANTS}{grant.pk}/change/"
 
@@ -195,8 +199,9 @@ def test_form_opens_a_grant_and_has_the_watcher_checked(
         (lambda driver, now: {"reference": "x" * 101}, "reference"),
         (lambda driver, now: {"watcher": ""}, "watcher"),
         (lambda driver, now: {"ends_at_0": ""}, "ends_at"),
+        (lambda driver, now: {"driver": another_rider().pk}, "driver"),
     ],
-    ids=["itself", "in the past", "ends before it starts", "too long", "nobody", "no date"],
+    ids=["itself", "in the past", "ends too early", "too long", "nobody", "no date", "no driver"],
 )
 def test_form_says_at_the_field_what_is_wrong(admin, people, wrong, field):
     driver, watcher = people
@@ -225,6 +230,13 @@ def test_of_an_open_grant_only_the_end_changes(
     stored = WatchGrant.objects.get()
     assert (stored.watcher, stored.reference, stored.ends_at) == (people[1], "trip 7", ends_at)
     assert rechecked == [[grant.watcher_id]]
+
+
+def test_grant_of_a_driver_who_is_one_no_more_can_still_end_sooner(admin, grant):
+    User.objects.filter(pk=grant.driver_id).update(role="rider")
+    ends_at = (timezone.now() + HOUR / 2).replace(microsecond=0)
+    assert admin.post(change_page(grant), on_form(ends_at=ends_at)).status_code == 302
+    assert WatchGrant.objects.get().ends_at == ends_at
 
 
 def test_end_in_the_past_is_refused_at_its_field(admin, grant):

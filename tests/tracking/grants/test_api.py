@@ -255,6 +255,14 @@ def test_driver_as_its_own_watcher_is_answered_400(staff, people):
     assert error(staff.post(GRANTS, asked), 400)["fields"].keys() == {"watcher"}
 
 
+def test_grant_for_somebody_who_is_no_driver_is_answered_400(staff, trip, dispatcher):
+    asked = {**trip, "driver": dispatcher.pk, "ends_at": in_json(trip["ends_at"])}
+    found = error(staff.post(GRANTS, asked), 400)
+    assert found["fields"].keys() == {"driver"}
+    assert "Choose a driver, or make this user one first." in found["message"]
+    assert not WatchGrant.objects.exists()
+
+
 @pytest.mark.parametrize("body", ["[]", '"x"', "null", "{", '{"driver": 1e999}'])
 def test_body_that_is_no_object_is_answered_400(staff, body):
     assert error(staff.post(GRANTS, body), 400)["code"] in {"invalid", "parse_error"}

@@ -80,6 +80,23 @@ def test_user_who_does_not_exist_is_refused_at_once(trip, field, nobody):
     assert reasons(**trip | {field: nobody}).keys() == {field}
 
 
+def test_driver_who_may_not_publish_is_refused(trip):
+    rider = get_user_model().objects.create_user(email="rider@example.com")
+    assert reasons(**trip | {"driver": rider.pk}).keys() == {"driver"}
+
+
+def only_mary(user, driver_id):
+    return user.email == "mary@example.com" and get_user_model().objects.filter(pk=user.pk).exists()
+
+
+def test_plain_publish_policy_sees_what_the_transaction_wrote(trip, settings):
+    settings.TRACKING = settings.TRACKING | {"PUBLISH_POLICY": f"{__name__}.only_mary"}
+    with transaction.atomic():
+        get_user_model().objects.filter(email="mary@example.com").delete()
+        mary = get_user_model().objects.create_user(email="mary@example.com", role="rider")
+        assert open_grant(**trip | {"driver": mary}).driver_id == mary.pk
+
+
 def test_reference_longer_than_its_column_is_refused(trip):
     assert reasons(**trip, reference="x" * 101).keys() == {"reference"}
 

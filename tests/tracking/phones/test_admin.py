@@ -81,6 +81,25 @@ def test_form_without_a_driver_issues_nothing(admin):
     assert not Device.objects.exists()
 
 
+def test_device_of_somebody_who_is_no_driver_is_refused_at_the_field(admin):
+    rider = User.objects.create_user(email="jonh@gmail.com", name="Jonh")
+    response = add(admin, rider)
+    assert response.status_code == 200
+    errors = response.context["adminform"].form.errors
+    assert errors.keys() == {"driver"}
+    assert "Choose a driver, or make this user one first." in errors["driver"][0]
+    assert tokens_in(response) == []
+    assert not Device.objects.exists()
+
+
+def test_who_may_publish_is_the_policys_decision(admin, settings):
+    settings.TRACKING = settings.TRACKING | {
+        "PUBLISH_POLICY": "tracking.permissions.any_authenticated"
+    }
+    rider = User.objects.create_user(email="jonh@gmail.com", name="Jonh")
+    assert len(tokens_in(add(admin, rider))) == 1
+
+
 def test_list_shows_whose_device_it_is_and_filters_by_state(admin, driver):
     Device.objects.issue(driver, "old phone")
     revoke(Device.objects.all())
