@@ -145,7 +145,9 @@ def message(wait: timedelta) -> str:
 def locked_out_page(request: HttpRequest, *_arguments: Any) -> HttpResponse:
     """What axes' middleware answers instead of the log-in page."""
     wait = lock_ends_in(request, request.axes_credentials)  # type: ignore[attr-defined]
-    response = render(request, "accounts/locked_out.html", {"message": message(wait)}, status=429)
+    context = {"message": message(wait), "status": 429}
+    # The project's, as is Django's 404.html.
+    response = render(request, "429.html", context, status=429)
     response["Retry-After"] = str(ceil(wait.total_seconds()))
     return response
 

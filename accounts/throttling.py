@@ -42,7 +42,8 @@ def log_in_view(log_in: View) -> View:
 
 
 def _refusal(request: HttpRequest, status: int, message: str, wait: int) -> HttpResponse:
-    response = render(request, "accounts/locked_out.html", {"message": message}, status=status)
+    context = {"message": message, "status": status}
+    response = render(request, "429.html", context, status=status)
     response["Retry-After"] = str(wait)
     return response
 

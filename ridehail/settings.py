@@ -309,6 +309,7 @@ if not DEBUG:
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 # Our scripts find the CSRF token in the page.
 CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "ridehail.errors.csrf_failure"
 
 CONTENT_SECURITY_POLICY = security.content_security_policy(
     ALLOWED_HOSTS, TRACKING.get("TILE_URL", "")

@@ -5,6 +5,11 @@ from accounts.throttling import log_in_view
 from ridehail import views
 from ridehail.reference import ReferenceView, SchemaView
 
+handler400 = "ridehail.errors.bad_request"
+handler403 = "ridehail.errors.permission_denied"
+handler404 = "ridehail.errors.page_not_found"
+handler500 = "ridehail.errors.server_error"
+
 urlpatterns = [
     path("", views.home, name="home"),
     path("favicon.ico", views.favicon, name="favicon"),

@@ -1,0 +1,193 @@
+"""Error pages have the site's frame, a reason and a way on; programs get what they always got."""
+
+import re
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.core.cache import cache
+from django.test import Client
+from django.views import csrf, defaults
+from rest_framework.throttling import SimpleRateThrottle
+
+from accounts.models import User
+from ridehail import errors
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+NOT_FOUND = (
+    b'\n<!doctype html>\n<html lang="en">\n<head>\n  <title>Not Found</title>\n</head>\n<body>\n'
+    b"  <h1>Not Found</h1><p>The requested resource was not found on this server.</p>\n"
+    b"</body>\n</html>\n"
+)
+
+
+@pytest.fixture(autouse=True)
+def _urls(settings):
+    settings.ROOT_URLCONF = "tests.ridehail.error_urls"
+
+
+@pytest.fixture
+def browser():
+    """It sends what browsers do, and takes a 500 for an answer."""
+    return Client(
+        enforce_csrf_checks=True, raise_request_exception=False, headers={"Accept": BROWSER}
+    )
+
+
+@pytest.fixture
+def program():
+    """Any Accept header will do for it, as for curl and the apps of phones."""
+    return Client(
+        enforce_csrf_checks=True, raise_request_exception=False, headers={"Accept": "*/*"}
+    )
+
+
+def ways(response, status):
+    """Where the page leads, by what the links say; the page has a frame, a reason and no more."""
+    assert response.status_code == status
+    assert response["Content-Type"] == "text/html; charset=utf-8"
+    page = response.content.decode()
+    assert '<header class="bar">' in page
+    assert re.search(r'<h1>[^<]{10,}</h1>\s*<p role="alert">[^<]{30,}</p>', page)
+    assert f"Error {status}" in page
+    assert "secret" not in page
+    assert not re.search(r"<script|<style|\sstyle=|\son\w+=", page)
+    for path in re.findall(r'(?:href|src)="/static/([^"]+)"', page):
+        assert finders.find(path)
+    links = re.findall(r'<a class="button[^>]* href="([^"]*)">([^<]+)</a>', page)
+    return {text: address for address, text in links}
+
+
+# None of these may touch the database: without the mark, it cannot be reached.
+
+
+@pytest.mark.parametrize("path", ["/nothing/", "/driver/nothing/", "/driver/0/", "/accounts/x/"])
+def test_page_that_does_not_exist_leads_home(browser, path):
+    response = browser.get(path)
+    assert ways(response, 404) == {"Home": "/"}
+    assert "no-store" in response["Cache-Control"]
+
+
+@pytest.mark.parametrize("path", ["/fail/", "/driver/fail/?q=1"])
+def test_failure_of_the_server_can_be_tried_again(browser, path):
+    assert ways(browser.get(path), 500) == {"Try again": path, "Home": "/"}
+
+
+def test_what_fails_while_it_changes_something_is_not_offered_again(browser, settings):
+    settings.MIDDLEWARE = []
+    assert ways(browser.post("/fail/"), 500) == {"Home": "/"}
+
+
+def test_failure_is_answered_without_the_pages_files_too(browser, monkeypatch):
+    def missing(*args):
+        raise ValueError("Missing staticfiles manifest entry")
+
+    monkeypatch.setattr("django.templatetags.static.StaticNode.handle_simple", missing)
+    response = browser.get("/fail/")
+    assert response.status_code == 500
+    assert "<h1>Server Error (500)</h1>" in response.content.decode()
+
+
+def test_page_of_a_failure_asks_no_context_processor(browser, settings):
+    (templates,) = settings.TEMPLATES
+    options = {"context_processors": ["tests.ridehail.error_urls.fail"]}
+    settings.TEMPLATES = [{**templates, "OPTIONS": options}]
+    assert ways(browser.get("/fail/"), 500)
+
+
+@pytest.mark.parametrize("path", ["/suspect/", "/driver/suspect/"])
+def test_request_that_cannot_be_understood_leads_home(browser, path):
+    assert ways(browser.get(path), 400) == {"Home": "/"}
+
+
+def test_host_that_is_not_ours_is_answered_with_the_page(browser, settings):
+    settings.ALLOWED_HOSTS = ["ridehail.example"]
+    assert ways(browser.get("/", headers={"Host": "evil.example"}), 400) == {"Home": "/"}
+
+
+@pytest.mark.parametrize("referer", ["http://testserver/accounts/login/?next=/admin/", None])
+def test_form_that_has_expired_leads_back_to_where_it_was(browser, referer):
+    headers = {"Referer": referer} if referer else {}
+    response = browser.post("/accounts/login/", {"username": "x"}, headers=headers)
+    found = ways(response, 403)
+    assert found == {"Try again": referer or "/", "Home": "/"}
+    assert "cookies" in response.content.decode()
+
+
+@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "javascript:alert(1)", "//evil"])
+def test_form_that_has_expired_leads_to_no_other_site(browser, elsewhere):
+    response = browser.post("/accounts/logout/", headers={"Referer": elsewhere})
+    assert ways(response, 403)["Try again"] == "/"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("accept", [BROWSER, "*/*"])
+def test_page_without_the_permission_leads_home_and_to_another_account(browser, accept):
+    browser.force_login(User.objects.create_user(email="d@example.org", role="dispatcher"))
+    response = browser.get("/driver/fleet/?a=b", headers={"Accept": accept})
+    log_in = "/accounts/login/?next=%2Fdriver%2Ffleet%2F%3Fa%3Db"
+    assert ways(response, 403) == {"Home": "/", "Log in with another account": log_in}
+    assert browser.get(log_in).status_code == 200
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/accounts/login/?next=/admin/", "/admin/login/?next=/admin/"])
+def test_too_many_log_ins_lead_back_to_the_log_in_page(path, monkeypatch):
+    cache.clear()
+    monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", {"log-in": "1/min"})
+    browser = Client(headers={"Accept": BROWSER})
+    for _ in range(2):
+        response = browser.post(path)
+    assert response["Retry-After"]
+    assert ways(response, 429) == {"Back to the log-in": path, "Home": "/"}
+
+
+# Programs
+
+
+def test_program_that_names_no_type_gets_the_pages_outside_the_api(program):
+    assert ways(program.get("/nothing/"), 404) == {"Home": "/"}
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", ""])
+@pytest.mark.parametrize("path", ["/driver/nothing/", "/accounts/token/nothing/", "/api/nothing/"])
+def test_program_that_asks_the_api_gets_djangos_own_answer(program, path, accept):
+    response = program.get(path, headers={"Accept": accept})
+    assert (response.status_code, response.content) == (404, NOT_FOUND)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "default"),
+    [
+        ("/driver/fail/", 500, lambda request: defaults.server_error(request)),
+        ("/driver/suspect/", 400, lambda request: defaults.bad_request(request, None)),
+    ],
+)
+def test_failures_of_the_api_are_answered_as_before(program, rf, path, status, default):
+    response = program.get(path)
+    assert (response.status_code, response.content) == (status, default(rf.get(path)).content)
+
+
+@pytest.mark.django_db
+def test_search_is_refused_as_before(program, rf):
+    program.force_login(User.objects.create_user(email="r@example.org"))
+    response = program.get("/driver/search/?q=x")
+    default = defaults.permission_denied(rf.get("/"), None)
+    assert (response.status_code, response.content) == (403, default.content)
+
+
+def test_programs_form_is_refused_as_before(program, rf, settings):
+    response = program.post("/driver/share/", headers={"Accept": "application/json"})
+    default = csrf.csrf_failure(rf.post("/driver/share/"), "CSRF cookie not set.")
+    assert (response.status_code, response.content) == (403, default.content)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/driver/19/location/", "/driver/grants/", "/driver/locations/"])
+def test_api_answers_a_browser_in_json_too(browser, path):
+    response = browser.get(path)
+    assert response.status_code == 401
+    assert "json" in response["Content-Type"]
+
+
+def test_settings_name_the_view_for_forms(settings):
+    assert f"{errors.__name__}.csrf_failure" == settings.CSRF_FAILURE_VIEW
