@@ -1,15 +1,23 @@
 """The home page: what this is, and where to go."""
 
+from typing import Final, NamedTuple
+
 from django.conf import settings
 from django.contrib.auth import login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import User
 from ridehail.demo.accounts import ADMIN_ID, DISPATCHER_ID, DRIVER_ID, RIDER_ID
+from tracking.authentication import load_users
+from tracking.models import WatchGrant
+from tracking.people import own_name
+from tracking.permissions import is_driver, may_view_fleet, watches
 from tracking.web_sessions import ends_the_session_before
 
 BACKEND = "accounts.backends.PasswordBackend"
@@ -18,6 +26,16 @@ DEMO_IDS = {
     User.Role.DRIVER: DRIVER_ID,
     User.Role.DISPATCHER: DISPATCHER_ID,
 }
+# As many drivers as the home page offers to watch, those of the newest grants.
+MAX_WATCHED: Final = 5
+
+
+class Place(NamedTuple):
+    """A page that the user may open. `name` is the driver's where the page is of one."""
+
+    label: str
+    address: str
+    name: str = ""
 
 
 def _demo_users() -> dict[str, User]:
@@ -35,30 +53,59 @@ def _demo_users() -> dict[str, User]:
     }
 
 
-def _start_page(role: str) -> str:
-    """Where somebody of that role has something to do."""
-    return {
-        User.Role.DRIVER: reverse("tracking:share"),
-        User.Role.DISPATCHER: reverse("tracking:fleet-map"),
-    }.get(User.Role(role)) or reverse("tracking:driver-map", args=[DRIVER_ID])
+def _places(user: User, *, is_demo: bool) -> list[Place]:
+    """Return where the user has something to do, nothing of which will be refused."""
+    places = []
+    if is_driver(user):
+        places.append(Place(_("Share your location"), reverse("tracking:share")))
+    if may_view_fleet(user):
+        places.append(Place(_("Open the live map"), reverse("tracking:fleet-map")))
+    # The demo opens no grants: its riders watch the driver whom its texts speak of.
+    example = [DRIVER_ID] if is_demo and user.role == User.Role.RIDER else []
+    return places + _watched(user, example)
+
+
+def _watched(user: User, driver_ids: list[int]) -> list[Place]:
+    """Return the maps of those drivers, and of those of live grants, whom the user may watch."""
+    grants = WatchGrant.objects.live(timezone.now()).filter(watcher=user).order_by("-starts_at")
+    granted = grants.values_list("driver_id", flat=True)[:MAX_WATCHED]
+    found = list(dict.fromkeys([*granted, *driver_ids]))
+    drivers = load_users(found)
+    return [
+        Place(
+            _("Watch driver %(id)d") % {"id": driver_id},
+            reverse("tracking:driver-map", args=[driver_id]),
+            own_name(drivers[driver_id]),
+        )
+        for driver_id in found
+        if driver_id in drivers and watches(user, driver_id, drivers[driver_id])
+    ]
+
+
+def _start_page(user: User, *, is_demo: bool) -> str:
+    """Where the user begins: at home, where there is a choice or nothing to open."""
+    places = _places(user, is_demo=is_demo)
+    return places[0].address if len(places) == 1 else reverse("home")
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     demo_users = _demo_users()
+    user = request.user
+    places = _places(user, is_demo=bool(demo_users)) if user.is_authenticated else []
     roles = [
         {
             "name": role.value,
             "label": role.label,
             "demo_user": demo_users.get(role),
-            "is_mine": request.user.is_authenticated and request.user.role == role,
+            "is_mine": user.is_authenticated and user.role == role,
             "icon": f"ridehail/{role.value}.svg",
-            "start_page": _start_page(role),
         }
         for role in User.Role
     ]
     context = {
         "roles": roles,
+        "places": places,
         "is_demo": bool(demo_users),
         "driver_id": DRIVER_ID,
         "sockets": f"{'wss' if request.is_secure() else 'ws'}://{request.get_host()}",
@@ -75,9 +122,9 @@ def favicon(request: HttpRequest) -> HttpResponse:
 @require_POST
 @ends_the_session_before
 def log_in_as(request: HttpRequest, role: str) -> HttpResponse:
-    """Log in as the demo's user of that role, and go where that one has something to do."""
+    """Log in as the demo's user of that role, and go where that one begins."""
     user = _demo_users().get(role)
     if user is None:
         raise Http404
     login(request, user, backend=BACKEND)
-    return redirect(_start_page(role))
+    return redirect(_start_page(user, is_demo=True))

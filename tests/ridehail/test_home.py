@@ -2,12 +2,16 @@ import re
 
 import pytest
 from django.contrib.auth import get_user
+from django.contrib.auth.models import Permission
+from django.utils import timezone
 
 from accounts.models import User
 from ridehail.demo.accounts import seed
+from tracking.models import WatchGrant
 
 pytestmark = pytest.mark.django_db
 
+HOUR = timezone.timedelta(hours=1)
 ROLES = {
     "rider": "/driver/19/map/",
     "driver": "/driver/share/",
@@ -32,6 +36,113 @@ def test_one_click_logs_in_and_leads_to_what_that_role_does(client, demo, role):
     assert response.url == ROLES[role]
     assert get_user(client).role == role
     assert client.get(response.url).status_code == 200
+
+
+def person(role, **fields):
+    return User.objects.create_user(email=f"{role}@example.org", name=role, role=role, **fields)
+
+
+def grant(rider, driver, **fields):
+    now = timezone.now()
+    times = {"starts_at": now - HOUR, "ends_at": now + HOUR, **fields}
+    return WatchGrant.objects.create(watcher=rider, driver=driver, **times)
+
+
+def links(client):
+    """Where the home page leads from the user's own card, by what the links say."""
+    found = re.findall(r'<a class="button" href="([^"]+)">(.+?)</a>', home(client))
+    return {re.sub("<.+?>", "", text): address for address, text in found}
+
+
+@pytest.fixture
+def granted(settings):
+    settings.TRACKING = {"WATCH_POLICY": "tracking.permissions.granted"}
+
+
+def test_rider_is_led_to_the_drivers_of_live_grants(client, granted):
+    rider, ines, amara = (
+        person("rider"),
+        *(
+            User.objects.create_user(email=f"{name}@example.org", name=f"<{name}>", role="driver")
+            for name in ("Ines", "Amara")
+        ),
+    )
+    grant(rider, ines)
+    grant(rider, amara, ends_at=timezone.now())
+    client.force_login(rider)
+    address = f"/driver/{ines.pk}/map/"
+    assert links(client) == {"Watch &lt;Ines&gt;": address}
+    assert "<bdi>&lt;Ines&gt;</bdi>" in home(client)
+    assert client.get(address).status_code == 200
+    grant(rider, amara)
+    assert set(links(client).values()) == {address, f"/driver/{amara.pk}/map/"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"is_active": False}, {"role": "rider"}],
+    ids=["cannot log in", "is no driver any more"],
+)
+def test_rider_is_led_to_nobody_who_is_not_to_be_watched(client, granted, change):
+    rider, driver = person("rider"), person("driver")
+    grant(rider, driver)
+    User.objects.filter(pk=driver.pk).update(**change)
+    client.force_login(rider)
+    assert links(client) == {}
+
+
+def test_grant_leads_nowhere_where_the_policy_is_another(client, settings):
+    settings.TRACKING = {"WATCH_POLICY": "tracking.permissions.staff_only"}
+    rider = person("rider")
+    grant(rider, person("driver"))
+    client.force_login(rider)
+    assert links(client) == {}
+
+
+@pytest.mark.parametrize(
+    ("role", "advice"),
+    [
+        ("rider", "Once your ride is booked, reload this page"),
+        ("dispatcher", "the permission to view last known locations"),
+    ],
+)
+@pytest.mark.parametrize("staff", [False, True])
+def test_who_may_open_nothing_reads_what_to_do(client, role, advice, staff):
+    # Driver 19 is nobody's driver outside the demo, whatever the policy permits.
+    User.objects.create_user(email="19@example.org", pk=19, role="driver")
+    client.force_login(person(role, is_staff=staff))
+    assert links(client) == {}
+    assert advice in home(client)
+
+
+def test_driver_whom_the_policy_refuses_reads_what_to_do(client, settings):
+    settings.TRACKING = {"PUBLISH_POLICY": "tracking.permissions.staff_only"}
+    client.force_login(person("driver"))
+    assert links(client) == {}
+    assert "Your account may not share a location" in home(client)
+
+
+def test_who_may_see_the_fleet_is_led_there_whatever_the_role(client):
+    driver = person("driver", is_staff=True)
+    driver.user_permissions.add(Permission.objects.get(codename="view_driverlocation"))
+    client.force_login(driver)
+    assert links(client) == {
+        "Share your location": "/driver/share/",
+        "Open the live map": "/driver/fleet/",
+    }
+
+
+def test_click_on_a_dispatcher_without_rights_leads_home_and_not_to_a_refusal(client, demo):
+    User.objects.filter(pk=2).update(is_staff=False)
+    response = client.post("/log-in-as/dispatcher/", follow=True)
+    assert response.redirect_chain == [("/", 302)]
+    assert response.status_code == 200
+
+
+def test_demo_leads_its_rider_nowhere_where_the_policy_refuses(client, demo, granted):
+    response = client.post("/log-in-as/rider/", follow=True)
+    assert response.redirect_chain == [("/", 302)]
+    assert links(client) == {}
 
 
 @pytest.mark.parametrize("role", [*ROLES, "superuser"])
