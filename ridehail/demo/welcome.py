@@ -53,6 +53,7 @@ def welcome(accounts: DemoAccounts, port: int, log: str, *, idle_driver: bool) -
     )
     return f"""
 The demo runs, with {accounts.driver_count} drivers. Ctrl-C stops all of it.
+A few soon lose their GPS signal or end their shift: the fleet shows them stale and offline.
 
   http://localhost:{port}/
   http://localhost:{port}/admin/

@@ -6,9 +6,11 @@ import socket
 import subprocess
 import sys
 import threading
+from collections import Counter
 from pathlib import Path
 from queue import Queue
 from urllib.parse import quote
+from urllib.request import Request, urlopen
 
 import pytest
 from django.conf import settings
@@ -176,6 +178,42 @@ def test_the_demo_shows_a_moving_driver_and_leaves_nothing_behind_twice_in_a_row
         assert demo.text.rstrip().endswith("The demo has stopped.")
         assert not list(demo.processes())
         assert len({frame["location_lat"] + frame["location_lon"] for frame in frames}) > 1
+
+
+def call(demo, path, token=None, data=None):
+    request = Request(
+        f"http://127.0.0.1:{demo.port}{path}",
+        data=json.dumps(data).encode() if data else None,
+        headers={
+            "Content-Type": "application/json",
+            **({"Authorization": f"Bearer {token}"} if token else {}),
+        },
+    )
+    with urlopen(request, timeout=DEADLINE) as response:
+        return json.load(response)
+
+
+def test_the_demos_fleet_has_live_stale_and_offline_drivers_with_all_that_phones_measure(tmp_path):
+    demo = Demo(tmp_path)
+    try:
+        demo.until(r"acknowledged [1-9]")
+        log_in = {"email": "dispatcher@demo.example", "password": PASSWORD}
+        token = call(demo, "/accounts/token/", data=log_in)["access"]
+        for _ in range(12):
+            # The simulator's next line, in five seconds.
+            demo.until(r"acknowledged [1-9]")
+            fleet = call(demo, "/driver/locations/", token)["results"]
+            statuses = Counter(driver["status"] for driver in fleet)
+            if statuses["stale"] == statuses["offline"] == 4:
+                break
+    finally:
+        demo.stop(signal.SIGTERM)
+    assert statuses == {"live": len(DRIVERS) - 8, "stale": 4, "offline": 4}
+    assert {driver["userId"]: driver["status"] for driver in fleet}[19] == "live"
+    for driver in fleet:
+        assert 0 <= driver["heading"] < 360
+        assert 0 <= driver["speed"] < 17
+        assert 3 < driver["accuracy"] < 11
 
 
 def test_the_demo_ends_with_its_server(tmp_path):

@@ -1,10 +1,12 @@
 """Many phones in one process, and what is printed while they drive."""
 
 import asyncio
+import contextlib
+import math
 import random
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidURI
@@ -13,6 +15,10 @@ from tracking.simulation.city import City
 from tracking.simulation.phone import Phone
 from tracking.simulation.tally import Tally
 from tracking.simulation.vehicle import Vehicle
+
+# Seconds that the phones drive which are to become stale or offline.
+SIGNAL: Final = 5.0
+SHIFT: Final = 10.0
 
 Mint = Callable[[], tuple[str, float]]
 
@@ -35,7 +41,10 @@ async def check_server(url: str) -> None:
 
 
 class Fleet:
-    """One phone for each driver in `mints`, which gives each its tokens."""
+    """One phone for each driver in `mints`, which gives each its tokens.
+
+    Of the last ones, `offline` end their shift soon, and `stale` before those lose the GPS signal.
+    """
 
     def __init__(
         self,
@@ -45,10 +54,13 @@ class Fleet:
         interval: float,
         seed: int | None,
         say: Callable[[str], None],
+        stale: int = 0,
+        offline: int = 0,
     ) -> None:
         self.tally = Tally()
         self._interval, self._say = interval, say
         city, rng = City.load(), random.Random(seed)  # noqa: S311, a game of chance
+        self._driving = len(mints) - offline
         self._phones = [
             Phone(
                 driver_id,
@@ -58,8 +70,9 @@ class Fleet:
                 interval=interval,
                 tally=self.tally,
                 rng=rng,
+                signal=SIGNAL if self._driving - stale <= number < self._driving else math.inf,
             )
-            for driver_id, mint in mints.items()
+            for number, (driver_id, mint) in enumerate(mints.items())
         ]
 
     @property
@@ -70,7 +83,13 @@ class Fleet:
         """Drive until `stop` is set or no phone is left, showing progress every so many seconds."""
         # Spread over the interval, as phones in the street are.
         drives = [
-            asyncio.create_task(self._drive(phone, self._interval * number / self.size))
+            asyncio.create_task(
+                self._drive(
+                    phone,
+                    self._interval * number / self.size,
+                    SHIFT if number >= self._driving else None,
+                )
+            )
             for number, phone in enumerate(self._phones)
         ]
         stopped = asyncio.create_task(stop.wait())
@@ -91,7 +110,9 @@ class Fleet:
             await asyncio.gather(*drives, return_exceptions=True)
             await asyncio.gather(everyone, return_exceptions=True)
 
-    async def _drive(self, phone: Phone, delay: float) -> None:
-        await phone.run(delay)
+    async def _drive(self, phone: Phone, delay: float, shift: float | None) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(shift):
+                await phone.run(delay)
         if phone.stopped is not None:
             self._say(phone.stopped)

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+import math
 import random
 import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
@@ -29,7 +30,8 @@ LAST_ACKNOWLEDGEMENTS: Final = 2.0  # seconds that hanging up waits for them
 class Phone:
     """One driver on one connection.
 
-    `mint` returns a fresh token and the `time.time()` at which to ask for the next.
+    `mint` returns a fresh token and the `time.time()` at which to ask for the next. After `signal`
+    seconds the phone has no GPS signal any more and repeats what it measured last.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Phone:
         interval: float,
         tally: Tally,
         rng: random.Random,
+        signal: float = math.inf,
     ) -> None:
         self.driver_id = driver_id
         self.stopped: str | None = None
@@ -52,6 +55,9 @@ class Phone:
         self._failures = 0
         self._token_refused = False
         self._measured_at: float | None = None
+        self._signal = signal
+        # Of the newest measurement: what of a message's payload it is.
+        self._measured: dict[str, Any] = {}
         self._next_send = 0.0
         # Sent and not acknowledged: when, and the location.
         self._pending: deque[tuple[float, tuple[float, float]]] = deque()
@@ -102,25 +108,30 @@ class Phone:
 
     async def _send(self, websocket: ClientConnection) -> None:
         now = time.perf_counter()
-        elapsed = now - self._measured_at if self._measured_at is not None else 0.0
-        self._measured_at = now
-        position = self._vehicle.advance(elapsed)
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        if self._signal >= 0:
+            self._measure(now, at)
         if time.time() >= self._renew_at:
             self._token, self._renew_at = self._mint()
-        lat, lon = f"{position.latitude:.6f}", f"{position.longitude:.6f}"
-        at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        payload = {
-            "token": self._token,
-            "command": "send",
-            "lat": lat,
-            "lon": lon,
-            "recorded_at": at,
-            "sent_at": at,
-        }
-        self._pending.append((now, (float(lat), float(lon))))
+        payload = {"token": self._token, "command": "send", **self._measured, "sent_at": at}
+        self._pending.append((now, (float(payload["lat"]), float(payload["lon"]))))
         self._settled.clear()
         await websocket.send(json.dumps({"type": "authenticate", "payload": payload}))
         self._tally.sent += 1
+
+    def _measure(self, now: float, at: str) -> None:
+        elapsed = now - self._measured_at if self._measured_at is not None else 0.0
+        self._measured_at = now
+        self._signal -= elapsed
+        position = self._vehicle.advance(elapsed)
+        self._measured = {
+            "lat": f"{position.latitude:.6f}",
+            "lon": f"{position.longitude:.6f}",
+            "recorded_at": at,
+            "heading": round(position.heading, 1) % 360,
+            "speed": round(position.speed, 2),
+            "accuracy": round(position.accuracy, 1),
+        }
 
     async def _read(self, websocket: ClientConnection) -> None:
         """Take acknowledgements and errors until the connection ends; raise ConnectionClosed."""

@@ -20,15 +20,18 @@ KERB: Final = (8.0, 45.0)  # seconds that a stop takes
 GPS_ERROR: Final = 1.5
 GPS_MEMORY: Final = 0.9
 GPS_WORST: Final = 5.0
+# The radius that 95 % of errors in two directions are within is 2.45 times that in one.
+GPS_ACCURACY: Final = 2.45 * GPS_ERROR
 
 
 class Position(NamedTuple):
-    """WGS 84 degrees, degrees clockwise from true north, metres per second."""
+    """WGS 84 degrees, degrees clockwise from true north, metres per second, metres."""
 
     latitude: float
     longitude: float
     heading: float
     speed: float
+    accuracy: float
 
 
 class Vehicle:
@@ -118,7 +121,9 @@ class Vehicle:
             (ax + (bx - ax) * part + x, ay + (by - ay) * part + y)
         )
         heading = math.degrees(math.atan2(bx - ax, by - ay)) % 360
-        return Position(latitude, longitude, heading, self._speed)
+        # Never better than it is.
+        accuracy = GPS_ACCURACY + math.hypot(x, y)
+        return Position(latitude, longitude, heading, self._speed, accuracy)
 
 
 def _corner_speed(a: Point, b: Point, c: Point) -> float:

@@ -20,6 +20,9 @@ from ridehail.demo.processes import (
 )
 from ridehail.demo.welcome import welcome
 
+# So many of the simulated drivers show what else there is but live ones.
+STALE, OFFLINE = 4, 4
+
 
 class Command(BaseCommand):
     help = "Sets up the demo's accounts and runs the server with simulated drivers."
@@ -73,6 +76,8 @@ class Command(BaseCommand):
                     "tracking_simulate",
                     f"--drivers={accounts.driver_count - idle_driver}",
                     f"--interval={interval}",
+                    f"--stale={STALE}",
+                    f"--offline={OFFLINE}",
                     f"--url=ws://127.0.0.1:{port}",
                     *([f"--exclude={accounts.driver.pk}"] if idle_driver else []),
                 )

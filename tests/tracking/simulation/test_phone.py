@@ -93,7 +93,7 @@ def city():
 
 
 @contextlib.asynccontextmanager
-async def driving(city, fake, driver_id=19, *, token_life=3600):
+async def driving(city, fake, driver_id=19, *, token_life=3600, **options):
     minted = []
 
     def mint():
@@ -109,6 +109,7 @@ async def driving(city, fake, driver_id=19, *, token_life=3600):
         interval=0.02,
         tally=Tally(),
         rng=rng,
+        **options,
     )
     task = asyncio.create_task(phone.run())
     try:
@@ -129,11 +130,31 @@ async def test_a_phone_sends_the_contracts_frames_and_every_send_is_acknowledged
         assert tally.connected == 0
         for payload in fake.payloads[19]:
             times = {"recorded_at", "sent_at"}
-            assert payload.keys() == {"token", "command", "lat", "lon"} | times
+            measured = {"lat", "lon", "heading", "speed", "accuracy"}
+            assert payload.keys() == {"token", "command"} | measured | times
             assert payload["command"] == "send"
             assert isinstance(payload["lat"], str)
             assert -1.48 < float(payload["lat"]) < -1.39
             assert 0.93 < float(payload["lon"]) < 1.04
+            assert 0 <= payload["heading"] < 360
+            assert 0 <= payload["speed"] < 17
+            assert 3 < payload["accuracy"] < 11
+
+
+async def test_a_phone_without_a_signal_repeats_what_it_measured_last_and_stays_connected(city):
+    with running(FakeServer({})) as fake:
+        async with driving(city, fake, signal=0.1) as (_, tally, _):
+            await fake.until(lambda: fake.acknowledged.get(19, 0) >= 20)
+    payloads = fake.payloads[19]
+    measured = [
+        {name: value for name, value in payload.items() if name not in ("token", "sent_at")}
+        for payload in payloads
+    ]
+    assert measured[0] != measured[1]
+    assert measured[-1] == measured[-2] == measured[-3]
+    assert payloads[-1]["sent_at"] > payloads[-2]["sent_at"]
+    assert payloads[-1]["recorded_at"] < payloads[-1]["sent_at"]
+    assert not tally.errors
 
 
 async def test_a_refused_token_is_replaced_at_once(city):
@@ -236,6 +257,32 @@ def test_the_command_fails_if_nothing_was_acknowledged(drivers):
     fake = FakeServer({driver: [4403] for driver in drivers})
     with running(fake), pytest.raises(CommandError, match="acknowledged nothing"):
         simulate(drivers=3, interval=0.05, url=fake.url)
+
+
+def test_the_command_lets_the_last_drivers_end_their_shift_and_lose_the_signal(
+    drivers, monkeypatch
+):
+    monkeypatch.setattr("tracking.simulation.fleet.SIGNAL", 0.1)
+    monkeypatch.setattr("tracking.simulation.fleet.SHIFT", 0.5)
+    live, stale, offline = drivers
+    fake = FakeServer({})
+    with running(fake):
+        out, err = simulate(drivers=3, interval=0.05, url=fake.url, duration=2, stale=1, offline=1)
+    assert fake.acknowledged[offline] < fake.acknowledged[live] / 2
+    assert fake.connections[offline] == 1
+    places = {
+        driver: [payload["recorded_at"] for payload in fake.payloads[driver]] for driver in drivers
+    }
+    assert len(set(places[live])) == len(places[live])
+    assert len(set(places[offline])) == len(places[offline])
+    assert places[stale].count(places[stale][-1]) > len(places[stale]) / 2
+    assert not err
+    assert " x " not in out
+
+
+def test_the_command_refuses_more_stale_and_offline_drivers_than_there_are():
+    with pytest.raises(CommandError, match="more than there are"):
+        simulate(drivers=3, stale=2, offline=2)
 
 
 def test_the_command_leaves_excluded_drivers_alone(drivers):

@@ -5,7 +5,7 @@ from itertools import islice, pairwise
 import pytest
 
 from tracking.simulation.city import City
-from tracking.simulation.vehicle import GPS_WORST, Vehicle
+from tracking.simulation.vehicle import GPS_ACCURACY, GPS_WORST, Vehicle
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +83,12 @@ def test_the_heading_is_the_direction_of_motion(city):
     # Not in corners, and not where the error of the GPS is as long as the way.
     assert total > 1000
     assert agree / total > 0.93
+
+
+def test_the_accuracy_is_a_phones_in_a_street(city):
+    accuracies = [position.accuracy for track in drives(city) for position in track]
+    assert GPS_ACCURACY <= min(accuracies) < max(accuracies) < 3 * GPS_ACCURACY
+    assert len({round(accuracy, 1) for accuracy in accuracies}) > 10
 
 
 def test_a_vehicle_does_not_turn_round_on_the_way(city):

@@ -36,6 +36,20 @@ class Command(BaseCommand):
         )
         parser.add_argument("--url", default="ws://127.0.0.1:3002", help="the server's, ws or http")
         parser.add_argument("--duration", type=_positive(float), metavar="S", help="then stop")
+        parser.add_argument(
+            "--stale",
+            type=_positive(int),
+            default=0,
+            metavar="N",
+            help="so many of them soon lose the GPS signal and repeat an old place",
+        )
+        parser.add_argument(
+            "--offline",
+            type=_positive(int),
+            default=0,
+            metavar="N",
+            help="so many of them soon end their shift",
+        )
         parser.add_argument("--seed", type=int, help="the same drives again")
         parser.add_argument(
             "--exclude",
@@ -48,6 +62,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         options["url"] = _websocket_url(options["url"])
+        if options["stale"] + options["offline"] > options["drivers"]:
+            raise CommandError("--stale and --offline are more than there are --drivers.")
         _allow_sockets(options["drivers"])
         # Before the event loop, so that the queries run on this thread's connection.
         users = async_to_sync(_find_drivers)(options["drivers"], options["exclude"])
@@ -61,6 +77,8 @@ class Command(BaseCommand):
         interval: float,
         duration: float | None,
         seed: int | None,
+        stale: int,
+        offline: int,
         **_: Any,
     ) -> None:
         fleet = Fleet(
@@ -68,6 +86,8 @@ class Command(BaseCommand):
             url=url,
             interval=interval,
             seed=seed,
+            stale=stale,
+            offline=offline,
             say=lambda text: self.stderr.write(self._over_line(text)),
         )
         try:
