@@ -120,8 +120,7 @@ def _id(user: AbstractBaseUser | int) -> int:
 
 def _driver_reasons(driver_id: Any) -> list[str]:
     """Return why nobody can be granted to watch that user."""
-    users = get_user_model()._default_manager.using(router.db_for_read(WatchGrant))
-    driver = users.filter(pk=driver_id).first()
+    driver = get_user_model()._base_manager.filter(pk=driver_id).first()
     if driver is None:
         return [gettext("There is no such user.")]
     return [] if is_driver(driver) else [str(NO_DRIVER)]
