@@ -2,13 +2,13 @@
 
 import logging
 import logging.config
-import re
 import traceback
 from typing import Any, Final
 
 import structlog
 from structlog.typing import EventDict
 
+from ridehail.censor import hide_secrets
 from tracking.monitoring.throttled_log import Throttle
 
 
@@ -21,48 +21,6 @@ class WithoutHandshakes(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not str(record.msg).startswith(self.LINES)
-
-
-# Longer texts are cut: nobody reads them, and what is searched is bounded.
-MAX_TEXT: Final = 32 * 1024
-
-# Each of these looks at a character a bounded number of times, whatever stands there: what is
-# logged may come from anybody.
-
-# A token is somewhere in a run of such characters. Each run is looked at once.
-RUNS: Final = re.compile(r"[\w.%-]{8,}+")
-# The dots between its parts, however often a URL was quoted.
-DOTS: Final = re.compile(r"\.|%(?:25){0,3}2e", re.IGNORECASE)
-# In a row that PostgreSQL quotes when it refuses one, locations; and credentials of Basic, in which
-# a device's token is the password.
-SECRETS: Final = re.compile(
-    r"(?<=DETAIL:  ).+|(?<=CONTEXT:  ).+|(?<=\bBasic )\s*+[\w+/=-]++", re.IGNORECASE
-)
-# Devices' tokens, however a URL or a phone's keyboard spells them, and those that were cut.
-DEVICES: Final = re.compile(r"trk(?:_|%(?:25){0,3}5f|\\x5f|\\u005f)[a-z2-7]{8,32}", re.IGNORECASE)
-
-# The latitude or longitude of what is shown as a fix, as JSON, or as a query string.
-LOCATIONS: Final = re.compile(
-    r"""((?:lat|lon|latitude|longitude)[\\'"]{0,8}\s{0,8}[=:]\s{0,8}[\\'"]{0,8})"""
-    r"""[-+]?\.?\d[^\s,)}\]&\\'"]*+"""
-)
-
-
-def hide_secrets(text: str) -> str:
-    """Return `text` without tokens, rows and locations, and cut after `MAX_TEXT` characters."""
-    if len(text) > MAX_TEXT:
-        text = f"{text[:MAX_TEXT]} [{len(text) - MAX_TEXT} more characters]"
-    text = RUNS.sub(_without_token, SECRETS.sub("[hidden]", text))
-    return LOCATIONS.sub(r"\1[hidden]", DEVICES.sub("[hidden]", text))
-
-
-def _without_token(run: re.Match[str]) -> str:
-    """Hide what begins as each JSON Web Token does, if there is a dot behind it."""
-    text = run[0]
-    start = text.find("eyJ")
-    if start < 0 or DOTS.search(text, start) is None:
-        return text
-    return f"{text[:start]}[hidden]"
 
 
 # What every record has, and uvicorn's message once more, with colours.

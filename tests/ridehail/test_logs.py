@@ -10,13 +10,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ridehail.censor import MAX_TEXT, hide_secrets
 from ridehail.logs import (
-    MAX_TEXT,
     JSONWithoutSecrets,
     ThrottledFailures,
     WithoutHandshakes,
     WithoutSecrets,
-    hide_secrets,
     logging_config,
 )
 from tracking.fix import Fix

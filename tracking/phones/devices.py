@@ -35,6 +35,8 @@ class DeviceManager(models.Manager["Device"]):
 
     def authenticate(self, token: str) -> "Device | None":
         """Return the device with that token, unless revoked or its driver may not log in."""
+        if not token.isascii():
+            return None  # Lower case has more letters than ours, such as the sign of kelvin.
         found = self.filter(token_hash=_hash(token), revoked_at=None).select_related("driver")
         device = found.first()
         if device is None or not api_settings.USER_AUTHENTICATION_RULE(device.driver):

@@ -79,6 +79,8 @@ def test_token_is_random_stored_as_a_hash_and_known_once(device, driver):
 
 def test_token_typed_by_hand_is_found(device):
     assert Device.objects.authenticate(f" {device.token.capitalize()}\n") == device
+    # In lower case, the sign of kelvin is a k.
+    assert Device.objects.authenticate(device.token.replace("k", "\u212a", 1)) is None
 
 
 def test_every_app_reports_and_is_answered_as_it_expects(report, device, driver):
