@@ -2,7 +2,10 @@
 
 import logging
 import logging.config
+import threading
+import time
 import traceback
+from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
@@ -54,6 +57,82 @@ class ThrottledFailures(Throttle):
 
     def filter(self, record: logging.LogRecord) -> bool:
         return record.levelno < logging.ERROR or super().filter(record)
+
+
+# Lines a second for each of the loggers below, of those that anybody can cause, logged in or not.
+MAX_LINES: Final = 20
+# Characters of such a line: what is in it was sent by a stranger.
+MAX_LINE: Final = 500
+
+
+class LimitStrangers(logging.Filter):
+    """Lets `MAX_LINES` a second of each logger pass of the lines that strangers cause, shortened.
+
+    The next one that passes says in `left_out` how many did not. Connections that have
+    authenticated and what fails on this side always pass. For a handler: the filters of a logger
+    do not see what comes from those below it.
+    """
+
+    def __init__(self, limit: int = MAX_LINES, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._limit = limit
+        self._clock = clock
+        self._lock = threading.Lock()
+        # By logger: until when its lines are counted, how many passed, how many were left out.
+        self._counts: dict[str, tuple[float, int, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        source = _source(record)
+        if source is None or not STRANGERS[source](record):
+            return True
+        with self._lock:
+            now = self._clock()
+            until, passed, left_out = self._counts.get(source, (now, 0, 0))
+            if now >= until:
+                until, passed = now + 1, 0
+            if passed >= self._limit:
+                self._counts[source] = until, passed, left_out + 1
+                return False
+            self._counts[source] = until, passed + 1, 0
+        if left_out:
+            record.left_out = left_out
+        _shorten(record)
+        return True
+
+
+def _is_warning(record: logging.LogRecord) -> bool:
+    return record.levelno == logging.WARNING
+
+
+# What of a logger, and of those below it, strangers cause.
+STRANGERS: Final[dict[str, Callable[[logging.LogRecord], bool]]] = {
+    "tracking.consumers.record": lambda record: getattr(record, "user", None) is None,
+    # 4xx; what is answered 5xx is an error.
+    "django.request": _is_warning,
+    # Errors to Django, although the client's fault: a Host header that is not allowed, for example.
+    "django.security": lambda record: True,
+    "uvicorn.error": _is_warning,
+    "uvicorn.access": lambda record: True,
+    "axes": _is_warning,
+}
+
+
+def _source(record: logging.LogRecord) -> str | None:
+    """Return which of `STRANGERS` a record comes from."""
+    return next(
+        (name for name in STRANGERS if f"{record.name}.".startswith(f"{name}.")),
+        None,
+    )
+
+
+def _shorten(record: logging.LogRecord) -> None:
+    """Leave out the traceback, which leads to where Django refused, and what is too long."""
+    record.exc_info = record.exc_text = record.stack_info = None
+    text = record.getMessage()
+    if len(text) > MAX_LINE:
+        text = hide_secrets(text)
+        record.msg = f"{text[:MAX_LINE]} [{len(text) - MAX_LINE} more characters]"
+        record.args = ()
 
 
 class WithoutSecrets(logging.Formatter):
@@ -137,6 +216,7 @@ def logging_config(log_format: str) -> dict[str, Any]:
             "without_handshakes": {"()": WithoutHandshakes},
             "throttle": {"()": Throttle},
             "throttle_failures": {"()": ThrottledFailures},
+            "limit_strangers": {"()": LimitStrangers},
         },
         "formatters": {
             "plain": {
@@ -145,7 +225,13 @@ def logging_config(log_format: str) -> dict[str, Any]:
             },
             "json": {"()": JSONWithoutSecrets},
         },
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": log_format}},
+        "handlers": {
+            "console": {
+                "class": "logging.StreamHandler",
+                "formatter": log_format,
+                "filters": ["limit_strangers"],
+            }
+        },
         "loggers": {
             "uvicorn.error": {"filters": ["without_handshakes"]},
             "django.request": {"filters": ["throttle_failures"]},

@@ -12,10 +12,13 @@ import pytest
 
 from ridehail.censor import MAX_TEXT, hide_secrets
 from ridehail.logs import (
+    MAX_LINE,
     JSONWithoutSecrets,
+    LimitStrangers,
     ThrottledFailures,
     WithoutHandshakes,
     WithoutSecrets,
+    facts,
     logging_config,
 )
 from tracking.fix import Fix
@@ -154,6 +157,77 @@ def test_of_pages_that_keep_failing_each_failure_is_logged_once():
     unavailable = failure(away, status=503)
     unavailable.exc_info = None
     assert [throttle.filter(unavailable) for _ in range(2)] == [True, False]
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def line_of(name, level, message="%s", *args, **extra):
+    made = logging.LogRecord(name, level, "", 0, message, args, None)
+    vars(made).update(extra)
+    return made
+
+
+BY_STRANGERS = [
+    ("tracking.consumers.record", logging.INFO, {"user": None}),
+    ("django.request", logging.WARNING, {"status_code": 404}),
+    ("django.security.DisallowedHost", logging.ERROR, {"status_code": 400}),
+    ("django.security.csrf", logging.WARNING, {"status_code": 403}),
+    ("uvicorn.error", logging.WARNING, {}),
+    ("uvicorn.access", logging.INFO, {}),
+    ("axes.handlers.database", logging.WARNING, {}),
+]
+
+
+@pytest.mark.parametrize(("name", "level", "extra"), BY_STRANGERS)
+def test_of_what_strangers_cause_some_lines_a_second_pass_and_say_how_many_did_not(
+    name, level, extra
+):
+    clock = Clock()
+    limit = LimitStrangers(limit=3, clock=clock)
+    lines = [line_of(name, level, **extra) for _ in range(10)]
+    assert [limit.filter(line) for line in lines] == [True] * 3 + [False] * 7
+    clock.now = 1.0
+    assert [limit.filter(line) for line in lines] == [True] * 3 + [False] * 7
+    assert [facts(line).get("left_out") for line in lines[:3]] == [7, None, None]
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "extra"),
+    [
+        ("tracking.consumers.record", logging.INFO, {"user": 19}),
+        ("django.request", logging.ERROR, {"status_code": 500}),
+        ("uvicorn.error", logging.ERROR, {}),
+        ("uvicorn.error", logging.INFO, {}),
+        ("axes.handlers.proxy", logging.ERROR, {}),
+        ("tracking.pipeline.storage", logging.WARNING, {}),
+        ("django.requests", logging.WARNING, {}),
+    ],
+)
+def test_what_fails_here_and_who_has_authenticated_is_always_logged(name, level, extra):
+    limit = LimitStrangers(limit=3, clock=Clock())
+    for other, other_level, other_extra in BY_STRANGERS:
+        for _ in range(10):
+            limit.filter(line_of(other, other_level, **other_extra))
+    lines = [line_of(name, level, "x" * 2000, **extra) for _ in range(10)]
+    assert [limit.filter(line) for line in lines] == [True] * 10
+    assert {len(line.getMessage()) for line in lines} == {2000}
+
+
+def test_line_of_a_stranger_is_short_and_has_no_traceback():
+    limit = LimitStrangers()
+    refused = failure(PermissionError(), status=404)
+    refused.args = ("Not Found", f"/?token={TOKEN}&{'x' * 20_000}")
+    assert limit.filter(refused)
+    shown = json.loads(JSONWithoutSecrets().format(refused))
+    assert "exception" not in shown
+    assert shown["event"].startswith("Not Found: /?token=[hidden]&xxx")
+    assert re.search(r"x \[195\d\d more characters\]$", shown["event"])
+    assert len(shown["event"]) < MAX_LINE + 50
 
 
 def test_handshakes_are_not_logged():
