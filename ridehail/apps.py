@@ -6,8 +6,9 @@ class RidehailConfig(AppConfig):
     name = "ridehail"
 
     def ready(self) -> None:
-        from ridehail import cookies
+        from ridehail import cookies, parameters
         from ridehail.checks import check_redis
 
         checks.register(check_redis, deploy=True)
         cookies.mend()
+        parameters.mend()

@@ -14,3 +14,13 @@ def test_every_link_to_a_file_leads_to_one(page):
     links = re.findall(r"\]\(([^)#\s]+)", page.read_text())
     files = [link for link in links if not re.match(r"\w+:", link)]
     assert [file for file in files if not (page.parent / file).exists()] == []
+
+
+def test_every_threat_names_tests_that_there_are():
+    security = (PROJECT / "docs" / "security.md").read_text()
+    rows = security.partition("## Threats and tests")[2].strip().splitlines()[2:]
+    assert len(rows) > 15
+    for row in rows:
+        tests = re.findall(r"`(tests/[^`]+)`", row)
+        assert tests, row
+        assert [test for test in tests if not (PROJECT / test).exists()] == []
