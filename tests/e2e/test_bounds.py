@@ -182,7 +182,7 @@ async def test_requests_that_wait_for_a_response_are_not_parsed(monkeypatch):
 # Work that grows faster than the input
 
 
-# What is repeated, and what may stand before it.
+# What is repeated, and what may stand before it: a quote, which is then closed at the end.
 UNITS = [
     *(
         "a",
@@ -212,7 +212,8 @@ BEGINNINGS = ["", 'a="']
 
 
 def text_of(beginning, unit, size):
-    return (beginning + unit * (size // len(unit) + 1))[:size]
+    text = (beginning + unit * (size // len(unit) + 1))[:size]
+    return f'{text[:-1]}"' if beginning else text
 
 
 class CPUTime:
