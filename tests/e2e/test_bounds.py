@@ -219,7 +219,8 @@ def text_of(beginning, unit, size):
 class CPUTime:
     """What a call takes of the processor, to compare it with that of another size."""
 
-    margin = 0.0
+    # Less than half a millisecond tells nothing: others use the machine, too.
+    margin = 0.0005
 
     def of(self, function, text):
         before = time.process_time()
@@ -262,7 +263,7 @@ def grows_faster(measure, function, text, limit):
     for _ in range(4):
         short = min(short, measure.of(function, text(limit // 4)))
         long = min(long, measure.of(function, text(limit)))
-        if long - idle <= 8 * max(short - idle, idle / 4) + measure.margin:
+        if long - idle <= 8 * max(short - idle, idle / 2) + measure.margin:
             return False
     return True
 
