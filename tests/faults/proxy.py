@@ -51,8 +51,9 @@ class Proxy:
     async def refuse(self) -> None:
         """Reset all connections and refuse new ones, as a host does whose service is gone."""
         if self._server is not None:
+            # Its socket is closed with that. From Python 3.12 on, wait_closed() would wait for the
+            # connections, too.
             self._server.close()
-            await self._server.wait_closed()
             self._server = None
         for link in list(self.links):
             link.cut()
