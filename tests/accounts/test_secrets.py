@@ -3,7 +3,7 @@
 import logging
 
 import pytest
-from django.core import mail
+from django.utils.log import AdminEmailHandler
 
 from accounts.lockout import LogInHandler
 from accounts.models import User
@@ -61,8 +61,15 @@ def test_report_of_an_error_at_log_in_has_no_password(
     def broken(self, request, credentials=None):
         raise RuntimeError("the database is on fire")
 
+    reports = []
+
+    def send_mail(self, subject, message, *args, html_message, **kwargs):
+        reports.append((subject, message, html_message))
+
     monkeypatch.setattr(LogInHandler, "get_failures", broken)
-    settings.ADMINS = [("Ada", "ada@example.com")]
+    # Not into the outbox: how mail is set up differs between the versions of Django.
+    monkeypatch.setattr(AdminEmailHandler, "send_mail", send_mail)
+    settings.ADMINS = ["ada@example.com"]
     for handler in logging.getLogger("django").handlers:
         monkeypatch.setattr(handler, "include_html", True, raising=False)
     client.raise_request_exception = False
@@ -70,8 +77,7 @@ def test_report_of_an_error_at_log_in_has_no_password(
     answer = post(client, path, fields) if kind else client.post(path, fields)
 
     assert answer.status_code == 500
-    (report,) = mail.outbox
-    (html, _type), *_ = report.alternatives
-    assert "the database is on fire" in html
-    for text in (report.subject, report.body, html, caplog.text):
+    (report,) = reports
+    assert "the database is on fire" in report[-1]
+    for text in (*report, caplog.text):
         assert PASSWORD not in text
