@@ -2,13 +2,18 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from accounts import second_factor
 from accounts.models import User
 from tracking.lookups import ContainsAnyCase
 
@@ -23,10 +28,20 @@ def _is_superuser(request: HttpRequest) -> bool:
 class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     """Django's user admin, for users who log in with an e-mail address and have a role."""
 
-    list_display = ("email", "name", "role", "is_active", "is_staff", "last_login", "date_joined")
+    list_display = (
+        "email",
+        "name",
+        "role",
+        "is_active",
+        "is_staff",
+        "second_factor",
+        "last_login",
+        "date_joined",
+    )
     list_filter = ("role", "is_active", "is_staff", "is_superuser", "groups")
     search_fields = tuple(f"{name}__{ContainsAnyCase.lookup_name}" for name in ("email", "name"))
     ordering = ("email",)
+    actions = ("reset_second_factor",)
     readonly_fields = ("last_login", "date_joined")
     fieldsets = (
         (None, {"fields": ("email", "password")}),
@@ -47,6 +62,36 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
         ),
     )
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        apps = TOTPDevice.objects.filter(user=OuterRef("pk"), confirmed=True)
+        users: QuerySet[User] = super().get_queryset(request).annotate(has_app=Exists(apps))
+        return users
+
+    @admin.display(boolean=True, description=_("second factor"), ordering="has_app")
+    def second_factor(self, user: User) -> bool | None:
+        """Yes or no for staff, nothing for the others, who need none."""
+        has_app: bool = user.has_app  # type: ignore[attr-defined]  # annotated
+        return has_app if has_app or second_factor.is_staff_account(user) else None
+
+    def has_reset_permission(self, request: HttpRequest) -> bool:
+        return _is_superuser(request)
+
+    @admin.action(description=_("Reset the second factor"), permissions=["reset"])
+    def reset_second_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """For who has lost the phone. One's own is changed for a code alone."""
+        count = 0
+        for user in queryset:
+            if user != request.user and second_factor.has_device(user):
+                second_factor.reset(user)
+                self.log_change(request, user, [{"changed": {"fields": ["second factor"]}}])
+                count += 1
+        text = ngettext(
+            "%(count)d second factor was reset: its owner sets up a new one at the next log-in.",
+            "%(count)d second factors were reset: their owners set up new ones at the next log-in.",
+            count,
+        )
+        self.message_user(request, text % {"count": count}, messages.SUCCESS)
+
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         fields = super().get_readonly_fields(request, obj)
         return fields if _is_superuser(request) else (*fields, *RIGHTS)
@@ -65,6 +110,9 @@ def _may_touch(request: HttpRequest, user: User | None) -> bool:
         return True
     return not (user.is_staff or user.is_superuser)
 
+
+# They show, and let staff copy, what the codes of others come from.
+admin.site.unregister([TOTPDevice, StaticDevice])
 
 admin.site.unregister(Group)
 

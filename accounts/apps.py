@@ -8,6 +8,7 @@ class AccountsConfig(AppConfig):
     verbose_name = _("Accounts")
 
     def ready(self) -> None:
-        from accounts.checks import check_keys
+        from accounts.checks import check_keys, check_second_factor
 
         checks.register(check_keys)
+        checks.register(check_second_factor, deploy=True)

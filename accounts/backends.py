@@ -1,4 +1,4 @@
-"""Passwords are checked a few at a time, and without a connection to the database."""
+"""Passwords are checked a few at a time, and without a connection to the database; then codes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,12 +6,13 @@ from threading import BoundedSemaphore
 from typing import Any, Final
 
 from asgiref.sync import sync_to_async
-from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.backends import BaseBackend, ModelBackend
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 from rest_framework.exceptions import APIException
 
+from accounts import second_factor
 from accounts.models import User
 from tracking.rest.bridge import give_back_connections
 
@@ -76,6 +77,36 @@ class PasswordBackend(ModelBackend):
         **kwargs: Any,
     ) -> User | None:
         return await sync_to_async(self.authenticate)(request, username, password, **kwargs)
+
+    def get_user(self, user_id: int) -> User | None:
+        """Return a session's user, with whether it has a second factor: each page asks."""
+        user = second_factor.with_devices(User.objects.all()).filter(pk=user_id).first()
+        return user if user is not None and self.user_can_authenticate(user) else None
+
+
+class CodeBackend(BaseBackend):
+    """Checks the second factor of a user whose password was good.
+
+    A backend, so that `accounts.lockout` counts a wrong code as it counts a wrong password. The
+    user that it returns has django-otp's `otp_device`, by which `login` verifies the session.
+    """
+
+    @sensitive_variables()
+    def authenticate(
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        user: User | None = None,
+        otp_token: str | None = None,
+        **kwargs: Any,
+    ) -> User | None:
+        if user is None or otp_token is None:
+            return None
+        device = second_factor.verify(user, otp_token)
+        if device is None:
+            return None
+        user.otp_device = device  # type: ignore[attr-defined]  # django-otp's
+        return user
 
 
 @contextmanager

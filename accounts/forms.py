@@ -1,7 +1,17 @@
+from math import ceil
+from typing import Any, cast
+
 from django import forms
+from django.contrib.auth import authenticate
 from django.contrib.auth.forms import AuthenticationForm, UsernameField
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from accounts import second_factor
+from accounts.models import User
 
 
 class LogInForm(AuthenticationForm):
@@ -19,3 +29,75 @@ class LogInForm(AuthenticationForm):
         for field in self.fields.values():
             field.widget.attrs |= {"aria-invalid": "true", "aria-describedby": "login-error"}
         return super().get_invalid_login_error()
+
+
+class CodeForm(forms.Form):
+    """The code of an app, or a recovery code, of the session's user.
+
+    Once it is valid, `user` has the device that took the code.
+    """
+
+    code = forms.CharField(
+        label=_("Code"),
+        max_length=second_factor.MAX_CODE_LENGTH,
+        widget=forms.TextInput(
+            attrs={
+                "autocomplete": "one-time-code",
+                "autofocus": True,
+                "inputmode": "numeric",
+                "spellcheck": "false",
+            }
+        ),
+    )
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request = request
+        self.user = cast("User", request.user)
+
+    def clean_code(self) -> str:
+        code: str = self.cleaned_data["code"]
+        if (until := second_factor.blocked_until(self.user, code)) is not None:
+            seconds = ceil((until - timezone.now()).total_seconds())
+            raise ValidationError(_too_many(max(seconds, 1)))
+        email = self.user.email
+        if not authenticate(self.request, username=email, user=self.user, otp_token=code):
+            raise ValidationError(second_factor.WRONG_CODE)
+        return code
+
+
+class SetUpForm(CodeForm):
+    """The first code of an app that was just given its secret. Stores the app."""
+
+    def __init__(self, *args: Any, key: str, replace: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.key = key
+        self.replace = replace
+
+    def clean_code(self) -> str:
+        # Nothing is guessed here: whoever sees the page has the secret.
+        code: str = self.cleaned_data["code"]
+        device = second_factor.set_up(self.user, self.key, code, replace=self.replace)
+        if device is None:
+            raise ValidationError(
+                _("That code does not fit. Check the time of your phone, and try the next code.")
+            )
+        self.user.otp_device = device  # type: ignore[attr-defined]
+        return code
+
+
+def _too_many(seconds: int) -> str:
+    if seconds <= 90:
+        text = ngettext(
+            "Too many wrong codes. Try again in %(count)d second.",
+            "Too many wrong codes. Try again in %(count)d seconds.",
+            seconds,
+        )
+        return text % {"count": seconds}
+    minutes = ceil(seconds / 60)
+    text = ngettext(
+        "Too many wrong codes. Try again in %(count)d minute.",
+        "Too many wrong codes. Try again in %(count)d minutes.",
+        minutes,
+    )
+    return text % {"count": minutes}

@@ -41,6 +41,7 @@ from django.views.decorators.debug import sensitive_variables
 from rest_framework.exceptions import APIException
 
 from accounts.models import User
+from accounts.second_factor import has_device, is_due
 from ridehail.proxies import Network, site_network
 
 
@@ -71,6 +72,14 @@ class LogInHandler(AxesDatabaseHandler):  # type: ignore[misc]  # axes is not an
         )
         remaining: timedelta = newest + settings.AXES_COOLOFF_TIME - timezone.now()
         return max(remaining, timedelta(seconds=1))
+
+    def user_logged_in(self, sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
+        """Forget the user's failures, but not while the code is still to come.
+
+        Or else whoever has the password alone could go on guessing codes for ever.
+        """
+        if not (has_device(user) and is_due(user)):
+            super().user_logged_in(sender, request, user, **kwargs)
 
     def reset_user_attempts(
         self, request: HttpRequest, credentials: dict[str, Any] | None = None

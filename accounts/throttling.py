@@ -17,11 +17,12 @@ View = Callable[..., HttpResponseBase]
 
 
 def log_in_view(log_in: View) -> View:
-    """Let a log-in page's attempts count with those at the token view, and answer 429 beyond.
+    """Throttle a log-in page, and end the tokens of whoever was logged in before."""
+    return throttled(ends_the_session_before(log_in))
 
-    Logging in ends the tokens of whoever was logged in before.
-    """
-    log_in = ends_the_session_before(log_in)
+
+def throttled(log_in: View) -> View:
+    """Let a log-in page's attempts count with those at the token view, and answer 429 beyond."""
 
     @wraps(log_in)
     def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

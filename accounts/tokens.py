@@ -6,18 +6,21 @@ issued. A refresh token carries `id`. Both end with the password that they were 
 
 from contextlib import suppress
 from datetime import timedelta
+from math import ceil
 from typing import Any, Final, cast
 from uuid import uuid4
 
 import jwt
+from django.contrib.auth import authenticate
 from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.backends.base import SessionBase
 from django.db.models import Q
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 from rest_framework import serializers
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, ErrorDetail, PermissionDenied, Throttled
 from rest_framework_simplejwt import serializers as simplejwt
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 from rest_framework_simplejwt.settings import api_settings
@@ -25,6 +28,7 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
+from accounts import second_factor
 from accounts.lockout import LockedOut, lock_ends_in
 from accounts.models import User
 from tracking import web_sessions
@@ -36,6 +40,8 @@ from tracking.conf import conf
 REUSE: Final = timedelta(seconds=60)
 
 PASSWORD_CLAIM = "password"  # noqa: S105, the name of a claim
+# Names the device of the second factor that the log-in was verified with.
+DEVICE_CLAIM: Final = "otp_device"
 
 # What all refresh tokens of one log-in have in common. A token that is used twice within `REUSE`
 # begets two, and logging out with either ends both.
@@ -59,10 +65,18 @@ def access_token_for(user: User, web_session: SessionBase | None = None) -> str:
     return str(token)
 
 
-def refresh_token_for(user: User, log_in: str | None = None) -> str:
-    """A new refresh token of a log-in, or of a new one; void once the user's password changes."""
+def refresh_token_for(
+    user: User, device_id: str | None = None, log_in: str | None = None
+) -> str:
+    """A new refresh token, void once the user's password changes or the device is removed.
+
+    `device_id` names the device that the user's second factor came from, if one was needed, and
+    `log_in` what the token has in common with others; without it, it is a log-in's first.
+    """
     token = RefreshToken()
     token[LOG_IN_CLAIM] = log_in or uuid4().hex
+    if device_id is not None:
+        token[DEVICE_CLAIM] = device_id
     token[api_settings.USER_ID_CLAIM] = user.pk
     # Django's own sign that a session outlived its password: a keyed hash, which tells nothing.
     token[PASSWORD_CLAIM] = user.get_session_auth_hash()
@@ -140,7 +154,14 @@ def _user_of(token: RefreshToken) -> User | None:
 
 
 class TokenObtainSerializer(simplejwt.TokenObtainSerializer):
-    """`email` and `password` in, `access` and `refresh` out."""
+    """`email` and `password` in, `access` and `refresh` out. Staff sends `otp`, too."""
+
+    otp = serializers.CharField(
+        write_only=True,
+        required=False,
+        max_length=second_factor.MAX_CODE_LENGTH,
+        help_text="For accounts with a second factor: the code of the app, or a recovery code.",
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -156,9 +177,48 @@ class TokenObtainSerializer(simplejwt.TokenObtainSerializer):
                 raise LockedOut(lock_ends_in(request, attrs)) from error
             raise
         user = cast("User", self.user)
+        device_id = _second_factor(request, user, attrs.get("otp"))
         # As Django's log-in page does: it ends the count of failures and notes the time.
         user_logged_in.send(sender=User, request=request, user=user)
-        return {"access": access_token_for(user), "refresh": refresh_token_for(user)}
+        return {"access": access_token_for(user), "refresh": refresh_token_for(user, device_id)}
+
+
+class SecondFactorRefused(AuthenticationFailed):
+    """401 with a code of its own: the password was good."""
+
+    def __init__(self, detail: str, code: str) -> None:
+        super().__init__({"detail": detail, "code": code})
+
+
+class TooManyCodes(Throttled):
+    """429 that says when the next code is looked at."""
+
+    def __init__(self, wait: timedelta) -> None:
+        super().__init__(ceil(wait.total_seconds()))
+        self.detail = {
+            "detail": ErrorDetail(str(self.detail)),
+            "code": ErrorDetail("otp_throttled"),
+        }
+
+
+def _second_factor(request: HttpRequest, user: User, code: str | None) -> str | None:
+    """Return what names the device that `code` came from, or None if the user needs no code."""
+    if not second_factor.is_demanded(user):
+        return None
+    if not second_factor.has_device(user):
+        detail = _("Log in to the site in a browser first, to set up a second factor.")
+        raise PermissionDenied({"detail": detail, "code": "otp_not_set_up"})
+    if code is None:
+        detail = _("Send the code of your authenticator app, or a recovery code, as otp.")
+        raise SecondFactorRefused(detail, "otp_required")
+    if (until := second_factor.blocked_until(user, code)) is not None:
+        raise TooManyCodes(until - timezone.now())
+    if not authenticate(request, username=user.email, user=user, otp_token=code):
+        if getattr(request, "axes_locked_out", False):
+            raise LockedOut(lock_ends_in(request, {"email": user.email}))
+        raise SecondFactorRefused(str(second_factor.WRONG_CODE), "otp_invalid")
+    device_id: str = user.otp_device.persistent_id  # type: ignore[attr-defined]
+    return device_id
 
 
 class TokenRefreshSerializer(serializers.Serializer[User]):
@@ -169,10 +229,15 @@ class TokenRefreshSerializer(serializers.Serializer[User]):
     def validate(self, attrs: dict[str, str]) -> dict[str, str]:
         token = read_refresh_token(attrs["refresh"])
         user = _user_of(token)
-        if user is None:
+        device_id = token.get(DEVICE_CLAIM)
+        # Staff's of before it was staff, or had a second factor, or whose device was removed.
+        if user is None or (
+            second_factor.is_demanded(user) and not second_factor.is_device_of(user, device_id)
+        ):
             raise InvalidToken(_("Token is no longer valid"))
         token.blacklist()
-        return {"access": access_token_for(user), "refresh": refresh_token_for(user, token.log_in)}
+        refresh = refresh_token_for(user, device_id, token.log_in)
+        return {"access": access_token_for(user), "refresh": refresh}
 
 
 class LogOutSerializer(serializers.Serializer[User]):

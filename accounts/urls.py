@@ -3,13 +3,15 @@ from django.urls import path
 
 from accounts.api import LogOutView, SessionTokenView, TokenObtainView, TokenRefreshView
 from accounts.forms import LogInForm
-from accounts.throttling import log_in_view
+from accounts.middleware import without_second_factor
+from accounts.second_factor_views import CodeView, SettingsView, SetUpView
+from accounts.throttling import log_in_view, throttled
 
 app_name = "accounts"
 urlpatterns = [
-    path("token/", TokenObtainView.as_view(), name="token"),
-    path("token/refresh/", TokenRefreshView.as_view(), name="token-refresh"),
-    path("token/logout/", LogOutView.as_view(), name="token-logout"),
+    path("token/", without_second_factor(TokenObtainView.as_view()), name="token"),
+    path("token/refresh/", without_second_factor(TokenRefreshView.as_view()), name="token-refresh"),
+    path("token/logout/", without_second_factor(LogOutView.as_view()), name="token-logout"),
     path("token/session/", SessionTokenView.as_view(), name="token-session"),
     path(
         "login/",
@@ -18,5 +20,20 @@ urlpatterns = [
         ),
         name="login",
     ),
-    path("logout/", LogoutView.as_view(), name="logout"),
+    path("logout/", without_second_factor(LogoutView.as_view()), name="logout"),
+    path(
+        "second-factor/",
+        without_second_factor(throttled(CodeView.as_view())),
+        name="second-factor",
+    ),
+    path(
+        "second-factor/set-up/",
+        without_second_factor(throttled(SetUpView.as_view())),
+        name="second-factor-set-up",
+    ),
+    path(
+        "second-factor/settings/",
+        throttled(SettingsView.as_view()),
+        name="second-factor-settings",
+    ),
 ]

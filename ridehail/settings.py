@@ -64,6 +64,9 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "axes",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "accounts",
     "tracking",
 ]
@@ -80,6 +83,8 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "accounts.middleware.StaffSessionMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     # Last, as it answers in place of a log-in page that refused because of a lock.
@@ -195,10 +200,18 @@ AUTHENTICATION_BACKENDS = [
     # First, as it stops whoever is locked out.
     "accounts.lockout.LockoutBackend",
     "accounts.backends.PasswordBackend",
+    "accounts.backends.CodeBackend",
 ]
 LOGIN_URL = "accounts:login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "accounts:login"
+
+# Whether staff must set up a second factor. Whoever has one needs it, whatever this says.
+REQUIRE_SECOND_FACTOR = (
+    env.bool("REQUIRE_SECOND_FACTOR") if env.str("REQUIRE_SECOND_FACTOR", default="") else not DEBUG
+)
+# What authenticator apps call an account of this site.
+OTP_TOTP_ISSUER = "Ridehail"
 
 # Failed log-ins within AXES_COOLOFF_TIME that lock; accounts/lockout.py says why these numbers. It
 # adds the counts by network to those that axes makes from its parameters.
@@ -221,7 +234,7 @@ AXES_CLIENT_IP_CALLABLE = "ridehail.proxies.request_limit_key"
 # Of those who log in, nothing is kept. `manage.py axes_reset_username` unlocks.
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
-AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken"]
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken", "code"]
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

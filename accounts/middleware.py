@@ -1,0 +1,50 @@
+"""What holds for staff on every page: the second factor."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.urls import reverse
+from django.utils.deprecation import MiddlewareMixin
+from django.utils.translation import gettext as _
+
+from accounts import second_factor
+
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
+
+
+def without_second_factor(view: View) -> View:
+    """Let sessions in that have not given their code yet, or views that look at no session."""
+    view.without_second_factor = True  # type: ignore[attr-defined]
+    return view
+
+
+class StaffSessionMiddleware(MiddlewareMixin):
+    """Keeps sessions out that must give a code first, whichever view they ask for.
+
+    Stands after django-otp's middleware. A page leads to where the code is given, or a second
+    factor set up; any other request is answered 403.
+    """
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
+    ) -> HttpResponse | None:
+        # Apps send tokens, and no cookie: nobody looks for a session then.
+        if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+            return None
+        user = request.user
+        if not user.is_authenticated:
+            return None
+        if getattr(view, "without_second_factor", False) or not second_factor.is_due(user):
+            return None
+        return _refusal(request)
+
+
+def _refusal(request: HttpRequest) -> HttpResponse:
+    if request.get_preferred_type(["application/json", "text/html"]) == "text/html":
+        path = request.get_full_path() if request.method in ("GET", "HEAD") else "/"
+        return redirect_to_login(path, reverse("accounts:second-factor"))
+    refusal = {"detail": _("Give the code of your second factor first."), "code": "otp_required"}
+    return JsonResponse(refusal, status=403, headers={"Cache-Control": "no-store"})
