@@ -8,7 +8,9 @@ class AccountsConfig(AppConfig):
     verbose_name = _("Accounts")
 
     def ready(self) -> None:
+        from accounts import idle
         from accounts.checks import check_keys, check_second_factor
 
         checks.register(check_keys)
         checks.register(check_second_factor, deploy=True)
+        idle.connect()

@@ -1,6 +1,7 @@
-"""What holds for staff on every page: the second factor."""
+"""What holds for staff on every page: the second factor, and the end after idle time."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -10,7 +11,7 @@ from django.urls import reverse
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.translation import gettext as _
 
-from accounts import second_factor
+from accounts import idle, second_factor
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
@@ -18,6 +19,12 @@ View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 def without_second_factor(view: View) -> View:
     """Let sessions in that have not given their code yet, or views that look at no session."""
     view.without_second_factor = True  # type: ignore[attr-defined]
+    return view
+
+
+def called_by_page(view: View) -> View:
+    """Tell that open pages call this view by themselves, with nobody there."""
+    view.called_by_page = True  # type: ignore[attr-defined]
     return view
 
 
@@ -37,6 +44,9 @@ class StaffSessionMiddleware(MiddlewareMixin):
         user = request.user
         if not user.is_authenticated:
             return None
+        if second_factor.is_staff_account(user):
+            by_page = getattr(view, "called_by_page", False)
+            idle.note(request.session, idle.told_by_page(request) if by_page else timedelta(0))
         if getattr(view, "without_second_factor", False) or not second_factor.is_due(user):
             return None
         return _refusal(request)

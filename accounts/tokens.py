@@ -51,11 +51,14 @@ LOG_IN_CLAIM: Final = "log_in"
 def access_token_for(user: User, web_session: SessionBase | None = None) -> str:
     """A new access token, void once the user's password changes or the web session ends.
 
-    It lives as long as SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"] says.
+    It lives as long as SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"] says, but no longer than the web session
+    would without further activity.
     """
     token = AccessToken()
     if web_session is not None:
         token[WEB_SESSION_CLAIM] = web_sessions.claim(web_session)
+        session_ends_at = int(web_session.get_expiry_date().timestamp())
+        token.payload["exp"] = min(token.payload["exp"], session_ends_at)
     # Not `for_user`: it would make the id a string.
     token[api_settings.USER_ID_CLAIM] = user.pk
     token["email"] = user.email

@@ -212,6 +212,8 @@ REQUIRE_SECOND_FACTOR = (
 )
 # What authenticator apps call an account of this site.
 OTP_TOTP_ISSUER = "Ridehail"
+# Seconds without a human's activity after which staff is logged out of the site; 0 means never.
+STAFF_IDLE_TIMEOUT = env.int("STAFF_IDLE_TIMEOUT_SECONDS", default=1800)
 
 # Failed log-ins within AXES_COOLOFF_TIME that lock; accounts/lockout.py says why these numbers. It
 # adds the counts by network to those that axes makes from its parameters.

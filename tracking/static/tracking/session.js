@@ -2,6 +2,17 @@
 
 const PATIENCE = 5_000; // ms
 
+// When somebody last touched this page, by `performance.now()`. It was opened by somebody.
+let touchedAt = performance.now();
+for (const kind of ["pointerdown", "pointermove", "keydown", "wheel"]) {
+  addEventListener(kind, () => (touchedAt = performance.now()), { capture: true, passive: true });
+}
+
+/** For how many seconds nobody has touched this page: a site may log out whoever is not there. */
+function idleSeconds() {
+  return String(Math.floor((performance.now() - touchedAt) / 1000));
+}
+
 /** Where to log in and come back to this page, which then is a new one. */
 export function logInUrl({ logInUrl: address }) {
   const url = new URL(address, location.href);
@@ -26,7 +37,11 @@ export function sessionToken({ tokenUrl, csrfToken }) {
     if (held && !refresh) return held;
     const response = await fetch(tokenUrl, {
       method: "POST",
-      headers: { "X-CSRFToken": csrfToken, Accept: "application/json" },
+      headers: {
+        "X-CSRFToken": csrfToken,
+        "X-Idle-Seconds": idleSeconds(),
+        Accept: "application/json",
+      },
       credentials: "same-origin",
       // After the network was cut, a browser may ask over a connection that is dead.
       signal: abortAfter(PATIENCE),
