@@ -71,6 +71,8 @@ class SetUpForm(CodeForm):
 
     def __init__(self, *args: Any, key: str, replace: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # A phone's keypad would hide the QR code.
+        self.fields["code"].widget.attrs.pop("autofocus")
         self.key = key
         self.replace = replace
 

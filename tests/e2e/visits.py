@@ -44,7 +44,7 @@ class Visits:
         """Log in as somebody and go there, in a browser context with these options."""
         context = await self._browser.new_context(**options)
         page = await context.new_page()
-        self._listen(page)
+        self.listen(page)
         log_in = await page.goto(f"{self._url}/accounts/login/?next={path}")
         assert log_in is not None
         assert "default-src 'none'" in log_in.headers["content-security-policy"]
@@ -59,7 +59,7 @@ class Visits:
         """Nothing was said in the console, and no other host was asked for anything."""
         assert [said for said in self._complaints if not UNREACHABLE.search(said)] == []
 
-    def _listen(self, page: Page) -> None:
+    def listen(self, page: Page) -> None:
         complain, here = self._complaints.append, urlsplit(self._url).netloc
         page.on(
             "console",
