@@ -625,7 +625,7 @@ def test_drivers_tokens_are_as_ever(client, driver):
     assert response.status_code == 200
     assert response.json().keys() == {"access", "refresh"}
     claims = RefreshToken(response.json()["refresh"]).payload.keys()
-    assert claims == {"id", "password", "token_type", "exp", "iat", "jti"}
+    assert claims == {"id", "password", "log_in", "token_type", "exp", "iat", "jti"}
     assert renew(client, response.json()["refresh"]).status_code == 200
 
 
