@@ -68,9 +68,7 @@ def access_token_for(user: User, web_session: SessionBase | None = None) -> str:
     return str(token)
 
 
-def refresh_token_for(
-    user: User, device_id: str | None = None, log_in: str | None = None
-) -> str:
+def refresh_token_for(user: User, device_id: str | None = None, log_in: str | None = None) -> str:
     """A new refresh token, void once the user's password changes or the device is removed.
 
     `device_id` names the device that the user's second factor came from, if one was needed, and

@@ -47,7 +47,10 @@ class WatcherConsumer(TrackingConsumer):
         # A driver that does not exist gets the same answer as one that may not be watched.
         driver = await self.runtime.users.get(self.driver_id)
         decision = await may_watch_driver(user, self.driver_id, driver)
-        self.since = decision.since if isinstance(decision, Window) else None
+        since = decision.since if isinstance(decision, Window) else None
+        if self.watching and since != self.since:
+            self.runtime.hub.limit(self.driver_id, self.outbox, since)
+        self.since = since
         # Also asked again while the stream is open.
         if decision and self.watching:
             self.record_look(user.pk)

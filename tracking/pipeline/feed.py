@@ -55,6 +55,16 @@ class Feed:
         else:
             (self.detailed if details else self.watchers).add(watcher)
 
+    def limit(self, watcher: Outbox, since: datetime | None) -> None:
+        """Deliver from now on what was recorded at `since` or later, if `watcher` is there."""
+        waited = self.waiting.get(watcher)
+        details = waited[1] if waited is not None else watcher in self.detailed
+        if waited is None and not details and watcher not in self.watchers:
+            return
+        self.add(watcher, details=details, since=since)
+        if waited is not None and watcher not in self.waiting:
+            self.greet(watcher)
+
     def remove(self, watcher: Outbox) -> None:
         """Deliver nothing more to `watcher`."""
         self.watchers.discard(watcher)

@@ -94,6 +94,11 @@ class Hub:
         finally:
             patience.cancel()
 
+    def limit(self, driver_id: int, watcher: Outbox, since: datetime | None) -> None:
+        """Deliver to `watcher`, if it has joined, what was recorded at `since` or later."""
+        if (feed := self._feeds.get(driver_id)) is not None:
+            feed.limit(watcher, since)
+
     def leave(self, driver_id: int, watcher: Outbox) -> Fix | None:
         """Deliver nothing more to `watcher`; return the newest it may have seen."""
         feed = self._feeds.get(driver_id)

@@ -94,3 +94,27 @@ async def test_who_waits_hears_nothing_of_the_status_and_may_leave(feed):
     assert told(client) == []
     feed.remove(outbox)
     assert not feed.is_watched
+
+
+@pytest.mark.parametrize("details", [False, True])
+async def test_a_stream_is_limited_while_it_is_open(feed, details):
+    feed.learn(fix_of(second=10, latitude=1.0))
+    client, outbox = await join(feed, 10, details=details)
+    feed.limit(outbox, fix_of(second=20).recorded_at)
+    feed.offer(fix_of(second=19, latitude=2.0))
+    assert told(client) == ["1"]
+    feed.offer(fix_of(second=20, latitude=3.0))
+    assert told(client) == ["1", "3"]
+
+
+async def test_a_wider_limit_shows_at_once_what_was_hidden(feed):
+    feed.learn(fix_of(second=10, latitude=1.0))
+    client, outbox = await join(feed, 20)
+    feed.limit(outbox, None)
+    assert told(client) == ["1"]
+
+
+async def test_a_limit_adds_nobody(feed):
+    client = Client()
+    feed.limit(Outbox(client, lambda error: None), None)
+    assert not feed.is_watched
