@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Hashable
+from contextlib import ExitStack
 from typing import Any, Final
 
 from channels.consumer import AsyncConsumer
@@ -76,12 +77,12 @@ class TrackingConsumer(AsyncConsumer):
         timer = loop.call_at(deadline, self.fail, AuthenticationTimeout())
         accepted = False
         try:
-            self.address = address_of(scope)
-            self.runtime.connections.admit(self)
-            self.read_query(scope.get("query_string", b""))
-        except TrackingError as error:
-            self.fail(error)
-        try:
+            try:
+                self.address = address_of(scope)
+                self.runtime.connections.admit(self)
+                self.read_query(scope.get("query_string", b""))
+            except TrackingError as error:
+                self.fail(error)
             while (event := await receive())["type"] == "websocket.receive":
                 self.received += 1
                 if self.outbox.closed:
@@ -101,20 +102,17 @@ class TrackingConsumer(AsyncConsumer):
                 raise self.failure from None
             abort(send)
         finally:
-            timer.cancel()
-            self.session.close()
-            self.outbox.abandon()
-            self.runtime.connections.remove(self)
-            if self.limit_key is not None:
-                self.runtime.limits.leave(self.limit_key)
-            self.disconnected()
-            self.record.end(
-                event.get("code"),
-                driver=self.driver_id or None,
-                user=self.session.user_id,
-                received=self.received,
-                sent=self.outbox.sent,
-            )
+            # The last one first, and each of them whatever the others raise: a connection that is
+            # gone must not go on to count, to watch or to be a driver's.
+            with ExitStack() as steps:
+                steps.callback(self._end_record, event)
+                steps.callback(self.disconnected)
+                if self.limit_key is not None:
+                    steps.callback(self.runtime.limits.leave, self.limit_key)
+                steps.callback(self.runtime.connections.remove, self)
+                steps.callback(self.outbox.abandon)
+                steps.callback(self.session.close)
+                steps.callback(timer.cancel)
 
     async def handle(self, event: Event) -> bool:
         """Receive one message; return whether it was accepted."""
@@ -207,3 +205,12 @@ class TrackingConsumer(AsyncConsumer):
 
     def disconnected(self) -> None:
         """The client is gone."""
+
+    def _end_record(self, event: Event) -> None:
+        self.record.end(
+            event.get("code"),
+            driver=self.driver_id or None,
+            user=self.session.user_id,
+            received=self.received,
+            sent=self.outbox.sent,
+        )

@@ -149,10 +149,12 @@ class DriverConsumer(TrackingConsumer):
             super().leave(code)
 
     def disconnected(self) -> None:
-        if self.unacknowledged:
-            self.runtime.forget(self)
-        if self.arrived:
-            self.runtime.presence.depart(self.driver_id)
+        try:
+            if self.unacknowledged:
+                self.runtime.forget(self)
+        finally:
+            if self.arrived:
+                self.runtime.presence.depart(self.driver_id)
 
     def _settle(self) -> None:
         self.stalled = False
