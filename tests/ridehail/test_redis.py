@@ -14,6 +14,7 @@ from ridehail.checks import check_redis
 from ridehail.layers import ChannelLayer
 from ridehail.redis import problems
 from tests import services
+from tests.services.program import PROJECT
 from tracking.monitoring.throttled_log import reason
 
 
@@ -64,6 +65,88 @@ def test_a_sentinels_port_is_found_out():
     assert not problem.unreachable
 
 
+@pytest.mark.parametrize("query", ["", "?protocol=2"])
+def test_a_replica_is_found_out_as_it_would_reach_nobody_elsewhere(query):
+    with running() as master, running(config=f"replicaof 127.0.0.1 {master}\n") as port:
+        (problem,) = problems([f"redis://127.0.0.1:{port}{query}"])
+        assert problems([f"redis://127.0.0.1:{master}{query}"]) == []
+    assert "a replica answers" in problem.text
+    assert "master's address" in problem.text
+    assert not problem.unreachable
+
+
+def test_a_cluster_is_found_out():
+    with running(config="cluster-enabled yes\n") as port:
+        (problem,) = problems([f"redis://127.0.0.1:{port}"])
+    assert "Cluster is not supported" in problem.text
+    assert not problem.unreachable
+
+
+# The least, as docs/operations.md gives it, and what managed services commonly leave out.
+ENOUGH = ["-@all +select +publish +subscribe +unsubscribe +ping", "+@all -@admin -@dangerous"]
+
+
+@contextmanager
+def user(port, commands, channels="&ridehail-1*"):
+    rules = ["on", ">pass-word", "resetchannels", channels, *commands.split()]
+    with redis.Redis(port=port) as operator:
+        operator.execute_command("ACL", "SETUSER", "worker", "reset", *rules)
+        yield f"redis://worker:pass-word@127.0.0.1:{port}/1"
+
+
+@pytest.mark.parametrize("commands", ENOUGH)
+def test_a_user_who_may_not_ask_about_the_server_is_no_problem(commands):
+    with running() as port, user(port, commands) as url:
+        with redis.Redis.from_url(url) as client, pytest.raises(redis.exceptions.NoPermissionError):
+            client.info()
+        assert problems([url], "ridehail-1") == []
+
+
+@pytest.mark.parametrize(
+    ("commands", "channels"),
+    [
+        ("+@all -publish", "&ridehail-1*"),
+        ("+@all -subscribe", "&ridehail-1*"),
+        ("+@all", "&staging*"),
+    ],
+)
+def test_a_user_who_may_not_publish_and_subscribe_is_found_out(commands, channels):
+    with running() as port, user(port, commands, channels) as url:
+        (problem,) = problems([url], "ridehail-1")
+    assert "lacks a permission" in problem.text
+    assert "pass-word" not in problem.text
+    assert not problem.unreachable
+
+
+def test_the_documented_user_has_the_least_that_is_enough():
+    document = (PROJECT / "docs" / "operations.md").read_text()
+    assert f"resetchannels '&ridehail*' {ENOUGH[0]}`" in document
+
+
+async def test_a_user_with_the_least_that_is_enough_serves_the_channel_layer():
+    with running() as port, user(port, ENOUGH[0]) as url:
+        layer = ChannelLayer(hosts=[{"address": url}], prefix="ridehail-1")
+        channel = await layer.new_channel()
+        await layer.group_add("drivers", channel)
+        await layer.group_send("drivers", {"type": "fix"})
+        assert await layer.receive(channel) == {"type": "fix"}
+        await layer.group_discard("drivers", channel)
+        await layer.flush()
+
+
+async def test_a_redis_that_is_demoted_goes_on_to_carry_what_its_workers_send():
+    with running() as master, running() as port:
+        layer = ChannelLayer(hosts=[{"address": f"redis://127.0.0.1:{port}"}])
+        channel = await layer.new_channel()
+        await layer.group_add("drivers", channel)
+        with redis.Redis(port=port) as operator:
+            operator.replicaof("127.0.0.1", master)
+            assert operator.info("replication")["role"] == "slave"
+        await layer.group_send("drivers", {"type": "fix"})
+        assert await layer.receive(channel) == {"type": "fix"}
+        await layer.flush()
+
+
 @pytest.mark.parametrize("login", ["", ":guess@"])
 def test_a_wrong_password_is_found_out_and_not_shown(login):
     with running(config="requirepass hunter22\n") as port:
@@ -95,6 +178,15 @@ def test_the_check_for_deployment_asks_redis(settings, server):
         assert [message.id for message in check_redis()] == ["ridehail.E001"]
     settings.CHANNEL_LAYERS = layer(server.url)
     assert check_redis() == []
+
+
+def test_the_check_for_deployment_asks_with_the_prefix_of_the_settings(settings):
+    with running() as port, user(port, ENOUGH[0]) as url:
+        config = {"hosts": [{"address": url}], "prefix": "ridehail-1"}
+        settings.CHANNEL_LAYERS = {"default": {"BACKEND": "", "CONFIG": config}}
+        assert check_redis() == []
+        config["prefix"] = "staging"
+        assert [message.id for message in check_redis()] == ["ridehail.E001"]
 
 
 async def test_two_prefixes_on_one_redis_do_not_hear_each_other(server):
