@@ -2,7 +2,10 @@
 
 import asyncio
 import logging
+import re
+from functools import partial
 from typing import Any, Final
+from zlib import crc32
 
 from channels_redis.pubsub import RedisPubSubChannelLayer, RedisSingleShardConnection
 
@@ -19,6 +22,8 @@ GIVE_UP_AFTER: Final = 4.0
 # Between two attempts to reach a Redis that is away.
 RETRY_AFTER: Final = 1.0
 
+_NUMBER: Final = re.compile(r"(?<=\.)[0-9]{1,9}$")
+
 
 class ChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]
     """Pub/sub over the Redis hosts of `CONFIG`, a `Subscription` to each of them.
@@ -32,7 +37,18 @@ class ChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]
         layer = super()._get_layer()
         if is_new:
             layer._shards = [Subscription(shard.host, layer) for shard in layer._shards]
+            layer._get_shard = partial(_shard_of, layer._shards)
         return layer
+
+
+def _shard_of(shards: list[Any], name: str) -> Any:
+    """Return which of several Redis hosts a channel or group is on.
+
+    Groups that are numbered take turns. The original goes by some bits of a CRC, which are the same
+    for up to eight names that differ in their last digit, so that one host would have them all.
+    """
+    number = _NUMBER.search(name)
+    return shards[(int(number[0]) if number else crc32(name.encode())) % len(shards)]
 
 
 class Subscription(RedisSingleShardConnection):  # type: ignore[misc]

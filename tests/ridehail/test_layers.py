@@ -148,6 +148,23 @@ async def degraded(parts):
             await asyncio.sleep(0.01)
 
 
+async def test_drivers_are_spread_evenly_over_several_hosts(redis):
+    with services.Redis(services.find_redis()) as second:
+        layer = ChannelLayer(hosts=[host(redis.port), host(second.port)], prefix="ridehail")
+        channel = await layer.new_channel()
+        for shard in range(4):
+            await layer.group_add(f"tracking.shard.{shard}", channel)
+        for shard in range(4):
+            await layer.group_send(f"tracking.shard.{shard}", {"shard": shard})
+        heard = [(await layer.receive(channel))["shard"] for _ in range(4)]
+        assert sorted(heard) == [0, 1, 2, 3]
+        for server, expected in ((redis, "02"), (second, "13")):
+            async with Redis.from_url(server.url, decode_responses=True) as operator:
+                names = await operator.pubsub_channels("*tracking.shard.*")
+            assert sorted(name[-1] for name in names) == list(expected)
+        await layer.flush()
+
+
 async def test_a_host_that_is_back_does_not_hide_another_that_is_away(redis):
     async with Proxy(redis.port) as one, Proxy(redis.port) as other:
         layer = ChannelLayer(hosts=[host(one.port), host(other.port)])
