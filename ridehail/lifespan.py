@@ -18,6 +18,7 @@ async def lifespan(scope: Any, receive: Any, send: Any) -> None:
     """The ASGI lifespan protocol. Daphne does not speak it, and does without."""
     await receive()  # lifespan.startup
     workers = await listen()
+    get_runtime().health.heartbeat.start()
     # What startup made stays, and need not be looked through again: without this a full collection
     # stops an idle worker for 69 ms, and for 12 with it.
     gc.collect()

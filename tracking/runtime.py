@@ -59,10 +59,10 @@ class Runtime:
         # Whether the process was told to stop.
         self.draining = False
         self.lag = Lag()
-        self.health = Health(layer)
         self.identities = Identities(self._reader.run)
         self.users = self.identities.users
         self._receiver = Receiver(layer)
+        self.health = Health(layer, self._receiver)
         self.registry = Registry(self._receiver, lambda users: self.fleet.look_up(users))
         self.connections = Connections()
         self.limits = SharedLimits()

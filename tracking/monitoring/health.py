@@ -14,11 +14,12 @@ from django.db import OperationalError, connections, router
 from django.db.migrations.executor import MigrationExecutor
 
 from tracking.models import DriverLocation
-from tracking.monitoring import metrics
 from tracking.monitoring.exposition import count_drivers
+from tracking.monitoring.heartbeat import Heartbeat
 from tracking.monitoring.probe import Probe
 from tracking.monitoring.throttled_log import Throttle, reason
 from tracking.pipeline.database import DatabaseThread, supported
+from tracking.pipeline.receiver import Receiver
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
@@ -38,20 +39,21 @@ class Health:
     and the database is there all the same.
     """
 
-    def __init__(self, layer: Any) -> None:
-        self._layer = layer
+    def __init__(self, layer: Any, receiver: Receiver) -> None:
         self._migrated = False
         self._thread = DatabaseThread("tracking-health")
         self._counting = DatabaseThread("tracking-count")
         questions: dict[str, Callable[[], Awaitable[None]]] = {
             "database": partial(self._thread.run, _query),
             "migrations": self._check_migrations,
-            "channel_layer": self._check_layer,
         }
         self._probes = {
             part: Probe(question, keep=KEEP, timeout=TIMEOUT)
             for part, question in questions.items()
         }
+        # A lock on its table must not make the database look away, either.
+        self.heartbeat = Heartbeat(layer, receiver, self._counting.run)
+        self._probes["channel_layer"] = self.heartbeat.probe
 
         self.drivers = Probe(
             partial(self._counting.run, count_drivers), keep=COUNT_KEEP, timeout=TIMEOUT
@@ -59,11 +61,13 @@ class Health:
 
     async def checks(self) -> dict[str, bool]:
         """Return which part works, within two seconds."""
+        self.heartbeat.start()  # where no lifespan has
         works = await asyncio.gather(*map(self._works, self._probes))
         return dict(zip(self._probes, works, strict=True))
 
     async def close(self) -> None:
         """Stop, and close the connections."""
+        await self.heartbeat.close()
         for probe in self._probes.values():
             await probe.close()
         await self.drivers.close()
@@ -84,12 +88,6 @@ class Health:
         if not self._migrated:
             await self._thread.run(_check_migrations)
             self._migrated = True
-
-    async def _check_layer(self) -> None:
-        # One more message would make those that already fail wait longer.
-        if failing := {"broadcast", "receiver"} & set(metrics.degraded.parts()):
-            raise ConnectionError(f"in use, and failing: {', '.join(failing)}")
-        await self._layer.group_send("tracking.health", {"type": "tracking.health"})
 
 
 def _query() -> None:

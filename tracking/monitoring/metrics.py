@@ -111,7 +111,7 @@ def delivered(fix: Fix, watchers: int) -> None:
 class Degraded:
     """Parts that do not work right now, while others stand in for them."""
 
-    PARTS: Final = ("broadcast", "receiver", "storage")
+    PARTS: Final = ("broadcast", "receiver", "storage", "workers")
 
     def __init__(self) -> None:
         self._parts: dict[str, set[Hashable]] = {part: set() for part in self.PARTS}

@@ -9,7 +9,7 @@ from django.db import OperationalError
 from django.db.migrations.recorder import MigrationRecorder
 
 from tracking.monitoring import health as health_module
-from tracking.monitoring import metrics
+from tracking.monitoring import heartbeat, metrics
 from tracking.monitoring.lag import SUSTAINED_LOOKS
 from tracking.routing import http_urlpatterns
 from tracking.runtime import get_runtime
@@ -128,16 +128,31 @@ async def test_ready_but_degraded_without_the_channel_layer(app_layer):
     assert answer["checks"] == WORKING | {"channel_layer": "failing"}
 
 
+async def test_ready_but_degraded_while_nothing_that_is_sent_comes_back(
+    app_layer, monkeypatch, caplog
+):
+    monkeypatch.setattr(heartbeat, "HEAR_WITHIN", 0.05)
+    app_layer.losing = True
+    status, answer = await get("ready")
+    assert (status, answer["status"]) == (200, "degraded")
+    assert answer["checks"] == WORKING | {"channel_layer": "failing"}
+    assert "a heartbeat that was sent did not come back" in caplog.text
+
+
 async def test_layer_that_fails_in_use_is_not_asked_too(app_layer):
     metrics.degraded.begin("receiver")
     assert (await get("ready"))[1]["checks"]["channel_layer"] == "failing"
     assert not app_layer.calls["group_send"]
 
 
-async def test_probes_by_the_hundred_ask_the_parts_once(app_layer):
+async def test_probes_by_the_hundred_ask_the_parts_once(app_layer, monkeypatch):
+    # Which sends the same, but only every few seconds.
+    monkeypatch.setattr(heartbeat.Heartbeat, "start", lambda self: None)
     answers = await asyncio.gather(*(get("ready") for _ in range(100)))
     assert {status for status, _ in answers} == {200}
-    assert len(app_layer.calls["group_send"]) == 1
+    # One for each of the four shards, which may be on as many Redis hosts.
+    groups = [group for group, _ in app_layer.calls["group_send"]]
+    assert groups == [f"tracking.heartbeat.{shard}" for shard in range(4)]
 
 
 @pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("POST", 405)])

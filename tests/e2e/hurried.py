@@ -1,0 +1,19 @@
+"""`manage.py` of a server that compares heartbeats ten times a second, not every 5 s, and forgets
+who has stopped after 2 s.
+"""
+
+import sys
+from datetime import timedelta
+
+import django
+from django.core.management import execute_from_command_line
+
+django.setup()
+
+from tracking.monitoring import heartbeat  # noqa: E402
+
+heartbeat.INTERVAL = heartbeat.KEEP = 0.1
+heartbeat.FORGET_AFTER = timedelta(seconds=2)
+
+if __name__ == "__main__":
+    execute_from_command_line(sys.argv)

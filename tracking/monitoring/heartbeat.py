@@ -1,0 +1,216 @@
+"""Whether workers hear each other through the channel layer, and this one itself.
+
+Workers on two Redis servers, or with two prefixes, each find theirs working. So every worker counts
+the rounds of its heartbeat in two places: first through the layer, then in its row of the database,
+which all of them share. Who reads a round there has heard it through the layer before, or the two
+do not hear each other. No clocks are compared, and a worker that has stopped, hangs, or finds Redis
+away counts no further, so that nobody misses it.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
+
+from django.db import router
+from django.db.models.functions import Now
+
+from tracking.conf import conf
+from tracking.models import Worker
+from tracking.monitoring import metrics
+from tracking.monitoring.probe import Probe
+from tracking.monitoring.throttled_log import Throttle, reason
+from tracking.pipeline.receiver import Event, Receiver
+
+logger = logging.getLogger(__name__)
+logger.addFilter(Throttle())
+
+EVENT: Final = "tracking.heartbeat"
+
+# Seconds between two rounds. Each costs a worker three short statements and a message per shard.
+INTERVAL: Final = 5.0
+# So many rounds in a row must be missing. A Redis that restarts, or a subscription that is made
+# anew, loses one, rarely two.
+MAX_MISSED: Final = 3
+# How long a message may be on its way. Load balancers are answered within 2 s.
+HEAR_WITHIN: Final = 1.5
+# How long the answer is kept for who asks.
+KEEP: Final = 1.0
+# Rows of workers that have written nothing for so long are deleted.
+FORGET_AFTER: Final = timedelta(seconds=30)
+
+
+class Sign(NamedTuple):
+    """A worker's row: what it is called, and the last round that it has sent."""
+
+    name: str
+    sent: int
+
+
+class Heartbeat:
+    """This worker's heartbeat, and who of the others is heard.
+
+    `run` runs a function in a thread that may use the database.
+    """
+
+    def __init__(
+        self, layer: Any, receiver: Receiver, run: Callable[..., Awaitable[dict[str, Sign]]]
+    ) -> None:
+        self._layer = layer
+        self._receiver = receiver
+        self._run = run
+        self._id = uuid.uuid4().hex
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        # Shards may be on Redis hosts of their own.
+        self._shards = range(conf.SHARDS)
+        self._round = self._sent = 0
+        # By worker and shard, the last round that was heard.
+        self._heard: dict[str, dict[int, int]] = {}
+        # Of each other worker the round from which on it should have been heard.
+        self._expected_from: dict[str, int] = {}
+        self._silent: set[str] = set()
+        self._message = 0
+        self._awaited: set[int] = set()
+        self._echo = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        # Within 2 s whether this worker hears itself and the others; it raises what is wrong.
+        self.probe: Probe[None] = Probe(self._check, keep=KEEP, timeout=HEAR_WITHIN + 0.5)
+        receiver.handle(EVENT, self._hear)
+
+    def start(self) -> None:
+        """Beat from now on. Calling it again changes nothing."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._beat_forever())
+
+    async def close(self) -> None:
+        """Stop."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await self.probe.close()
+        for worker in self._silent:
+            metrics.degraded.end("workers", worker)
+
+    async def _check(self) -> None:
+        await self._send_and_hear()
+        if self._silent:
+            raise ConnectionError("workers do not hear each other")
+
+    async def _send_and_hear(self) -> None:
+        """Send the round that it is, and return once it is heard here; raise if it is not."""
+        # One more message would make those that already fail wait longer.
+        if failing := {"broadcast", "receiver"} & set(metrics.degraded.parts()):
+            raise ConnectionError(f"in use, and failing: {', '.join(failing)}")
+        async with self._lock:
+            self._message += 1
+            self._awaited = set(self._shards)
+            self._echo.clear()
+            sending = self._round
+            event = {"type": EVENT, "worker": self._id, "round": sending, "message": self._message}
+            groups = {shard: f"{EVENT}.{shard}" for shard in self._shards}
+            await asyncio.gather(*map(self._receiver.join, groups.values()))
+            for shard, group in groups.items():
+                await self._layer.group_send(group, event | {"shard": shard})
+            self._sent = sending
+            try:
+                async with asyncio.timeout(HEAR_WITHIN):
+                    await self._echo.wait()
+            except TimeoutError as error:
+                raise ConnectionError("a heartbeat that was sent did not come back") from error
+
+    async def _hear(self, event: Event) -> None:
+        worker, shard = event["worker"], event["shard"]
+        heard = self._heard.setdefault(worker, {})
+        heard[shard] = max(event["round"], heard.get(shard, 0))
+        if worker == self._id and event["message"] == self._message:
+            self._awaited.discard(shard)
+            if not self._awaited:
+                self._echo.set()
+
+    async def _beat_forever(self) -> None:
+        while True:
+            await self._beat()
+            await asyncio.sleep(INTERVAL)
+
+    async def _beat(self) -> None:
+        try:
+            # Before the round is sent: once that is heard, so is all that the rows say was sent.
+            rows = await self._run(exchange, self._id, Sign(self._name, self._sent))
+        except Exception as error:  # the database is away, or not migrated yet
+            logger.warning("Workers could not be compared: %s", reason(error))
+            rows = None
+        # A round that could not be sent is tried again: it is missing nowhere.
+        self._round = self._sent + 1
+        try:
+            await self._send_and_hear()
+            hears = True
+        except Exception:  # whoever asks about health is told
+            hears = False
+        if rows is not None:
+            self._compare(rows, hears=hears)
+
+    def _compare(self, rows: Mapping[str, Sign], *, hears: bool) -> None:
+        """Find out who is silent; `hears` tells whether the layer works for this worker."""
+        others = {worker: row for worker, row in rows.items() if worker != self._id}
+        known = others.keys() | {self._id}
+        self._heard = {worker: heard for worker, heard in self._heard.items() if worker in known}
+        silent = self._silent & known
+        if self._sent - self._last_heard(self._id) >= MAX_MISSED:
+            silent.add(self._id)
+        if not hears:
+            # Nothing can be said of the others, nor later of what they have sent until now.
+            self._expected_from = {
+                worker: sent for worker, sent in self._expected_from.items() if worker in silent
+            }
+        else:
+            silent.discard(self._id)
+            self._expected_from = {
+                worker: self._expected_from.get(worker, row.sent) for worker, row in others.items()
+            }
+            for worker, row in others.items():
+                last = max(self._last_heard(worker), self._expected_from[worker])
+                if row.sent - last >= MAX_MISSED:
+                    silent.add(worker)
+                else:
+                    silent.discard(worker)
+        self._report(silent, others)
+
+    def _last_heard(self, worker: str) -> int:
+        """Return the last round of a worker that was heard on all shards."""
+        heard = self._heard.get(worker, {})
+        return min(heard.get(shard, 0) for shard in self._shards)
+
+    def _report(self, silent: set[str], others: Mapping[str, Sign]) -> None:
+        for worker in silent - self._silent:
+            metrics.degraded.begin("workers", worker)
+        for worker in self._silent - silent:
+            metrics.degraded.end("workers", worker)
+        if self._id in silent - self._silent:
+            logger.error("This worker does not hear itself through the channel layer")
+        if silent - self._silent - {self._id}:
+            names = sorted(row.name for worker, row in others.items() if worker in silent)
+            logger.error(
+                "%d of %d other workers are not heard through the channel layer: %s. Do all "
+                "workers have the same Redis, prefix and shards (REDIS_URL, REDIS_PREFIX, SHARDS)?",
+                len(names),
+                len(others),
+                ", ".join(names),
+            )
+        if self._silent and not silent:
+            logger.info("All workers are heard through the channel layer again")
+        self._silent = silent
+
+
+def exchange(worker: str, sign: Sign) -> dict[str, Sign]:
+    """Write the row of a worker, and return those of all that live, its own included."""
+    workers = Worker.objects.using(router.db_for_write(Worker))
+    # The database's clock, in each statement.
+    if not workers.filter(pk=worker).update(sent=sign.sent, seen_at=Now()):
+        workers.create(pk=worker, name=sign.name, sent=sign.sent, seen_at=Now())
+    workers.filter(seen_at__lt=Now() - FORGET_AFTER).delete()
+    return {pk: Sign(name, sent) for pk, name, sent in workers.values_list("pk", "name", "sent")}
