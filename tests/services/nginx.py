@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -14,6 +15,16 @@ from .program import PROJECT, Program
 PACKAGE = "nginx-light"  # Debian's
 # Where distributions put it that keep it from users.
 DIRECTORIES = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+
+
+def has_ipv6() -> bool:
+    """Whether this machine can listen on ::1."""
+    try:
+        with socket.socket(socket.AF_INET6) as listener:
+            listener.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
 
 
 class NginxProgram(Program):
@@ -65,7 +76,8 @@ class Nginx(Process):
             text = text.replace(address, f"127.0.0.1:{port}")
         text = re.sub(r"\n *ssl_.*", "", text)
         text = text.replace("listen 443 ssl http2;", f"listen 127.0.0.1:{self.port};")
-        text = text.replace("listen [::]:443 ssl http2;", f"listen [::1]:{self.port};")
+        both = f"listen [::1]:{self.port};" if has_ipv6() else ""
+        text = text.replace("listen [::]:443 ssl http2;", both)
         text = text.replace("listen [::]:80;", "")
         text = text.replace("listen 80;", f"listen unix:{self.redirect_socket};")
         text = text.replace("/var/log/nginx/access.log", str(folder / "access.log"))
