@@ -19,9 +19,13 @@ from tracking.monitoring.throttled_log import reason
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port that a cluster could have, too: its bus listens 10,000 above."""
+    while True:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+        if port + 10_000 < 2**16:
+            return port
 
 
 @pytest.fixture(scope="module")
