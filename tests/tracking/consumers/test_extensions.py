@@ -136,13 +136,14 @@ async def test_details_may_be_asked_for_later_and_given_up_again(connect, locate
 
 
 async def test_with_details_the_end_of_the_token_is_announced(connect, located, rider, monkeypatch):
-    monkeypatch.setattr(session_module, "EXPIRY_WARNING", 1.0)
+    monkeypatch.setattr(session_module, "EXPIRY_WARNING", 2.0)
     plain, detailed = await connect("get", located), await connect("get", located)
-    token = token_for(rider, lifetime=2)
+    # Of whole seconds: it lives for three at the least, or there would be no warning.
+    token = token_for(rider, lifetime=4)
     await start(plain, token)
     await start(detailed, token, details=True)
     await plain.frame(), await detailed.frame()
-    assert await detailed.frame() == '{"token_expires_in": 1}'
+    assert await detailed.frame() == '{"token_expires_in": 2}'
     # Renewed on the same connection, nothing ends.
     await start(detailed, token_for(rider), details=True)
     assert list(await details(detailed)) == DETAILS
