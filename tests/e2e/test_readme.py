@@ -16,9 +16,9 @@ def test_commands_for_development_lead_from_nothing_to_a_page():
         if "runserver" in found
     )
     commands = [line.split("#")[0].split() for line in block.splitlines()]
-    assert commands[:2] == [
-        ["python3", "-m", "venv", ".venv"],
-        [".venv/bin/python", "-m", "pip", "install", "-r", "requirements.txt"],
+    assert [" ".join(command) for command in commands[:2]] == [
+        "python3 -m venv .venv",
+        ".venv/bin/python -m pip install --require-hashes -r requirements.lock",
     ]
     assert {tuple(command[:2]) for command in commands[2:]} == {(".venv/bin/python", "manage.py")}
     *prepare, serve = (command[2:] for command in commands[2:])
