@@ -48,6 +48,11 @@ def _ago(at: datetime) -> SafeString:
     )
 
 
+def _degrees(value: float) -> SafeString:
+    # In a page from right to left the minus would stand behind the number.
+    return format_html('<bdi dir="ltr">{}</bdi>', format_degrees(value))
+
+
 class StatusFilter(admin.SimpleListFilter):
     title = gettext_lazy("status")
     parameter_name = "status"
@@ -106,11 +111,11 @@ class DriverLocationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generi
 
     @admin.display(description=gettext_lazy("latitude"), ordering="latitude")
     def latitude_degrees(self, location: DriverLocation) -> str:
-        return format_degrees(location.latitude)
+        return _degrees(location.latitude)
 
     @admin.display(description=gettext_lazy("longitude"), ordering="longitude")
     def longitude_degrees(self, location: DriverLocation) -> str:
-        return format_degrees(location.longitude)
+        return _degrees(location.longitude)
 
     @admin.display(description=gettext_lazy("status"))
     def status(self, location: DriverLocation) -> str:

@@ -1,6 +1,7 @@
 """The pages on small screens, with large text, long names and a keyboard, in a real browser."""
 
 import asyncio
+import re
 
 import pytest
 from playwright.async_api import expect
@@ -286,3 +287,18 @@ async def test_wheel_scrolls_the_page_over_a_map_until_the_map_is_used(visit):
         await page.mouse.click(box["x"] + 20, box["y"] + 200)
         await page.mouse.wheel(0, -120)
         await expect(zoom).not_to_have_attribute("style", before, timeout=DEADLINE)
+
+
+async def test_the_riders_car_is_reached_and_followed_by_keyboard(visit):
+    async with visit(RIDER, f"/driver/{FIRST}/map/") as page:
+        await located(page)
+        car = page.get_by_role("button", name=f"{LONG} {FIRST}")
+        await expect(car).to_have_accessible_description(re.compile("Live"))
+        follow = page.get_by_role("button", name="Follow the driver")
+        await follow.press("Enter")
+        await expect(follow).to_have_attribute("aria-pressed", "false")
+        await page.locator("[data-part=map]").focus()
+        await page.keyboard.press("Tab")
+        await expect(car).to_be_focused()
+        await page.keyboard.press("Enter")
+        await expect(follow).to_have_attribute("aria-pressed", "true")

@@ -7,9 +7,11 @@ const FADES = 4; // steps from the newest part of the trail to its end
  * @param {any} L Leaflet
  * @param {any} map
  * @param {{ Motion: any }} motion the module
- * @param {{ smooth: boolean, title: string, follow: (at: [number, number]) => void }} options
+ * @param {{ smooth: boolean, title: string, describedBy: string, pick: () => void,
+ *   follow: (at: [number, number]) => void }} options
+ *   `describedBy` are the ids of what says more; `pick` is called on a click or the Enter key
  */
-export function createCar(L, map, { Motion }, { smooth, title, follow }) {
+export function createCar(L, map, { Motion }, { smooth, title, describedBy, pick, follow }) {
   const motion = new Motion({ smooth });
   const parts = Array.from({ length: FADES }, (_, age) =>
     L.polyline([], { className: `tracking-trail tracking-trail-${age}`, interactive: false }),
@@ -17,11 +19,19 @@ export function createCar(L, map, { Motion }, { smooth, title, follow }) {
   const circle = L.circle([0, 0], { className: "tracking-accuracy", interactive: false, radius: 1 });
   const marker = L.marker([0, 0], {
     icon: L.divIcon({ className: "tracking-car", iconSize: [44, 44], html: carPicture() }),
-    keyboard: false,
-    interactive: false,
     zIndexOffset: 1000,
-    alt: title,
   });
+  marker.on("add", () => {
+    const picture = marker.getElement();
+    picture.setAttribute("aria-label", title);
+    picture.setAttribute("aria-describedby", describedBy);
+    picture.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      pick();
+    });
+  });
+  marker.on("click", pick);
   let trail = [];
   let frame = 0;
   // Degrees from where the car is to the copy of the world in which it is drawn.

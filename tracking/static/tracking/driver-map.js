@@ -30,9 +30,17 @@ export function start(element, modules) {
   const car = modules.car.createCar(modules.leaflet, map, modules.motion, {
     smooth: widget.smooth,
     title: data.title,
+    describedBy: ["status", "detail"].map(identify).join(" "),
+    pick: () => setFollowing(true),
     follow: (at) => following && keepInView(at),
   });
   modules.map.onReducedMotion(() => car.setSmooth(widget.smooth));
+
+  /** The id of a part, of which there may be several on the page. */
+  function identify(name) {
+    part(name).id ||= `tracking-${name}-${document.querySelectorAll("[id^=tracking-]").length}`;
+    return part(name).id;
+  }
 
   /** Let the car move within the middle of the map, and bring it back there when it leaves. */
   function keepInView(at) {
