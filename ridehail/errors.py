@@ -3,6 +3,7 @@
 The pages need neither the database nor a context processor: either may be what failed.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -13,6 +14,12 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext as _
 from django.views import csrf, defaults
+
+from tracking.monitoring.throttled_log import Throttle
+from tracking.monitoring.throttled_log import reason as describe
+
+logger = logging.getLogger(__name__)
+logger.addFilter(Throttle())
 
 # What programs call. There, a page is shown to who asks for HTML, as browsers do.
 API: Final = ("/driver/", "/accounts/token/", "/api/")
@@ -62,17 +69,14 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     again = [(_("Try again"), request.get_full_path())] if request.method == "GET" else []
-    try:
-        return _answer(
-            request,
-            500,
-            _("Something went wrong"),
-            _("The fault is the server's, not yours, and it has been logged. Try again soon."),
-            [*again, _home()],
-            lambda: defaults.server_error(request),
-        )
-    except Exception:  # Such as a style sheet that was not collected: an answer all the same.
-        return defaults.server_error(request)
+    return _answer(
+        request,
+        500,
+        _("Something went wrong"),
+        _("The fault is the server's, not yours, and it has been logged. Try again soon."),
+        [*again, _home()],
+        lambda: defaults.server_error(request),
+    )
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -110,12 +114,19 @@ def _answer(
     ways: Ways,
     for_programs: Callable[[], Any],
 ) -> HttpResponse:
+    page: HttpResponse
     if not _is_for_people(request):
-        answer: HttpResponse = for_programs()
-        return answer
+        page = for_programs()
+        return page
     context = {"status": status, "title": title, "reason": reason, "ways": ways}
-    # Without the request, no context processor runs.
-    page = HttpResponse(render_to_string("ridehail/error.html", context), status=status)
+    try:
+        # Without the request, no context processor runs.
+        text = render_to_string("ridehail/error.html", context)
+    except Exception as error:  # such as a style sheet that was not collected
+        logger.warning("An error page could not be made: %s", describe(error))
+        page = for_programs()
+        return page
+    page = HttpResponse(text, status=status)
     add_never_cache_headers(page)
     return page
 

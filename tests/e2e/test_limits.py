@@ -35,12 +35,15 @@ def limited(stack):
 
 
 @pytest.fixture
-async def connect(limited):
-    """Opens connections that stay until the test ends: of a user who streams, or of a stranger."""
+async def connect(limited, driver_id):
+    """Opens connections that stay until the test ends: of a user who streams, or of a stranger.
+
+    To a driver of the test's own, as a user's messages about one driver are counted together.
+    """
     async with AsyncExitStack() as connections:
 
         async def connect(user_id=None):
-            watcher = limited.watcher(DRIVER, token=limited.tokens.get(user_id))
+            watcher = limited.watcher(driver_id, token=limited.tokens.get(user_id))
             await connections.enter_async_context(watcher)
             if user_id is not None:
                 await watcher.start(details=True)

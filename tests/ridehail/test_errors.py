@@ -191,3 +191,16 @@ def test_api_answers_a_browser_in_json_too(browser, path):
 
 def test_settings_name_the_view_for_forms(settings):
     assert f"{errors.__name__}.csrf_failure" == settings.CSRF_FAILURE_VIEW
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/nothing/", 404), ("/suspect/", 400), ("/driver/fail/", 500)]
+)
+def test_page_that_cannot_be_made_keeps_the_status(browser, settings, path, status, caplog):
+    # As where `collectstatic` was not run.
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    }
+    assert browser.get(path).status_code == status
+    assert "An error page could not be made: ValueError" in caplog.text
