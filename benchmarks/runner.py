@@ -109,7 +109,7 @@ class Bench:
                 run.server,
                 environment={
                     "DEBUG": "0",
-                    "SECRET_KEY": self._signing_key,
+                    "SECRET_KEY": secrets.token_urlsafe(40),
                     "JWT_SIGNING_KEY": self._signing_key,
                     "ALLOWED_HOSTS": "127.0.0.1",
                     "DATABASE_URL": database.url if database else "",
