@@ -22,6 +22,7 @@ from tracking.people import SEARCH_FIELDS, full_name, identity, search_lookups
 # The site looks for registrations in this module alone.
 from tracking.phones import admin as devices_admin  # noqa: F401
 from tracking.protocol import format_degrees
+from tracking.read_only_admin import ReadOnlyAdmin
 from tracking.status import Status, has_status, status_of
 
 
@@ -70,7 +71,7 @@ class StatusFilter(admin.SimpleListFilter):
 
 
 @admin.register(DriverLocation)
-class DriverLocationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class DriverLocationAdmin(ReadOnlyAdmin):
     list_display = (
         "driver_identity",
         "status",
@@ -169,20 +170,3 @@ class DriverLocationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generi
         if obj is not None:
             record(request.user.pk, LocationAccess.Way.ADMIN, [obj.pk])
         return super().render_change_form(request, context, add, change, form_url, obj)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(
-        self, request: HttpRequest, obj: DriverLocation | None = None
-    ) -> bool:
-        return False
-
-    def has_delete_permission(
-        self, request: HttpRequest, obj: DriverLocation | None = None
-    ) -> bool:
-        # Not in these pages. But a user who is deleted takes the location along, and the user's
-        # page asks here first: a plain False would make drivers undeletable.
-        page = (request.resolver_match and request.resolver_match.url_name) or ""
-        own_pages = f"{self.opts.app_label}_{self.opts.model_name}_"
-        return not page.startswith(own_pages) and super().has_delete_permission(request, obj)

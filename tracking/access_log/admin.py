@@ -1,17 +1,17 @@
 """The audit trail for administrators: nobody adds, changes or deletes a row."""
 
 from django.contrib import admin
-from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from tracking.models import LocationAccess
 from tracking.people import identity, search_lookups
+from tracking.read_only_admin import ReadOnlyAdmin
 
 
 @admin.register(LocationAccess)
-class LocationAccessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class LocationAccessAdmin(ReadOnlyAdmin):
     list_display = ("time", "viewer_identity", "driver_identity", "way")
     list_display_links = None
     list_filter = ("way", "at")
@@ -35,19 +35,3 @@ class LocationAccessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generi
         if access.driver_id is None:
             return _("All drivers")
         return identity(access.driver) if access.driver else f"#{access.driver_id}"
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(
-        self, request: HttpRequest, obj: LocationAccess | None = None
-    ) -> bool:
-        return False
-
-    def has_delete_permission(
-        self, request: HttpRequest, obj: LocationAccess | None = None
-    ) -> bool:
-        # Not in these pages. A driver who is deleted takes the rows along, and the user's page
-        # asks here first.
-        page = (request.resolver_match and request.resolver_match.url_name) or ""
-        return not page.startswith(f"{self.opts.app_label}_{self.opts.model_name}_")
