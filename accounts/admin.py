@@ -15,7 +15,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts import second_factor
 from accounts.models import User
-from tracking.lookups import ContainsAnyCase
+from tracking.people import search_lookups
 
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
@@ -39,7 +39,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
         "date_joined",
     )
     list_filter = ("role", "is_active", "is_staff", "is_superuser", "groups")
-    search_fields = tuple(f"{name}__{ContainsAnyCase.lookup_name}" for name in ("email", "name"))
+    search_fields = search_lookups()
     ordering = ("email",)
     actions = ("reset_second_factor",)
     readonly_fields = ("last_login", "date_joined")

@@ -23,3 +23,8 @@ class ContainsAnyCase(IContains):
 
 
 Field.register_lookup(ContainsAnyCase)
+
+
+def any_case(*path: str) -> str:
+    """Return the lookup of a field, behind relations or not, by text in any case."""
+    return "__".join((*path, ContainsAnyCase.lookup_name))

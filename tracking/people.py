@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from tracking.lookups import ContainsAnyCase
+from tracking.lookups import any_case
 
 
 def _existing(*names: str) -> tuple[str, ...]:
@@ -31,19 +31,17 @@ SEARCH_FIELDS = _existing(
 
 def search_lookups(*relations: str) -> tuple[str, ...]:
     """Return the lookups that find people by text, of users or of what has them in `relations`."""
-    return tuple(
-        f"{relation}__{field}__{ContainsAnyCase.lookup_name}"
-        for relation in relations
-        for field in SEARCH_FIELDS
-    )
+    paths: list[tuple[str, ...]] = [(relation,) for relation in relations] or [()]
+    return tuple(any_case(*path, field) for path in paths for field in SEARCH_FIELDS)
 
 
 def active(relation: str = "") -> Q:
-    """Return the condition that an account is active, of users or, as "driver__", of a relation.
+    """Return the condition that an account is active, of users or of what has them in `relation`.
 
     No condition where the user model has no such field.
     """
-    return Q(**{f"{relation}{field}": True for field in _existing("is_active")})
+    prefix = f"{relation}__" if relation else ""
+    return Q(**{f"{prefix}{field}": True for field in _existing("is_active")})
 
 
 def own_name(user: AbstractBaseUser) -> str:

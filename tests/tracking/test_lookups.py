@@ -31,8 +31,7 @@ everywhere = pytest.mark.django_db(transaction=True, databases=["default", "post
 )
 def test_text_is_found_in_any_case_and_taken_literally(database, text, found):
     User.objects.create(email="ivan@example.com", name="Иван Петров (ŁÓDŹ)")
-    lookups = [lookup.removeprefix("x__") for lookup in search_lookups("x")]
-    matches = [User.objects.filter(**{lookup: text}).exists() for lookup in lookups]
+    matches = [User.objects.filter(**{lookup: text}).exists() for lookup in search_lookups()]
     assert any(matches) is found
 
 

@@ -28,7 +28,7 @@ def load_page(after: int) -> list[tuple[Fix, str]]:
     rows = DriverLocation.objects.select_related("driver").only(*_COLUMNS, *people)
     return [
         (fix_of(row), full_name(row.driver))
-        for row in rows.filter(active("driver__"), pk__gt=after).order_by("pk")[:PAGE]
+        for row in rows.filter(active("driver"), pk__gt=after).order_by("pk")[:PAGE]
     ]
 
 
@@ -40,7 +40,7 @@ def load_marks(since: datetime) -> Mapping[int, Mark]:
     """
     recent = DriverLocation.objects.filter(
         Q(received_at__gte=since) | Q(heard_at__gte=since) | Q(disconnected_at__gte=since),
-        active("driver__"),
+        active("driver"),
     )
     rows = recent.values_list("driver_id", "received_at", "heard_at", "disconnected_at")
     return {

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from tracking.drivers import DriverForm
 from tracking.grants import end_grants, reschedule_grant
-from tracking.lookups import ContainsAnyCase
+from tracking.lookups import any_case
 from tracking.models import WatchGrant, WatchGrantQuerySet
 from tracking.people import SEARCH_FIELDS, full_name, identity, search_lookups
 
@@ -52,7 +52,7 @@ class WatchGrantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
     list_filter = (StateFilter,)
     list_select_related = ("driver", "watcher")
     search_fields = (
-        f"reference__{ContainsAnyCase.lookup_name}",
+        any_case("reference"),
         *search_lookups("driver", "watcher"),
     )
     ordering = ("-pk",)

@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy, ngettext
 
 from tracking.drivers import DriverForm
-from tracking.lookups import ContainsAnyCase
+from tracking.lookups import any_case
 from tracking.people import SEARCH_FIELDS, identity, search_lookups
 from tracking.phones.devices import Device, revoke
 
@@ -37,7 +37,7 @@ class DeviceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
     list_display = ("label", "state", "driver_identity", "last_used_at", "issued_at")
     list_filter = (RevokedFilter,)
     list_select_related = ("driver",)
-    search_fields = (f"label__{ContainsAnyCase.lookup_name}", *search_lookups("driver"))
+    search_fields = (any_case("label"), *search_lookups("driver"))
     ordering = ("-pk",)
     fields = ("driver", "label")
     actions = ("revoke_selected",)

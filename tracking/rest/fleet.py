@@ -44,7 +44,7 @@ class FleetView(RestView):
     throttle_classes = (ReadThrottle,)
 
     def get(self, request: Request) -> Response:
-        locations = DriverLocation.objects.filter(active("driver__"))
+        locations = DriverLocation.objects.filter(active("driver"))
         if (bbox := request.query_params.get("bbox")) is not None:
             locations = locations.filter(within(bbox))
         pages = ByDriver()
