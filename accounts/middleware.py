@@ -1,4 +1,4 @@
-"""What holds for staff on every page: the second factor, and the end after idle time."""
+"""Middleware for staff sessions: the second factor, and the end after idle time."""
 
 from collections.abc import Callable
 from datetime import timedelta

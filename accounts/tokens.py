@@ -89,7 +89,7 @@ class RotatingToken(RefreshToken):
 
     @property
     def log_in(self) -> str:
-        """What the tokens of its log-in have in common; of one issued without, its own id."""
+        """The id that all tokens of its log-in share; of one issued without it, its own."""
         found = self.payload.get(LOG_IN_CLAIM)
         return found if isinstance(found, str) else str(self.payload[api_settings.JTI_CLAIM])
 

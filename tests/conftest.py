@@ -49,6 +49,6 @@ def _nothing_is_degraded():
 
 @pytest.fixture(autouse=True)
 def _nobody_has_looked(monkeypatch):
-    """What an earlier test looked at is not recorded for this one, and old rows are left alone."""
+    """Forget the looks of earlier tests, and leave old rows alone."""
     recent.clear()
     monkeypatch.setattr("tracking.access_log._purge_at", math.inf)

@@ -48,7 +48,7 @@ def _required(settings):
 
 @pytest.fixture
 def browser():
-    """What a browser says it takes."""
+    """The Accept header of a browser."""
     return Client(headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
 
 

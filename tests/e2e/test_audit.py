@@ -1,4 +1,4 @@
-"""What looks leave in the database of two workers."""
+"""The audit trail of two workers."""
 
 import asyncio
 

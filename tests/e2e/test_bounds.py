@@ -217,7 +217,7 @@ def text_of(beginning, unit, size):
 
 
 class CPUTime:
-    """What a call takes of the processor, to compare it with that of another size."""
+    """The processor time of a call, to compare it with that of another size."""
 
     # Less than half a millisecond tells nothing: others use the machine, too.
     margin = 0.0005

@@ -1,4 +1,4 @@
-"""What the pages say of a server that is gone and of a place that is old, in a real browser."""
+"""Pages whose server has stopped, or whose driver's place is old, in a real browser."""
 
 import re
 import time

@@ -20,7 +20,7 @@ ENTRY = re.compile(
 
 
 def pins(name):
-    """What a file of requirements says itself: a specifier for each package."""
+    """The specifier of each package in a file of requirements, without those it includes."""
     lines = (PROJECT / f"{name}.txt").read_text().splitlines()
     texts = [text for line in lines if (text := line.partition("#")[0].strip())]
     requirements = [Requirement(text) for text in texts if not text.startswith("-r ")]
