@@ -15,8 +15,8 @@ from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext as _
 from django.views import csrf, defaults
 
-from tracking.monitoring.throttled_log import Throttle
-from tracking.monitoring.throttled_log import reason as describe
+from tracking.throttled_log import Throttle
+from tracking.throttled_log import reason as describe
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())

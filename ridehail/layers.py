@@ -9,8 +9,8 @@ from zlib import crc32
 
 from channels_redis.pubsub import RedisPubSubChannelLayer, RedisSingleShardConnection
 
-from tracking.monitoring import metrics
-from tracking.monitoring.throttled_log import Throttle, reason
+from tracking import metrics
+from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())

@@ -12,7 +12,7 @@ import structlog
 from structlog.typing import EventDict
 
 from ridehail.censor import hide_secrets
-from tracking.monitoring.throttled_log import Throttle
+from tracking.throttled_log import Throttle
 
 
 class WithoutHandshakes(logging.Filter):

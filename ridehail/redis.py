@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import redis
 from django.core.exceptions import ImproperlyConfigured
 
-from tracking.monitoring.throttled_log import reason
+from tracking.throttled_log import reason
 
 SCHEMES: Final = ("redis", "rediss", "unix")
 PREFIX: Final = "ridehail"

@@ -12,8 +12,8 @@ from typing import Final
 
 from tracking.monitoring import health
 from tracking.monitoring.exposition import exposition
-from tracking.monitoring.throttled_log import Throttle, reason
 from tracking.runtime import get_runtime
+from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())

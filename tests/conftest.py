@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from tracking import metrics
 from tracking.access_log import recent
-from tracking.monitoring import metrics
-from tracking.monitoring.throttled_log import Throttle
+from tracking.throttled_log import Throttle
 
 
 def pytest_addoption(parser):

@@ -12,8 +12,8 @@ from typing import Any, Final, Protocol
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 
-from tracking.monitoring.throttled_log import Throttle, reason
 from tracking.pipeline.receiver import Receiver
+from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())

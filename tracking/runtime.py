@@ -10,16 +10,15 @@ from weakref import WeakKeyDictionary
 import msgspec
 from channels.layers import get_channel_layer
 
+from tracking import metrics
 from tracking.access_log.recorder import Recorder
 from tracking.connections import Connections
 from tracking.device_clock import DeviceClock
 from tracking.fix import ArrivalClock, Fix
 from tracking.fleet.hub import FleetHub
 from tracking.identities import Identities
-from tracking.monitoring import metrics
 from tracking.monitoring.health import Health
 from tracking.monitoring.lag import Lag
-from tracking.monitoring.throttled_log import Throttle
 from tracking.pipeline.announcer import Announcer
 from tracking.pipeline.batching import Loader
 from tracking.pipeline.broadcast import Publisher
@@ -34,6 +33,7 @@ from tracking.protocol import EXPECTED, InvalidMessage, Measurement, to_fix, utc
 from tracking.rate_limits import SharedLimits
 from tracking.rest.reports import Reports
 from tracking.revocation import Registry
+from tracking.throttled_log import Throttle
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())

@@ -14,7 +14,6 @@ from django.db import Error as DatabaseError
 from tracking.authentication import Claims, may_block, verify
 from tracking.conf import conf
 from tracking.identities import Identities
-from tracking.monitoring.throttled_log import Throttle, reason
 from tracking.permissions import Decision, Window
 from tracking.protocol import (
     Forbidden,
@@ -25,6 +24,7 @@ from tracking.protocol import (
     TrackingError,
 )
 from tracking.revocation import Registry
+from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())

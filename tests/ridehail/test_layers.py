@@ -10,7 +10,7 @@ from ridehail import layers
 from ridehail.layers import ChannelLayer
 from tests import services
 from tests.faults.proxy import Proxy
-from tracking.monitoring import metrics
+from tracking import metrics
 
 DEADLINE = 10.0
 

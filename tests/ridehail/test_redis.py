@@ -15,7 +15,7 @@ from ridehail.layers import ChannelLayer
 from ridehail.redis import problems
 from tests import services
 from tests.services.program import PROJECT
-from tracking.monitoring.throttled_log import reason
+from tracking.throttled_log import reason
 
 
 def free_port():

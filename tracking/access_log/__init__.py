@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from tracking.conf import conf
 from tracking.models import LocationAccess
-from tracking.monitoring.throttled_log import Throttle, reason
+from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())

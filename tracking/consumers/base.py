@@ -10,12 +10,10 @@ from channels.consumer import AsyncConsumer
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import Error as DatabaseError
 
-from tracking import protocol
+from tracking import metrics, protocol
 from tracking.conf import conf
 from tracking.connections import address_of
 from tracking.consumers.record import ConnectionRecord
-from tracking.monitoring import metrics
-from tracking.monitoring.throttled_log import Throttle, reason
 from tracking.permissions import Decision
 from tracking.pipeline.outbox import Event, Outbox, abort
 from tracking.protocol import (
@@ -27,6 +25,7 @@ from tracking.protocol import (
 from tracking.rate_limits import RateLimit
 from tracking.runtime import get_runtime
 from tracking.session import Session
+from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Final
 
-from tracking.monitoring import metrics
+from tracking import metrics
 from tracking.protocol import CloseCode
 from tracking.runtime import get_runtime
 

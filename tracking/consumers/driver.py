@@ -6,11 +6,10 @@ from typing import Any, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
-from tracking import protocol
+from tracking import metrics, protocol
 from tracking.consumers.base import MAX_UNACKNOWLEDGED, TrackingConsumer
 from tracking.device_clock import DeviceClock
 from tracking.fix import Fix
-from tracking.monitoring import metrics
 from tracking.permissions import may_publish
 from tracking.protocol import (
     CloseCode,

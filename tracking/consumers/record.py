@@ -5,7 +5,7 @@ import secrets
 import time
 from typing import Any, Final
 
-from tracking.monitoring import metrics
+from tracking import metrics
 from tracking.protocol import CloseCode
 
 logger = logging.getLogger(__name__)

@@ -17,10 +17,10 @@ from tracking.fleet.messages import Bbox
 from tracking.fleet.rows import load_marks, load_names, load_page
 from tracking.fleet.state import Fleet
 from tracking.fleet.viewer import Viewer
-from tracking.monitoring.throttled_log import reason
 from tracking.pipeline.hub import Hub
 from tracking.pipeline.outbox import Outbox
 from tracking.pipeline.rows import load_snapshots
+from tracking.throttled_log import reason
 
 logger = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ from prometheus_client import (
 )
 from prometheus_client.registry import Collector
 
+from tracking import metrics
+from tracking.metrics.instruments import gauge
 from tracking.models import DriverLocation
-from tracking.monitoring import metrics
-from tracking.monitoring.instruments import gauge
 from tracking.status import Status, has_status
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from tracking.models import DriverLocation
 from tracking.monitoring.exposition import count_drivers
 from tracking.monitoring.heartbeat import Heartbeat
 from tracking.monitoring.probe import Probe
-from tracking.monitoring.throttled_log import Throttle, reason
 from tracking.pipeline.database import DatabaseThread, supported
 from tracking.pipeline.receiver import Receiver
+from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())

@@ -19,12 +19,12 @@ from typing import Any, Final, NamedTuple
 from django.db import router
 from django.db.models.functions import Now
 
+from tracking import metrics
 from tracking.conf import conf
 from tracking.models import Worker
-from tracking.monitoring import metrics
 from tracking.monitoring.probe import Probe
-from tracking.monitoring.throttled_log import Throttle, reason
 from tracking.pipeline.receiver import Event, Receiver
+from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())

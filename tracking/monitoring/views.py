@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgspec
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from tracking import metrics
 from tracking.conf import conf
-from tracking.monitoring import metrics
 from tracking.monitoring.exposition import exposition
 from tracking.runtime import get_runtime
 

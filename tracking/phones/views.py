@@ -20,7 +20,6 @@ from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tracking.monitoring.throttled_log import Throttle
 from tracking.permissions import may_publish
 from tracking.phones import osmand, owntracks, readings
 from tracking.phones.devices import Device
@@ -33,6 +32,7 @@ from tracking.rest.problems import TooLarge
 from tracking.rest.refusals import count_refusals
 from tracking.rest.throttling import RefusalThrottle, ReportThrottle
 from tracking.rest.views import RestView
+from tracking.throttled_log import Throttle
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())

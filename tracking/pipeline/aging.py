@@ -8,8 +8,8 @@ from heapq import heappop, heappush
 from typing import Final
 
 from tracking.fix import ArrivalClock, Fix
-from tracking.monitoring.throttled_log import Throttle, reason
 from tracking.status import Status, next_change, status_of
+from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())

@@ -10,11 +10,11 @@ from django.db import close_old_connections
 
 from tracking.fix import ArrivalClock, Fix
 from tracking.models import DriverLocation
-from tracking.monitoring.throttled_log import Throttle
 from tracking.pipeline.aging import Aging
 from tracking.pipeline.batching import Pump
 from tracking.signals import driver_status_changed, location_updated
 from tracking.status import Status, status_of
+from tracking.throttled_log import Throttle
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import msgspec
 
+from tracking import metrics
 from tracking.conf import conf
 from tracking.fix import Fix
-from tracking.monitoring import metrics
-from tracking.monitoring.throttled_log import Throttle, reason
 from tracking.pipeline.batching import Pump
+from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())

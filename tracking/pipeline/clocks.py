@@ -7,7 +7,7 @@ from typing import Final
 
 from tracking.device_clock import DeviceClock
 from tracking.fix import Fix
-from tracking.monitoring.throttled_log import Throttle, reason
+from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())

@@ -17,7 +17,7 @@ from django.db import Error, InterfaceError, OperationalError, connections, rout
 from django.db.models import Model
 from django.db.models.expressions import RawSQL
 
-from tracking.monitoring.throttled_log import Throttle
+from tracking.throttled_log import Throttle
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())

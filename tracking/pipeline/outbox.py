@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
+from tracking import metrics
 from tracking.conf import conf
-from tracking.monitoring import metrics
 
 Event = dict[str, Any]
 

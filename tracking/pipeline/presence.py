@@ -14,9 +14,9 @@ from typing import Any, Final
 import msgspec
 
 from tracking.fix import ArrivalClock, Fix
-from tracking.monitoring.throttled_log import Throttle, reason
 from tracking.pipeline.receiver import Event, Receiver
 from tracking.pipeline.storage import Waiter
+from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())

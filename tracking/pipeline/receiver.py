@@ -5,9 +5,9 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from tracking.monitoring import metrics
-from tracking.monitoring.throttled_log import Throttle, reason
+from tracking import metrics
 from tracking.pipeline.batching import Loader
+from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())

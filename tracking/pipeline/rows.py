@@ -11,8 +11,8 @@ from django.db.models import QuerySet
 
 from tracking.fix import Fix
 from tracking.models import DriverLocation
-from tracking.monitoring.throttled_log import Throttle
 from tracking.pipeline.database import any_of, is_locked, is_unavailable, sqlstate, supported
+from tracking.throttled_log import Throttle
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())

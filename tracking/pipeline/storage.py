@@ -7,9 +7,8 @@ from typing import Final, Protocol
 
 from django.db import Error
 
+from tracking import metrics
 from tracking.fix import Fix
-from tracking.monitoring import metrics
-from tracking.monitoring.throttled_log import Throttle, reason
 from tracking.pipeline.announcer import Announcer
 from tracking.pipeline.batching import Pump
 from tracking.pipeline.database import DatabaseThread
@@ -19,6 +18,7 @@ from tracking.pipeline.rows import (
     upsert,
     upsert_and_compare,
 )
+from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())

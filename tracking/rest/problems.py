@@ -18,7 +18,6 @@ from rest_framework.exceptions import (
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from tracking.monitoring.throttled_log import Throttle, reason
 from tracking.pipeline.database import drop_read_only_connections, is_unavailable
 from tracking.protocol import (
     Forbidden,
@@ -28,6 +27,7 @@ from tracking.protocol import (
     TokenInvalid,
     TrackingError,
 )
+from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())

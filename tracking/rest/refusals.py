@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tracking.monitoring import metrics
+from tracking import metrics
 from tracking.rest.bridge import call_async
 
 

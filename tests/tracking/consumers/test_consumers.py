@@ -7,8 +7,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import OperationalError
 
-from tracking import session
-from tracking.monitoring import metrics
+from tracking import metrics, session
 from tracking.protocol import encode_location
 from tracking.runtime import get_runtime
 

@@ -4,8 +4,8 @@ import time
 import pytest
 from channels.testing import WebsocketCommunicator
 
+from tracking import metrics
 from tracking.consumers.draining import drain, refusing_while_draining
-from tracking.monitoring import metrics
 from tracking.runtime import get_runtime
 
 from ..fakes import DEADLINE, Sender, fix_of, settle, within_deadline

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
+from tracking import metrics
 from tracking.consumers.record import ConnectionRecord
-from tracking.monitoring import metrics
 
 from ..sockets import Server, token_for
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tracking.monitoring import metrics
+from tracking import metrics
 from tracking.monitoring.exposition import exposition
 from tracking.runtime import get_runtime
 

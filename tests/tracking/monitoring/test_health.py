@@ -8,8 +8,9 @@ from channels.testing import HttpCommunicator
 from django.db import OperationalError
 from django.db.migrations.recorder import MigrationRecorder
 
+from tracking import metrics
 from tracking.monitoring import health as health_module
-from tracking.monitoring import heartbeat, metrics
+from tracking.monitoring import heartbeat
 from tracking.monitoring.lag import SUSTAINED_LOOKS
 from tracking.routing import http_urlpatterns
 from tracking.runtime import get_runtime

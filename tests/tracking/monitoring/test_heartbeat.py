@@ -8,8 +8,9 @@ from asgiref.sync import sync_to_async
 from django.db import OperationalError
 from django.utils import timezone
 
+from tracking import metrics
 from tracking.models import Worker
-from tracking.monitoring import heartbeat, metrics
+from tracking.monitoring import heartbeat
 from tracking.monitoring.heartbeat import MAX_MISSED, Heartbeat, Sign, exchange
 from tracking.pipeline.receiver import Receiver
 

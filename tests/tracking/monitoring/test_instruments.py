@@ -3,7 +3,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tracking.monitoring.instruments import Counter, Histogram, LabelledCounter, gauge
+from tracking.metrics.instruments import Counter, Histogram, LabelledCounter, gauge
 
 
 def samples(*instruments):

@@ -9,8 +9,8 @@ from channels.routing import URLRouter
 from channels.testing import HttpCommunicator
 from prometheus_client.parser import text_string_to_metric_families
 
+from tracking import metrics
 from tracking.models import DriverLocation
-from tracking.monitoring import metrics
 from tracking.routing import http_urlpatterns
 from tracking.runtime import get_runtime
 

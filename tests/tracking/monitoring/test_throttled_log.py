@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from tracking.monitoring.throttled_log import Throttle
+from tracking.throttled_log import Throttle
 
 
 class Time:

@@ -9,8 +9,8 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 
+from tracking import metrics
 from tracking.models import DriverLocation
-from tracking.monitoring import metrics
 from tracking.phones.devices import PREFIX, Device, revoke
 from tracking.phones.views import MAX_BODY_SIZE
 from tracking.pipeline.storage import Storage

@@ -8,7 +8,7 @@ from concurrent.futures import BrokenExecutor
 import pytest
 from django.db import connections, transaction
 
-from tracking.monitoring import metrics
+from tracking import metrics
 from tracking.pipeline import storage as storage_module
 from tracking.pipeline.database import DatabaseThread
 from tracking.pipeline.rows import PartlyStoredError, load_snapshots, locked_drivers, upsert

@@ -3,7 +3,7 @@ import asyncio
 import msgspec
 import pytest
 
-from tracking.monitoring import metrics
+from tracking import metrics
 from tracking.pipeline import broadcast
 from tracking.pipeline.broadcast import Publisher, decode_batch, encode_batch, shard_of
 

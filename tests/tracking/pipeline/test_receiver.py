@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tracking.monitoring import metrics
+from tracking import metrics
 from tracking.pipeline import receiver as receiver_module
 
 from ..fakes import Log, within_deadline

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence, Set
 from typing import Any, Final
 
 from tracking.fix import Fix
-from tracking.monitoring.instruments import Counter, Histogram, Instrument, LabelledCounter
+from tracking.metrics.instruments import Counter, Histogram, Instrument, LabelledCounter
 
 # From what one worker takes to what a user begins to see.
 SECONDS: Final = (
