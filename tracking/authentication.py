@@ -20,7 +20,7 @@ from rest_framework_simplejwt.exceptions import TokenBackendError
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
 from tracking.conf import conf
-from tracking.pipeline.database import any_of
+from tracking.engine.database import any_of
 from tracking.protocol import MAX_ID, TokenExpired, TokenInvalid
 
 # Exactly these claims are an existing log-in's token: no type, no id, its user in `id`.

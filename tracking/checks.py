@@ -15,8 +15,8 @@ from django.utils.module_loading import import_string
 from rest_framework_simplejwt import settings as simplejwt
 
 from tracking.conf import DEFAULTS, conf
+from tracking.engine.database import UnsupportedDatabaseError, supported
 from tracking.models import DriverLocation
-from tracking.pipeline.database import UnsupportedDatabaseError, supported
 
 # RFC 7518 section 3.2: an HMAC key as long as the hash, and SHA-256 has 32 bytes.
 MIN_KEY_BYTES = 32

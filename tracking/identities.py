@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser
 
 from tracking.authentication import Claims, load_owners, load_users
-from tracking.pipeline.batching import Loader
+from tracking.engine.batching import Loader
 from tracking.protocol import TokenInvalid
 from tracking.web_sessions import load_ended
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 
-from tracking.pipeline.receiver import Receiver
+from tracking.engine.receiver import Receiver
 from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)

@@ -14,19 +14,19 @@ from tracking import metrics
 from tracking.access_log.recorder import Recorder
 from tracking.connections import Connections
 from tracking.device_clock import DeviceClock
+from tracking.engine.batching import Loader
+from tracking.engine.database import DatabaseThread
+from tracking.engine.receiver import Receiver
 from tracking.fix import ArrivalClock, Fix
 from tracking.fleet.hub import FleetHub
 from tracking.identities import Identities
 from tracking.monitoring.health import Health
 from tracking.monitoring.lag import Lag
 from tracking.pipeline.announcer import Announcer
-from tracking.pipeline.batching import Loader
 from tracking.pipeline.broadcast import Publisher
 from tracking.pipeline.clocks import DeviceClocks
-from tracking.pipeline.database import DatabaseThread
 from tracking.pipeline.hub import Hub
 from tracking.pipeline.presence import Presence
-from tracking.pipeline.receiver import Receiver
 from tracking.pipeline.rows import load_snapshots
 from tracking.pipeline.storage import LOCK_WAIT, Storage, Waiter
 from tracking.protocol import EXPECTED, InvalidMessage, Measurement, to_fix, utc

@@ -10,8 +10,8 @@ from django.db import InterfaceError, OperationalError
 from tracking import revocation
 from tracking import session as session_module
 from tracking.authentication import Claims
+from tracking.engine.receiver import Receiver
 from tracking.identities import Identities
-from tracking.pipeline.receiver import Receiver
 from tracking.protocol import (
     Forbidden,
     InvalidMessage,

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from tracking.access_log import BATCH, Look, Way, lost, recent, store
-from tracking.pipeline.batching import Pump
-from tracking.pipeline.database import is_unavailable
+from tracking.engine.batching import Pump
+from tracking.engine.database import is_unavailable
 
 # Looks that wait while the database is unavailable. More are lost, and counted in the log.
 MAX_WAITING: Final = 10_000

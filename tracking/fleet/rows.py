@@ -7,10 +7,10 @@ from typing import Final, TypeAlias
 from django.contrib.auth import get_user_model
 from django.db.models import Q
 
+from tracking.engine.database import any_of
 from tracking.fix import Fix
 from tracking.models import DriverLocation
 from tracking.people import NAME_FIELDS, active, full_name
-from tracking.pipeline.database import any_of
 from tracking.pipeline.rows import fix_of
 
 # At some 30 µs a row, nobody else's query waits for long.

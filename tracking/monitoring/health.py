@@ -13,12 +13,12 @@ from typing import Any, Final
 from django.db import OperationalError, connections, router
 from django.db.migrations.executor import MigrationExecutor
 
+from tracking.engine.database import DatabaseThread, supported
+from tracking.engine.receiver import Receiver
 from tracking.models import DriverLocation
 from tracking.monitoring.exposition import count_drivers
 from tracking.monitoring.heartbeat import Heartbeat
 from tracking.monitoring.probe import Probe
-from tracking.pipeline.database import DatabaseThread, supported
-from tracking.pipeline.receiver import Receiver
 from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)

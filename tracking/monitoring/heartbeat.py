@@ -21,9 +21,9 @@ from django.db.models.functions import Now
 
 from tracking import metrics
 from tracking.conf import conf
+from tracking.engine.receiver import Event, Receiver
 from tracking.models import Worker
 from tracking.monitoring.probe import Probe
-from tracking.pipeline.receiver import Event, Receiver
 from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from django.db import close_old_connections
 
+from tracking.engine.batching import Pump
 from tracking.fix import ArrivalClock, Fix
 from tracking.models import DriverLocation
 from tracking.pipeline.aging import Aging
-from tracking.pipeline.batching import Pump
 from tracking.signals import driver_status_changed, location_updated
 from tracking.status import Status, status_of
 from tracking.throttled_log import Throttle

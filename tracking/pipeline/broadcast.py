@@ -14,8 +14,8 @@ import msgspec
 
 from tracking import metrics
 from tracking.conf import conf
+from tracking.engine.batching import Pump
 from tracking.fix import Fix
-from tracking.pipeline.batching import Pump
 from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)

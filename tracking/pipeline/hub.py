@@ -14,12 +14,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from tracking import metrics
+from tracking.engine.batching import Loader
+from tracking.engine.receiver import Receiver
 from tracking.fix import Fix
-from tracking.pipeline.batching import Loader
 from tracking.pipeline.broadcast import all_shards, decode_batch, shard_of
 from tracking.pipeline.feed import Feed
 from tracking.pipeline.outbox import Outbox
-from tracking.pipeline.receiver import Receiver
 from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
+from tracking.engine.receiver import Event, Receiver
 from tracking.fix import ArrivalClock, Fix
-from tracking.pipeline.receiver import Event, Receiver
 from tracking.pipeline.storage import Waiter
 from tracking.throttled_log import Throttle, reason
 

@@ -9,9 +9,9 @@ import msgspec
 from django.db import DataError, IntegrityError, connections, router, transaction
 from django.db.models import QuerySet
 
+from tracking.engine.database import any_of, is_locked, is_unavailable, sqlstate, supported
 from tracking.fix import Fix
 from tracking.models import DriverLocation
-from tracking.pipeline.database import any_of, is_locked, is_unavailable, sqlstate, supported
 from tracking.throttled_log import Throttle
 
 logger = logging.getLogger(__name__)

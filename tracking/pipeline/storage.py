@@ -8,10 +8,10 @@ from typing import Final, Protocol
 from django.db import Error
 
 from tracking import metrics
+from tracking.engine.batching import Pump
+from tracking.engine.database import DatabaseThread
 from tracking.fix import Fix
 from tracking.pipeline.announcer import Announcer
-from tracking.pipeline.batching import Pump
-from tracking.pipeline.database import DatabaseThread
 from tracking.pipeline.rows import (
     PartlyStoredError,
     locked_drivers,

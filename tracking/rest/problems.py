@@ -18,7 +18,7 @@ from rest_framework.exceptions import (
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from tracking.pipeline.database import drop_read_only_connections, is_unavailable
+from tracking.engine.database import drop_read_only_connections, is_unavailable
 from tracking.protocol import (
     Forbidden,
     InvalidMessage,

@@ -9,10 +9,10 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from tracking import metrics
+from tracking.engine.receiver import Receiver
 from tracking.models import Worker
 from tracking.monitoring import heartbeat
 from tracking.monitoring.heartbeat import MAX_MISSED, Heartbeat, Sign, exchange
-from tracking.pipeline.receiver import Receiver
 
 from ..fakes import Layer, within_deadline
 

@@ -9,8 +9,8 @@ import pytest
 from django.db import connections, transaction
 
 from tracking import metrics
+from tracking.engine.database import DatabaseThread
 from tracking.pipeline import storage as storage_module
-from tracking.pipeline.database import DatabaseThread
 from tracking.pipeline.rows import PartlyStoredError, load_snapshots, locked_drivers, upsert
 from tracking.pipeline.storage import Storage
 

@@ -5,7 +5,7 @@ import operator
 import pytest
 from django.db import OperationalError
 
-from tracking.pipeline.batching import Loader, Pump
+from tracking.engine.batching import Loader, Pump
 
 from ..fakes import Loads, Log, settle, within_deadline
 

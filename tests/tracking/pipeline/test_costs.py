@@ -16,11 +16,11 @@ from redis.asyncio import Redis
 
 from tests.services import redis_service
 from tracking import authentication
+from tracking.engine.receiver import Receiver
 from tracking.pipeline import feed, storage
 from tracking.pipeline.broadcast import Publisher
 from tracking.pipeline.hub import Hub
 from tracking.pipeline.outbox import Outbox
-from tracking.pipeline.receiver import Receiver
 
 from ..fakes import HERE, Client, Loads, Log, fix_of, settle, within_deadline
 from ..sockets import Server, token_for

@@ -8,8 +8,8 @@ from contextlib import suppress
 import pytest
 from django.db import OperationalError, connections
 
-from tracking.pipeline import database as database_module
-from tracking.pipeline.database import DatabaseThread
+from tracking.engine import database as database_module
+from tracking.engine.database import DatabaseThread
 from tracking.pipeline.rows import upsert
 from tracking.pipeline.storage import Storage
 

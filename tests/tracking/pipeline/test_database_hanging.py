@@ -6,9 +6,9 @@ import threading
 import pytest
 from django.db import OperationalError, connections, transaction
 
+from tracking.engine import database as database_module
+from tracking.engine.database import DatabaseThread
 from tracking.models import DriverLocation
-from tracking.pipeline import database as database_module
-from tracking.pipeline.database import DatabaseThread
 
 from ..fakes import DEADLINE, within_deadline
 

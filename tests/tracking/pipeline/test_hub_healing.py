@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from tracking.engine import receiver as receiver_module
 from tracking.pipeline import hub as hub_module
-from tracking.pipeline import receiver as receiver_module
 from tracking.pipeline.broadcast import shard_of
 from tracking.protocol import encode_unknown
 

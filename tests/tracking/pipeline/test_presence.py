@@ -5,9 +5,9 @@ import asyncio
 import msgspec
 import pytest
 
+from tracking.engine.receiver import Receiver
 from tracking.pipeline import presence as presence_module
 from tracking.pipeline.presence import Presence
-from tracking.pipeline.receiver import Receiver
 
 from ..fakes import Log, Times, fix_of, settle, within_deadline
 

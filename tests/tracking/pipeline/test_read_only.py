@@ -5,8 +5,8 @@ from contextlib import suppress
 import pytest
 from django.db import InternalError, OperationalError, connections
 
+from tracking.engine.database import DatabaseThread, drop_read_only_connections, is_unavailable
 from tracking.monitoring import health
-from tracking.pipeline.database import DatabaseThread, drop_read_only_connections, is_unavailable
 from tracking.pipeline.rows import upsert
 
 from ..fakes import fix_of

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tracking import metrics
-from tracking.pipeline import receiver as receiver_module
+from tracking.engine import receiver as receiver_module
 
 from ..fakes import Log, within_deadline
 

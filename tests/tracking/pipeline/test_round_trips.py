@@ -10,9 +10,9 @@ from django.db import OperationalError, connections, transaction
 
 from tests import services
 from tests.faults.proxy import Proxy
+from tracking.engine import database as database_module
+from tracking.engine.database import DatabaseThread
 from tracking.models import DriverLocation
-from tracking.pipeline import database as database_module
-from tracking.pipeline.database import DatabaseThread
 from tracking.pipeline.rows import load_snapshots, upsert
 
 from ..fakes import fix_of as fix

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from tracking import metrics
-from tracking.pipeline.batching import Loader
+from tracking.engine.batching import Loader
 from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Generic, TypeVar
 
-from tracking.pipeline.database import is_unavailable
+from tracking.engine.database import is_unavailable
 from tracking.throttled_log import Throttle
 
 logger = logging.getLogger(__name__)
