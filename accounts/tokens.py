@@ -32,7 +32,7 @@ from accounts import second_factor
 from accounts.lockout import LockedOut, lock_ends_in
 from accounts.models import User
 from tracking import web_sessions
-from tracking.authentication import WEB_SESSION_CLAIM
+from tracking.access.tokens import WEB_SESSION_CLAIM
 from tracking.conf import conf
 
 # How long a refresh token that was used may be used again: on a bad network the answer gets lost,

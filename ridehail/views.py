@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import User
 from ridehail.demo.accounts import ADMIN_ID, DISPATCHER_ID, DRIVER_ID, RIDER_ID
-from tracking.authentication import load_users
+from tracking.access.tokens import load_users
 from tracking.models import WatchGrant
 from tracking.people import own_name
 from tracking.permissions import is_driver, may_view_fleet, watches

@@ -12,7 +12,8 @@ class TrackingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from tracking import permission_changes, web_sessions
+        from tracking import web_sessions
+        from tracking.access import permission_changes
         from tracking.checks import check_deployment, check_settings
 
         if apps.is_installed("drf_spectacular"):
@@ -32,7 +33,8 @@ def connect_receivers(models: Iterable[type[Model]]) -> None:
     """
     from django.contrib.auth import get_user_model
 
-    from tracking import grants, user_changes
+    from tracking import grants
+    from tracking.access import user_changes
     from tracking.models import WatchGrant
 
     for model in models:

@@ -25,8 +25,8 @@ class Connection(Protocol):
 class Connections:
     """Counts connections: all, and by client address those that are not authenticated yet.
 
-    Those of a user are counted by `revocation.Registry`, which knows them. The limits are settings,
-    of this process alone; 0 means none.
+    Those of a user are counted by `access.registry`, which knows them. The limits are settings, of
+    this process alone; 0 means none.
     """
 
     def __init__(self) -> None:

@@ -11,6 +11,8 @@ import msgspec
 from channels.layers import get_channel_layer
 
 from tracking import metrics
+from tracking.access.identities import Identities
+from tracking.access.registry import Registry
 from tracking.access_log.recorder import Recorder
 from tracking.connections import Connections
 from tracking.device_clock import DeviceClock
@@ -19,7 +21,6 @@ from tracking.engine.database import DatabaseThread
 from tracking.engine.receiver import Receiver
 from tracking.fix import ArrivalClock, Fix
 from tracking.fleet.hub import FleetHub
-from tracking.identities import Identities
 from tracking.monitoring.health import Health
 from tracking.monitoring.lag import Lag
 from tracking.pipeline.announcer import Announcer
@@ -32,7 +33,6 @@ from tracking.pipeline.storage import LOCK_WAIT, Storage, Waiter
 from tracking.protocol import EXPECTED, InvalidMessage, Measurement, to_fix, utc
 from tracking.rate_limits import SharedLimits
 from tracking.rest.reports import Reports
-from tracking.revocation import Registry
 from tracking.throttled_log import Throttle
 
 logger = logging.getLogger(__name__)

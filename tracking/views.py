@@ -14,8 +14,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
+from tracking.access.tokens import load_users
 from tracking.access_log import record
-from tracking.authentication import load_users
 from tracking.models import DriverLocation, LocationAccess
 from tracking.people import contact, full_name, own_name, search_lookups
 from tracking.permissions import may_publish, may_view_fleet, watches

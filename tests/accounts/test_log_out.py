@@ -12,8 +12,8 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import User
 from tracking import revocation
-from tracking.authentication import verify
-from tracking.identities import user_of
+from tracking.access.identities import user_of
+from tracking.access.tokens import verify
 from tracking.models import EndedWebSession
 from tracking.protocol import TokenInvalid
 from tracking.web_sessions import claim

@@ -12,7 +12,7 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from accounts.models import User
 from accounts.tokens import access_token_for, refresh_token_for, refresh_token_user
-from tracking.authentication import verify
+from tracking.access.tokens import verify
 from tracking.protocol import TokenInvalid
 
 pytestmark = pytest.mark.django_db

@@ -22,7 +22,7 @@ from ridehail.http import HttpProtocol
 from ridehail.logs import JSONWithoutSecrets, LimitStrangers, WithoutSecrets
 from ridehail.proxies import scope_limit_key
 from ridehail.websocket import WebSocketProtocol
-from tracking.authentication import verify
+from tracking.access.tokens import verify
 from tracking.phones import osmand, owntracks, readings
 from tracking.phones.devices import Device
 from tracking.protocol import (

@@ -9,7 +9,7 @@ from django.core.management import execute_from_command_line
 
 django.setup()
 
-from tracking import session  # noqa: E402
+from tracking.access import session  # noqa: E402
 
 session.RECHECK_INTERVAL = 0.5
 

@@ -243,7 +243,7 @@ def test_unknown_log_format_is_refused_at_the_start():
 LOG = """
 import logging, django
 django.setup()
-logging.getLogger("tracking.session").warning("Oops: %r", {"lat": "-1.4354"})
+logging.getLogger("tracking.access.session").warning("Oops: %r", {"lat": "-1.4354"})
 logging.getLogger("django.request").error("%s is broken", "/?token=TOKEN")
 logging.getLogger("django.server").info('"GET %s"', "/?lon=0.9871")
 """.replace("TOKEN", TOKEN)

@@ -11,6 +11,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import Error as DatabaseError
 
 from tracking import metrics, protocol
+from tracking.access.session import Session
 from tracking.conf import conf
 from tracking.connections import address_of
 from tracking.consumers.record import ConnectionRecord
@@ -24,7 +25,6 @@ from tracking.protocol import (
 )
 from tracking.rate_limits import RateLimit
 from tracking.runtime import get_runtime
-from tracking.session import Session
 from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)

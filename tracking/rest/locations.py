@@ -16,8 +16,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
+from tracking.access.tokens import load_users
 from tracking.access_log import record
-from tracking.authentication import load_users
 from tracking.models import DriverLocation, LocationAccess
 from tracking.permissions import Window, may_publish, may_watch_driver
 from tracking.pipeline.rows import load_snapshots

@@ -11,8 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from tracking.authentication import Claims, verify
-from tracking.identities import user_of
+from tracking.access.identities import user_of
+from tracking.access.tokens import Claims, verify
 from tracking.rest.bridge import outside_transactions
 from tracking.rest.problems import as_http, problem_response
 from tracking.rest.throttling import ThrottledRefusals

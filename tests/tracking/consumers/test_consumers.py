@@ -7,7 +7,8 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import OperationalError
 
-from tracking import metrics, session
+from tracking import metrics
+from tracking.access import session
 from tracking.protocol import encode_location
 from tracking.runtime import get_runtime
 
@@ -276,7 +277,7 @@ async def test_who_cannot_be_judged_without_the_database_is_told_to_come_back(
     def away(user_ids):
         raise OperationalError("the database is away")
 
-    monkeypatch.setattr("tracking.identities.load_users", away)
+    monkeypatch.setattr("tracking.access.identities.load_users", away)
     refused = ("get-tracking", "database_away")
     before = metrics.refusals.values.get(refused, 0)
     socket = await connect("get", located)

@@ -2,13 +2,13 @@
 
 import pytest
 
+from tracking.access.session import Session
 from tracking.connections import Connections
 from tracking.consumers.record import ConnectionRecord
 from tracking.pipeline.outbox import Outbox
 from tracking.pipeline.presence import Presence
 from tracking.rate_limits import SharedLimits
 from tracking.runtime import Runtime, get_runtime
-from tracking.session import Session
 
 from ..fakes import within_deadline
 from ..sockets import Server, token_for

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from tracking import session as session_module
+from tracking.access import session as session_module
 from tracking.protocol import encode_location
 from tracking.runtime import get_runtime
 

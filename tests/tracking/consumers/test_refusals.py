@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tracking.access.session import Session
 from tracking.consumers.base import TrackingConsumer
 from tracking.runtime import get_runtime
-from tracking.session import Session
 
 from ..sockets import stored, token_for
 

@@ -9,7 +9,8 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 
-from tracking import revocation, session
+from tracking import revocation
+from tracking.access import session
 from tracking.models import DriverLocation
 from tracking.runtime import get_runtime
 

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from redis.asyncio import Redis
 
 from tests.services import redis_service
-from tracking import authentication
+from tracking.access import tokens
 from tracking.engine.receiver import Receiver
 from tracking.pipeline import feed, storage
 from tracking.pipeline.broadcast import Publisher
@@ -63,7 +63,7 @@ async def test_a_burst_of_one_driver_costs_what_one_message_costs(app_layer, dri
     await server.client.events.reach(2)  # The accept, and the acknowledgement.
     await settle()
     counts.clear()
-    sent, signatures = len(app_layer.sent), authentication._verify_signature.cache_info()
+    sent, signatures = len(app_layer.sent), tokens._verify_signature.cache_info()
     for number in range(200):
         server.report(token, lat=number / 10)
     await server.client.events.reach(202)
@@ -72,7 +72,7 @@ async def test_a_burst_of_one_driver_costs_what_one_message_costs(app_layer, dri
     assert len(app_layer.sent) - sent == 1
     # One for each pump that woke.
     assert counts["tasks"] == 2
-    assert authentication._verify_signature.cache_info() == signatures
+    assert tokens._verify_signature.cache_info() == signatures
     await server.end()
 
 

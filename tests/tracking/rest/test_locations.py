@@ -356,7 +356,7 @@ def test_database_that_is_away_is_answered_503(rest, driver, monkeypatch):
     def away(user_ids):
         raise OperationalError("could not connect to 192.0.2.1")
 
-    monkeypatch.setattr("tracking.identities.load_users", away)
+    monkeypatch.setattr("tracking.access.identities.load_users", away)
     response = rest("PUT", location(driver), driver, HERE)
     assert "192.0.2.1" not in problem(response, 503, "unavailable")
     assert response["Retry-After"] == "5"
@@ -375,7 +375,7 @@ def test_what_makes_it_unavailable_is_logged_once_a_minute_with_the_place_of_a_b
     def fail(*args):
         raise error
 
-    monkeypatch.setattr("tracking.identities.load_users", fail)
+    monkeypatch.setattr("tracking.access.identities.load_users", fail)
     for _ in range(3):
         problem(rest("PUT", location(driver), driver, HERE), 503, "unavailable")
     (record,) = [record for record in caplog.records if record.name == "tracking.rest.problems"]

@@ -11,9 +11,10 @@ from typing import Any, Final
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import Error as DatabaseError
 
-from tracking.authentication import Claims, may_block, verify
+from tracking.access.identities import Identities
+from tracking.access.registry import Registry
+from tracking.access.tokens import Claims, may_block, verify
 from tracking.conf import conf
-from tracking.identities import Identities
 from tracking.permissions import Decision, Window
 from tracking.protocol import (
     Forbidden,
@@ -23,7 +24,6 @@ from tracking.protocol import (
     TokenInvalid,
     TrackingError,
 )
-from tracking.revocation import Registry
 from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from django.db import models, transaction
 from django.db.models.signals import m2m_changed, pre_delete
 from django.test.utils import isolate_apps
 
-from tracking import permission_changes
+from tracking.access import permission_changes
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

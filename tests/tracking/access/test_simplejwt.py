@@ -17,9 +17,9 @@ from rest_framework_simplejwt.exceptions import AuthenticationFailed, InvalidTok
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, SlidingToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
-from tracking import authentication
-from tracking.authentication import verify
-from tracking.identities import user_of
+from tracking.access import tokens
+from tracking.access.identities import user_of
+from tracking.access.tokens import verify
 from tracking.protocol import TokenExpired, TokenInvalid
 
 pytestmark = pytest.mark.django_db
@@ -119,7 +119,7 @@ def theirs(token):
 
 
 def ours(token):
-    authentication._verify_signature.cache_clear()
+    tokens._verify_signature.cache_clear()
     try:
         return user_of(verify(token)).pk
     except (TokenInvalid, TokenExpired):

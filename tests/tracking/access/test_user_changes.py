@@ -8,7 +8,8 @@ from django.db.models import signals
 from django.test.utils import isolate_apps
 from django.utils import timezone
 
-from tracking import revocation, user_changes
+from tracking import revocation
+from tracking.access import user_changes
 from tracking.apps import connect_receivers
 from tracking.grants import open_grant
 from tracking.models import WatchGrant

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
-from tracking.authentication import Claims, load_owners, load_users
+from tracking.access.tokens import Claims, load_owners, load_users
 from tracking.engine.batching import Loader
 from tracking.protocol import TokenInvalid
 from tracking.web_sessions import load_ended

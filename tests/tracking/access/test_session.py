@@ -8,10 +8,12 @@ import pytest
 from django.db import InterfaceError, OperationalError
 
 from tracking import revocation
-from tracking import session as session_module
-from tracking.authentication import Claims
+from tracking.access import session as session_module
+from tracking.access.identities import Identities
+from tracking.access.registry import Registry
+from tracking.access.session import Session
+from tracking.access.tokens import Claims
 from tracking.engine.receiver import Receiver
-from tracking.identities import Identities
 from tracking.protocol import (
     Forbidden,
     InvalidMessage,
@@ -19,10 +21,8 @@ from tracking.protocol import (
     TokenExpired,
     TokenInvalid,
 )
-from tracking.revocation import Registry
-from tracking.session import Session
 
-from .fakes import DEADLINE, Loads, Log, settle, within_deadline
+from ..fakes import DEADLINE, Loads, Log, settle, within_deadline
 
 USER, OTHER = 22, 23
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from accounts.tokens import access_token_for
-from tracking import authentication
-from tracking.authentication import Claims, load_users, verify
+from tracking.access import tokens
+from tracking.access.tokens import Claims, load_users, verify
 from tracking.conf import DEFAULTS
 from tracking.protocol import TokenExpired, TokenInvalid, TrackingError
 
@@ -50,7 +50,7 @@ def signed(payload):
 
 @pytest.fixture(autouse=True)
 def _no_token_seen_before():
-    authentication._verify_signature.cache_clear()
+    tokens._verify_signature.cache_clear()
 
 
 # Good tokens
@@ -261,7 +261,7 @@ def test_a_remembered_token_expires_all_the_same(monkeypatch):
     good = token(exp=int(time.time()) + 60)
     verify(good)
     now = time.time()
-    monkeypatch.setattr(authentication.time, "time", lambda: now + 61)
+    monkeypatch.setattr(tokens.time, "time", lambda: now + 61)
     with pytest.raises(TokenExpired):
         verify(good)
 
@@ -270,9 +270,9 @@ def test_a_token_counts_as_expired_from_the_very_second_on(monkeypatch):
     expires_at = int(time.time()) + 60
     good = token(exp=expires_at)
     verify(good)
-    monkeypatch.setattr(authentication.time, "time", lambda: expires_at - 0.001)
+    monkeypatch.setattr(tokens.time, "time", lambda: expires_at - 0.001)
     verify(good)
-    monkeypatch.setattr(authentication.time, "time", lambda: float(expires_at))
+    monkeypatch.setattr(tokens.time, "time", lambda: float(expires_at))
     with pytest.raises(TokenExpired):
         verify(good)
 
@@ -281,14 +281,14 @@ def test_a_bad_token_is_not_remembered():
     for number in range(20):
         with pytest.raises(TokenInvalid):
             verify(f"garbage {number}")
-    assert authentication._verify_signature.cache_info().currsize == 0
+    assert tokens._verify_signature.cache_info().currsize == 0
 
 
 def test_a_good_token_is_checked_once():
     good = token()
     verify(good)
     verify(good)
-    assert authentication._verify_signature.cache_info().hits == 1
+    assert tokens._verify_signature.cache_info().hits == 1
 
 
 # Users
