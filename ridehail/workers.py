@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tracking.monitoring import health
 from tracking.monitoring.exposition import exposition
-from tracking.runtime import get_runtime
+from tracking.runtime import get_runtime, health
 from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)

@@ -30,7 +30,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "MAX_UNAUTHENTICATED_PER_ADDRESS": 2_000,
     # Whom a connection comes from, for that limit: the dotted path of a function of the ASGI scope.
     # This one sees a proxy in front of the server as everybody's address.
-    "CLIENT_ADDRESS": "tracking.connections.peer_address",
+    "CLIENT_ADDRESS": "tracking.access.addresses.peer_address",
     # Seconds that a watch grant may last at the most; 0 means no limit.
     "MAX_GRANT_DURATION": 86_400.0,
     # Seconds before a watch grant's start of which its watcher sees, so that the map is not empty.

@@ -246,7 +246,7 @@ class EndedWebSession(models.Model):
 class Worker(models.Model):
     """A process that serves connections, as long as it lives.
 
-    Written by `tracking.monitoring.heartbeat`, and deleted half a minute after it was last.
+    Written by `tracking.runtime.heartbeat`, and deleted half a minute after it was last.
     """
 
     id = models.CharField(max_length=32, primary_key=True)

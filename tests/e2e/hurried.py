@@ -10,7 +10,7 @@ from django.core.management import execute_from_command_line
 
 django.setup()
 
-from tracking.monitoring import heartbeat  # noqa: E402
+from tracking.runtime import heartbeat  # noqa: E402
 
 heartbeat.INTERVAL = heartbeat.KEEP = 0.1
 heartbeat.FORGET_AFTER = timedelta(seconds=2)

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ridehail import workers
 from ridehail.workers import merge
 from tests import services
-from tracking.monitoring import health
+from tracking.runtime import health
 
 TOKEN = "t" * 40
 ONE = b"# HELP fixes_total Fixes.\n# TYPE fixes_total counter\nfixes_total 3.0\n"

@@ -10,12 +10,12 @@ from django.core.management import call_command
 from django.db import connections
 
 from tests.services import postgres_service
-from tracking import runtime as runtime_module
 from tracking.engine.receiver import Receiver
 from tracking.models import DriverLocation
 from tracking.pipeline import hub as hub_module
 from tracking.pipeline.hub import Hub
 from tracking.runtime import get_runtime
+from tracking.runtime import runtime as runtime_module
 
 from .fakes import DEADLINE, HERE, NOON, Layer, Loads, settle, within_deadline
 from .sockets import Socket

@@ -10,8 +10,8 @@ from tests import services
 from tests.services import ServiceError
 from tracking.checks import check_settings
 from tracking.models import DriverLocation
-from tracking.monitoring import health
 from tracking.pipeline.rows import load_snapshots, upsert
+from tracking.runtime import health
 
 from .fakes import fix_of
 

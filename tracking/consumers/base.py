@@ -11,9 +11,9 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import Error as DatabaseError
 
 from tracking import metrics, protocol
+from tracking.access.addresses import address_of
 from tracking.access.session import Session
 from tracking.conf import conf
-from tracking.connections import address_of
 from tracking.consumers.record import ConnectionRecord
 from tracking.permissions import Decision
 from tracking.pipeline.outbox import Event, Outbox, abort
@@ -23,8 +23,8 @@ from tracking.protocol import (
     InvalidMessage,
     TrackingError,
 )
-from tracking.rate_limits import RateLimit
 from tracking.runtime import get_runtime
+from tracking.runtime.rate_limits import RateLimit
 from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)

@@ -2,9 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
-from django.utils import timezone
 from prometheus_client import (
     CollectorRegistry,
     GCCollector,
@@ -17,14 +15,10 @@ from prometheus_client.registry import Collector
 
 from tracking import metrics
 from tracking.metrics.instruments import gauge
-from tracking.models import DriverLocation
-from tracking.status import Status, has_status
-
-if TYPE_CHECKING:
-    from tracking.runtime import Runtime
+from tracking.runtime import Runtime
 
 
-async def exposition(runtime: "Runtime") -> bytes:
+async def exposition(runtime: Runtime) -> bytes:
     """Return all metrics in Prometheus' text format.
 
     Drivers are counted in the database, so without it those lines are missing.
@@ -41,7 +35,7 @@ async def exposition(runtime: "Runtime") -> bytes:
 
 
 class _ProcessMetrics(Collector):
-    def __init__(self, runtime: "Runtime", drivers: Mapping[str, int]) -> None:
+    def __init__(self, runtime: Runtime, drivers: Mapping[str, int]) -> None:
         self._runtime = runtime
         self._drivers = drivers
 
@@ -84,12 +78,3 @@ class _ProcessMetrics(Collector):
             "1 while this process sends its clients elsewhere.",
             [("", runtime.draining)],
         )
-
-
-def count_drivers() -> dict[str, int]:
-    """Return how many drivers have each status."""
-    now = timezone.now()
-    return {
-        status.value: DriverLocation.objects.filter(has_status(status, now)).count()
-        for status in Status
-    }

@@ -8,8 +8,8 @@ from django.http import HttpRequest
 
 from tracking.protocol import Measurement
 from tracking.rest.bridge import call_async
-from tracking.rest.reports import Reports
 from tracking.runtime import get_runtime
+from tracking.runtime.reports import Reports
 
 
 def ingest(

@@ -27,6 +27,7 @@ from tracking.protocol import (
     TokenInvalid,
     TrackingError,
 )
+from tracking.runtime.reports import NotStored
 from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ _HTTP: Final[dict[type[TrackingError], type[APIException]]] = {
 }
 
 
-class NotStored(APIException):
+class NotStoredInTime(APIException):
     """503: nothing can be said of the location, and to send it again is right and harmless."""
 
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
@@ -84,6 +85,7 @@ def as_http(error: Exception) -> Exception:
     if isinstance(error, NotStored):
         what = "was not committed in time" if error.__cause__ else "came while too many waited"
         logger.error("A request was answered with 503, its location %s", what)
+        return NotStoredInTime()
     for kind, http in _HTTP.items():
         if isinstance(error, kind):
             return http(str(error), error.code)

@@ -8,7 +8,7 @@ from rest_framework.exceptions import AuthenticationFailed, PermissionDenied, Th
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle, UserRateThrottle
 
-from tracking.connections import address_of
+from tracking.access.addresses import address_of
 from tracking.protocol import TokenExpired, TokenInvalid
 
 # Not what fails on this side, such as a database that is unavailable. A session without its CSRF

@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from tracking.connections import Connections, peer_address
+from tracking.access.addresses import peer_address
 from tracking.protocol import OverCapacity, encode_location
 from tracking.runtime import get_runtime
+from tracking.runtime.connections import Connections
 
 from ..fakes import DEADLINE, settle
 from ..sockets import token_for

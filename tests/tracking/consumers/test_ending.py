@@ -3,12 +3,12 @@
 import pytest
 
 from tracking.access.session import Session
-from tracking.connections import Connections
 from tracking.consumers.record import ConnectionRecord
 from tracking.pipeline.outbox import Outbox
 from tracking.pipeline.presence import Presence
-from tracking.rate_limits import SharedLimits
 from tracking.runtime import Runtime, get_runtime
+from tracking.runtime.connections import Connections
+from tracking.runtime.rate_limits import SharedLimits
 
 from ..fakes import within_deadline
 from ..sockets import Server, token_for
@@ -61,7 +61,7 @@ async def test_connection_whose_address_cannot_be_found_out_is_logged_as_ended(
     app_layer, driver, settings, caplog
 ):
     caplog.set_level("INFO")
-    settings.TRACKING = settings.TRACKING | {"CLIENT_ADDRESS": "tracking.connections.missing"}
+    settings.TRACKING = settings.TRACKING | {"CLIENT_ADDRESS": "tracking.access.addresses.missing"}
     server = Server("get", driver)
     with pytest.raises(ImportError):
         await within_deadline(server.task)

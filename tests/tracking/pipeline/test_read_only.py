@@ -6,8 +6,8 @@ import pytest
 from django.db import InternalError, OperationalError, connections
 
 from tracking.engine.database import DatabaseThread, drop_read_only_connections, is_unavailable
-from tracking.monitoring import health
 from tracking.pipeline.rows import upsert
+from tracking.runtime import health
 
 from ..fakes import fix_of
 from ..rows import drivers, stored

@@ -6,7 +6,7 @@ import threading
 import pytest
 from django.core.cache import cache
 
-from tracking import runtime
+from tracking.runtime import runtime
 
 from ..sockets import token_for
 

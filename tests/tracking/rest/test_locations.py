@@ -12,7 +12,7 @@ from django.utils import timezone
 from tests.e2e.tokens import login_token
 from tracking.models import DriverLocation
 from tracking.pipeline.storage import Storage
-from tracking.rest import reports
+from tracking.runtime import reports
 
 from ..fakes import NOON
 from ..messages import DETAILS

@@ -6,9 +6,8 @@ import pytest
 
 from tracking import protocol
 from tracking.protocol import InvalidLocation, Measurement, TokenInvalid
-from tracking.rest import reports
-from tracking.rest.problems import NotStored
-from tracking.rest.reports import Reports
+from tracking.runtime import reports
+from tracking.runtime.reports import NotStored, Reports
 
 from ..fakes import NOON, Log, within_deadline
 

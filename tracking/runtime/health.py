@@ -12,13 +12,14 @@ from typing import Any, Final
 
 from django.db import OperationalError, connections, router
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 
 from tracking.engine.database import DatabaseThread, supported
 from tracking.engine.receiver import Receiver
 from tracking.models import DriverLocation
-from tracking.monitoring.exposition import count_drivers
-from tracking.monitoring.heartbeat import Heartbeat
-from tracking.monitoring.probe import Probe
+from tracking.runtime.heartbeat import Heartbeat
+from tracking.runtime.probe import Probe
+from tracking.status import Status, has_status
 from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
@@ -106,3 +107,12 @@ def _check_migrations() -> None:
     executor = MigrationExecutor(connections[router.db_for_write(DriverLocation)])
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         raise LookupError("there are migrations to run: manage.py migrate")
+
+
+def count_drivers() -> dict[str, int]:
+    """Return how many drivers have each status."""
+    now = timezone.now()
+    return {
+        status.value: DriverLocation.objects.filter(has_status(status, now)).count()
+        for status in Status
+    }

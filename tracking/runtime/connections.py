@@ -4,8 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
-from django.utils.module_loading import import_string
-
 from tracking.conf import conf
 from tracking.protocol import OverCapacity, TrackingError
 
@@ -89,15 +87,3 @@ class Connections:
         self._open.discard(connection)
         self._displaced.discard(connection)
         self.authenticated(connection)
-
-
-def address_of(scope: dict[str, Any]) -> str:
-    """Return whom a connection comes from, as `TRACKING["CLIENT_ADDRESS"]` sees it."""
-    address: str = import_string(conf.CLIENT_ADDRESS)(scope)
-    return address
-
-
-def peer_address(scope: dict[str, Any]) -> str:
-    """Return the address of the other end, which is a proxy's if there is one."""
-    host: str = (scope.get("client") or [""])[0]
-    return host

@@ -9,7 +9,6 @@ import msgspec
 
 from tracking.fix import Fix
 from tracking.protocol import InvalidLocation, Measurement, TokenInvalid, TrackingError
-from tracking.rest.problems import NotStored
 
 if TYPE_CHECKING:
     from tracking.runtime import Runtime
@@ -20,6 +19,13 @@ COMMIT_TIMEOUT: Final = 5.0
 # Unsettled reports of one worker. A commit takes some milliseconds, so that this many wait only
 # when the database stands still; beyond, who comes is told so without waiting.
 MAX_UNSETTLED: Final = 256
+
+
+class NotStored(Exception):
+    """A fix was not committed in time, or came while too many waited.
+
+    It may still be stored. To send it again is right and harmless.
+    """
 
 
 class Report:

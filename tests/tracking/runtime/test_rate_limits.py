@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tracking.protocol import CloseCode, RateLimited
-from tracking.rate_limits import KEPT, RateLimit, SharedLimits
+from tracking.runtime.rate_limits import KEPT, RateLimit, SharedLimits
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +106,7 @@ async def test_who_comes_back_has_no_new_burst(monkeypatch):
 
 
 async def test_limit_of_a_driver_who_left_is_forgotten_after_a_while(monkeypatch):
-    monkeypatch.setattr("tracking.rate_limits.KEPT", 0.01)
+    monkeypatch.setattr("tracking.runtime.rate_limits.KEPT", 0.01)
     limits = SharedLimits()
     limits.join(19)
     limits.join(20)
@@ -145,7 +145,7 @@ class Timers:
 
 def test_driver_who_comes_and_goes_for_minutes_gets_the_rate_and_no_more(monkeypatch):
     timers = Timers()
-    monkeypatch.setattr("tracking.rate_limits.asyncio.get_running_loop", lambda: timers)
+    monkeypatch.setattr("tracking.runtime.rate_limits.asyncio.get_running_loop", lambda: timers)
     limits = SharedLimits()
     count = 0
     for now in every(0.1, 3 * KEPT):

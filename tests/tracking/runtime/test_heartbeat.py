@@ -11,8 +11,8 @@ from django.utils import timezone
 from tracking import metrics
 from tracking.engine.receiver import Receiver
 from tracking.models import Worker
-from tracking.monitoring import heartbeat
-from tracking.monitoring.heartbeat import MAX_MISSED, Heartbeat, Sign, exchange
+from tracking.runtime import heartbeat
+from tracking.runtime.heartbeat import MAX_MISSED, Heartbeat, Sign, exchange
 
 from ..fakes import Layer, within_deadline
 

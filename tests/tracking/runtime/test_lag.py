@@ -3,8 +3,8 @@ import time
 
 import pytest
 
-from tracking.monitoring import lag as lag_module
-from tracking.monitoring.lag import SUSTAINED_LOOKS, Lag
+from tracking.runtime import lag as lag_module
+from tracking.runtime.lag import SUSTAINED_LOOKS, Lag
 
 from ..fakes import within_deadline
 

@@ -23,7 +23,7 @@ from tracking import metrics
 from tracking.conf import conf
 from tracking.engine.receiver import Event, Receiver
 from tracking.models import Worker
-from tracking.monitoring.probe import Probe
+from tracking.runtime.probe import Probe
 from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)

@@ -14,15 +14,12 @@ from tracking import metrics
 from tracking.access.identities import Identities
 from tracking.access.registry import Registry
 from tracking.access_log.recorder import Recorder
-from tracking.connections import Connections
 from tracking.device_clock import DeviceClock
 from tracking.engine.batching import Loader
 from tracking.engine.database import DatabaseThread
 from tracking.engine.receiver import Receiver
 from tracking.fix import ArrivalClock, Fix
 from tracking.fleet.hub import FleetHub
-from tracking.monitoring.health import Health
-from tracking.monitoring.lag import Lag
 from tracking.pipeline.announcer import Announcer
 from tracking.pipeline.broadcast import Publisher
 from tracking.pipeline.clocks import DeviceClocks
@@ -31,8 +28,11 @@ from tracking.pipeline.presence import Presence
 from tracking.pipeline.rows import load_snapshots
 from tracking.pipeline.storage import LOCK_WAIT, Storage, Waiter
 from tracking.protocol import EXPECTED, InvalidMessage, Measurement, to_fix, utc
-from tracking.rate_limits import SharedLimits
-from tracking.rest.reports import Reports
+from tracking.runtime.connections import Connections
+from tracking.runtime.health import Health
+from tracking.runtime.lag import Lag
+from tracking.runtime.rate_limits import SharedLimits
+from tracking.runtime.reports import Reports
 from tracking.throttled_log import Throttle
 
 logger = logging.getLogger(__name__)

@@ -3,7 +3,7 @@ import gc
 
 import pytest
 
-from tracking.monitoring.probe import Probe
+from tracking.runtime.probe import Probe
 
 from ..fakes import Log, settle, within_deadline
 

@@ -9,11 +9,10 @@ from django.db import OperationalError
 from django.db.migrations.recorder import MigrationRecorder
 
 from tracking import metrics
-from tracking.monitoring import health as health_module
-from tracking.monitoring import heartbeat
-from tracking.monitoring.lag import SUSTAINED_LOOKS
 from tracking.routing import http_urlpatterns
-from tracking.runtime import get_runtime
+from tracking.runtime import get_runtime, heartbeat
+from tracking.runtime import health as health_module
+from tracking.runtime.lag import SUSTAINED_LOOKS
 
 from ..fakes import DEADLINE, within_deadline
 
