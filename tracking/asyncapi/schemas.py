@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from tracking.asyncapi import frames
-from tracking.fleet.messages import Bbox, FleetMessage
+from tracking.protocol.fleet import Bbox, FleetMessage
 from tracking.protocol.messages import DriverMessage, WatcherMessage
 
 Schema = dict[str, Any]

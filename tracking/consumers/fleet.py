@@ -4,10 +4,10 @@ from channels.db import database_sync_to_async
 from django.contrib.auth.base_user import AbstractBaseUser
 
 from tracking.consumers import TrackingConsumer
-from tracking.fleet.messages import FleetStart, decode_fleet_message
 from tracking.models import LocationAccess
 from tracking.permissions import may_view_fleet
 from tracking.protocol import CloseCode, Forbidden
+from tracking.protocol.fleet import FleetStart, decode_fleet_message
 
 
 class FleetConsumer(TrackingConsumer):

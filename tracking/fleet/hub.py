@@ -13,13 +13,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from tracking.fix import Fix
-from tracking.fleet.messages import Bbox
 from tracking.fleet.rows import load_marks, load_names, load_page
 from tracking.fleet.state import Fleet
 from tracking.fleet.viewer import Viewer
 from tracking.pipeline.hub import Hub
 from tracking.pipeline.outbox import Outbox
 from tracking.pipeline.rows import load_snapshots
+from tracking.protocol.fleet import Bbox
 from tracking.throttled_log import reason
 
 logger = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from itertools import takewhile
 from typing import Final
 
 from tracking.fix import Fix
-from tracking.fleet.messages import encode_name
 from tracking.protocol import encode_details
+from tracking.protocol.fleet import encode_name
 from tracking.status import Status, next_change, status_of
 
 # Of drivers whose status changes between two turns of the event loop: some 4 µs each.

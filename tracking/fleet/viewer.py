@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from tracking.fleet.messages import Bbox, Kind, encode_batch
 from tracking.fleet.state import Fleet
 from tracking.pipeline.outbox import Outbox
+from tracking.protocol.fleet import Bbox, Kind, encode_batch
 
 logger = logging.getLogger(__name__)
 

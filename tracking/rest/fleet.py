@@ -8,12 +8,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tracking.access_log import record
-from tracking.fleet.messages import to_bbox
 from tracking.models import DriverLocation, LocationAccess
 from tracking.people import active
 from tracking.permissions import may_view_fleet
 from tracking.pipeline.rows import fix_of
 from tracking.protocol import Forbidden, InvalidMessage, details
+from tracking.protocol.fleet import to_bbox
 from tracking.rest.throttling import ReadThrottle
 from tracking.rest.views import RestView
 from tracking.status import status_of

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from tracking.fleet import viewer as fleet_viewer
-from tracking.fleet.messages import Bbox
+from tracking.protocol.fleet import Bbox
 
 from ..fakes import NOON, fix_of, settle
 from .viewers import EAST, Viewer

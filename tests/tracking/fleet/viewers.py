@@ -3,8 +3,8 @@
 import asyncio
 import json
 
-from tracking.fleet.messages import Bbox
 from tracking.pipeline.outbox import Outbox
+from tracking.protocol.fleet import Bbox
 
 from ..fakes import DEADLINE, Client, Log
 

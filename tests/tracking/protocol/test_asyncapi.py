@@ -9,7 +9,6 @@ import pytest
 from django.core.management import call_command
 
 from tests.documents import ASYNCAPI, asyncapi, error_table, errors_of, examples, fitting, resolve
-from tracking.fleet.messages import decode_fleet_message, encode_batch, encode_name
 from tracking.protocol import (
     CloseCode,
     InvalidMessage,
@@ -25,6 +24,7 @@ from tracking.protocol import (
     encode_verdicts,
     to_fix,
 )
+from tracking.protocol.fleet import decode_fleet_message, encode_batch, encode_name
 
 from ..fakes import NOON, fix_of
 

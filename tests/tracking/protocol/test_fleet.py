@@ -5,14 +5,14 @@ import math
 
 import pytest
 
-from tracking.fleet.messages import (
+from tracking.protocol import InvalidMessage, Stop
+from tracking.protocol.fleet import (
     Bbox,
     decode_fleet_message,
     encode_batch,
     encode_name,
     to_bbox,
 )
-from tracking.protocol import InvalidMessage, Stop
 
 from ..messages import TOKEN, start
 
