@@ -23,8 +23,8 @@ from ridehail.logs import JSONWithoutSecrets, LimitStrangers, WithoutSecrets
 from ridehail.proxies import scope_limit_key
 from ridehail.websocket import WebSocketProtocol
 from tracking.access.tokens import verify
+from tracking.models.device import Device
 from tracking.phones import osmand, owntracks, readings
-from tracking.phones.devices import Device
 from tracking.protocol import (
     TrackingError,
     decode_driver_message,

@@ -151,7 +151,7 @@ OWNTRACKS: Iterable[type[App]] = (OwnTracksAndroid, OwnTracksIos)
 def in_shell(stack: Stack, code: str) -> str:
     """Run Python code with users and devices at hand, and return what it prints."""
     imports = (
-        "from django.contrib.auth import get_user_model\nfrom tracking.phones.devices import *\n"
+        "from django.contrib.auth import get_user_model\nfrom tracking.models.device import *\n"
     )
     return manage(stack.environment, "shell", "--no-imports", "-c", imports + code).strip()
 

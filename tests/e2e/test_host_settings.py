@@ -90,7 +90,7 @@ def create(environment):
     tokens = services.create_users(environment, [*map(person, DRIVERS), person(NEWCOMER), staff])
     code = (
         "from django.contrib.auth import get_user_model\n"
-        "from tracking.phones.devices import Device\n"
+        "from tracking.models.device import Device\n"
         "driver = get_user_model().objects.get(pk=1)\n"
         "print(Device.objects.issue(driver, 'phone').token)"
     )

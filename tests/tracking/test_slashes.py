@@ -10,7 +10,7 @@ from django.urls import get_resolver, include, path, resolve, reverse
 
 from tracking import urls as tracking_urls
 from tracking.models import DriverLocation
-from tracking.phones.devices import Device
+from tracking.models.device import Device
 from tracking.routing import http_urlpatterns, websocket_urlpatterns
 from tracking.slashes import EitherSlash
 

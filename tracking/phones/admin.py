@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from tracking.drivers import DriverForm
 from tracking.lookups import any_case
+from tracking.models.device import Device, revoke
 from tracking.people import SEARCH_FIELDS, identity, search_lookups
-from tracking.phones.devices import Device, revoke
 
 
 class RevokedFilter(admin.SimpleListFilter):

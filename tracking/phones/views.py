@@ -20,9 +20,9 @@ from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tracking.models.device import Device
 from tracking.permissions import may_publish
 from tracking.phones import osmand, owntracks, readings
-from tracking.phones.devices import Device
 from tracking.phones.readings import Report
 from tracking.protocol import Forbidden, InvalidMessage, TokenInvalid, Verdict, newest_of
 from tracking.rest.bodies import read_body

@@ -7,7 +7,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 
-from tracking.phones.devices import PREFIX, Device, revoke
+from tracking.models.device import PREFIX, Device, revoke
 
 pytestmark = pytest.mark.django_db
 

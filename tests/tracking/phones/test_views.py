@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from tracking import metrics
 from tracking.models import DriverLocation
-from tracking.phones.devices import PREFIX, Device, revoke
+from tracking.models.device import PREFIX, Device, revoke
 from tracking.phones.views import MAX_BODY_SIZE
 from tracking.pipeline.storage import Storage
 from tracking.rest.throttling import RefusalThrottle

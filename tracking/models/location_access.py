@@ -1,0 +1,49 @@
+"""The audit trail of looks at locations."""
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from tracking.models.fields import by_user
+
+
+class LocationAccess(models.Model):
+    """Looks of a viewer at a driver's location, or without a driver at all drivers'.
+
+    Written by `tracking.access_log`: a row stands for ten minutes from `at`, aware UTC. The viewer
+    may have been deleted since; a driver who is deleted takes the rows along.
+    """
+
+    class Way(models.TextChoices):
+        STREAM = "stream", _("live map of one driver")
+        FLEET = "fleet", _("live map of the fleet")
+        REST = "rest", _("one driver over REST")
+        LIST = "list", _("list over REST")
+        SEARCH = "search", _("search")
+        ADMIN = "admin", _("admin")
+
+    at = models.DateTimeField(_("from"))
+    way = models.CharField(_("way"), max_length=10, choices=Way)
+    viewer = by_user(_("viewer"))
+    driver = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("driver"),
+    )
+
+    class Meta:
+        verbose_name = _("look at a location")
+        verbose_name_plural = _("looks at locations")
+        default_permissions = ("view",)
+        indexes = [
+            models.Index(fields=["at"], name="tracking_access_at"),
+            models.Index(fields=["viewer", "at"], name="tracking_access_viewer"),
+            models.Index(fields=["driver", "at"], name="tracking_access_driver"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.viewer_id} at {self.driver_id or 'all drivers'}"
