@@ -15,6 +15,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.utils import timezone
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy
 
 from tracking.conf import conf
 from tracking.models import WatchGrant
@@ -23,6 +24,13 @@ from tracking.protocol import NotYet
 # How long before a grant begins its watcher is told to come back, not to stay away. Clients that
 # were told so come back every 20 s.
 SOON: Final = timedelta(minutes=15)
+
+
+# The reason for users that `is_driver` is False for.
+NO_DRIVER = gettext_lazy(
+    "This user is not a driver and shares no location. "
+    "Choose a driver, or make this user one first."
+)
 
 
 class Window(NamedTuple):

@@ -20,9 +20,8 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from tracking import revocation
-from tracking.drivers import NO_DRIVER
 from tracking.models import WatchGrant
-from tracking.permissions import is_driver
+from tracking.permissions import NO_DRIVER, is_driver
 
 
 class InvalidGrant(ValueError):

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy, ngettext
 
-from tracking.drivers import DriverForm
+from tracking.admin.forms import DriverForm
 from tracking.grants import end_grants, reschedule_grant
 from tracking.lookups import any_case
 from tracking.models import WatchGrant, WatchGrantQuerySet

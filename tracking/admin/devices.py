@@ -10,7 +10,7 @@ from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy, ngettext
 
-from tracking.drivers import DriverForm
+from tracking.admin.forms import DriverForm
 from tracking.lookups import any_case
 from tracking.models.device import Device, revoke
 from tracking.people import SEARCH_FIELDS, identity, search_lookups

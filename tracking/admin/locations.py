@@ -12,17 +12,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from tracking.access_log import admin as access_log_admin  # noqa: F401
 from tracking.access_log import record
+from tracking.admin.read_only import ReadOnlyAdmin
 from tracking.conf import conf
-from tracking.grants import admin as grants_admin  # noqa: F401
 from tracking.models import DriverLocation, LocationAccess
 from tracking.people import SEARCH_FIELDS, full_name, identity, search_lookups
-
-# The site looks for registrations in this module alone.
-from tracking.phones import admin as devices_admin  # noqa: F401
 from tracking.protocol import format_degrees
-from tracking.read_only_admin import ReadOnlyAdmin
 from tracking.status import Status, has_status, status_of
 
 

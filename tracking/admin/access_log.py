@@ -5,9 +5,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from tracking.admin.read_only import ReadOnlyAdmin
 from tracking.models import LocationAccess
 from tracking.people import identity, search_lookups
-from tracking.read_only_admin import ReadOnlyAdmin
 
 
 @admin.register(LocationAccess)

@@ -4,14 +4,8 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils.translation import gettext_lazy as _
 
-from tracking.permissions import is_driver
-
-NO_DRIVER = _(
-    "This user is not a driver and shares no location. "
-    "Choose a driver, or make this user one first."
-)
+from tracking.permissions import NO_DRIVER, is_driver
 
 
 class DriverForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
