@@ -4,9 +4,9 @@ from django.urls import path as page
 from rest_framework.routers import SimpleRouter
 
 from tracking import views
-from tracking.grants.api import GrantViewSet
 from tracking.phones.views import OsmAndView, OwnTracksView
 from tracking.rest.fleet import FleetView
+from tracking.rest.grants import GrantViewSet
 from tracking.rest.locations import BatchView, LocationView
 from tracking.slashes import either_slash, path
 

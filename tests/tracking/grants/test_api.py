@@ -407,7 +407,7 @@ def test_database_that_is_unavailable_is_answered_503_and_its_reason_logged(
     def fail(**fields):
         raise OperationalError("could not connect to 192.0.2.1")
 
-    monkeypatch.setattr("tracking.grants.api.open_grant", fail)
+    monkeypatch.setattr("tracking.rest.grants.open_grant", fail)
     body = {"driver": driver, "watcher": rider, "ends_at": "2099-01-01T00:00:00Z"}
     response = staff.post(GRANTS, body)
     assert (response.status_code, response["Retry-After"]) == (503, "5")

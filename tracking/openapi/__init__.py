@@ -11,18 +11,7 @@ from drf_spectacular.utils import (
 )
 from drf_spectacular.utils import extend_schema_view as describe
 
-from tracking.grants.api import (
-    GrantOutput,
-    GrantViewSet,
-    ListInput,
-    NewestFirst,
-    OpenInput,
-    RescheduleInput,
-)
-from tracking.phones.views import OsmAndView, OwnTracksView
-from tracking.rest.fleet import ByDriver, FleetView
-from tracking.rest.locations import BatchView, LocationView
-from tracking.rest.schema.parts import (
+from tracking.openapi.parts import (
     BATCH,
     FIX,
     OSMAND_ANSWER,
@@ -37,6 +26,17 @@ from tracking.rest.schema.parts import (
     page_parameters,
     responses,
 )
+from tracking.phones.views import OsmAndView, OwnTracksView
+from tracking.rest.fleet import ByDriver, FleetView
+from tracking.rest.grants import (
+    GrantOutput,
+    GrantViewSet,
+    ListInput,
+    NewestFirst,
+    OpenInput,
+    RescheduleInput,
+)
+from tracking.rest.locations import BatchView, LocationView
 
 describe(
     get=extend_schema(
