@@ -17,7 +17,7 @@ class TrackingConfig(AppConfig):
         from tracking.checks import check_deployment, check_settings
 
         if apps.is_installed("drf_spectacular"):
-            from tracking import openapi as schema  # noqa: F401 - describes the REST API
+            from tracking import openapi  # noqa: F401 - describes the REST API
 
         checks.register(check_settings)
         checks.register(check_deployment, deploy=True)

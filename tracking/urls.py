@@ -3,7 +3,7 @@
 from django.urls import path as page
 from rest_framework.routers import SimpleRouter
 
-from tracking import views
+from tracking.pages import views
 from tracking.phones.views import OsmAndView, OwnTracksView
 from tracking.rest.fleet import FleetView
 from tracking.rest.grants import GrantViewSet

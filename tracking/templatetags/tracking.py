@@ -12,7 +12,7 @@ from django.conf import settings
 from django.shortcuts import resolve_url
 from django.template import TemplateSyntaxError
 
-from tracking.widgets import reverse_if_there, widget_context
+from tracking.pages.widgets import reverse_if_there, widget_context
 
 register = template.Library()
 

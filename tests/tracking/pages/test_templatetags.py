@@ -11,9 +11,9 @@ from django.template import Context, Template, TemplateSyntaxError
 from django.template.loader import get_template
 from django.utils import translation
 
-from tracking.widgets import MODULES, TEXTS
+from tracking.pages.widgets import MODULES, TEXTS
 
-STATIC = Path(__file__).parents[2] / "tracking" / "static" / "tracking"
+STATIC = Path(__file__).parents[3] / "tracking" / "static" / "tracking"
 FOREIGN = "{% load tracking %}<h1>Order</h1>{% driver_map driver_id %}{% driver_map 20 %}"
 
 
@@ -83,7 +83,7 @@ def test_host_project_overrides_a_block_and_keeps_the_rest(tmp_path, settings):
 
 
 def test_texts_go_through_gettext(monkeypatch):
-    monkeypatch.setattr("tracking.widgets.gettext", str.upper)
+    monkeypatch.setattr("tracking.pages.widgets.gettext", str.upper)
     with translation.override("en"):
         page = render(FOREIGN, driver_id=19)
     assert "LAST SEEN %(AGO)S" in page
