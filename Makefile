@@ -21,10 +21,11 @@ test: check js services  ## Set up what the tests need and run them all
 	$(BIN)/python -m pytest -m "not alone" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m pytest -m alone
 
-check: $(VENV)/.dev  ## Style, types, migrations, settings
+check: $(VENV)/.dev  ## Style, types, layers, migrations, settings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check
 

@@ -1,8 +1,12 @@
 """One timestamped measurement from a device, and the clock that orders what arrives."""
 
 from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
 
 import msgspec
+
+# A driver's id: the primary key of its user.
+DriverId: TypeAlias = int
 
 
 class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -18,7 +22,7 @@ class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     departure: the driver's connection ended then, was not replaced, and nothing was heard since.
     """
 
-    driver_id: int
+    driver_id: DriverId
     latitude: float
     longitude: float
     recorded_at: datetime
