@@ -104,6 +104,18 @@ class DeviceClock:
         corrected = self._add_offset(now, measured)
         return self._in_order(measured, corrected)
 
+    def correct_older(self, now: datetime, measured: datetime) -> datetime:
+        """Return when an older fix of the message that `correct` was called for was measured.
+
+        It says nothing new about the clock.
+        """
+        measured = _without_rollover(now, measured)
+        try:
+            corrected = min(measured + (self._offset or _ZERO), now)
+        except OverflowError:  # in the year 1, by a clock that is ahead
+            corrected = measured
+        return self._in_order(measured, corrected)
+
     def _notice_set_right(self, now: datetime, measured: datetime) -> None:
         """Notice that a clock that was ahead was set right: its times are those of arrival.
 

@@ -51,7 +51,7 @@ class Driver:
             round(position.speed, 1),
             at if leaves else None,
         )
-        self.runtime.submit(fix, Nobody())
+        self.runtime.submit([fix], Nobody())
 
 
 async def main(first_id: int, count: int, rate: int) -> None:

@@ -4,7 +4,7 @@ from tracking.protocol import (
     decode_driver_message,
     decode_watcher_message,
     judge,
-    newest_of,
+    oldest_first,
     to_fix,
 )
 
@@ -69,7 +69,7 @@ def decode_fix(text, now=NOON):
     """The fix of a driver's message that arrives at noon."""
     payload = decode_driver_message(text)
     good, _ = judge(getattr(payload, "fixes", [payload]))
-    return to_fix(newest_of(good), 19, now)
+    return to_fix(oldest_first(good)[-1], 19, now)
 
 
 def decode_send(text):

@@ -240,3 +240,29 @@ def test_what_a_device_sends_in_order_stays_in_order(behind, reports):
         corrected.append(arrived - phone.report(second, latency=arrived - second, sent=sent))
     # To the microsecond, less what floats lose.
     assert all(after > before - 1e-5 for before, after in pairwise(corrected))
+
+
+@pytest.mark.parametrize("behind", [0.0, 600.0, -600.0])
+def test_older_fixes_of_a_message_are_corrected_by_the_same_offset_and_keep_their_order(behind):
+    clock = DeviceClock()
+    now, says = at(100), timedelta(seconds=-behind)
+    ages = [2, 30, 60]
+    newest = clock.correct(now, at(98) + says, sent=at(100) + says, batch=True)
+    older = [clock.correct_older(now, at(100 - age) + says) for age in ages[1:]]
+    assert [(now - time).total_seconds() for time in (newest, *older)] == ages
+
+
+def test_older_fixes_of_a_message_say_nothing_about_the_clock():
+    one, other = DeviceClock(), DeviceClock()
+    for second in range(0, 100, 10):
+        now, measured = at(second), at(second - 600)
+        for clock in (one, other):
+            clock.correct(now, measured)
+        other.correct_older(now, measured - timedelta(seconds=5))
+    assert one.offset == other.offset == 600.0
+
+
+def test_older_fix_of_the_first_years_stays_as_it_is_where_no_clock_could_show_it():
+    clock = DeviceClock(-HOUR)
+    first = datetime(1, 1, 1, tzinfo=UTC)
+    assert clock.correct_older(at(0), first) == first

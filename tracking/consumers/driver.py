@@ -1,6 +1,7 @@
 """The driver's end, which publishes."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -53,52 +54,50 @@ class DriverConsumer(TrackingConsumer):
         await self.session.authenticate(payload.token)
         if self.share_limit((self.route, self.driver_id)):
             self.rate_limit.take(asyncio.get_running_loop().time())
-        fix = await self.to_fix(payload)
+        fixes = await self.to_fixes(payload)
         if not self.arrived:
             self.arrived = True
             await self.runtime.presence.arrive(self.driver_id)
-        self.submit(fix)
+        self.submit(fixes)
         await self.slow_down()
 
-    async def to_fix(self, payload: Send | SendBatch) -> Fix:
-        """Return the fix that was sent: of a batch the newest good one, as only that is kept."""
+    async def to_fixes(self, payload: Send | SendBatch) -> list[Fix]:
+        """Return the fixes that were sent, oldest first: of a batch all that are good."""
         if isinstance(payload, Send):
-            return await self.judge(payload, payload.sent_at, batch=False)
+            return await self.judge([payload], payload.sent_at, batch=False)
         good, rejected = protocol.judge(payload.fixes)
-        fix = await self.judge(protocol.newest_of(good), payload.sent_at, batch=True)
+        fixes = await self.judge(protocol.oldest_first(good), payload.sent_at, batch=True)
         for verdict in rejected:
             metrics.refusals.add(self.route, verdict.code)
         if rejected and payload.details:
-            self.rejected[fix] = rejected
-        return fix
+            self.rejected[fixes[-1]] = rejected
+        return fixes
 
     async def judge(
-        self, measurement: Measurement, sent_at: datetime | None, *, batch: bool
-    ) -> Fix:
-        if measurement.recorded_at is None:
-            return self.runtime.to_fix(measurement, self.driver_id)
-        if self.clock is None:
+        self, measurements: Sequence[Measurement], sent_at: datetime | None, *, batch: bool
+    ) -> list[Fix]:
+        if self.clock is None and any(each.recorded_at is not None for each in measurements):
             self.clock = await self.runtime.clocks.new(self.driver_id)
-        return self.runtime.to_fix(
-            measurement, self.driver_id, self.clock, sent_at=sent_at, batch=batch
+        return self.runtime.to_fixes(
+            measurements, self.driver_id, self.clock, sent_at=sent_at, batch=batch
         )
 
     async def authorize(self, user: AbstractBaseUser) -> bool:
         return await may_publish(user, self.driver_id)
 
-    def submit(self, fix: Fix) -> None:
-        """Deliver, broadcast and store `fix`, and acknowledge it in its turn.
+    def submit(self, fixes: list[Fix]) -> None:
+        """Deliver, broadcast and store the fixes of a message, and acknowledge it in its turn.
 
-        Of those beyond `MAX_UNACKNOWLEDGED` only the newest has a turn, after all before it.
+        Of the messages beyond `MAX_UNACKNOWLEDGED` only the newest has a turn, after all before it.
         """
         if self.unacknowledged < MAX_UNACKNOWLEDGED:
             self.unacknowledged += 1
-            self.runtime.submit(fix, waiter=self)
+            self.runtime.submit(fixes, waiter=self)
         else:
             if self.newest is not None:
                 self.rejected.pop(self.newest, None)
-            self.newest = fix
-            self.runtime.submit(fix, waiter=None)
+            self.newest = fixes[-1]
+            self.runtime.submit(fixes, waiter=None)
 
     async def slow_down(self) -> None:
         """Wait while too much is unacknowledged, but not for a database that is away.
@@ -161,7 +160,7 @@ class DriverConsumer(TrackingConsumer):
         if self.newest is not None:
             newest, self.newest = self.newest, None
             self.unacknowledged += 1
-            self.runtime.store(newest, waiter=self)
+            self.runtime.notify(newest, waiter=self)
         if self.leaving is not None:
             self.leave(self.leaving)
         if self.resume is not None:

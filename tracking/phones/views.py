@@ -24,7 +24,7 @@ from tracking.models.device import Device
 from tracking.permissions import may_publish
 from tracking.phones import osmand, owntracks, readings
 from tracking.phones.readings import Report
-from tracking.protocol import Forbidden, InvalidMessage, TokenInvalid, Verdict, newest_of
+from tracking.protocol import Forbidden, InvalidMessage, TokenInvalid, Verdict, oldest_first
 from tracking.rest.bodies import read_body
 from tracking.rest.bridge import call_async
 from tracking.rest.ingest import ingest, sign_of_life
@@ -128,9 +128,7 @@ class PhoneView(RestView):
     route = ""  # As metrics and the log call it.
 
     def report(self, read: Callable[[], Report]) -> list[Verdict]:
-        """Commit the newest of what was measured, or that the phone was heard; return what was
-        dropped of the rest.
-        """
+        """Commit what was measured, or that the phone was heard; return what was dropped."""
         device = cast("Device", self.request.auth)
         driver_id = device.driver.pk
         try:
@@ -139,13 +137,13 @@ class PhoneView(RestView):
             measurements, rejected = [], [Verdict(0, error.default_code, str(error.detail))]
         if measurements:
             try:
-                newest = newest_of(measurements)
+                in_order = oldest_first(measurements)
                 ingest(
                     self.request._request,
                     driver_id,
-                    newest,
+                    in_order,
                     device_id=device.pk,
-                    sent_at=newest.sent_at,
+                    sent_at=in_order[-1].sent_at,
                     batch=len(measurements) > 1,
                 )
             except InvalidMessage as error:

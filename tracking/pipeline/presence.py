@@ -7,7 +7,7 @@ newer fix anywhere.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -67,7 +67,7 @@ class Presence:
         receiver: Receiver,
         clock: ArrivalClock,
         load_snapshots: Callable[[list[int]], Awaitable[Mapping[int, Fix]]],
-        submit: Callable[[Fix, Waiter], None],
+        submit: Callable[[Sequence[Fix], Waiter], None],
         draining: Callable[[], bool],
     ) -> None:
         self._layer = layer
@@ -170,7 +170,8 @@ class Presence:
             if row is not None:
                 newest = row.merged_with(newest)  # What came here last may have been late.
             if newest.heard <= departure.at:
-                self._submit(msgspec.structs.replace(newest, disconnected_at=departure.at), self)
+                left = msgspec.structs.replace(newest, disconnected_at=departure.at)
+                self._submit([left], self)
 
     def _still(self, due: Mapping[int, Departure]) -> list[int]:
         """Those of the drivers who have not come back since, perhaps to leave once more."""

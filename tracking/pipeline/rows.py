@@ -1,16 +1,16 @@
 """The rows of `DriverLocation`: written in batches, newest fix per driver, and read back."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 from django.db import DataError, IntegrityError, connections, router, transaction
 from django.db.models import QuerySet
 
 from tracking.engine.database import any_of, is_locked, is_unavailable, sqlstate, supported
-from tracking.fix import Fix
+from tracking.fix import DriverId, Fix
 from tracking.models import DriverLocation
 from tracking.throttled_log import Throttle
 
@@ -75,6 +75,17 @@ _UPSERT: Final = (
 )
 
 
+class Sink(Protocol):
+    """Another table that fixes go into, together with the last known locations.
+
+    It is in the database that `DriverLocation` is written to, and its rows are keyed so that
+    writing a fix once more changes nothing: a batch that failed is written again.
+    """
+
+    def write(self, fixes: Sequence[Fix]) -> None:
+        """Write fixes, of each driver in the order of arrival, inside the batch's transaction."""
+
+
 class PartlyStoredError(Exception):
     """Not all of a batch is stored: drivers whose account is deleted, drivers whose fix can never
     be stored, and drivers whose fix failed for a reason that may pass.
@@ -94,8 +105,14 @@ class PartlyStoredError(Exception):
         return self.rejected | self.discarded | self.failed
 
 
-def upsert(fixes: list[Fix]) -> set[int]:
+def upsert(
+    fixes: list[Fix],
+    sinks: Sequence[Sink] = (),
+    every: Mapping[DriverId, Sequence[Fix]] | None = None,
+) -> set[DriverId]:
     """Commit fixes, one per driver, where newer than what is stored, in one statement.
+
+    With `sinks`, these write all fixes of the same drivers, `every`, in the same transaction.
 
     Return the drivers whose account is deleted. A fix that fails does not keep the others from
     being stored: then raise `PartlyStoredError`. Raise what the database raised when it is
@@ -111,7 +128,7 @@ def upsert(fixes: list[Fix]) -> set[int]:
         part = parts.pop()
         try:
             # One statement outside a transaction commits by itself, and costs one round trip.
-            _execute_upsert(part)
+            _execute_upsert(part, sinks, every)
         except Exception as error:
             driver_ids = {fix.driver_id for fix in part}
             if is_locked(error) and not failed:
@@ -161,7 +178,11 @@ def _is_account_deleted(error: Exception) -> bool:
     )
 
 
-def upsert_and_compare(fixes: list[Fix]) -> tuple[set[int], Mapping[int, Fix]]:
+def upsert_and_compare(
+    fixes: list[Fix],
+    sinks: Sequence[Sink] = (),
+    every: Mapping[DriverId, Sequence[Fix]] | None = None,
+) -> tuple[set[DriverId], Mapping[DriverId, Fix]]:
     """Do as `upsert` does, and return what was stored before as well.
 
     The rows are locked in between, so that of two workers one sees what the other stored.
@@ -172,20 +193,33 @@ def upsert_and_compare(fixes: list[Fix]) -> tuple[set[int], Mapping[int, Fix]]:
             # In the order of ids, like the upsert.
             rows = DriverLocation.objects.select_for_update().order_by("pk")
             replaced = _snapshots(rows, driver_ids)
-            _execute_upsert(fixes)
+            _execute_upsert(fixes, sinks, every)
     except Exception as error:  # Rare: an account was deleted, or one fix fails.
         if is_unavailable(error) and not is_locked(error):
             raise
         replaced = load_snapshots(driver_ids)
         try:
-            return upsert(fixes), replaced
+            return upsert(fixes, sinks, every), replaced
         except PartlyStoredError as error:
             error.replaced = replaced
             raise
     return set(), replaced
 
 
-def _execute_upsert(fixes: list[Fix]) -> None:
+def _execute_upsert(
+    fixes: list[Fix], sinks: Sequence[Sink], every: Mapping[DriverId, Sequence[Fix]] | None
+) -> None:
+    if not sinks:
+        _write_last_known(fixes)
+        return
+    with transaction.atomic(router.db_for_write(DriverLocation)):
+        _write_last_known(fixes)
+        all_fixes = [fix for newest in fixes for fix in (every or {}).get(newest.driver_id, ())]
+        for sink in sinks:
+            sink.write(all_fixes)
+
+
+def _write_last_known(fixes: list[Fix]) -> None:
     connection = connections[router.db_for_write(DriverLocation)]
     # In the order of ids, or two workers' batches could lock each other's rows crosswise.
     rows = sorted(fixes, key=lambda fix: fix.driver_id)

@@ -1,8 +1,12 @@
-"""The database: newest fix per driver, written in batches, acknowledged once committed."""
+"""The database: fixes written in batches, acknowledged once committed.
+
+Of each driver the newest becomes the last known location. Whatever else wants fixes is a `Sink`,
+and is written in the same transaction: what is in a batch is in all tables, or in none.
+"""
 
 import asyncio
 import logging
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Final, Protocol
 
 from django.db import Error
@@ -10,10 +14,11 @@ from django.db import Error
 from tracking import metrics
 from tracking.engine.batching import Pump
 from tracking.engine.database import DatabaseThread
-from tracking.fix import Fix
+from tracking.fix import DriverId, Fix
 from tracking.pipeline.announcer import Announcer
 from tracking.pipeline.rows import (
     PartlyStoredError,
+    Sink,
     locked_drivers,
     upsert,
     upsert_and_compare,
@@ -44,19 +49,25 @@ class Waiter(Protocol):
 
 
 class Storage:
-    """Stores fixes, newest per driver, in one statement per batch.
+    """Stores fixes in batches: of each driver the newest, and every one for the `sinks`.
 
-    While the database is away it holds the newest fix of each driver and everybody who waits,
-    whose number the consumers bound, and tries again until it is back.
+    Without sinks a batch is one statement. While the database is unavailable it holds the newest
+    fix of each driver, those that the sinks want, and all waiters, whose number the consumers
+    bound, and tries again until the database is back.
     """
 
-    def __init__(self, thread: DatabaseThread, announcer: Announcer) -> None:
+    def __init__(
+        self, thread: DatabaseThread, announcer: Announcer, sinks: Sequence[Sink] = ()
+    ) -> None:
         self._thread = thread
         self._announcer = announcer
-        self._newest: dict[int, Fix] = {}
+        self._sinks = sinks
+        self._newest: dict[DriverId, Fix] = {}
+        # All fixes of drivers in `_newest` and `_aside`, if there are sinks.
+        self._every: dict[DriverId, list[Fix]] = {}
         self._waiting: list[tuple[Fix, Waiter]] = []
         # The fixes that fail while those of others are stored, and who waits for them.
-        self._aside: dict[int, Fix] = {}
+        self._aside: dict[DriverId, Fix] = {}
         self._aside_waiting: list[tuple[Fix, Waiter]] = []
         self._aside_tried: list[tuple[Fix, Waiter]] = []
         self._gone: set[Waiter] = set()
@@ -64,9 +75,25 @@ class Storage:
         self._retries = Pump(self._retry)
         self._failing = False
 
-    def store(self, fix: Fix, waiter: Waiter | None) -> None:
-        """Store `fix` with the next batch and tell `waiter`; waiters hear in the order of calls."""
+    def store(self, fixes: Sequence[Fix], waiter: Waiter | None) -> None:
+        """Store one driver's `fixes`, oldest first, with the next batch.
+
+        `waiter` is notified once all are committed, with the last of them. Waiters are notified in
+        the order of the calls.
+        """
+        for fix in fixes:
+            self._keep_newest(fix)
+        newest = fixes[-1]
+        if self._sinks:
+            self._every.setdefault(newest.driver_id, []).extend(fixes)
+        self._wait(newest, waiter)
+
+    def notify(self, fix: Fix, waiter: Waiter) -> None:
+        """Notify `waiter` once `fix`, which was given to `store` before, is committed."""
         self._keep_newest(fix)
+        self._wait(fix, waiter)
+
+    def _wait(self, fix: Fix, waiter: Waiter | None) -> None:
         if self._aside and fix.driver_id in self._aside:
             if waiter is not None:
                 self._aside_waiting.append((fix, waiter))
@@ -107,7 +134,9 @@ class Storage:
     async def _flush(self) -> None:
         newest, self._newest = self._newest, {}
         waiting, self._waiting = self._waiting, []
-        failed = await self._try(newest, waiting)
+        every = self._take_every(newest)
+        failed = await self._try(newest, every, waiting)
+        self._keep_every(every, failed)
         if not failed:
             self._gone.clear()
             return
@@ -141,7 +170,9 @@ class Storage:
         entries = self._aside_waiting
         self._aside_tried = [entry for entry in entries if entry[0].driver_id in tried]
         self._aside_waiting = [entry for entry in entries if entry[0].driver_id not in tried]
-        failed = await self._try(tried, self._aside_tried) if tried else frozenset()
+        every = self._take_every(tried)
+        failed = await self._try(tried, every, self._aside_tried) if tried else frozenset()
+        self._keep_every(every, failed)
         for driver_id in tried.keys() - failed:
             fix = self._aside.pop(driver_id)
             if fix is not tried[driver_id]:
@@ -159,13 +190,31 @@ class Storage:
     def _present(self, waiting: list[tuple[Fix, Waiter]]) -> list[tuple[Fix, Waiter]]:
         return [entry for entry in waiting if entry[1] not in self._gone]
 
-    async def _try(self, newest: Mapping[int, Fix], waiting: list[tuple[Fix, Waiter]]) -> Set[int]:
-        """Store, and answer who waits; return the drivers whose fix may be tried again."""
-        rejected: Set[int] = frozenset()
-        discarded: Set[int] = frozenset()
-        failed: Set[int] = frozenset()
+    def _take_every(self, newest: Mapping[DriverId, Fix]) -> dict[DriverId, list[Fix]]:
+        """Return all fixes of these drivers for the sinks; empty without sinks."""
+        if not self._sinks:
+            return {}
+        return {driver_id: self._every.pop(driver_id, []) for driver_id in newest}
+
+    def _keep_every(self, every: Mapping[DriverId, list[Fix]], failed: Set[DriverId]) -> None:
+        """Keep the fixes of the drivers that failed, before those that came meanwhile."""
+        if not self._sinks:
+            return
+        for driver_id in failed:
+            self._every[driver_id] = every[driver_id] + self._every.get(driver_id, [])
+
+    async def _try(
+        self,
+        newest: Mapping[DriverId, Fix],
+        every: Mapping[DriverId, list[Fix]],
+        waiting: list[tuple[Fix, Waiter]],
+    ) -> Set[DriverId]:
+        """Store, and notify the waiters; return the drivers whose fixes may be tried again."""
+        rejected: Set[DriverId] = frozenset()
+        discarded: Set[DriverId] = frozenset()
+        failed: Set[DriverId] = frozenset()
         try:
-            rejected = await self._commit(list(newest.values()))
+            rejected = await self._commit(list(newest.values()), every)
         except PartlyStoredError as error:
             rejected, discarded, failed = error.rejected, error.discarded, error.failed
             if failed:
@@ -206,12 +255,13 @@ class Storage:
         self._failing = True
         metrics.degraded.begin("storage")
 
-    async def _commit(self, fixes: list[Fix]) -> Set[int]:
+    async def _commit(self, fixes: list[Fix], every: Mapping[DriverId, list[Fix]]) -> Set[DriverId]:
+        sinks = (self._sinks, every) if self._sinks else ()
         if not self._announcer.wanted:
-            return await self._thread.run(upsert, fixes)
+            return await self._thread.run(upsert, fixes, *sinks)
         partly: PartlyStoredError | None = None
         try:
-            rejected, replaced = await self._thread.run(upsert_and_compare, fixes)
+            rejected, replaced = await self._thread.run(upsert_and_compare, fixes, *sinks)
         except PartlyStoredError as error:
             partly, rejected, replaced = error, error.unstored, error.replaced
         try:

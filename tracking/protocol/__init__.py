@@ -8,7 +8,7 @@ from tracking.protocol.batches import (
     Verdict,
     decode_driver_message,
     judge,
-    newest_of,
+    oldest_first,
     one_by_one,
 )
 from tracking.protocol.errors import (
@@ -103,7 +103,7 @@ __all__ = [
     "known_accuracy",
     "known_heading",
     "known_speed",
-    "newest_of",
+    "oldest_first",
     "one_by_one",
     "parse_driver_id",
     "place",

@@ -118,11 +118,13 @@ def _check(measurement: Measurement) -> None:
         utc(measurement.recorded_at)
 
 
-def newest_of(measurements: Sequence[Measurement]) -> Measurement:
-    """Return the newest of a batch, by the device's own clock, and of equals the last."""
-    return max(reversed(measurements), key=_recorded)
+def oldest_first(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """Return a batch by the device's own clock; what was measured at the same time keeps its order.
+
+    A fix without a time was measured when it arrives, after all that have one.
+    """
+    return sorted(measurements, key=_recorded)
 
 
 def _recorded(measurement: Measurement) -> datetime:
-    # Without a time it was measured when it arrives, after all that were measured before.
     return measurement.recorded_at or _END_OF_TIME

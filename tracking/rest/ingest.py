@@ -1,11 +1,12 @@
 """From a synchronous HTTP view into the pipeline of the event loop that serves it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest
 
+from tracking.fix import DriverId
 from tracking.protocol import Measurement
 from tracking.rest.bridge import call_async
 from tracking.runtime import get_runtime
@@ -14,14 +15,16 @@ from tracking.runtime.reports import Reports
 
 def ingest(
     request: HttpRequest,
-    driver_id: int,
-    measurement: Measurement,
+    driver_id: DriverId,
+    measurements: Sequence[Measurement],
     *,
     device_id: int | None = None,
     sent_at: datetime | None = None,
     batch: bool = False,
 ) -> None:
-    """Deliver, broadcast and store what a driver's device measured; return once it is committed.
+    """Deliver, broadcast and store what a driver's device measured, oldest first.
+
+    Return once it is committed.
 
     `request` is Django's own, for which the view runs in a thread. The rest is what
     `Reports.commit` takes and raises.
@@ -29,12 +32,12 @@ def ingest(
     _call(
         request,
         lambda reports: reports.commit(
-            driver_id, measurement, device_id=device_id, sent_at=sent_at, batch=batch
+            driver_id, measurements, device_id=device_id, sent_at=sent_at, batch=batch
         ),
     )
 
 
-def sign_of_life(request: HttpRequest, driver_id: int) -> None:
+def sign_of_life(request: HttpRequest, driver_id: DriverId) -> None:
     """Note that a driver's phone was heard, without a place; return once it is committed.
 
     Raises what `Reports.hear` raises.

@@ -30,7 +30,7 @@ from tracking.protocol import (
     Verdict,
     encode_details,
     judge,
-    newest_of,
+    oldest_first,
     one_by_one,
 )
 from tracking.rest.bodies import decode_body, read_body
@@ -84,7 +84,7 @@ class ReportingView(RestView):
     def report(
         self,
         driver_id: int,
-        measurement: Measurement,
+        measurements: Sequence[Measurement],
         sent_at: datetime | None,
         *,
         batch: bool = False,
@@ -94,7 +94,7 @@ class ReportingView(RestView):
         `rejected` beside it as the body, and then 200 in place of 204.
         """
         first = not DriverLocation.objects.filter(pk=driver_id).exists()
-        ingest(self.request._request, driver_id, measurement, sent_at=sent_at, batch=batch)
+        ingest(self.request._request, driver_id, measurements, sent_at=sent_at, batch=batch)
         if rejected:
             body = {"rejected": msgspec.to_builtins(rejected)}
             return Response(body, status=201 if first else 200)
@@ -134,7 +134,7 @@ class LocationView(ReportingView):
     def put(self, request: Request, driver_id: int) -> Response:
         """Report a location. A late one is accepted, and never moves the dot back."""
         measurement = decode_body(_measurement_decoder, read_body(request._request))
-        return self.report(driver_id, measurement, measurement.sent_at)
+        return self.report(driver_id, [measurement], measurement.sent_at)
 
 
 class BatchView(ReportingView):
@@ -144,7 +144,9 @@ class BatchView(ReportingView):
         batch = decode_body(_batch_decoder, read_body(request._request))
         good, rejected = judge(one_by_one(batch.fixes))
         count_refusals("rest", [verdict.code for verdict in rejected])
-        return self.report(driver_id, newest_of(good), batch.sent_at, batch=True, rejected=rejected)
+        return self.report(
+            driver_id, oldest_first(good), batch.sent_at, batch=True, rejected=rejected
+        )
 
 
 def _user(request: Request) -> AbstractBaseUser:

@@ -1,17 +1,17 @@
 """Fixes that come over HTTP: each request waits until its own is committed."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 import msgspec
 
-from tracking.fix import Fix
+from tracking.device_clock import DeviceClock
+from tracking.fix import ArrivalClock, DriverId, Fix
+from tracking.pipeline.clocks import DeviceClocks
+from tracking.pipeline.storage import Waiter
 from tracking.protocol import InvalidLocation, Measurement, TokenInvalid, TrackingError
-
-if TYPE_CHECKING:
-    from tracking.runtime import Runtime
 
 # A phone's HTTP stack waits for 10 s or more. What is not committed by then may be later.
 COMMIT_TIMEOUT: Final = 5.0
@@ -53,37 +53,59 @@ class Report:
             self.answer.set_result(answer)
 
 
-class Reports:
-    """Submits one fix per request, to the pipeline that the sockets share."""
+class Pipeline(Protocol):
+    """The runtime, as far as reports need it."""
 
-    def __init__(self, runtime: "Runtime") -> None:
-        self._runtime = runtime
+    clocks: DeviceClocks
+    clock: ArrivalClock
+
+    def to_fixes(
+        self,
+        measurements: Sequence[Measurement],
+        driver_id: DriverId,
+        clock: DeviceClock | None = None,
+        *,
+        sent_at: datetime | None = None,
+        queued: bool = False,
+        batch: bool = False,
+    ) -> list[Fix]: ...
+
+    async def last_known(self, driver_id: DriverId) -> Fix | None: ...
+
+    def submit(self, fixes: Sequence[Fix], waiter: Waiter | None) -> None: ...
+
+
+class Reports:
+    """Submits the fixes of each request to the pipeline that the sockets share."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
         self._unsettled = 0
 
     async def commit(
         self,
-        driver_id: int,
-        measurement: Measurement,
+        driver_id: DriverId,
+        measurements: Sequence[Measurement],
         *,
         device_id: int | None = None,
         sent_at: datetime | None = None,
         batch: bool = False,
     ) -> None:
-        """Return once the fix, or a newer one of the same driver, is committed.
+        """Return once the fixes, given oldest first, or newer ones of the driver, are committed.
 
         `device_id` tells apart the devices of one driver, whose apps may have queued what they
         send. `sent_at` is when it was sent, or made if it may have been queued.
 
-        Raise `InvalidMessage`, `InvalidLocation` if the fix can never be stored, `TokenInvalid` if
-        the driver's account is gone, or `NotStored` if it takes too long: then the fix may still
+        Raise `InvalidMessage`, `InvalidLocation` if the fixes can never be stored, `TokenInvalid`
+        if the driver's account is deleted, or `NotStored` if it takes too long: then they may still
         be stored, and may be sent again.
         """
         clock = None
-        if measurement.recorded_at is not None:
-            clock = await self._runtime.clocks.of(driver_id, device_id)
+        if any(measurement.recorded_at is not None for measurement in measurements):
+            clock = await self._pipeline.clocks.of(driver_id, device_id)
         await self._commit(
-            self._runtime.to_fix(
-                measurement,
+            self._pipeline.to_fixes(
+                measurements,
                 driver_id,
                 clock,
                 sent_at=sent_at,
@@ -92,23 +114,23 @@ class Reports:
             )
         )
 
-    async def hear(self, driver_id: int) -> None:
+    async def hear(self, driver_id: DriverId) -> None:
         """Note that a driver's phone was heard, without a place; return once it is committed.
 
         Of a driver without a location there is nothing to note. Raise as `commit` does.
         """
-        known = await self._runtime.last_known(driver_id)
+        known = await self._pipeline.last_known(driver_id)
         if known is not None:
-            now = self._runtime.clock.now()
-            await self._commit(msgspec.structs.replace(known, heard_at=now, disconnected_at=None))
+            now = self._pipeline.clock.now()
+            await self._commit([msgspec.structs.replace(known, heard_at=now, disconnected_at=None)])
 
-    async def _commit(self, fix: Fix) -> None:
+    async def _commit(self, fixes: Sequence[Fix]) -> None:
         if self._unsettled >= MAX_UNSETTLED:
             raise NotStored
         self._unsettled += 1
         report = Report(self._settled)
         try:
-            self._runtime.submit(fix, report)
+            self._pipeline.submit(fixes, report)
         except BaseException:
             self._settled()  # Nobody else will.
             raise

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from weakref import WeakKeyDictionary
@@ -18,7 +19,7 @@ from tracking.device_clock import DeviceClock
 from tracking.engine.batching import Loader
 from tracking.engine.database import DatabaseThread
 from tracking.engine.receiver import Receiver
-from tracking.fix import ArrivalClock, Fix
+from tracking.fix import ArrivalClock, DriverId, Fix
 from tracking.fleet.hub import FleetHub
 from tracking.pipeline.announcer import Announcer
 from tracking.pipeline.broadcast import Publisher
@@ -73,56 +74,70 @@ class Runtime:
         self.reports = Reports(self)
         self.fleet = FleetHub(self.hub, self._reader.run, self.clock.now)
 
-    def to_fix(
+    def to_fixes(
         self,
-        measurement: Measurement,
-        driver_id: int,
+        measurements: Sequence[Measurement],
+        driver_id: DriverId,
         clock: DeviceClock | None = None,
         *,
         sent_at: datetime | None = None,
         queued: bool = False,
         batch: bool = False,
-    ) -> Fix:
-        """Return the fix that arrives now; raise `InvalidMessage` or `InvalidLocation`.
+    ) -> list[Fix]:
+        """Return the fixes of one message that arrives now, given and returned oldest first.
 
-        `clock` is the device's, and needed where the measurement has a time; the rest is what
-        `DeviceClock.correct` takes. What is refused is not counted on the clock.
+        `clock` is the device's, and needed where a measurement has a time; the rest is what
+        `DeviceClock.correct` takes. Raise `InvalidMessage` or `InvalidLocation`; what is refused
+        does not count for the clock.
         """
         now = self.clock.now()
-        fix = to_fix(measurement, driver_id, now)
-        if measurement.recorded_at is None or clock is None:
-            return fix
-        measured_at = utc(measurement.recorded_at)
-        try:
-            recorded_at = clock.correct(
-                now,
-                measured_at,
-                sent=None if sent_at is None else utc(sent_at),
-                queued=queued,
-                batch=batch,
-            )
-        except OverflowError as error:  # by a clock that is ahead, in the year 1
-            raise InvalidMessage(EXPECTED["recorded_at"]) from error
-        return msgspec.structs.replace(fix, recorded_at=recorded_at, clock_offset=clock.offset)
+        fixes = [to_fix(measurement, driver_id, now) for measurement in measurements]
+        newest = measurements[-1]
+        if clock is None:
+            return fixes
+        if newest.recorded_at is not None:
+            # First: what is known of the clock after it holds for the older ones, too.
+            try:
+                recorded_at = clock.correct(
+                    now,
+                    utc(newest.recorded_at),
+                    sent=None if sent_at is None else utc(sent_at),
+                    queued=queued,
+                    batch=batch,
+                )
+            except OverflowError as error:  # by a clock that is ahead, in the year 1
+                raise InvalidMessage(EXPECTED["recorded_at"]) from error
+            fixes[-1] = _corrected(fixes[-1], recorded_at, clock)
+        for index in range(len(fixes) - 2, -1, -1):
+            measured_at = measurements[index].recorded_at
+            if measured_at is not None:
+                recorded_at = clock.correct_older(now, utc(measured_at))
+                fixes[index] = _corrected(fixes[index], recorded_at, clock)
+        return fixes
 
     async def last_known(self, driver_id: int) -> Fix | None:
         """Return a driver's stored fix; raise what the database raises."""
         return await self._snapshots.get(driver_id)
 
-    def submit(self, fix: Fix, waiter: Waiter | None) -> None:
-        """Deliver, broadcast and store a checked fix, none waiting for another."""
-        metrics.fixes_received.value += 1
+    def submit(self, fixes: Sequence[Fix], waiter: Waiter | None) -> None:
+        """Deliver, broadcast and store checked fixes of one driver, none waiting for another.
+
+        `fixes` are in order, the newest last. That one alone goes to watchers and other workers;
+        storage gets them all. `waiter` is notified once they are committed.
+        """
+        metrics.fixes_received.value += len(fixes)
+        newest = fixes[-1]
         try:
-            self.presence.heard(fix)
-            self.hub.deliver(fix)
-            self._publisher.publish(fix)
+            self.presence.heard(newest)
+            self.hub.deliver(newest)
+            self._publisher.publish(newest)
         except Exception:  # a bug there is no reason to store nothing
             logger.exception("A location could not be delivered or broadcast")
-        self._storage.store(fix, waiter)
+        self._storage.store(fixes, waiter)
 
-    def store(self, fix: Fix, waiter: Waiter) -> None:
-        """Tell `waiter` when a fix is stored that was submitted before."""
-        self._storage.store(fix, waiter)
+    def notify(self, fix: Fix, waiter: Waiter) -> None:
+        """Notify `waiter` once `fix`, which was submitted before, is committed."""
+        self._storage.notify(fix, waiter)
 
     def forget(self, waiter: Waiter) -> None:
         """Tell `waiter` nothing more; what it submitted is stored all the same."""
@@ -159,6 +174,10 @@ class Runtime:
         await self.access_log.close()
         self._reader.close()
         self._writer.close()
+
+
+def _corrected(fix: Fix, recorded_at: datetime, clock: DeviceClock) -> Fix:
+    return msgspec.structs.replace(fix, recorded_at=recorded_at, clock_offset=clock.offset)
 
 
 _runtimes: WeakKeyDictionary[asyncio.AbstractEventLoop, Runtime] = WeakKeyDictionary()

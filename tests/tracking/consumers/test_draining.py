@@ -73,7 +73,7 @@ async def test_drain_gives_up_on_those_who_stay():
 
 async def test_drain_waits_for_what_is_still_to_be_stored(driver):
     runtime, sender = get_runtime(), Sender()
-    runtime.submit(fix_of(driver), sender)
+    runtime.submit([fix_of(driver)], sender)
     assert await drain(0, DEADLINE)
     assert [outcome for outcome, _ in sender.settled] == ["acknowledged"]
 

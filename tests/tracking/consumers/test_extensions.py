@@ -88,7 +88,7 @@ async def test_a_departure_is_told_to_those_who_asked_for_details_alone(connect,
     newest = await stored(driver)
     gone = msgspec.structs.replace(newest, disconnected_at=datetime.now(UTC))
     runtime = get_runtime()
-    runtime.submit(gone, Sender())
+    runtime.submit([gone], Sender())
     after = await details(detailed)
     assert (before.pop("status"), after.pop("status")) == ("live", "offline")
     assert after == before
@@ -96,7 +96,7 @@ async def test_a_departure_is_told_to_those_who_asked_for_details_alone(connect,
     assert (await stored(driver)).disconnected_at == gone.disconnected_at
     assert await plain.receive_nothing(0.05)
     # The same fix, of one who is back.
-    runtime.submit(msgspec.structs.replace(newest, received_at=runtime.clock.now()), Sender())
+    runtime.submit([msgspec.structs.replace(newest, received_at=runtime.clock.now())], Sender())
     assert (await details(detailed))["status"] == "live"
     assert await plain.receive_nothing(0.05)
 
@@ -194,6 +194,26 @@ async def test_a_refused_token_is_not_one_that_was_given(connect, located, rider
 
 
 # Catching up
+
+
+async def test_every_good_fix_of_a_batch_reaches_the_pipeline_oldest_first(connect, driver):
+    submitted = []
+    runtime = get_runtime()
+    submit = runtime.submit
+    runtime.submit = lambda fixes, waiter: (submitted.append(fixes), submit(fixes, waiter))
+    socket = await connect("set", driver)
+    fixes = [
+        {"lat": 2, "lon": 0, "recorded_at": ago(20)},
+        {"lat": 91, "lon": 0, "recorded_at": ago(15)},
+        {"lat": 3, "lon": 0, "recorded_at": ago(10)},
+        {"lat": 1, "lon": 0, "recorded_at": ago(30)},
+    ]
+    await socket.send({"token": token_for(driver), "command": "send_batch", "fixes": fixes})
+    assert await socket.frame() == encode_location(3, 0)
+    (batch,) = submitted
+    assert [fix.latitude for fix in batch] == [1, 2, 3]
+    recorded = [fix.recorded_at for fix in batch]
+    assert recorded == sorted(set(recorded))
 
 
 async def test_of_a_batch_the_newest_is_shown_stored_and_acknowledged_once(connect, driver, rider):

@@ -34,7 +34,7 @@ async def thread():
 async def test_storage_commits_through_a_thread_of_its_own(driver, thread):
     storage = Storage(thread, NoAudience())
     sender = Sender()
-    storage.store(fix_of(driver), sender)
+    storage.store([fix_of(driver)], sender)
     await sender.settled.reach(1)
     assert await thread.run(stored, driver) == fix_of(driver)
     await storage.close()
@@ -45,8 +45,8 @@ async def test_a_driver_deleted_meanwhile_is_rejected_and_its_neighbour_acknowle
 ):
     storage = Storage(thread, NoAudience())
     log = Log()
-    storage.store(fix_of(FAR_AWAY), Sender(log))
-    storage.store(fix_of(driver), Sender(log))
+    storage.store([fix_of(FAR_AWAY)], Sender(log))
+    storage.store([fix_of(driver)], Sender(log))
     await log.reach(2)
     assert [answer for answer, _ in log] == ["rejected", "acknowledged"]
     await storage.close()

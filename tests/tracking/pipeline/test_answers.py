@@ -73,7 +73,7 @@ async def test_a_batch_that_fails_for_another_reason_than_the_database_is_tried_
     fake_database.error = error
     sent = [fix_of(1, 1), fix_of(2, 1), fix_of(1, 3), fix_of(1, 2)]
     for fix in sent:
-        storage.store(fix, Sender(log))
+        storage.store([fix], Sender(log))
     await fake_database.batches.reach(3)
     assert log == []
     assert metrics.degraded.parts() == ["storage"]
@@ -98,8 +98,8 @@ async def test_a_waiter_that_cannot_be_told_leaves_none_of_the_others_without_an
     fake_database.outcome = {"rejected": {2}, "discarded": {3}, "failed": set()}
     log = Log()
     for driver_id in (1, 2, 3):
-        storage.store(fix_of(driver_id), Broken())
-        storage.store(fix_of(driver_id), Sender(log))
+        storage.store([fix_of(driver_id)], Broken())
+        storage.store([fix_of(driver_id)], Sender(log))
     await log.reach(3)
     assert [answer for answer, _ in log] == ["acknowledged", "rejected", "discarded"]
     assert len(storage) == 0
@@ -114,7 +114,7 @@ async def test_what_fails_for_one_driver_delays_neither_the_others_nor_their_nex
     log = Log()
     for second in range(5):
         for driver_id in (1, 2, 3):
-            storage.store(fix_of(driver_id, second), Sender(log))
+            storage.store([fix_of(driver_id, second)], Sender(log))
         await log.reach(2 * (second + 1))
     assert {fix.driver_id for _, fix in log} == {1, 3}
     assert len(storage) == 5
@@ -125,13 +125,13 @@ async def test_what_fails_for_one_driver_delays_neither_the_others_nor_their_nex
 async def test_a_driver_whose_fixes_failed_gets_all_its_answers_in_order(storage, fake_database):
     fake_database.outcome["failed"] = {2}
     neighbour, log = Sender(), Log()
-    storage.store(fix_of(1), neighbour)
-    storage.store(fix_of(2, 0), Sender(log))
-    storage.store(fix_of(2, 2), Sender(log))
+    storage.store([fix_of(1)], neighbour)
+    storage.store([fix_of(2, 0)], Sender(log))
+    storage.store([fix_of(2, 2)], Sender(log))
     await neighbour.settled.reach(1)
-    storage.store(fix_of(2, 1), Sender(log))
+    storage.store([fix_of(2, 1)], Sender(log))
     await fake_database.batches.reach(3)
-    storage.store(fix_of(2, 3), Sender(log))
+    storage.store([fix_of(2, 3)], Sender(log))
     await fake_database.batches.reach(4)
     assert log == []
     fake_database.outcome["failed"] = set()
@@ -140,15 +140,15 @@ async def test_a_driver_whose_fixes_failed_gets_all_its_answers_in_order(storage
     await within_deadline(storage.drain())
     assert len(storage) == 0
     assert metrics.degraded.parts() == []
-    storage.store(fix_of(2, 4), Sender(log))
+    storage.store([fix_of(2, 4)], Sender(log))
     await log.reach(5)
 
 
 async def test_draining_waits_for_what_failed_for_one_driver(storage, fake_database):
     fake_database.outcome["failed"] = {2}
     neighbour, sender = Sender(), Sender()
-    storage.store(fix_of(1), neighbour)
-    storage.store(fix_of(2), sender)
+    storage.store([fix_of(1)], neighbour)
+    storage.store([fix_of(2)], sender)
     await neighbour.settled.reach(1)
     draining = asyncio.create_task(storage.drain())
     await fake_database.batches.reach(4)
@@ -161,17 +161,17 @@ async def test_draining_waits_for_what_failed_for_one_driver(storage, fake_datab
 async def test_who_leaves_while_its_fix_fails_is_held_no_longer(storage, fake_database):
     fake_database.outcome["failed"] = {2}
     neighbour, stays = Sender(), Sender()
-    storage.store(fix_of(1), neighbour)
-    storage.store(fix_of(2), stays)
+    storage.store([fix_of(1)], neighbour)
+    storage.store([fix_of(2)], stays)
     await neighbour.settled.reach(1)
     for second in range(1, 50):
         leaves = Sender()
-        storage.store(fix_of(2, second), leaves)
+        storage.store([fix_of(2, second)], leaves)
         storage.forget(leaves)
         if second % 10 == 0:
             await fake_database.batches.reach(len(fake_database.batches) + 1)
     assert len(storage._aside_waiting + storage._aside_tried) == 1
-    storage.store(fix_of(1, 60), neighbour)
+    storage.store([fix_of(1, 60)], neighbour)
     await neighbour.settled.reach(2)
     await fake_database.batches.reach(len(fake_database.batches) + 2)
     gc.collect()
@@ -181,12 +181,12 @@ async def test_who_leaves_while_its_fix_fails_is_held_no_longer(storage, fake_da
 async def test_what_is_locked_is_not_waited_for_again_until_it_is_free(storage, fake_database):
     fake_database.outcome["failed"] = {2, 3}
     neighbour, log = Sender(), Log()
-    storage.store(fix_of(1), neighbour)
-    storage.store(fix_of(2), Sender(log))
-    storage.store(fix_of(3), Sender(log))
+    storage.store([fix_of(1)], neighbour)
+    storage.store([fix_of(2)], Sender(log))
+    storage.store([fix_of(3)], Sender(log))
     fake_database.locked = {2}
     await neighbour.settled.reach(1)
-    storage.store(fix_of(2, 1), Sender(log))
+    storage.store([fix_of(2, 1)], Sender(log))
     fake_database.outcome["failed"] = {2}
     assert await log.reach(1) == [("acknowledged", fix_of(3))]
     assert fake_database.batches[1:] == [[fix_of(3)]]
@@ -214,7 +214,7 @@ async def test_an_announcer_that_fails_keeps_no_acknowledgement_back(monkeypatch
 
     storage = Storage(Thread(), BrokenAnnouncer())
     sender = Sender()
-    storage.store(fix_of(), sender)
+    storage.store([fix_of()], sender)
     assert await sender.settled.reach(1) == [("acknowledged", fix_of())]
     await storage.close()
 
@@ -228,8 +228,8 @@ async def test_a_metric_that_fails_keeps_no_acknowledgement_back(
     monkeypatch.setattr(metrics, "stored", fail)
     fake_database.outcome["failed"] = {2}
     log = Log()
-    storage.store(fix_of(1), Sender(log))
-    storage.store(fix_of(2), Sender(log))
+    storage.store([fix_of(1)], Sender(log))
+    storage.store([fix_of(2)], Sender(log))
     await log.reach(1)
     fake_database.outcome["failed"] = set()
     assert await log.reach(2) == [("acknowledged", fix_of(1)), ("acknowledged", fix_of(2))]
@@ -325,9 +325,9 @@ async def test_a_trigger_that_fails_for_one_driver_is_no_outage_for_the_others(
         unlucky, *others = await thread.run(drivers, 20)
         await thread.run(execute, TRIGGER.format(unlucky))
         sender, log = Sender(), Log()
-        storage.store(fix_of(unlucky), sender)
+        storage.store([fix_of(unlucky)], sender)
         for driver_id in others:
-            storage.store(fix_of(driver_id), Sender(log))
+            storage.store([fix_of(driver_id)], Sender(log))
         await log.reach(19)
         assert {answer for answer, _ in log} == {"acknowledged"}
         assert set(await thread.run(load_snapshots, others)) == {*others}
@@ -370,10 +370,10 @@ async def test_a_row_that_somebody_holds_keeps_the_others_waiting_no_longer_than
         await within_deadline(asyncio.to_thread(held.wait))
         assert await thread.run(locked_drivers, [unlucky, *others]) == {unlucky}
         sender, log = Sender(), Log()
-        storage.store(fix_of(unlucky, 1), sender)
+        storage.store([fix_of(unlucky, 1)], sender)
         for second in (1, 2):
             for driver_id in others:
-                storage.store(fix_of(driver_id, second), Sender(log))
+                storage.store([fix_of(driver_id, second)], Sender(log))
             await log.reach(9 * second)
         assert {answer for answer, _ in log} == {"acknowledged"}
         assert sender.settled == []

@@ -33,7 +33,7 @@ class Worker:
             self.receiver,
             self.clock,
             stored,
-            lambda fix, waiter: self.departures.append(fix),
+            lambda fixes, waiter: [self.departures.append(fix) for fix in fixes],
             lambda: self.draining,
         )
 

@@ -49,7 +49,7 @@ async def storage(fake_database, monkeypatch):
 async def test_nothing_is_acknowledged_before_it_is_committed(storage, fake_database):
     sender = Sender()
     fake_database.gate.clear()
-    storage.store(fix_of(), sender)
+    storage.store([fix_of()], sender)
     await fake_database.batches.reach(1)
     await settle()
     assert sender.settled == []
@@ -62,7 +62,7 @@ async def test_of_a_drivers_fixes_in_a_batch_the_newest_is_stored_and_all_are_ac
 ):
     sender = Sender()
     for second in (1, 3, 2):
-        storage.store(fix_of(second=second), sender)
+        storage.store([fix_of(second=second)], sender)
     await sender.settled.reach(3)
     assert fake_database.batches == [[fix_of(second=3)]]
     assert [fix for _, fix in sender.settled] == [fix_of(second=second) for second in (1, 3, 2)]
@@ -70,11 +70,11 @@ async def test_of_a_drivers_fixes_in_a_batch_the_newest_is_stored_and_all_are_ac
 
 async def test_what_gathers_while_a_batch_is_written_is_the_next_batch(storage, fake_database):
     fake_database.gate.clear()
-    storage.store(fix_of(1), Sender())
+    storage.store([fix_of(1)], Sender())
     await fake_database.batches.reach(1)
     sender = Sender()
     for driver_id in (1, 2, 3):
-        storage.store(fix_of(driver_id, 1), sender)
+        storage.store([fix_of(driver_id, 1)], sender)
     fake_database.gate.set()
     await sender.settled.reach(3)
     assert fake_database.batches == [[fix_of(1)], [fix_of(driver_id, 1) for driver_id in (1, 2, 3)]]
@@ -87,7 +87,7 @@ async def test_acknowledgements_keep_the_order_of_the_sends_over_several_batches
     fake_database.gate.clear()
     sent = [fix_of(number % 3 + 1, number) for number in range(30)]
     for number, fix in enumerate(sent):
-        storage.store(fix, Sender(log))
+        storage.store([fix], Sender(log))
         if number % 10 == 5:
             await settle()
     fake_database.gate.set()
@@ -111,9 +111,9 @@ async def test_what_cannot_be_stored_now_is_kept_and_stored_when_the_database_is
     fake_database.error = error
     sent = [fix_of(1, 1), fix_of(2, 1), fix_of(1, 3), fix_of(1, 2)]
     for fix in sent[:3]:
-        storage.store(fix, Sender(log))
+        storage.store([fix], Sender(log))
     await fake_database.batches.reach(2)
-    storage.store(sent[3], Sender(log))
+    storage.store([sent[3]], Sender(log))
     await fake_database.batches.reach(4)
     assert log == []
     fake_database.error = None
@@ -127,7 +127,7 @@ async def test_an_outage_is_logged_once_and_so_is_its_end(storage, fake_database
     caplog.set_level("INFO")
     fake_database.error = OperationalError("away")
     sender = Sender()
-    storage.store(fix_of(), sender)
+    storage.store([fix_of()], sender)
     await fake_database.batches.reach(4)
     fake_database.error = None
     await sender.settled.reach(1)
@@ -138,7 +138,7 @@ async def test_only_the_senders_of_a_refused_drivers_fixes_are_told(storage, fak
     fake_database.rejected = {2}
     log = Log()
     for driver_id in (1, 2, 3, 2):
-        storage.store(fix_of(driver_id), Sender(log))
+        storage.store([fix_of(driver_id)], Sender(log))
     await log.reach(4)
     assert [(answer, fix.driver_id) for answer, fix in log] == [
         ("acknowledged", 1),
@@ -153,7 +153,7 @@ async def test_draining_waits_until_the_database_is_back_and_everything_is_ackno
 ):
     sender = Sender()
     fake_database.error = OperationalError("away")
-    storage.store(fix_of(), sender)
+    storage.store([fix_of()], sender)
     draining = asyncio.create_task(storage.drain())
     await fake_database.batches.reach(3)
     assert not draining.done()

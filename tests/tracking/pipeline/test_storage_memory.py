@@ -37,7 +37,7 @@ async def test_of_each_driver_one_fix_is_held_however_long_it_takes(storage):
     tries = storage._thread.batches
     for second in range(100):
         for driver_id in range(1, DRIVERS + 1):
-            storage.store(fix_of(driver_id, second), None)
+            storage.store([fix_of(driver_id, second)], None)
         await tries.reach(len(tries) + 1)
         assert len(tries[-1]) <= DRIVERS
         assert len(storage._newest) <= DRIVERS
@@ -49,10 +49,10 @@ async def test_of_each_driver_one_fix_is_held_however_long_it_takes(storage):
 async def test_who_has_left_is_held_no_longer(storage):
     tries = storage._thread.batches
     stays = Sender()
-    storage.store(fix_of(1), stays)
+    storage.store([fix_of(1)], stays)
     for second in range(100):
         leaves = Sender()
-        storage.store(fix_of(2, second), leaves)
+        storage.store([fix_of(2, second)], leaves)
         storage.forget(leaves)
         await tries.reach(len(tries) + 1)
     await tries.reach(len(tries) + 2)

@@ -25,8 +25,8 @@ class FakeRuntime:
         self.submit = submit
         self.known = None
 
-    def to_fix(self, measurement, driver_id, clock, **rest):
-        return protocol.to_fix(measurement, driver_id, NOON)
+    def to_fixes(self, measurements, driver_id, clock, **rest):
+        return [protocol.to_fix(measurement, driver_id, NOON) for measurement in measurements]
 
     async def last_known(self, driver_id):
         return self.known
@@ -34,7 +34,7 @@ class FakeRuntime:
 
 @pytest.fixture
 def runtime(submitted):
-    return FakeRuntime(lambda fix, waiter: submitted.append((fix, waiter)))
+    return FakeRuntime(lambda fixes, waiter: submitted.append((fixes[-1], waiter)))
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def http(runtime):
 
 
 async def test_report_ends_when_its_fix_is_committed(http, submitted):
-    task = asyncio.create_task(http.commit(19, MEASUREMENT))
+    task = asyncio.create_task(http.commit(19, [MEASUREMENT]))
     ((fix, waiter),) = await submitted.reach(1)
     assert (fix.driver_id, fix.latitude, fix.longitude) == (19, 1, 2)
     assert not task.done()
@@ -52,7 +52,7 @@ async def test_report_ends_when_its_fix_is_committed(http, submitted):
 
 
 async def test_report_of_a_driver_who_is_gone_is_refused(http, submitted):
-    task = asyncio.create_task(http.commit(19, MEASUREMENT))
+    task = asyncio.create_task(http.commit(19, [MEASUREMENT]))
     ((fix, waiter),) = await submitted.reach(1)
     waiter.reject(fix)
     with pytest.raises(TokenInvalid):
@@ -60,7 +60,7 @@ async def test_report_of_a_driver_who_is_gone_is_refused(http, submitted):
 
 
 async def test_report_of_a_fix_that_can_never_be_stored_is_refused(http, submitted):
-    task = asyncio.create_task(http.commit(19, MEASUREMENT))
+    task = asyncio.create_task(http.commit(19, [MEASUREMENT]))
     ((fix, waiter),) = await submitted.reach(1)
     waiter.discard(fix)
     with pytest.raises(InvalidLocation):
@@ -69,25 +69,25 @@ async def test_report_of_a_fix_that_can_never_be_stored_is_refused(http, submitt
 
 
 async def test_report_that_cannot_be_submitted_is_not_counted_for_ever():
-    def fail(fix, waiter):
+    def fail(fixes, waiter):
         raise LookupError("a bug")
 
     http = Reports(FakeRuntime(fail))
     with pytest.raises(LookupError):
-        await http.commit(19, MEASUREMENT)
+        await http.commit(19, [MEASUREMENT])
     assert http._unsettled == 0
 
 
 async def test_location_that_cannot_be_is_not_submitted(http, submitted):
     with pytest.raises(InvalidLocation):
-        await http.commit(19, Measurement(lat=91, lon=0))
+        await http.commit(19, [Measurement(lat=91, lon=0)])
     assert not submitted
 
 
 async def test_commit_after_the_time_is_up_comes_too_late_to_tell(http, submitted, monkeypatch):
     monkeypatch.setattr(reports, "COMMIT_TIMEOUT", 0.01)
     with pytest.raises(NotStored):
-        await within_deadline(http.commit(19, MEASUREMENT))
+        await within_deadline(http.commit(19, [MEASUREMENT]))
     ((fix, waiter),) = submitted
     waiter.acknowledge(fix)
 
@@ -99,12 +99,12 @@ async def test_no_more_reports_wait_than_the_limit_until_they_are_settled(
     monkeypatch.setattr(reports, "MAX_UNSETTLED", 3)
     for _ in range(5):
         with pytest.raises(NotStored):
-            await within_deadline(http.commit(19, MEASUREMENT))
+            await within_deadline(http.commit(19, [MEASUREMENT]))
     # Those whose time is up count on: the storage has not let go of them.
     assert len(submitted) == 3
     for fix, waiter in list(submitted):
         waiter.acknowledge(fix)
-    task = asyncio.create_task(http.commit(19, MEASUREMENT))
+    task = asyncio.create_task(http.commit(19, [MEASUREMENT]))
     fix, waiter = (await submitted.reach(4))[3]
     waiter.acknowledge(fix)
     await within_deadline(task)
