@@ -1,4 +1,4 @@
-"""Who is on a connection, and whether they may still be there."""
+"""The authenticated side of a connection: its principal, and until when it may stay."""
 
 import asyncio
 import logging
@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, Final
 
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import Error as DatabaseError
 
 from tracking.access.identities import Identities
+from tracking.access.principals import Principal, PrincipalId, user_principal
 from tracking.access.registry import Registry
 from tracking.access.tokens import Claims, may_block, verify
 from tracking.conf import conf
+from tracking.fix import DriverId
 from tracking.permissions import Decision, Window
 from tracking.protocol import (
     Forbidden,
@@ -48,10 +49,11 @@ EXPIRY_WARNING: Final = 30.0
 class Session:
     """The authenticated side of one connection.
 
-    `authorize` decides whether a user may be here, and until when. `on_end` is told, once, why a
-    session that was good is good no longer: at the second its token or its permission expires,
-    when its user's sessions are checked again, and within `RECHECK_INTERVAL` after any change. A
-    policy that fails ends it; a database that does not answer leaves the last decision standing.
+    `authorize` decides whether a principal may be here, and until when. `on_end` is called once,
+    with the reason why a session that was good is good no longer: at the second its token or its
+    permission expires, when its user's sessions are checked again, and within `RECHECK_INTERVAL`
+    after any change. A policy that fails ends it; a database that does not answer leaves the last
+    decision standing.
     """
 
     __slots__ = (
@@ -71,6 +73,7 @@ class Session:
         "_warn",
         "_warn_at",
         "about",
+        "principal",
         "user_id",
     )
 
@@ -78,15 +81,17 @@ class Session:
         self,
         identities: Identities,
         registry: Registry,
-        authorize: Callable[[AbstractBaseUser], Awaitable[Decision]],
+        authorize: Callable[[Principal], Awaitable[Decision]],
         on_end: Callable[[TrackingError], None],
     ) -> None:
         self._identities = identities
         self._registry = registry
         self._authorize = authorize
         self._on_end = on_end
-        # Whose session it is, once it is somebody's.
-        self.user_id: int | None = None
+        # Set once a token was accepted.
+        self.principal: PrincipalId | None = None
+        # The account that it acts for.
+        self.user_id: DriverId | None = None
         # The driver whom it is about: what changes about that user has it checked again, too.
         self.about: int | None = None
         self._token: str | None = None
@@ -136,7 +141,7 @@ class Session:
         elif claims.expires_at < self._claims.expires_at:
             return  # An older one that came late shortens nothing.
         try:
-            standing = await self._check(claims)
+            principal, until, password = await self._check(claims)
             if self._claims is None:
                 # Now that the token is known to be the user's.
                 others = self._registry.count(user_id)
@@ -146,8 +151,9 @@ class Session:
             if self._claims is None:
                 self._registry.discard(user_id, self, self.about)
             raise
-        self._until, self._password = standing
-        self._token, self._claims, self.user_id = token, claims, user_id
+        self._until, self._password = until, password
+        self._token, self._claims = token, claims
+        self.principal, self.user_id = principal, user_id
         # A token that is to live for less than that has no warning: it would never end.
         warn_at = claims.expires_at - EXPIRY_WARNING
         self._warn_at = warn_at if time.time() < warn_at else math.inf
@@ -176,20 +182,23 @@ class Session:
         if self.user_id is not None:
             self._registry.discard(self.user_id, self, self.about)
 
-    async def _check(self, claims: Claims, password: int | None = None) -> tuple[float, int]:
-        """Return until when the permission lasts, and the hash of the user's password hash."""
+    async def _check(
+        self, claims: Claims, password: int | None = None
+    ) -> tuple[PrincipalId, float, int]:
+        """Return the principal, the end of its permission, and the hash of its password hash."""
         while True:
             changes = self._changes
-            user = await self._identities.user_of(claims)
+            principal = user_principal(await self._identities.user_of(claims))
+            user = principal.user
             if password not in (None, hash(user.password)):
                 raise TokenInvalid("the password was changed: log in again")
-            decision = await self._authorize(user)
+            decision = await self._authorize(principal)
             if not decision:
                 raise Forbidden
             if changes == self._changes:
                 until = decision.until if isinstance(decision, Window) else decision
                 ends_at = until.timestamp() if isinstance(until, datetime) else math.inf
-                return ends_at, hash(user.password)
+                return principal.id, ends_at, hash(user.password)
 
     async def _recheck(self) -> None:
         claims = None
@@ -198,9 +207,9 @@ class Session:
             assert claims is not None  # noqa: S101 - only an authenticated session is rechecked
             end: TrackingError | None = None
             try:
-                standing = await self._check(claims, self._password)
+                _, until, password = await self._check(claims, self._password)
                 if claims is self._claims:
-                    self._until, self._password = standing
+                    self._until, self._password = until, password
             except TrackingError as error:
                 end = error
             except (DatabaseError, OSError) as error:

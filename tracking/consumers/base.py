@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from typing import Any, Final
 
 from channels.consumer import AsyncConsumer
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import Error as DatabaseError
 
 from tracking import metrics, protocol
 from tracking.access.addresses import address_of
+from tracking.access.principals import Principal
 from tracking.access.session import Session
 from tracking.conf import conf
 from tracking.consumers.record import ConnectionRecord
@@ -198,8 +198,8 @@ class TrackingConsumer(AsyncConsumer):
         """Act on one message; raise `TrackingError`."""
         raise NotImplementedError
 
-    async def authorize(self, user: AbstractBaseUser) -> Decision:
-        """Decide whether an authenticated user may be here, and until when."""
+    async def authorize(self, principal: Principal) -> Decision:
+        """Return whether an authenticated principal may be here, and until when."""
         raise NotImplementedError
 
     def disconnected(self) -> None:

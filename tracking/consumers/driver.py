@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from django.contrib.auth.base_user import AbstractBaseUser
-
 from tracking import metrics, protocol
+from tracking.access.principals import Principal
 from tracking.consumers.base import MAX_UNACKNOWLEDGED, TrackingConsumer
 from tracking.device_clock import DeviceClock
 from tracking.fix import Fix
@@ -82,8 +81,8 @@ class DriverConsumer(TrackingConsumer):
             measurements, self.driver_id, self.clock, sent_at=sent_at, batch=batch
         )
 
-    async def authorize(self, user: AbstractBaseUser) -> bool:
-        return await may_publish(user, self.driver_id)
+    async def authorize(self, principal: Principal) -> bool:
+        return await may_publish(principal.user, self.driver_id)
 
     def submit(self, fixes: list[Fix]) -> None:
         """Deliver, broadcast and store the fixes of a message, and acknowledge it in its turn.

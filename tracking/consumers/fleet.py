@@ -1,8 +1,8 @@
 """The end of a connection that streams the whole fleet."""
 
 from channels.db import database_sync_to_async
-from django.contrib.auth.base_user import AbstractBaseUser
 
+from tracking.access.principals import Principal
 from tracking.consumers import TrackingConsumer
 from tracking.models import LocationAccess
 from tracking.permissions import may_view_fleet
@@ -32,7 +32,8 @@ class FleetConsumer(TrackingConsumer):
             self.runtime.fleet.leave(self.outbox)
         self.watching = isinstance(payload, FleetStart)
 
-    async def authorize(self, user: AbstractBaseUser) -> bool:
+    async def authorize(self, principal: Principal) -> bool:
+        user = principal.user
         # Permissions are read from the database, which no connection must wait for.
         if not await database_sync_to_async(may_view_fleet, thread_sensitive=False)(user):
             raise Forbidden("only staff who may view locations may see the whole fleet")

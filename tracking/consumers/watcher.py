@@ -2,9 +2,8 @@
 
 from datetime import datetime
 
-from django.contrib.auth.base_user import AbstractBaseUser
-
 from tracking import protocol
+from tracking.access.principals import Principal
 from tracking.consumers.base import TrackingConsumer
 from tracking.fix import Fix
 from tracking.models import LocationAccess
@@ -43,17 +42,17 @@ class WatcherConsumer(TrackingConsumer):
             since=self.since,
         )
 
-    async def authorize(self, user: AbstractBaseUser) -> Decision:
+    async def authorize(self, principal: Principal) -> Decision:
         # A driver that does not exist gets the same answer as one that may not be watched.
         driver = await self.runtime.users.get(self.driver_id)
-        decision = await may_watch_driver(user, self.driver_id, driver)
+        decision = await may_watch_driver(principal.user, self.driver_id, driver)
         since = decision.since if isinstance(decision, Window) else None
         if self.watching and since != self.since:
             self.runtime.hub.limit(self.driver_id, self.outbox, since)
         self.since = since
         # Also asked again while the stream is open.
         if decision and self.watching:
-            self.record_look(user.pk)
+            self.record_look(principal.user.pk)
         return decision
 
     def record_look(self, user_id: int | None) -> None:

@@ -10,6 +10,7 @@ from django.db import InterfaceError, OperationalError
 from tracking import revocation
 from tracking.access import session as session_module
 from tracking.access.identities import Identities
+from tracking.access.principals import PrincipalId
 from tracking.access.registry import Registry
 from tracking.access.session import Session
 from tracking.access.tokens import Claims
@@ -50,6 +51,7 @@ def _short_lived_tokens(monkeypatch):
 class Account(str):
     """A user, whose name says enough."""
 
+    pk = USER
     password = "the hash of a password"
 
 
@@ -63,8 +65,8 @@ class Gatekeeper:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def __call__(self, user):
-        self.asked.append(user)
+    async def __call__(self, principal):
+        self.asked.append(principal.user)
         permits = self.permits  # As of the call, as a query sees it.
         await self.gate.wait()
         if self.error is not None:
@@ -120,6 +122,12 @@ def recheck_often(monkeypatch):
 async def test_a_good_token_of_a_permitted_user_opens_a_session(session, gatekeeper, ends):
     await session.authenticate(token())
     assert (gatekeeper.asked, ends) == (["the user"], [])
+
+
+async def test_an_open_session_has_the_principal_of_its_token_and_nothing_before(session):
+    assert session.principal is None
+    await session.authenticate(token())
+    assert session.principal == PrincipalId("user", USER)
 
 
 async def test_the_token_of_an_open_session_is_not_checked_again(session, gatekeeper, loads):

@@ -1,0 +1,32 @@
+"""The party that a connection acts for, in the terms that sessions and policies share."""
+
+from typing import Literal, NamedTuple, TypeAlias
+
+from django.contrib.auth.base_user import AbstractBaseUser
+
+from tracking.fix import DriverId
+
+Kind: TypeAlias = Literal["user", "device", "share_link"]
+
+
+class PrincipalId(NamedTuple):
+    """The name of a principal: its kind, and the primary key of its row."""
+
+    kind: Kind
+    pk: DriverId
+
+
+class Principal(NamedTuple):
+    """A user, a device or a share link, and the account that it acts for.
+
+    `user` is the account as the database knows it now: the user itself, the driver whose device it
+    is, or the rider who shares a trip. Policies are asked about that account.
+    """
+
+    id: PrincipalId
+    user: AbstractBaseUser
+
+
+def user_principal(user: AbstractBaseUser) -> Principal:
+    """Return the principal of a user who has logged in."""
+    return Principal(PrincipalId("user", user.pk), user)
