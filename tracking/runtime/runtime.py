@@ -64,7 +64,7 @@ class Runtime:
         self.users = self.identities.users
         self._receiver = Receiver(layer)
         self.health = Health(layer, self._receiver)
-        self.registry = Registry(self._receiver, lambda users: self.fleet.look_up(users))
+        self.registry = Registry(self._receiver, lambda users: self.fleet.keeper.look_up(users))
         self.connections = Connections()
         self.limits = SharedLimits()
         self.hub = Hub(self._receiver, origin, load)

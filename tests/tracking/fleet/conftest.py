@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tracking.fleet import hub as fleet_hub
+from tracking.fleet import keeper as fleet_keeper
 from tracking.fleet import viewer as fleet_viewer
 from tracking.fleet.hub import FleetHub
 
@@ -17,7 +17,7 @@ from .viewers import Following, Rows, Viewer
 def _quick(monkeypatch):
     monkeypatch.setattr(fleet_viewer, "INTERVAL", 0.02)
     monkeypatch.setattr(fleet_viewer, "LEAST_INTERVAL", 0.01)
-    monkeypatch.setattr(fleet_hub, "HEAL_INTERVAL", 0.01)
+    monkeypatch.setattr(fleet_keeper, "HEAL_INTERVAL", 0.01)
 
 
 @pytest.fixture

@@ -222,7 +222,7 @@ async def test_a_dispatcher_who_disconnects_leaves_nothing_behind(view, located,
     await socket.disconnect(timeout=DEADLINE)
     fleet = get_runtime().fleet
     assert not fleet._viewers
-    assert not fleet._fleet.driver_ids
+    assert not fleet.keeper.fleet.driver_ids
 
 
 async def test_a_viewer_who_reconnects_gets_no_new_burst(view, dispatcher, settings):
@@ -242,7 +242,7 @@ async def test_a_viewer_who_reconnects_gets_no_new_burst(view, dispatcher, setti
 
 
 async def test_a_driver_who_is_gone_is_removed(view, located, dispatcher, monkeypatch):
-    monkeypatch.setattr("tracking.fleet.hub.REFRESH_INTERVAL", 0.01)
+    monkeypatch.setattr("tracking.fleet.keeper.REFRESH_INTERVAL", 0.01)
     socket = await view()
     await socket.start(token_for(dispatcher))
     await socket.read()
@@ -255,7 +255,7 @@ async def test_a_driver_whose_account_is_deleted_is_removed_at_once(
     view, located, dispatcher, monkeypatch
 ):
     """Not with the next round: there is none while the test lasts."""
-    monkeypatch.setattr("tracking.fleet.hub.HEAL_INTERVAL", 3600)
+    monkeypatch.setattr("tracking.fleet.keeper.HEAL_INTERVAL", 3600)
     socket = await view()
     await socket.start(token_for(dispatcher))
     await socket.read()
@@ -268,7 +268,7 @@ async def test_a_driver_whose_account_is_deleted_is_removed_at_once(
 async def test_a_driver_who_is_deactivated_is_removed_at_once_and_stays_so(
     view, located, dispatcher, monkeypatch
 ):
-    monkeypatch.setattr("tracking.fleet.hub.HEAL_INTERVAL", 3600)
+    monkeypatch.setattr("tracking.fleet.keeper.HEAL_INTERVAL", 3600)
     socket = await view()
     await socket.start(token_for(dispatcher))
     await socket.read()
@@ -279,8 +279,8 @@ async def test_a_driver_who_is_deactivated_is_removed_at_once_and_stays_so(
     # What their connection's end writes is newer than what is known here.
     await DriverLocation.objects.filter(driver=located).aupdate(disconnected_at=timezone.now())
     fleet = get_runtime().fleet
-    await fleet._heal(NOON)
-    assert located not in fleet._fleet.driver_ids
+    await fleet.keeper._heal(NOON)
+    assert located not in fleet.keeper.fleet.driver_ids
 
 
 async def test_a_stream_that_fails_is_an_error_of_this_side_in_the_log(

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from tracking.fleet import hub as fleet_hub
+from tracking.fleet import keeper as fleet_keeper
 
-from ..fakes import NOON, fix_of, settle
+from ..fakes import NOON, fix_of, settle, within_deadline
 from .viewers import EAST, Viewer
 
 
@@ -55,7 +55,7 @@ async def test_a_late_fix_of_a_deleted_driver_does_not_stay(viewer, rows, hub):
 
 
 async def test_deleted_drivers_and_new_names_are_noticed(viewer, rows, monkeypatch):
-    monkeypatch.setattr(fleet_hub, "REFRESH_INTERVAL", 0.02)
+    monkeypatch.setattr(fleet_keeper, "REFRESH_INTERVAL", 0.02)
     rows.add(fix_of(1))
     rows.add(fix_of(2))
     viewer.look()
@@ -99,7 +99,7 @@ async def test_the_fleet_is_dropped_after_the_last_viewer_and_made_anew(fleet, r
     fleet.leave(second.outbox)
     fleet.leave(second.outbox)
     assert not hub.followers
-    assert not fleet._fleet.driver_ids
+    assert not fleet.keeper.fleet.driver_ids
     third = Viewer(fleet)
     third.look()
     await third.until_seen(1)
@@ -111,3 +111,19 @@ async def test_a_viewer_who_leaves_at_once_leaves_nothing_behind(fleet, hub):
     fleet.leave(viewer.outbox)
     await settle()
     assert not hub.followers
+
+
+async def test_the_fleet_can_be_kept_while_nobody_looks(fleet, rows, hub):
+    rows.add(fix_of(1))
+    fleet.keeper.hold("nearby")
+    await within_deadline(fleet.keeper.loaded.wait())
+    assert fleet.keeper.fleet.driver_ids == {1}
+    viewer = Viewer(fleet)
+    viewer.look()
+    await viewer.until_seen(1)
+    fleet.leave(viewer.outbox)
+    assert hub.followers
+    assert fleet.keeper.fleet.driver_ids == {1}
+    fleet.keeper.release("nearby")
+    assert not hub.followers
+    assert not fleet.keeper.fleet.driver_ids

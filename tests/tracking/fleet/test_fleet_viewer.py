@@ -134,7 +134,7 @@ async def test_viewers_share_what_was_read_and_encoded(fleet, rows):
     first, second = Viewer(fleet), Viewer(fleet)
     first.look()
     await first.until_seen(1)
-    (before,) = first.fleet._fleet.changed_since(0)
+    (before,) = first.fleet.keeper.fleet.changed_since(0)
     item = before.item
     second.look()
     await second.until_seen(1)
@@ -157,7 +157,7 @@ async def test_a_snapshot_of_many_comes_in_parts_and_lets_others_run_meanwhile(
             await asyncio.sleep(0)
 
     viewer.look()
-    await viewer.fleet._loaded.wait()
+    await viewer.fleet.keeper.loaded.wait()
     counting = asyncio.create_task(count())
     await viewer.until_seen(*range(1, 101))
     counting.cancel()
