@@ -28,4 +28,4 @@ async def test_database_that_cannot_be_asked_who_the_user_is_sends_the_client_aw
     with services.sqlite() as empty:
         code, log = await close_code(services.environment(empty))
     assert code == 1013
-    assert "the database is away" in log
+    assert "The database is unavailable" in log

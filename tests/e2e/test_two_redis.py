@@ -10,8 +10,8 @@ from tests import services
 from .client import DEADLINE
 from .test_monitoring import ask
 
-NOT_HEARD = "1 of 1 other workers are not heard through the channel layer"
-HEARD_AGAIN = "All workers are heard through the channel layer again"
+NOT_HEARD = "1 of 1 other workers are silent on the channel layer"
+HEARD_AGAIN = "All workers are received through the channel layer again"
 
 COUNTED = """
 import time

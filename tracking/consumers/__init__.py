@@ -1,4 +1,4 @@
-"""The ends of the connections: a driver's, which publishes, and a watcher's, which streams."""
+"""The consumers: a driver's, which publishes, and a watcher's, which streams."""
 
 from tracking.consumers.base import TrackingConsumer
 from tracking.consumers.driver import DriverConsumer

@@ -1,4 +1,4 @@
-"""What every connection has in common, whoever is at the other end."""
+"""The consumer that all others inherit from: one connection and its life."""
 
 import asyncio
 import logging
@@ -30,24 +30,24 @@ from tracking.throttled_log import Throttle, reason
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
 
-# Sent but not yet acknowledged fixes of one connection, and answers that it has not yet read.
-# Beyond it, nothing is read from the socket until the client has caught up, and a driver is read
-# more slowly while the database has not.
+# Messages of one connection that are not acknowledged yet, and answers that the client has not read
+# yet. Beyond it, nothing is read from the socket until the client has caught up, and a driver is
+# read more slowly until the database has.
 MAX_UNACKNOWLEDGED: Final = 256
 
 
 class TrackingConsumer(AsyncConsumer):
-    """A connection: the socket's life, its session, and what errors become.
+    """A connection: the socket's life, its session, and its errors as frames and close codes.
 
-    `__call__` replaces Channels' dispatch loop. That one waits for a thread hop and makes two
-    tasks for every message (a bare echo costs 116 µs with it and 17 µs without), and opens a
-    channel per connection, where the hub needs one per process.
+    `__call__` replaces Channels' dispatch loop, which waits for a thread hop and makes two tasks
+    for every message (a bare echo costs 116 µs with it and 17 µs without), and opens a channel per
+    connection, where the hub needs one per process.
     """
 
-    route = ""  # As operators call it.
+    route = ""  # In logs and metrics.
     address = ""
-    driver_id = 0  # No driver's, until the handshake's query string was read.
-    limit_key: Hashable = None  # Of the limit that other connections share.
+    driver_id = 0  # Set from the handshake's query string.
+    limit_key: Hashable = None  # Of the rate limit that connections share.
 
     async def __call__(  # type: ignore[override]
         self,
@@ -86,7 +86,7 @@ class TrackingConsumer(AsyncConsumer):
                 self.received += 1
                 if self.outbox.closed:
                     continue
-                timer.cancel()  # How long a message takes to judge is not the client's fault.
+                timer.cancel()  # The time that this message takes here is not the client's.
                 if await self.handle(event) and not accepted:
                     accepted = True
                     self.runtime.connections.authenticated(self)
@@ -101,8 +101,8 @@ class TrackingConsumer(AsyncConsumer):
                 raise self.failure from None
             abort(send)
         finally:
-            # The last one first, and each of them whatever the others raise: a connection that is
-            # gone must not go on to count, to watch or to be a driver's.
+            # In reverse order, and each of them even if others raise: a connection that has ended
+            # must not be counted, stream, or keep a driver online any longer.
             with ExitStack() as steps:
                 steps.callback(self._end_record, event)
                 steps.callback(self.disconnected)
@@ -114,7 +114,7 @@ class TrackingConsumer(AsyncConsumer):
                 steps.callback(timer.cancel)
 
     async def handle(self, event: Event) -> bool:
-        """Receive one message; return whether it was accepted."""
+        """Handle one message; return whether it was accepted."""
         try:
             self.rate_limit.take(asyncio.get_running_loop().time())
             text = event.get("text")
@@ -129,7 +129,7 @@ class TrackingConsumer(AsyncConsumer):
             self.fail(error)
             return False
         except DatabaseError as error:
-            logger.warning("A message could not be judged, the database is away: %s", reason(error))
+            logger.warning("The database is unavailable, a message was refused: %s", reason(error))
             self.refuse(CloseCode.TRY_AGAIN_LATER, "database_away")
             return False
         except Exception:
@@ -139,10 +139,11 @@ class TrackingConsumer(AsyncConsumer):
         return True
 
     def share_limit(self, key: Hashable) -> bool:
-        """Count the next messages on the limit of `key`; tell whether it is a change.
+        """Count the next messages on the limit that connections share by `key`.
 
-        The connection's own counts until somebody is authenticated: nobody's limit is used up by
-        a stranger. Without a shared one, whoever connects again would have a new burst.
+        Return whether that is a change. Until it is authenticated, a connection has a limit of its
+        own, so that strangers use up nobody's. A shared one denies a new burst to a client that
+        connects again.
         """
         if self.limit_key is not None:
             return False
@@ -151,7 +152,7 @@ class TrackingConsumer(AsyncConsumer):
         return True
 
     def fail(self, error: TrackingError) -> None:
-        """Tell the client what is wrong, and close the connection where the contract says so."""
+        """Send an error frame, and close the connection if the contract says so."""
         frame = {"type": "websocket.send", "text": protocol.encode_error(error)}
         metrics.refusals.add(self.route, error.code)
         close_code = error.close_code
@@ -165,7 +166,7 @@ class TrackingConsumer(AsyncConsumer):
             self.close(close_code, error.code, frame)
 
     def refuse(self, code: CloseCode, reason: str) -> None:
-        """Close the connection over a message for which the contract has no error frame."""
+        """Close the connection after a message for which the contract has no error frame."""
         metrics.refusals.add(self.route, reason)
         self.close(code, reason)
 
@@ -175,23 +176,23 @@ class TrackingConsumer(AsyncConsumer):
         self.outbox.close(code, *farewell)
 
     def give_up(self, error: Exception) -> None:
-        """Nothing can be sent any more: end the connection from this side."""
+        """End the connection, because nothing can be sent any more."""
         self.failure = error
         self.record.close(1006, "not_reading" if isinstance(error, TimeoutError) else "send_failed")
         if self.task is not None:
             self.task.cancel()
 
     def leave(self, code: CloseCode) -> None:
-        """Send the client away, because the server is about to stop."""
+        """Close the connection, because the server is about to stop."""
         self.close(code, "server_restart")
 
     def warn(self, seconds: int) -> None:
-        """Say that the token runs out in so many seconds."""
+        """Send the warning that the token expires in so many seconds."""
         frame = protocol.encode_expiry_warning(seconds)
         self.outbox.put({"type": "websocket.send", "text": frame})
 
     def read_query(self, query_string: bytes) -> None:
-        """Take whom the handshake names; raise `InvalidUserId`."""
+        """Read the driver's id from the handshake; raise `InvalidUserId`."""
         self.driver_id = protocol.parse_driver_id(query_string)
 
     async def receive(self, text: str) -> None:
@@ -203,7 +204,7 @@ class TrackingConsumer(AsyncConsumer):
         raise NotImplementedError
 
     def disconnected(self) -> None:
-        """The client is gone."""
+        """Clean up after the connection has ended."""
 
     def _end_record(self, event: Event) -> None:
         self.record.end(

@@ -1,4 +1,4 @@
-"""The driver's end, which publishes."""
+"""The consumer of set-tracking: a driver publishes its location."""
 
 import asyncio
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from tracking.protocol import (
     Verdict,
 )
 
-# Seconds for which a driver is not read from, to slow it down: less than watchers would notice.
+# Seconds for which nothing is read from a driver, to slow it down: fewer than watchers notice.
 PATIENCE: Final = 0.2
 
 
@@ -31,14 +31,14 @@ class DriverConsumer(TrackingConsumer):
     route = "set-tracking"
     unacknowledged = 0
     resume: asyncio.Event | None = None
-    # Whether nothing was acknowledged for as long as it waited, and what came since.
+    # Whether nothing was acknowledged during the last pause; the newest fix since then.
     stalled = False
     newest: Fix | None = None
     leaving: CloseCode | None = None
     arrived = False
-    # The device's, once it says when it measured.
+    # The device's clock, once a message has a time.
     clock: DeviceClock | None = None
-    # What its acknowledgement says of the batch that a fix is the newest of.
+    # Rejected fixes of a batch, by its newest fix, for the acknowledgement.
     rejected: dict[Fix, list[Verdict]]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -48,7 +48,7 @@ class DriverConsumer(TrackingConsumer):
     async def receive(self, text: str) -> None:
         """Decode, authenticate and authorize, submit, slow down."""
         if self.leaving is not None:
-            return  # Unacknowledged, so that the client sends it again where it goes.
+            return  # Not acknowledged, so that the client sends it again to the next server.
         payload = protocol.decode_driver_message(text)
         await self.session.authenticate(payload.token)
         if self.share_limit((self.route, self.driver_id)):
@@ -99,9 +99,10 @@ class DriverConsumer(TrackingConsumer):
             self.runtime.submit(fixes, waiter=None)
 
     async def slow_down(self) -> None:
-        """Wait while too much is unacknowledged, but not for a database that is away.
+        """Wait while too much is unacknowledged, but not for a database that is unavailable.
 
-        Watchers need it not, and a client whose socket is not read gets no answer to its pings.
+        Watchers do not need the database, and a client whose socket is not read gets no answer to
+        its pings.
         """
         if self.unacknowledged >= MAX_UNACKNOWLEDGED and not self.stalled:
             self.resume = asyncio.Event()
@@ -119,10 +120,10 @@ class DriverConsumer(TrackingConsumer):
                 frame = protocol.encode_location(fix.latitude, fix.longitude)
             self.outbox.put({"type": "websocket.send", "text": frame})
         except Exception:
-            # Sent away, or it would take the next answer for this one.
+            # Closed, or the client would take the next answer for this one.
             self.close(CloseCode.INTERNAL_ERROR, "internal_error")
             raise
-        finally:  # whatever happens, one less waits
+        finally:  # in any case one message less is unacknowledged
             self._settle()
 
     def reject(self, fix: Fix) -> None:
@@ -139,9 +140,9 @@ class DriverConsumer(TrackingConsumer):
             self._settle()
 
     def leave(self, code: CloseCode) -> None:
-        """Send the driver away once all is acknowledged that was taken."""
+        """Close the connection once all accepted messages are acknowledged."""
         self.leaving = code
-        self.record.close(code, "server_restart")  # Whatever becomes of what is unacknowledged.
+        self.record.close(code, "server_restart")  # Even if acknowledgements fail.
         if not self.unacknowledged:
             super().leave(code)
 

@@ -1,4 +1,4 @@
-"""The end of a connection that streams the whole fleet."""
+"""The consumer of the fleet route: a viewer streams all drivers."""
 
 from channels.db import database_sync_to_async
 
@@ -11,16 +11,16 @@ from tracking.protocol.fleet import FleetStart, decode_fleet_message
 
 
 class FleetConsumer(TrackingConsumer):
-    """A viewer streams everybody: a snapshot of the viewport, then what changes there."""
+    """A viewer streams all drivers: a snapshot of the viewport, then its changes."""
 
     route = "fleet"
     watching = False
 
     def read_query(self, query_string: bytes) -> None:
-        """The handshake names nobody."""
+        """Read nothing: the handshake names no driver."""
 
     async def receive(self, text: str) -> None:
-        """Decode, authenticate and authorize, look or look away."""
+        """Decode, authenticate and authorize, start or stop."""
         payload = decode_fleet_message(text)
         await self.session.authenticate(payload.token)
         self.share_limit((self.route, self.session.user_id))
@@ -34,10 +34,10 @@ class FleetConsumer(TrackingConsumer):
 
     async def authorize(self, principal: Principal) -> bool:
         user = principal.user
-        # Permissions are read from the database, which no connection must wait for.
+        # In a thread: permissions are read from the database.
         if not await database_sync_to_async(may_view_fleet, thread_sensitive=False)(user):
             raise Forbidden("only staff who may view locations may see the whole fleet")
-        # Also asked again while the stream is open.
+        # `authorize` is also called while the stream is open.
         if self.watching:
             self.record_look(user.pk)
         return True

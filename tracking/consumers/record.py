@@ -1,4 +1,4 @@
-"""What is kept of a connection while it lasts, and logged in one line when it ends."""
+"""The record of a connection, which is logged in one line when the connection ends."""
 
 import logging
 import secrets
@@ -10,20 +10,20 @@ from tracking.protocol import CloseCode
 
 logger = logging.getLogger(__name__)
 
-# Why a connection ended that this side did not close.
+# The reasons for the end of a connection that this side did not close.
 LEFT: Final = "client_left"
 LOST: Final = "connection_lost"
 # Normal, going away (a page that was left), and a close frame without a code.
 LEAVING_CODES: Final = frozenset((1000, 1001, 1005))
-# Codes that are counted each by itself. Clients may send 3,000 others, and Prometheus keeps every
+# Codes that have a counter of their own. Clients may send 3,000 others, and Prometheus keeps every
 # value of a label.
 COUNTED_CODES: Final = LEAVING_CODES | {1002, 1003, 1006, 1007, 1008, 1010} | frozenset(CloseCode)
 
 
 class ConnectionRecord:
-    """One connection: its id, how long it lasted, how much went each way, and why it ended.
+    """One connection: its id, its duration, its numbers of messages, and the reason for its end.
 
-    Never a token, a location or an address.
+    It holds no token, no location and no address.
     """
 
     __slots__ = ("_code", "_opened_at", "_reason", "id", "route")
@@ -38,11 +38,11 @@ class ConnectionRecord:
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """What the handshake's answer says, so that a client can quote the connection's id."""
+        """Return headers for the handshake's answer, with the connection's id."""
         return [(b"x-connection-id", self.id.encode())]
 
     def close(self, code: int, reason: str) -> None:
-        """This side closes the connection; the first reason is the one that counts."""
+        """Note that this side closes the connection; of several reasons the first counts."""
         if self._code is None:
             self._code, self._reason = int(code), reason
 

@@ -1,4 +1,4 @@
-"""The watcher's end, which streams one driver."""
+"""The consumer of get-tracking: a watcher streams one driver."""
 
 from datetime import datetime
 
@@ -15,16 +15,16 @@ class WatcherConsumer(TrackingConsumer):
     """A watcher streams one driver's locations: the last known first, then every newer one."""
 
     route = "get-tracking"
-    # The newest location there was when the client stopped the stream.
+    # The newest location when the client stopped the stream.
     seen: Fix | None = None
     watching = False
-    # Nothing is shown that was recorded before.
+    # Nothing recorded before this time is sent.
     since: datetime | None = None
 
     async def receive(self, text: str) -> None:
         """Decode, authenticate and authorize, join or leave."""
         payload = protocol.decode_watcher_message(text)
-        # Of a driver who is deleted, say, watchers are cut off like everybody else.
+        # Changes of the driver, such as its deletion, check this session again, too.
         self.session.about = self.driver_id
         await self.session.authenticate(payload.token)
         self.share_limit((self.route, self.session.user_id, self.driver_id))
@@ -43,14 +43,14 @@ class WatcherConsumer(TrackingConsumer):
         )
 
     async def authorize(self, principal: Principal) -> Decision:
-        # A driver that does not exist gets the same answer as one that may not be watched.
+        # The answer is the same for a driver that does not exist and one that may not be watched.
         driver = await self.runtime.users.get(self.driver_id)
         decision = await may_watch_driver(principal.user, self.driver_id, driver)
         since = decision.since if isinstance(decision, Window) else None
         if self.watching and since != self.since:
             self.runtime.hub.limit(self.driver_id, self.outbox, since)
         self.since = since
-        # Also asked again while the stream is open.
+        # `authorize` is also called while the stream is open.
         if decision and self.watching:
             self.record_look(principal.user.pk)
         return decision

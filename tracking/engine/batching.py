@@ -1,7 +1,7 @@
-"""Natural batching: work that gathers while the last batch is under way becomes the next batch.
+"""Natural batching: work that arrives while the last batch is under way becomes the next batch.
 
-Alone, an item leaves at once, and no timer delays it. Under load batches grow by themselves, and
-the cost of an item falls. Broadcast, storage and loading all run on this one class.
+A single item leaves at once, and no timer delays it. Under load batches grow by themselves, and the
+cost of an item falls. Broadcast, storage and loading all run on this one class.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from tracking.throttled_log import Throttle
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
 
-# Beyond, whatever it is, it concerns most of the keys, and each split costs two loads.
+# Splits of one batch. Beyond it the cause concerns most keys, and each split costs two loads.
 MAX_SPLITS: Final = 32
 
 Key = TypeVar("Key")
@@ -23,11 +23,11 @@ Value = TypeVar("Value")
 
 
 class Pump:
-    """Awaits `flush` when woken, again if woken meanwhile, and never twice at once.
+    """Awaits `flush` when scheduled, again if scheduled meanwhile, and never twice at once.
 
-    `flush` takes all that its owner has gathered. It handles its own errors, so that nobody waits
-    for an answer that never comes; one that escapes all the same is logged, and the next batch
-    goes. A task exists only while there is work.
+    `flush` takes all that its owner has gathered, and handles its own errors, so that nobody waits
+    for an answer that never comes. An error that escapes is logged, and the next batch goes on. A
+    task exists only while there is work.
     """
 
     def __init__(self, flush: Callable[[], Awaitable[None]]) -> None:
@@ -36,7 +36,7 @@ class Pump:
         self._task: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
-        """Have what was gathered flushed, as soon as the flush under way is done."""
+        """Flush what was gathered, once the flush under way is done."""
         self._woken = True
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
@@ -47,7 +47,7 @@ class Pump:
             await asyncio.wait([self._task])
 
     async def close(self) -> None:
-        """Stop, giving up the flush under way."""
+        """Stop, and cancel the flush under way."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -63,14 +63,14 @@ class Pump:
                 except asyncio.CancelledError:
                     task = asyncio.current_task()
                     if task is None or task.cancelling():
-                        raise  # By `close`. Else it comes from what was flushed.
+                        raise  # Cancelled by `close`. Otherwise `flush` raised it.
                     logger.exception("A batch was lost")
         finally:
             self._task = None
 
 
 class Loader(Generic[Key, Value]):
-    """Loads values by key, all that are asked for during one load together in the next.
+    """Loads values by key: those that are requested during one load, together in the next.
 
     `load` maps a list of keys to the values that exist.
     """
@@ -81,7 +81,7 @@ class Loader(Generic[Key, Value]):
         self._pump = Pump(self._flush)
 
     async def get(self, key: Key) -> Value | None:
-        """Return the value of `key` read after this call, or None; raise what `load` raised."""
+        """Return the value of `key`, read after this call, or None; raise the errors of `load`."""
         future = self._waiting.get(key)
         if future is None:
             future = self._waiting[key] = asyncio.get_running_loop().create_future()
@@ -90,7 +90,7 @@ class Loader(Generic[Key, Value]):
         return await asyncio.shield(future)
 
     async def close(self) -> None:
-        """Stop; whoever still waits is cancelled."""
+        """Stop, and cancel those who still wait."""
         await self._pump.close()
         for future in self._waiting.values():
             future.cancel()
@@ -111,13 +111,13 @@ class Loader(Generic[Key, Value]):
                         middle = len(keys) // 2
                         parts += [keys[middle:], keys[:middle]]
                         continue
-                    for key in keys:  # whoever asked gets it
+                    for key in keys:
                         waiting[key].set_exception(error)
-                        waiting[key].exception()  # Retrieved: the one who asked may have gone.
+                        waiting[key].exception()  # Retrieved: the caller may have been cancelled.
                 else:
                     for key, value in zip(keys, found, strict=True):
                         waiting[key].set_result(value)
         finally:
-            # Cancelled, or worse.
+            # Only those that have no result, after a cancellation.
             for future in waiting.values():
                 future.cancel()

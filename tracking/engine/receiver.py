@@ -1,4 +1,4 @@
-"""The process's only channel: the groups it is in, and who hears what arrives."""
+"""The only channel of the process: its groups, and the handlers of its events."""
 
 import asyncio
 import logging
@@ -14,18 +14,18 @@ logger.addFilter(Throttle())
 
 Event = dict[str, Any]
 
-# How long a broken channel layer is left alone, and how long a group is kept that nobody needs.
+# Seconds between two attempts on a failing channel layer, and until an unused group is left.
 RETRY_AFTER: Final = 1.0
-# How long whoever joins waits for a channel layer that hangs.
+# Seconds that a caller of `join` waits for a channel layer that hangs.
 PATIENCE: Final = 1.0
-# Layers forget who has not joined again for a day: the in-memory and the core Redis layer do.
+# Seconds. The in-memory and the core Redis layer drop members that have not joined again for a day.
 REJOIN_AFTER: Final = 3600.0
 
 
 class Receiver:
-    """Receives what is sent to groups, and hands each event to the handler of its type.
+    """Receives events of groups, and calls the handler of each event's type.
 
-    While the channel layer is away, groups are only wanted; they are joined when it is back.
+    While the channel layer is unavailable, groups are remembered; they are joined when it is back.
     """
 
     def __init__(self, layer: Any) -> None:
@@ -39,11 +39,11 @@ class Receiver:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def handle(self, event_type: str, handler: Callable[[Event], Awaitable[None]]) -> None:
-        """Have `handler` called with each event of this type."""
+        """Call `handler` with each event of this type."""
         self._handlers[event_type] = handler
 
     async def join(self, group: str) -> None:
-        """Receive what is sent to `group` once this returns, or once the layer is back."""
+        """Receive the events of `group` once this returns, or once the layer is back."""
         self._wanted.add(group)
         if not self._tasks:
             self._tasks.add(asyncio.create_task(self._keep_forever()))
@@ -52,10 +52,10 @@ class Receiver:
                 async with asyncio.timeout(PATIENCE):
                     await self._memberships.get(group)
             except TimeoutError as error:
-                self._fail(error)  # Until the attempt under way succeeds, nobody else waits.
+                self._fail(error)  # Until the attempt under way succeeds, no other caller waits.
 
     def leave(self, group: str) -> None:
-        """Want `group` no more; it is left with the next round."""
+        """Leave `group` with the next round."""
         self._wanted.discard(group)
 
     async def close(self) -> None:
@@ -81,7 +81,7 @@ class Receiver:
         return {}
 
     def _fail(self, error: Exception) -> None:
-        logger.error("The channel layer is away, will keep trying: %s", reason(error))
+        logger.error("The channel layer is unavailable, retrying: %s", reason(error))
         self._failing = True
         metrics.degraded.begin("receiver")
 
@@ -96,10 +96,10 @@ class Receiver:
         joined_at = loop.time()
         while True:
             await asyncio.sleep(RETRY_AFTER)
-            # Through the loader, or a second channel could be opened beside a slow join's.
+            # Through the loader, or a second channel could be opened while a join is slow.
             await asyncio.gather(*map(self._memberships.get, self._wanted - self._joined))
             for group in self._joined - self._wanted:
-                self._joined.discard(group)  # First: whoever joins meanwhile has to add it again.
+                self._joined.discard(group)  # First: a join meanwhile has to add it again.
                 try:
                     await self._layer.group_discard(group, self._channel)
                 except Exception as error:  # each layer has errors of its own

@@ -1,6 +1,6 @@
-"""What is counted, of this process. `docs/operations.md` says what to watch.
+"""The counters of this process. `docs/operations.md` explains which of them to watch.
 
-The code that a fix passes calls these as it happens; `tracking.monitoring.exposition` shows them.
+The code on the path of a fix updates them; `tracking.monitoring.exposition` shows them.
 """
 
 import time
@@ -10,12 +10,12 @@ from typing import Any, Final
 from tracking.fix import Fix
 from tracking.metrics.instruments import Counter, Histogram, Instrument, LabelledCounter
 
-# From what one worker takes to what a user begins to see.
+# From the time that one worker takes to the delay that users notice.
 SECONDS: Final = (
     *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
     *(0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
 )
-# Looking at each fix of each batch took 0.35 µs of an update.
+# Observing each fix of each batch took 0.35 µs of an update.
 SAMPLES_PER_BATCH: Final = 16
 SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
@@ -75,9 +75,9 @@ INSTRUMENTS: Final[Sequence[Instrument]] = (
 
 
 def stored(written: int, waiting: Sequence[tuple[Fix, Any]], rejected: Set[int]) -> None:
-    """A batch was committed: the fixes of so many drivers, `rejected` among them.
+    """Count a committed batch of the fixes of `written` drivers, `rejected` among them.
 
-    `waiting` are the fixes, with who sent them, of which that tells what became of them.
+    `waiting` are the fixes whose senders wait for the answer, each with its sender.
     """
     storage_batch_size.observe(written)
     fixes_stored.add(written - len(rejected))
@@ -87,7 +87,7 @@ def stored(written: int, waiting: Sequence[tuple[Fix, Any]], rejected: Set[int])
         waiting = [(fix, waiter) for fix, waiter in waiting if fix.driver_id not in rejected]
     fixes_acknowledged.add(len(waiting))
     now = time.time()
-    # In a large batch, each of some stands for those beside it.
+    # In a large batch, each sample stands for its neighbours.
     step = len(waiting) // SAMPLES_PER_BATCH + 1
     for start in range(0, len(waiting), step):
         seconds = now - waiting[start][0].received_at.timestamp()
@@ -95,13 +95,13 @@ def stored(written: int, waiting: Sequence[tuple[Fix, Any]], rejected: Set[int])
 
 
 def broadcast(count: int) -> None:
-    """A batch of so many fixes was sent to the channel layer."""
+    """Count a batch of `count` fixes that was sent to the channel layer."""
     broadcast_batch_size.observe(count)
     fixes_broadcast.add(count)
 
 
 def delivered(fix: Fix, watchers: int) -> None:
-    """A fix that just arrived, here or through the channel layer, was given to its watchers."""
+    """Count a fix that just arrived, here or through the channel layer, and its `watchers`."""
     fixes_delivered.value += watchers
     seconds = time.time() - fix.received_at.timestamp()
     # Another server's clock may be a little ahead.
@@ -109,7 +109,7 @@ def delivered(fix: Fix, watchers: int) -> None:
 
 
 class Degraded:
-    """Parts that do not work right now, while others stand in for them."""
+    """Parts that fail right now, while others stand in for them."""
 
     PARTS: Final = ("broadcast", "receiver", "storage", "workers")
 
@@ -117,22 +117,22 @@ class Degraded:
         self._parts: dict[str, set[Hashable]] = {part: set() for part in self.PARTS}
 
     def begin(self, part: str, piece: Hashable = None) -> None:
-        """`part`, one of `PARTS`, fails. Saying so again changes nothing.
+        """Note that `part`, one of `PARTS`, fails. Calling it again changes nothing.
 
-        `piece` tells apart what a part consists of, such as several Redis hosts.
+        `piece` tells apart the pieces of a part, such as several Redis hosts.
         """
         self._parts[part].add(piece)
 
     def end(self, part: str, piece: Hashable = None) -> None:
-        """`part` works again, or still, as far as this piece of it goes."""
+        """Note that this piece of `part` works."""
         self._parts[part].discard(piece)
 
     def parts(self) -> list[str]:
-        """Return those of which something fails."""
+        """Return the parts of which a piece fails."""
         return sorted(part for part, pieces in self._parts.items() if pieces)
 
     def forget(self) -> None:
-        """Begin anew: nothing fails."""
+        """Note that nothing fails."""
         for pieces in self._parts.values():
             pieces.clear()
 

@@ -20,13 +20,13 @@ from prometheus_client.utils import floatToGoString
 
 
 class Instrument(Protocol):
-    """What can be asked for its metric."""
+    """An object that gives its metric."""
 
     def collect(self) -> Metric: ...
 
 
 class Counter:
-    """Only ever grows. `name` is without the `_total` that Prometheus sees."""
+    """A number that only grows. `name` is without the `_total` that Prometheus sees."""
 
     __slots__ = ("_help", "_name", "value")
 
@@ -42,7 +42,7 @@ class Counter:
 
 
 class LabelledCounter:
-    """One counter for each combination of label values; give it few."""
+    """One counter for each combination of label values, of which there must be few."""
 
     __slots__ = ("_help", "_labels", "_name", "values")
 
@@ -61,7 +61,7 @@ class LabelledCounter:
 
 
 class Histogram:
-    """How many observations were at most as large as each of `bounds`."""
+    """The numbers of observations up to each of `bounds`."""
 
     __slots__ = ("_bounds", "_counts", "_help", "_labels", "_name", "_sum")
 
@@ -78,7 +78,7 @@ class Histogram:
         self._sum = 0.0
 
     def observe(self, value: float, count: int = 1) -> None:
-        """Count `value`, which stands for `count` of its kind."""
+        """Count `value` `count` times."""
         self._counts[bisect_left(self._bounds, value)] += count
         self._sum += value * count
 
@@ -100,7 +100,7 @@ def gauge(
     values: Iterable[tuple[str, float]],
     label: str = "",
 ) -> Metric:
-    """Return what is measured only when asked, by the values of its one label if it has one."""
+    """Return a metric that is measured on demand, by the values of its label if it has one."""
     family = GaugeMetricFamily(name, help, labels=[label] if label else [])
     for labelled, value in values:
         family.add_metric([labelled] if label else [], value)

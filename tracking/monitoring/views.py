@@ -1,4 +1,4 @@
-"""What operators ask a process over HTTP: `/health/live/`, `/health/ready/`, `/metrics/`.
+"""Health and metrics of a process over HTTP: `/health/live/`, `/health/ready/`, `/metrics/`.
 
 ASGI applications in front of Django, for the host project's `URLRouter`: load balancers ask by
 address, not by host name, and without HTTPS; and no middleware has to work for an answer.
@@ -19,12 +19,12 @@ from tracking.runtime import get_runtime
 
 Send = Callable[[Any], Awaitable[None]]
 
-# An event loop that was later than this at each of the last ten looks serves nobody.
+# Seconds. An event loop that was later than this in the last ten samples serves nobody.
 MAX_LAG: Final = 1.0
 
 
 async def live(scope: Any, receive: Any, send: Send) -> None:
-    """200, or 503 if the event loop is late and stays so: end this process, start another."""
+    """Answer 200, or 503 if the event loop stays late: end this process, start another."""
     lag = get_runtime().lag
     late = lag.sustained() > MAX_LAG
     content = {
@@ -36,10 +36,10 @@ async def live(scope: Any, receive: Any, send: Send) -> None:
 
 
 async def ready(scope: Any, receive: Any, send: Send) -> None:
-    """200, or 503 if new clients could not be served here: send them elsewhere.
+    """Answer 200, or 503 if new clients could not be served here: send them elsewhere.
 
-    With the channel layer away they can, from the database, so that is only said. It would be away
-    for all processes at once, and taking all of them out would end what still works.
+    Without the channel layer they can, from the database, so that it is only shown as failing. It
+    would fail for all processes at once, and taking all of them out would end what still works.
     """
     runtime = get_runtime()
     checks = await runtime.health.checks()

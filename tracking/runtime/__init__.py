@@ -1,4 +1,4 @@
-"""What the connections of one process share."""
+"""The state that the connections of one process share."""
 
 from tracking.runtime.runtime import Runtime, get_runtime
 

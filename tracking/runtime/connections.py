@@ -1,4 +1,4 @@
-"""The process's open connections, and how many there may be."""
+"""The open connections of the process, and the limits on their number."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -7,17 +7,17 @@ from typing import Any, Final, Protocol
 from tracking.conf import conf
 from tracking.protocol import OverCapacity, TrackingError
 
-# How much of MAX_CONNECTIONS may be strangers that were sent away for others and are not gone yet.
+# The part of MAX_CONNECTIONS that may be strangers which were displaced and have not ended yet.
 MAX_DISPLACED: Final = 0.1
 
 
 class Connection(Protocol):
-    """A consumer, as far as it is known here."""
+    """The part of a consumer that is used here."""
 
     address: str
 
     def fail(self, error: TrackingError) -> None:
-        """Tell the client, and end the connection."""
+        """Send the error, and close the connection."""
 
 
 class Connections:
@@ -41,9 +41,9 @@ class Connections:
         return iter(tuple(self._open))
 
     def admit(self, connection: Connection) -> None:
-        """Count a new connection, of a stranger; raise `OverCapacity`.
+        """Count a new connection, which is a stranger's; raise `OverCapacity`.
 
-        One that is refused counts too, until it is gone.
+        One that is refused counts until it ends.
         """
         self._open.add(connection)
         self._strangers.add(connection)
@@ -52,15 +52,15 @@ class Connections:
         full = 0 < conf.MAX_CONNECTIONS < len(self._open) - len(self._displaced)
         if full and not self._displace_for(connection):
             raise OverCapacity("this server has as many connections as it takes: come back later")
-        # Without an address, as behind a proxy on a Unix socket, all would be one client.
+        # Without an address, as behind a proxy on a Unix socket, all clients would be one.
         if connection.address and 0 < conf.MAX_UNAUTHENTICATED_PER_ADDRESS < len(strangers):
             raise OverCapacity("too many connections from here wait to authenticate: do so first")
 
     def _displace_for(self, connection: Connection) -> bool:
         """Make room on a full server, at the cost of the address with the most strangers.
 
-        Its longest silent one goes: who means well authenticates within a round trip or two. No
-        address can so keep out another that has fewer strangers than itself.
+        Its oldest stranger is closed: an honest client authenticates within a round trip or two. So
+        no address can keep out another that has fewer strangers.
         """
         if len(self._displaced) >= conf.MAX_CONNECTIONS * MAX_DISPLACED:
             return False
@@ -74,7 +74,7 @@ class Connections:
         return True
 
     def authenticated(self, connection: Connection) -> None:
-        """Count the connection no longer as a stranger's."""
+        """Stop counting the connection as a stranger's."""
         if connection in self._strangers:
             self._strangers.discard(connection)
             strangers = self._addresses[connection.address]
@@ -83,7 +83,7 @@ class Connections:
                 del self._addresses[connection.address]
 
     def remove(self, connection: Connection) -> None:
-        """Forget a connection that has ended."""
+        """Stop counting a connection that has ended."""
         self._open.discard(connection)
         self._displaced.discard(connection)
         self.authenticated(connection)

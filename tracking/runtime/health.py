@@ -1,7 +1,7 @@
-"""Whether the parts work that a process needs.
+"""Health checks of the parts that a process needs.
 
 Not by django-health-check: it knows no part that others stand in for, keeps one more thread waiting
-for each question that hangs, and logs a traceback each time that something is away.
+for each check that hangs, and logs a traceback each time that something is unavailable.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from tracking.throttled_log import Throttle, reason
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
 
-# Load balancers ask every few seconds and wait about as long.
+# Seconds. Load balancers ask every few seconds and wait about as long.
 KEEP: Final = 1.0
 TIMEOUT: Final = 2.0
 # Counting reads the whole table.
@@ -33,11 +33,11 @@ COUNT_KEEP: Final = 10.0
 
 
 class Health:
-    """The parts that a process needs, asked with a thread and a database connection of their own.
+    """Checks the parts that a process needs, with a thread and a database connection of its own.
 
-    Not the threads that do the work: those may well be busy for a moment in a reconnect storm. And
-    not the thread that counts drivers for the metrics: while somebody locks the table that waits,
-    and the database is there all the same.
+    The threads of the pipeline may be busy for a moment in a reconnect storm, and the one that
+    counts drivers for the metrics waits while somebody locks the table, although the database is
+    available.
     """
 
     def __init__(self, layer: Any, receiver: Receiver) -> None:
@@ -52,7 +52,7 @@ class Health:
             part: Probe(question, keep=KEEP, timeout=TIMEOUT)
             for part, question in questions.items()
         }
-        # A lock on its table must not make the database look away, either.
+        # Not in `_thread`: a lock on its table must not make the database look unavailable.
         self.heartbeat = Heartbeat(layer, receiver, self._counting.run)
         self._probes["channel_layer"] = self.heartbeat.probe
 
@@ -61,8 +61,8 @@ class Health:
         )
 
     async def checks(self) -> dict[str, bool]:
-        """Return which part works, within two seconds."""
-        self.heartbeat.start()  # where no lifespan has
+        """Return whether each part works, by its name, within two seconds."""
+        self.heartbeat.start()  # unless the lifespan has started it
         works = await asyncio.gather(*map(self._works, self._probes))
         return dict(zip(self._probes, works, strict=True))
 
@@ -78,14 +78,14 @@ class Health:
     async def _works(self, part: str) -> bool:
         try:
             await self._probes[part].ask()
-        except Exception as error:  # whatever it is, the part does not work
-            # The reason is for the log: whoever asks may be anybody.
+        except Exception as error:  # with any error the part does not work
+            # The reason is for the log alone: the caller may be anybody.
             logger.warning("Health check of %s failed: %s", part, reason(error))
             return False
         return True
 
     async def _check_migrations(self) -> None:
-        # Looking is not cheap, and a schema that fits the code goes on to fit it.
+        # The check is not cheap, and a schema that fits the code once goes on to fit it.
         if not self._migrated:
             await self._thread.run(_check_migrations)
             self._migrated = True
@@ -99,7 +99,7 @@ def _query() -> None:
             return
         cursor.execute("SHOW transaction_read_only")
         if cursor.fetchone() == ("on",):
-            # Of this kind, so that the thread tries again on a new connection.
+            # An OperationalError, so that the thread tries again on a new connection.
             raise OperationalError("PostgreSQL takes no writes: a standby, or told to be read-only")
 
 
@@ -110,7 +110,7 @@ def _check_migrations() -> None:
 
 
 def count_drivers() -> dict[str, int]:
-    """Return how many drivers have each status."""
+    """Return the number of drivers by status."""
     now = timezone.now()
     return {
         status.value: DriverLocation.objects.filter(has_status(status, now)).count()

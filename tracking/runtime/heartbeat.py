@@ -1,10 +1,10 @@
-"""Whether workers hear each other through the channel layer, and this one itself.
+"""Heartbeats that show whether workers receive each other's messages through the channel layer.
 
 Workers on two Redis servers, or with two prefixes, each find theirs working. So every worker counts
-the rounds of its heartbeat in two places: first through the layer, then in its row of the database,
-which all of them share. Who reads a round there has heard it through the layer before, or the two
-do not hear each other. No clocks are compared, and a worker that has stopped, hangs, or finds Redis
-away counts no further, so that nobody misses it.
+the rounds of its heartbeat in two places: first in a message through the layer, then in its row of
+the database, which all workers share. A worker that reads a round there has received it through the
+layer before, or the two are apart. No clocks are compared. A worker that has stopped, hangs, or
+finds Redis unavailable counts no further, so that nobody takes it for silent.
 """
 
 import asyncio
@@ -33,26 +33,26 @@ EVENT: Final = "tracking.heartbeat"
 
 # Seconds between two rounds. Each costs a worker three short statements and a message per shard.
 INTERVAL: Final = 5.0
-# So many rounds in a row must be missing. A Redis that restarts, or a subscription that is made
-# anew, loses one, rarely two.
+# A worker is silent once so many rounds in a row are missing. A Redis that restarts, or a new
+# subscription, loses one, rarely two.
 MAX_MISSED: Final = 3
-# How long a message may be on its way. Load balancers are answered within 2 s.
+# Seconds that a message may take. Load balancers are answered within 2 s.
 HEAR_WITHIN: Final = 1.5
-# How long the answer is kept for who asks.
+# Seconds for which a result is kept.
 KEEP: Final = 1.0
-# Rows of workers that have written nothing for so long are deleted.
+# Age at which the row of a worker is deleted.
 FORGET_AFTER: Final = timedelta(seconds=30)
 
 
 class Sign(NamedTuple):
-    """A worker's row: what it is called, and the last round that it has sent."""
+    """A worker's row: its name, and the last round that it has sent."""
 
     name: str
     sent: int
 
 
 class Heartbeat:
-    """This worker's heartbeat, and who of the others is heard.
+    """Sends this worker's heartbeat, and finds workers that are silent.
 
     `run` runs a function in a thread that may use the database.
     """
@@ -68,9 +68,9 @@ class Heartbeat:
         # Shards may be on Redis hosts of their own.
         self._shards = range(conf.SHARDS)
         self._round = self._sent = 0
-        # By worker and shard, the last round that was heard.
+        # By worker and shard, the last round that was received.
         self._heard: dict[str, dict[int, int]] = {}
-        # Of each other worker the round from which on it should have been heard.
+        # By other worker, the first round that should have been received.
         self._expected_from: dict[str, int] = {}
         self._silent: set[str] = set()
         self._message = 0
@@ -78,12 +78,12 @@ class Heartbeat:
         self._echo = asyncio.Event()
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
-        # Within 2 s whether this worker hears itself and the others; it raises what is wrong.
+        # Raises, within 2 s, if this worker does not receive its own or others' messages.
         self.probe: Probe[None] = Probe(self._check, keep=KEEP, timeout=HEAR_WITHIN + 0.5)
         receiver.handle(EVENT, self._hear)
 
     def start(self) -> None:
-        """Beat from now on. Calling it again changes nothing."""
+        """Send heartbeats from now on. Calling it again changes nothing."""
         if self._task is None:
             self._task = asyncio.create_task(self._beat_forever())
 
@@ -102,8 +102,8 @@ class Heartbeat:
             raise ConnectionError("workers do not hear each other")
 
     async def _send_and_hear(self) -> None:
-        """Send the round that it is, and return once it is heard here; raise if it is not."""
-        # One more message would make those that already fail wait longer.
+        """Send the current round, and return once it was received here; raise if it is not."""
+        # One more message would delay those that already fail.
         if failing := {"broadcast", "receiver"} & set(metrics.degraded.parts()):
             raise ConnectionError(f"in use, and failing: {', '.join(failing)}")
         async with self._lock:
@@ -139,23 +139,23 @@ class Heartbeat:
 
     async def _beat(self) -> None:
         try:
-            # Before the round is sent: once that is heard, so is all that the rows say was sent.
+            # Before the round is sent: once it is received, so are all rounds that the rows show.
             rows = await self._run(exchange, self._id, Sign(self._name, self._sent))
-        except Exception as error:  # the database is away, or not migrated yet
+        except Exception as error:  # the database is unavailable, or not migrated yet
             logger.warning("Workers could not be compared: %s", reason(error))
             rows = None
-        # A round that could not be sent is tried again: it is missing nowhere.
+        # A round that could not be sent is sent again: no worker misses it.
         self._round = self._sent + 1
         try:
             await self._send_and_hear()
             hears = True
-        except Exception:  # whoever asks about health is told
+        except Exception:  # the health check reports it
             hears = False
         if rows is not None:
             self._compare(rows, hears=hears)
 
     def _compare(self, rows: Mapping[str, Sign], *, hears: bool) -> None:
-        """Find out who is silent; `hears` tells whether the layer works for this worker."""
+        """Find silent workers; `hears` says whether the layer works for this worker."""
         others = {worker: row for worker, row in rows.items() if worker != self._id}
         known = others.keys() | {self._id}
         self._heard = {worker: heard for worker, heard in self._heard.items() if worker in known}
@@ -163,7 +163,7 @@ class Heartbeat:
         if self._sent - self._last_heard(self._id) >= MAX_MISSED:
             silent.add(self._id)
         if not hears:
-            # Nothing can be said of the others, nor later of what they have sent until now.
+            # Nothing is known of the others, nor can be later of what they sent until now.
             self._expected_from = {
                 worker: sent for worker, sent in self._expected_from.items() if worker in silent
             }
@@ -181,7 +181,7 @@ class Heartbeat:
         self._report(silent, others)
 
     def _last_heard(self, worker: str) -> int:
-        """Return the last round of a worker that was heard on all shards."""
+        """Return the last round of a worker that was received on all shards."""
         heard = self._heard.get(worker, {})
         return min(heard.get(shard, 0) for shard in self._shards)
 
@@ -191,23 +191,23 @@ class Heartbeat:
         for worker in self._silent - silent:
             metrics.degraded.end("workers", worker)
         if self._id in silent - self._silent:
-            logger.error("This worker does not hear itself through the channel layer")
+            logger.error("This worker does not receive its own messages through the channel layer")
         if silent - self._silent - {self._id}:
             names = sorted(row.name for worker, row in others.items() if worker in silent)
             logger.error(
-                "%d of %d other workers are not heard through the channel layer: %s. Do all "
+                "%d of %d other workers are silent on the channel layer: %s. Do all "
                 "workers have the same Redis, prefix and shards (REDIS_URL, REDIS_PREFIX, SHARDS)?",
                 len(names),
                 len(others),
                 ", ".join(names),
             )
         if self._silent and not silent:
-            logger.info("All workers are heard through the channel layer again")
+            logger.info("All workers are received through the channel layer again")
         self._silent = silent
 
 
 def exchange(worker: str, sign: Sign) -> dict[str, Sign]:
-    """Write the row of a worker, and return those of all that live, its own included."""
+    """Write the row of a worker; return the rows of all live workers, its own included."""
     workers = Worker.objects.using(router.db_for_write(Worker))
     # The database's clock, in each statement.
     if not workers.filter(pk=worker).update(sent=sign.sent, seen_at=Now()):

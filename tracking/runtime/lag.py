@@ -1,18 +1,18 @@
-"""How late the event loop is: what everybody on it has to wait before anything happens for them."""
+"""The lag of the event loop: the time that every connection waits before its turn."""
 
 import asyncio
 from collections import deque
 from typing import Final
 
-# Seconds between two looks, and how many of them are remembered: at least 15 s.
+# Seconds between two samples, and the number of samples kept: at least 15 s.
 INTERVAL: Final = 0.25
 LOOKS: Final = 60
-# So many looks in a row that were late are no hiccup, such as a large garbage collection.
+# With so many late samples in a row the lag is no hiccup, such as a large garbage collection.
 SUSTAINED_LOOKS: Final = 10
 
 
 class Lag:
-    """Measures, four times a second, how much later than due the event loop runs a timer."""
+    """Samples, four times a second, how much later than due the event loop runs a timer."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -20,16 +20,16 @@ class Lag:
         self._look_again()
 
     def worst(self) -> float:
-        """Return the most seconds that it was late in the last quarter of a minute."""
+        """Return the largest lag of the last 15 s, in seconds."""
         return max(self._late, default=0.0)
 
     def sustained(self) -> float:
-        """Return how many seconds it was late at the least in the last ten looks."""
+        """Return the smallest lag of the last ten samples, in seconds; 0 with fewer samples."""
         latest = list(self._late)[-SUSTAINED_LOOKS:]
         return min(latest) if len(latest) == SUSTAINED_LOOKS else 0.0
 
     def close(self) -> None:
-        """Stop looking."""
+        """Stop sampling."""
         self._timer.cancel()
 
     def _look_again(self) -> None:

@@ -1,4 +1,4 @@
-"""Asking about something that may hang, as often as anybody likes."""
+"""Checks that may hang, and that anybody may ask for at any rate."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""How much a connection may send, and all connections that share a limit together."""
+"""Rate limits of connections, and of all connections that share one."""
 
 import asyncio
 from collections.abc import Hashable
@@ -7,14 +7,14 @@ from typing import Final
 from tracking.conf import conf
 from tracking.protocol import CloseCode, RateLimited
 
-# So many messages dropped that were not forgiven, and it is no accident.
+# Dropped messages, less those that decayed, after which the connection is closed.
 MAX_REFUSED: Final = 100
 
-# What a message that was taken forgives of one that was dropped: a burst now and then is forgotten
-# within minutes, while whoever keeps sending more than a tenth above the rate is closed in the end.
+# The part of a dropped message that each accepted one makes up for: a burst now and then decays
+# within minutes, while a client that keeps sending more than a tenth above the rate is closed.
 FORGIVEN: Final = 0.1
 
-# Seconds after which a burst is there again, and what was refused is no reason to close.
+# Seconds for which a limit outlives its connections: by then a burst is available again.
 KEPT: Final = 60.0
 
 
@@ -35,7 +35,7 @@ class RateLimit:
         self._refused = 0.0
 
     def take(self, now: float) -> None:
-        """Count one message; raise `RateLimited`, which closes when it goes on."""
+        """Count one message; raise `RateLimited`, which has a close code once it goes on."""
         if not self._rate:
             return
         self._tokens = min(self._tokens + (now - self._filled_at) * self._rate, self._burst)
@@ -60,7 +60,7 @@ class SharedLimits:
     def __init__(self) -> None:
         self._limits: dict[Hashable, RateLimit] = {}
         self._connections: dict[Hashable, int] = {}
-        # Of keys without a connection, when each limit is forgotten.
+        # By key without a connection, the timer that deletes its limit.
         self._timers: dict[Hashable, asyncio.TimerHandle] = {}
 
     def __len__(self) -> int:
@@ -68,7 +68,7 @@ class SharedLimits:
 
     def join(self, key: Hashable) -> RateLimit:
         """Return the limit for one more connection; each call is to be followed by `leave`."""
-        # Or whoever comes and goes would lose the limit to the timer of an earlier `leave`.
+        # Or the timer of an earlier `leave` would delete the limit of a client that came back.
         if (timer := self._timers.pop(key, None)) is not None:
             timer.cancel()
         limit = self._limits.get(key)
@@ -78,7 +78,7 @@ class SharedLimits:
         return limit
 
     def leave(self, key: Hashable) -> None:
-        """Count a connection no more."""
+        """Stop counting a connection."""
         self._connections[key] -= 1
         if not self._connections[key]:
             self._timers[key] = asyncio.get_running_loop().call_later(KEPT, self._forget, key)

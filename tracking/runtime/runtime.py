@@ -1,4 +1,4 @@
-"""What the connections of one event loop share, made when the first of them needs it."""
+"""The state that the connections of one event loop share, created on first use."""
 
 import asyncio
 import logging
@@ -41,11 +41,11 @@ logger.addFilter(Throttle())
 
 
 class Runtime:
-    """The clock, the pumps, the channel, and the threads to the database."""
+    """The pipeline, the channel, the database threads, and the registries of one event loop."""
 
     def __init__(self) -> None:
         layer = get_channel_layer()
-        # Two threads, so that a write that waits for the disk delays no snapshot.
+        # Two threads, so that a write that waits for the disk does not delay snapshots.
         self._reader = DatabaseThread("tracking-reader")
         self._writer = DatabaseThread("tracking-writer", lock_wait=LOCK_WAIT)
         origin = uuid.uuid4().hex
@@ -57,7 +57,7 @@ class Runtime:
         self._announcer = Announcer(self.clock, load)
         self._storage = Storage(self._writer, self._announcer)
         self.access_log = Recorder(self._writer.run)
-        # Whether the process was told to stop.
+        # Whether the process is about to stop.
         self.draining = False
         self.lag = Lag()
         self.identities = Identities(self._reader.run)
@@ -116,7 +116,7 @@ class Runtime:
         return fixes
 
     async def last_known(self, driver_id: int) -> Fix | None:
-        """Return a driver's stored fix; raise what the database raises."""
+        """Return a driver's stored fix, or None; raise database errors."""
         return await self._snapshots.get(driver_id)
 
     def submit(self, fixes: Sequence[Fix], waiter: Waiter | None) -> None:
@@ -140,11 +140,11 @@ class Runtime:
         self._storage.notify(fix, waiter)
 
     def forget(self, waiter: Waiter) -> None:
-        """Tell `waiter` nothing more; what it submitted is stored all the same."""
+        """Notify `waiter` no more; what it submitted is stored all the same."""
         self._storage.forget(waiter)
 
     def queues(self) -> dict[str, int]:
-        """Return how much waits to be stored, to be broadcast, and to be sent."""
+        """Return the sizes of the queues: storage, broadcast and outbox."""
         return {
             "storage": len(self._storage),
             "broadcast": len(self._publisher),
@@ -158,7 +158,7 @@ class Runtime:
         await self.access_log.drain()
 
     async def close(self) -> None:
-        """Stop everything, and close the database connections; whoever comes next gets anew."""
+        """Stop everything, close the database connections; the next caller gets a new runtime."""
         _runtimes.pop(asyncio.get_running_loop(), None)
         self.lag.close()
         await self.health.close()
@@ -184,7 +184,7 @@ _runtimes: WeakKeyDictionary[asyncio.AbstractEventLoop, Runtime] = WeakKeyDictio
 
 
 def get_runtime() -> Runtime:
-    """Return the running event loop's."""
+    """Return the runtime of the running event loop."""
     loop = asyncio.get_running_loop()
     runtime = _runtimes.get(loop)
     if runtime is None:

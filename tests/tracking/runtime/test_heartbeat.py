@@ -116,7 +116,7 @@ async def test_workers_on_two_layers_are_told_apart_within_some_rounds(fleet, ca
     await fleet.beat(rounds=5)
     # However long it lasts, a process says it once: c was the first of the three in this one.
     (message,) = caplog.messages
-    assert message.startswith("2 of 2 other workers are not heard through the channel layer: a, b.")
+    assert message.startswith("2 of 2 other workers are silent on the channel layer: a, b.")
     assert "REDIS_URL" in message
     assert "REDIS_PREFIX" in message
 
@@ -133,7 +133,7 @@ async def test_a_worker_that_is_heard_again_is_no_longer_reported(fleet, network
     await fleet.beat(rounds=2)
     assert (fleet.silent(a), fleet.silent(b)) == ([], [])
     assert metrics.degraded.parts() == []
-    assert caplog.messages[-1] == "All workers are heard through the channel layer again"
+    assert caplog.messages[-1] == "All workers are received through the channel layer again"
     await a.probe.ask()
 
 
@@ -188,7 +188,9 @@ async def test_who_heard_nothing_for_long_blames_nobody_for_what_was_sent_meanwh
     network.unheard |= {a._id, b._id}
     await fleet.beat(a, b, rounds=3 * MAX_MISSED)
     assert fleet.silent(a) == ["a"]
-    assert "This worker does not hear itself through the channel layer" in caplog.messages
+    assert (
+        "This worker does not receive its own messages through the channel layer" in caplog.messages
+    )
     network.unheard.discard(a._id)
     await fleet.beat(a)
     assert fleet.silent(a) == []
