@@ -39,10 +39,6 @@ class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         """Return when the phone was last heard."""
         return self.heard_at or self.received_at
 
-    def is_newer_than(self, other: "Fix | None") -> bool:
-        """Tell whether this fix says anything that `other` does not."""
-        return self.merged_with(other) is not other
-
     def merged_with(self, other: "Fix | None") -> "Fix":
         """Return what is known from both fixes of one driver, in whichever order they came.
 

@@ -47,14 +47,14 @@ def at(recorded, received, latitude=0.0, disconnected=None, **rest):
     ],
 )
 def test_the_devices_clock_decides_which_fix_is_newer_and_then_arrival(one, other, newer):
-    assert one.is_newer_than(other) is newer
+    assert (one.merged_with(other) is not other) is newer
 
 
 @pytest.mark.parametrize(("received", "news"), [(1, False), (2, False), (3, True)])
 def test_the_same_fix_again_says_that_the_phone_was_heard(received, news):
     first = at(1, 2)
     again = at(1, received)
-    assert again.is_newer_than(first) is news
+    assert (again.merged_with(first) is not first) is news
     merged = again.merged_with(first)
     assert not merged.is_elsewhere(first)
     assert merged.heard == after_noon(max(2, received))
@@ -82,7 +82,7 @@ def test_a_late_fix_says_that_the_phone_was_heard_and_leaves_the_place():
     ],
 )
 def test_a_departure_stands_until_the_phone_is_heard_again(one, other, newer):
-    assert one.is_newer_than(other) is newer
+    assert (one.merged_with(other) is not other) is newer
     left = {fix.disconnected_at for fix in (one, other)} - {None}
     heard = max(one.heard, other.heard)
     merged = one.merged_with(other)
@@ -118,7 +118,7 @@ def test_what_is_known_does_not_depend_on_the_order_of_arrival(fixes, random):
 
 
 def test_any_fix_is_newer_than_none():
-    assert at(1, 1).is_newer_than(None)
+    assert at(1, 1).merged_with(None) == at(1, 1)
 
 
 def test_a_fix_does_not_change():

@@ -61,14 +61,6 @@ class Location(msgspec.Struct):
     coords: Coordinates = msgspec.field(default_factory=Coordinates)
 
 
-class Message(msgspec.Struct):
-    """An object of version 9, with one location or a list of them."""
-
-    device_id: str
-    location: msgspec.Raw
-
-
-_message_decoder: Final = msgspec.json.Decoder(Message)
 _location_decoder: Final = msgspec.json.Decoder(Location)
 _list_decoder: Final = msgspec.json.Decoder(
     Annotated[list[msgspec.Raw], Meta(max_length=MAX_MESSAGES)]
@@ -148,12 +140,6 @@ def parse_parameters(parameters: Mapping[str, str]) -> Report:
             accuracy=number("accuracy", parameters.get("accuracy")),
         ),
     )
-
-
-def parse_json(body: bytes) -> Report:
-    """Read an object of version 9 with one location; raise `InvalidMessage`."""
-    message = decode_body(_message_decoder, body)
-    return Report(message.device_id, _read_location(message.location))
 
 
 def _read_location(location: msgspec.Raw | bytes) -> Measurement | None:

@@ -106,7 +106,8 @@ def from_json(location=None, **coords):
     message = json.loads(json.dumps(TRACCAR_JSON))
     message["location"] |= location or {}
     message["location"]["coords"] |= coords
-    return osmand.parse_json(json.dumps(message).encode()).measurement
+    (read_message,) = osmand.parse(QueryDict(""), json.dumps(message).encode()).messages
+    return read_message()
 
 
 def test_owntracks_on_android_is_read_in_km_per_hour():
@@ -277,11 +278,12 @@ def test_traccar_number_that_cannot_be_is_invalid():
 
 @pytest.mark.parametrize(
     "body",
-    [b"{}", b'{"location": {}}', b'{"device_id": "x"}', b'{"device_id": 7, "location": {}}', b"{"],
+    [b"{", b"[", b"[7]", b'{"device_id": "x", "location": {"coords": 7}}'],
 )
 def test_traccar_body_that_is_no_message_is_invalid(body):
+    (read_message,) = osmand.parse(QueryDict(""), body).messages
     with pytest.raises(InvalidMessage):
-        osmand.parse_json(body)
+        read_message()
 
 
 # A message without a place is a sign of life.
