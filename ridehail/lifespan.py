@@ -5,7 +5,7 @@ import gc
 import logging
 from typing import Any, Final
 
-from ridehail.workers import listen
+from tracking.contrib.uvicorn.workers import listen
 from tracking.runtime import get_runtime
 
 logger = logging.getLogger(__name__)

@@ -18,12 +18,11 @@ from django.test import Client as Browser
 
 from accounts.models import User
 from ridehail.censor import MAX_TEXT
-from ridehail.http import HttpProtocol
 from ridehail.logs import JSONWithoutSecrets, LimitStrangers, WithoutSecrets
 from ridehail.proxies import scope_limit_key
-from ridehail.websocket import WebSocketProtocol
 from tracking.access.tokens import verify
-from tracking.models.device import Device
+from tracking.contrib.uvicorn.http import HttpProtocol
+from tracking.contrib.uvicorn.websocket import WebSocketProtocol
 from tracking.phones import osmand, owntracks, readings
 from tracking.protocol import (
     TrackingError,

@@ -17,8 +17,8 @@ from websockets.asyncio.client import connect
 
 from accounts.models import MAX_EMAIL
 from ridehail.censor import MAX_TEXT, hide_secrets
-from ridehail.http import MAX_BODY_SIZE, MAX_PARSED
 from tests.services import create_users
+from tracking.contrib.uvicorn.http import MAX_BODY_SIZE, MAX_PARSED
 
 from .entrances import ENTRANCES
 from .stack import person
@@ -133,7 +133,7 @@ async def test_requests_that_wait_for_a_response_are_not_parsed(monkeypatch):
     """13,800 requests of one read were parsed at once, each with a task to come."""
     import uvicorn
 
-    from ridehail.http import HttpProtocol
+    from tracking.contrib.uvicorn.http import HttpProtocol
 
     held, arrived = asyncio.Event(), asyncio.Event()
     started = 0

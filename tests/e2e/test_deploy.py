@@ -260,8 +260,8 @@ def test_unit_runs_what_the_document_says():
 
 
 def test_stop_may_take_as_long_as_a_drain():
-    from ridehail.server import LAST_RESORT, PATIENCE
     from tracking.conf import DEFAULTS
+    from tracking.contrib.uvicorn.server import LAST_RESORT, PATIENCE
 
     longest = DEFAULTS["DRAIN_SECONDS"] + PATIENCE + LAST_RESORT
     seconds = re.search(r"TimeoutStopSec=(\d+)", (DEPLOY / "ridehail@.service").read_text())[1]

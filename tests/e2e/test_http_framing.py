@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 import uvicorn
 
-from ridehail.http import MAX_BODY_SIZE, HttpProtocol
+from tracking.contrib.uvicorn.http import MAX_BODY_SIZE, HttpProtocol
 
 CHUNKED = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 

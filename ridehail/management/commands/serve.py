@@ -7,8 +7,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from accounts import keys
 from ridehail.checks import check_redis
 from ridehail.logs import logging_config
-from ridehail.server import serve
 from tracking.conf import conf
+from tracking.contrib.uvicorn.server import serve
 
 
 class Command(BaseCommand):
@@ -41,9 +41,9 @@ class Command(BaseCommand):
             workers=workers,
             # A bare echo on one core answers 57,600 messages/s with this protocol and 27,300 with
             # uvicorn's others.
-            ws="ridehail.websocket:WebSocketProtocol",
+            ws="tracking.contrib.uvicorn.websocket:WebSocketProtocol",
             loop="uvloop",
-            http="ridehail.http:HttpProtocol",
+            http="tracking.contrib.uvicorn.http:HttpProtocol",
             # Compressing 60 bytes saves nothing, costs memory, and rules out shared frames.
             ws_per_message_deflate=False,
             ws_max_size=conf.MAX_MESSAGE_SIZE,

@@ -7,9 +7,9 @@ import urllib.request
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ridehail import workers
-from ridehail.workers import merge
 from tests import services
+from tracking.contrib.uvicorn import workers
+from tracking.contrib.uvicorn.workers import merge
 from tracking.runtime import health
 
 TOKEN = "t" * 40

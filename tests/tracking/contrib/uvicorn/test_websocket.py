@@ -33,8 +33,8 @@ async def port(heard, request):
     config = uvicorn.Config(
         application,
         port=port,
-        ws="ridehail.websocket:WebSocketProtocol",
-        http="ridehail.http:HttpProtocol",
+        ws="tracking.contrib.uvicorn.websocket:WebSocketProtocol",
+        http="tracking.contrib.uvicorn.http:HttpProtocol",
         ws_per_message_deflate=False,
         ws_ping_interval=getattr(request, "param", 20.0),
         ws_ping_timeout=0.2,
@@ -114,7 +114,7 @@ async def test_failed_connection_ends_once_the_client_has_answered(
     client, monkeypatch, broken, answer
 ):
     """Or once it hangs up. It was kept open for half a second."""
-    monkeypatch.setattr("ridehail.websocket.LINGER", 3600)
+    monkeypatch.setattr("tracking.contrib.uvicorn.websocket.LINGER", 3600)
     client.send(BROKEN[broken])
     _, code = await within_deadline(asyncio.to_thread(client.end))
     assert code in (1002, 1007, 1009)
@@ -125,7 +125,7 @@ async def test_failed_connection_ends_once_the_client_has_answered(
 
 
 async def test_failed_connection_ends_once_the_client_hangs_up(client, monkeypatch):
-    monkeypatch.setattr("ridehail.websocket.LINGER", 3600)
+    monkeypatch.setattr("tracking.contrib.uvicorn.websocket.LINGER", 3600)
     client.send(BROKEN["no mask"])
     await within_deadline(asyncio.to_thread(client.end))
     client.finish()
@@ -133,7 +133,7 @@ async def test_failed_connection_ends_once_the_client_hangs_up(client, monkeypat
 
 
 async def test_failed_connection_reads_on_until_then(client, monkeypatch):
-    monkeypatch.setattr("ridehail.websocket.LINGER", 0.05)
+    monkeypatch.setattr("tracking.contrib.uvicorn.websocket.LINGER", 0.05)
     client.send(BROKEN["too big"])
     client.send(b"\x00" * 1000)
     await within_deadline(asyncio.to_thread(client.end))

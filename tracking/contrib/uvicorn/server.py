@@ -193,7 +193,7 @@ def serve(config: uvicorn.Config) -> None:
         if not server.started:
             sys.exit(1)
         return
-    from ridehail.workers import shared_directory
+    from tracking.contrib.uvicorn.workers import shared_directory
 
     with shared_directory():
         supervisor = Supervisor(config, sockets=[config.bind_socket()])
