@@ -12,11 +12,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ridehail.settings")
 # First, because it loads the apps whose models the routes import.
 django_application = get_asgi_application()
 
-from ridehail.lifespan import lifespan  # noqa: E402
 from tracking.consumers.draining import refusing_while_draining  # noqa: E402
 from tracking.contrib.uvicorn.workers import all_metrics  # noqa: E402
 from tracking.monitoring.views import Metrics  # noqa: E402
 from tracking.routing import http_urlpatterns, websocket_urlpatterns  # noqa: E402
+from tracking.serving.lifespan import lifespan  # noqa: E402
 from tracking.slashes import path  # noqa: E402
 
 
