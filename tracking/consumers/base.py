@@ -61,7 +61,7 @@ class TrackingConsumer(AsyncConsumer):
         await send({"type": "websocket.accept", "headers": self.record.headers})
         self.runtime = get_runtime()
         self.outbox = Outbox(
-            send, self.give_up, scope.get("extensions", {}).get("ridehail.send_now")
+            send, self.give_up, scope.get("extensions", {}).get("tracking.send_now")
         )
         self.task = asyncio.current_task()
         self.failure: Exception | None = None

@@ -62,7 +62,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if not self.handshake_complete:
             extensions: dict[Any, Any] = self.scope["extensions"]
-            extensions["ridehail.send_now"] = self.send_now
+            extensions["tracking.send_now"] = self.send_now
 
     def send_now(self, event: Any) -> bool:
         """Send a text frame unless it would have to wait; tell whether it was sent."""
