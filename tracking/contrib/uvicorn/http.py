@@ -1,12 +1,16 @@
-"""uvicorn's HTTP protocol with bounds on what a request may cost before anybody answers it."""
+"""uvicorn's HTTP protocol with limits on what a request may cost before it is answered.
+
+uvicorn --http tracking.contrib.uvicorn.http:HttpProtocol
+"""
 
 import asyncio
-import socket
-from typing import Final, cast
+from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets import http11
+
+from tracking.contrib.uvicorn.tcp import set_tcp_option
 
 # Seconds that a request, its body included, may take to arrive: from connecting, or from its first
 # byte on a connection that is kept alive. uvicorn's own limit is for the time between two requests.
@@ -14,28 +18,28 @@ REQUEST_TIMEOUT: Final = 10.0
 
 # Bytes of a request line with its headers, cookies among them.
 MAX_HEAD_SIZE: Final = 16 * 1024
-# websockets reads the head of a handshake once more, and allows 8 KiB a line: browsers with more
-# cookies would see pages that never come to life.
+# websockets parses the head of a handshake again, with a limit of 8 KiB a line: a browser with more
+# cookies than that could open no WebSocket.
 http11.MAX_LINE_LENGTH = MAX_HEAD_SIZE
 
-# Bytes of a body, and of what frames it: sizes of chunks, trailers. Django keeps all of a body, on
-# disk in the end, before any view is asked.
+# Bytes of a body, and of what frames it: sizes of chunks, trailers. Django stores all of a body, on
+# disk in the end, before it calls a view.
 MAX_BODY_SIZE: Final = 256 * 1024
 
-# Bytes that are parsed before it is looked whether a response is due first. Requests of 18 bytes
-# come in by the thousand in what is read at once.
+# Bytes that are parsed between two checks of whether a response is due first. One read may contain
+# thousands of requests of 18 bytes.
 MAX_PARSED: Final = 1024
 
-# Seconds for which a client may leave unread what it was sent, as long as uvicorn waits for a pong.
-# Then the kernel breaks the connection, also one that is being closed, which otherwise waits for
-# ever to be read.
+# Seconds for which a client may leave unread what it was sent, the same as uvicorn's limit for a
+# pong. Then the kernel ends the connection, also one that is being closed, which would otherwise
+# wait for the client without limit.
 UNREAD_TIMEOUT: Final = 20.0
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """Cuts off who is slow to say what they want, or says too much; WebSocket handshakes included.
+    """Limits the time and the size of requests, WebSocket handshakes included.
 
-    uvicorn waits for ever, and keeps what came.
+    uvicorn sets no limit to either, and keeps in memory what has arrived.
     """
 
     deadline: asyncio.TimerHandle | None = None
@@ -44,14 +48,12 @@ class HttpProtocol(HttpToolsProtocol):
     framing_size = 0
     in_head = True
     refused = False
+    upgrading = False
     unparsed = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        connection = transport.get_extra_info("socket")
-        if connection.family != socket.AF_UNIX and hasattr(socket, "TCP_USER_TIMEOUT"):
-            milliseconds = int(UNREAD_TIMEOUT * 1000)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+        set_tcp_option(transport, "TCP_USER_TIMEOUT", int(UNREAD_TIMEOUT * 1000))  # milliseconds
         self.expect_request()
 
     def data_received(self, data: bytes) -> None:
@@ -69,7 +71,7 @@ class HttpProtocol(HttpToolsProtocol):
             body_size = self.body_size
             super().data_received(piece)
             if self.transport.get_protocol() is not self:
-                return  # The rest was sent before the answer to the handshake.
+                return
             if self.deadline is not None and self.in_head:
                 self.head_size += len(piece)
                 if self.head_size > MAX_HEAD_SIZE:
@@ -80,7 +82,7 @@ class HttpProtocol(HttpToolsProtocol):
                     self.refuse_body()
 
     def is_responding(self) -> bool:
-        """Tell whether a request is here as a whole, and not yet answered."""
+        """Return whether a request has arrived completely and is not yet answered."""
         cycle = self.cycle
         return bool(self.pipeline) or not (
             cycle is None or cycle.response_complete or cycle.more_body
@@ -90,17 +92,19 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self.refused and not self.transport.is_closing():
             self.hang_up()
+        if self.upgrading and not self.transport.is_closing() and not self.is_responding():
+            self.handle_websocket_upgrade()
         if self.unparsed and not self.transport.is_closing():
             self.loop.call_soon(self.parse)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.body_size = self.framing_size = 0
-        self.expect_request()  # The next of those that were sent at once.
+        self.expect_request()  # Several requests may arrive in one read.
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # Trailers, which come after the body, are no headers: a proxy looks at none of them, and
-        # an address in one would be the client's own word.
+        # Trailers, which come after the body, are not headers: a proxy ignores them, so that the
+        # client could forge an address in one.
         if self.in_head:
             super().on_header(name, value)
 
@@ -122,7 +126,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def refuse_body(self) -> None:
-        """Answer 413, after those who asked before: the rest of the body need not come."""
+        """Answer 413 once the requests before this one are answered, without reading the body."""
         self.refused, self.unparsed = True, b""
         if self.is_responding():
             self.flow.pause_reading()
@@ -144,12 +148,23 @@ class HttpProtocol(HttpToolsProtocol):
         self.forget_request()
 
     def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over to the WebSocket protocol, once all before is answered.
+
+        uvicorn does so at once: the answer to the handshake overtakes those before it, and the
+        timer for connections that are kept alive closes the WebSocket after 5 s.
+        """
         self.forget_request()
+        self.unparsed = b""  # A client may send nothing before the answer to its handshake.
+        self.upgrading = self.is_responding()
+        if self.upgrading:
+            self.flow.pause_reading()
+            return
+        self._unset_keepalive_if_required()
         super().handle_websocket_upgrade()
-        protocol = cast("WebSocketsSansIOProtocol", self.transport.get_protocol())
-        if not protocol.handshake_initiated:
-            # The head is none that websockets accepts, a line too long for example. It has an
-            # answer ready, which uvicorn leaves unsent, and the connection open.
+        protocol = self.transport.get_protocol()
+        if isinstance(protocol, WebSocketsSansIOProtocol) and not protocol.handshake_initiated:
+            # websockets refuses the head, for example for a line that is too long. It has an
+            # answer ready, which uvicorn does not send, and uvicorn leaves the connection open.
             self.transport.write(b"".join(protocol.conn.data_to_send()))
             self.transport.close()
 
@@ -158,13 +173,13 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def expect_request(self) -> None:
-        """Start the clock, unless it runs."""
+        """Start the timer of a request, unless it runs."""
         if self.deadline is None:
-            # Not close(), which waits for the client to read what it was sent before.
+            # Not close(), which waits until the client has read what it was sent before.
             self.deadline = self.loop.call_later(REQUEST_TIMEOUT, self.transport.abort)
 
     def forget_request(self) -> None:
-        """Stop the clock: the request is here, or it will not come."""
+        """Stop the timer: the request has arrived, or will not."""
         if self.deadline is not None:
             self.deadline.cancel()
         self.deadline = None

@@ -1,23 +1,32 @@
-"""uvicorn's WebSocket protocol with a fast path for what this project sends most."""
+"""uvicorn's WebSocket protocol with a fast path for text, and limits on what a client may send.
 
-import socket
+uvicorn --ws tracking.contrib.uvicorn.websocket:WebSocketProtocol --ws-per-message-deflate false
+"""
+
+import email.utils
 from typing import Any, Final
 
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import (
+    STATUS_PHRASES,
+    WebSocketsSansIOProtocol,
+)
+from websockets.datastructures import Headers
 from websockets.frames import CloseCode, Frame, Opcode
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 
-# Bytes for one client that may wait here, and as many again in the kernel, before sends block and
-# only the newest location waits. A phone that comes back reads up to that much of the past first.
+from tracking.contrib.uvicorn.tcp import set_tcp_option
+
+# Bytes for one client that may wait here, and as many again in the kernel, before a send blocks.
+# A phone that comes back reads up to that much of the past first.
 MAX_UNSENT: Final = 4096
 
-# Bytes that are parsed before the application, and others, have their turn. uvloop reads up to
-# 256 KB at a time: of the smallest frames, that is half a second's work, and 2 KiB is 4 ms'.
+# Bytes that are parsed before the application, and other connections, have their turn. uvloop reads
+# up to 256 KB at a time: of the smallest frames, those take half a second, and 2 KiB take 4 ms.
 MAX_PARSED: Final = 2048
 
-# Of frames that the application does not see, which are pings, pongs and fragments: so many at
-# once, and so many a second on the average. A client answers one ping in 20 s, and sends messages
-# whole.
+# Frames that the application does not see, which are pings, pongs and fragments: how many a client
+# may send at once, and how many a second on the average. A client answers one ping in 20 s, and
+# rarely has a reason to fragment a message.
 UNSEEN_BURST: Final = 100
 UNSEEN_PER_SECOND: Final = 10
 TOO_MANY_REQUESTS: Final = 4429
@@ -36,10 +45,10 @@ MAX_CLOSE: Final = 2 + 4 + MAX_CONTROL
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """Sends text frames straight to the transport, and forgets the handshake once it is done.
 
-    `send_now`, which `tracking.pipeline.outbox` finds in the scope's extensions, is a send without
-    a coroutine. Frames to clients are not masked (RFC 6455 section 5.1), so without compression
-    they are the same bytes for everybody: the first connection to send an event leaves them in it,
-    under the key `wire`, for the others. In the fan-out to one driver's 2,000 watchers, `send_now`
+    `scope["extensions"]["tracking.send_now"]` is `send_now`, a send without a coroutine. Frames to
+    clients are not masked (RFC 6455 section 5.1), so without compression they are the same bytes
+    for all: the first connection to send an event leaves them in it, under the key `wire`, for the
+    others. In the fan-out to one driver's 2,000 watchers, `send_now`
     took Python's share of the profile from 35 % to 23 %; most of the rest is the kernel's.
 
     `ready` sums up the state that allows it, in one place that the processor's cache holds.
@@ -54,9 +63,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.unseen = 0.0
         self.unseen_at = self.loop.time()
         transport.set_write_buffer_limits(high=MAX_UNSENT)
-        connection = transport.get_extra_info("socket")
-        if connection.family != socket.AF_UNIX and hasattr(socket, "TCP_NOTSENT_LOWAT"):
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT)
+        set_tcp_option(transport, "TCP_NOTSENT_LOWAT", MAX_UNSENT)
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
@@ -65,7 +72,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             extensions["tracking.send_now"] = self.send_now
 
     def send_now(self, event: Any) -> bool:
-        """Send a text frame unless it would have to wait; tell whether it was sent."""
+        """Send a text frame unless it would have to wait; return whether it was sent."""
         if not self.ready:
             return False
         wire = event.get("wire")
@@ -76,15 +83,15 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     async def send(self, message: Any) -> None:
         await super().send(message)
-        if message["type"] == "websocket.http.response.body":
-            # uvicorn forgets to say so, and then takes a handshake that was refused for a bug.
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            # uvicorn leaves it unset, and then logs a refused handshake as an error.
             self.handshake_complete = True
         self.update()
         if self.close_sent:
             self.parse()  # Somewhere in what was read may be the answer.
 
     def update(self) -> None:
-        """Find out whether a frame could be sent now."""
+        """Set `ready`: whether a frame could be sent now."""
         self.ready = (
             self.handshake_complete
             and self.writable.is_set()
@@ -103,10 +110,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.update()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the application 1006, unless a close frame of either side came first.
+        """Report 1006 to the application, unless a close frame of either side came first.
 
-        uvicorn says 1005 after the handshake, which RFC 6455 section 7.1.5 keeps for a close frame
-        without a code: who lost the connection would be taken for who left.
+        uvicorn reports 1005 after the handshake, which RFC 6455 section 7.1.5 reserves for a close
+        frame without a code: a lost connection would look like a client that left.
         """
         self.ready = False
         self.handshake_complete = False
@@ -143,7 +150,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         event = await self.queue.get()
         if self.read_paused and self.queue.empty():
             if self.unparsed:
-                # Not at once, or who sends much would keep the event loop to itself.
+                # Not at once, or a client that sends much would keep others from the event loop.
                 self.loop.call_soon(self.read_on)
             else:
                 self.read_paused = False
@@ -151,7 +158,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         return event
 
     def read_on(self) -> None:
-        """Have more for the application, which has seen all that was parsed."""
+        """Parse more: the application has received all that was parsed."""
         if self.read_paused and self.queue.empty():
             self.read_paused = False
             self.parse()
@@ -171,7 +178,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().handle_cont(event)
 
     def send_receive_event_to_app(self) -> None:
-        """What uvicorn calls with a whole message. It logs an error for each that is no UTF-8."""
+        """Queue a complete message; uvicorn logs an error for each text that is not UTF-8."""
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
         self.frames = []
         if self.close_sent:
@@ -189,7 +196,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.pause_reading()
 
     def count_unseen(self) -> None:
-        """Count a frame that the application does not see, and end the connection over too many."""
+        """Count a frame that the application does not see; end the connection after too many."""
         now = self.loop.time()
         forgotten = (now - self.unseen_at) * UNSEEN_PER_SECOND
         self.unseen = max(0.0, self.unseen - forgotten) + 1
@@ -199,10 +206,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.handle_parser_exception()
 
     def handle_parser_exception(self) -> None:
-        """What uvicorn calls when a client breaks the protocol, as with a frame too big.
+        """End a connection whose client broke the protocol, for example by a frame too big.
 
-        It would close the transport with the rest of that frame unread, upon which the kernel
-        resets the connection, often before the client has seen the close code.
+        uvicorn closes the transport with the rest of that frame unread, upon which the kernel
+        resets the connection, often before the client has read the close code.
         """
         self.ready = False
         self.failed = True
@@ -217,20 +224,37 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.read_paused = False
             self.transport.resume_reading()
 
-    def start_keepalive(self) -> None:
-        """What uvicorn calls right after the handshake's answer was sent.
+    def send_500_response(self) -> None:
+        """Answer a handshake that the application, or the end of the server, left unanswered.
 
-        It would keep request and response, headers parsed, as long as the connection lives.
+        A response that was begun is sent as far as it goes. uvicorn drops it, and closes the
+        connection without an answer.
         """
+        if self.initial_response is None or self.handshake_complete:
+            super().send_500_response()
+            return
+        status, fields, body = self.initial_response
+        headers = Headers(fields)
+        headers.setdefault("Date", email.utils.formatdate(usegmt=True))
+        headers.setdefault("Connection", "close")
+        headers.setdefault("Content-Length", str(len(body)))
+        headers.setdefault("Content-Type", "text/plain; charset=utf-8")
+        self.conn.send_response(Response(status, STATUS_PHRASES[status], headers, body))
+        self.initial_response = None
+        self.handshake_complete = self.close_sent = True
+        self.transport.write(b"".join(self.conn.data_to_send()))
+
+    def start_keepalive(self) -> None:
+        """Begin to send pings, and drop the parsed request and response, which uvicorn keeps."""
         super().start_keepalive()
         del self.request, self.response
 
 
 def ends_with_close(data: bytes) -> bool:
-    """Tell whether the last of `data` is a client's close frame (RFC 6455 section 5.5.1).
+    """Return whether `data` ends with a client's close frame (RFC 6455 section 5.5.1).
 
-    After a frame that is none, nobody knows where the next one begins; but an answer to our close
-    frame is the last thing that a client sends.
+    After an invalid frame it is unknown where the next one begins; but the answer to our close
+    frame is the last that a client sends.
     """
     return any(
         data[-6 - length] == FIN_CLOSE and data[-5 - length] == MASKED | length
