@@ -3,12 +3,15 @@
 import asyncio
 import logging
 import os
-import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+
+from prometheus_client import Metric, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
 from tracking.monitoring.exposition import exposition
 from tracking.runtime import get_runtime, health
@@ -22,8 +25,6 @@ DIRECTORY: Final = "RIDEHAIL_WORKERS"
 # A worker whose event loop hangs must not keep the others' metrics. One whose database hangs
 # answers all the same, without its count of drivers, once it gave up on that.
 TIMEOUT: Final = health.TIMEOUT + 1.0
-
-_SAMPLE: Final = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)$")
 
 
 @contextmanager
@@ -51,25 +52,31 @@ async def all_metrics() -> bytes:
     # Together: with the database away, each takes as long as it waits for that.
     own, *answers = await asyncio.gather(exposition(get_runtime()), *map(_ask, others))
     texts = {path.stem: text for path, text in zip(others, answers, strict=True) if text}
-    return merge({str(os.getpid()): own, **texts})
+    # In a thread: the texts of eight workers take up to 67 ms.
+    return await asyncio.to_thread(merge, {str(os.getpid()): own, **texts})
 
 
 def merge(texts: Mapping[str, bytes]) -> bytes:
-    """Return one text of several, by the value of the label `worker` that tells them apart."""
-    families: dict[str, list[str]] = {}
+    """Return the metrics of several workers as one text, each sample labelled with its worker."""
+    families: dict[str, Metric] = {}
     for worker, text in texts.items():
-        family: list[str] = []
-        for line in text.decode().splitlines():
-            if line.startswith("# HELP "):
-                family = families.setdefault(line, [line])
-            elif line.startswith("#"):
-                if line not in family:
-                    family.append(line)
-            elif sample := _SAMPLE.match(line):
-                name, labels, value = sample.groups()
-                labels = ",".join(filter(None, (f'worker="{worker}"', labels)))
-                family.append(f"{name}{{{labels}}} {value}")
-    return "".join(f"{line}\n" for family in families.values() for line in family).encode()
+        for family in text_string_to_metric_families(text.decode()):
+            merged = families.setdefault(
+                family.name, Metric(family.name, family.documentation, family.type)
+            )
+            merged.samples += [
+                sample._replace(labels={**sample.labels, "worker": worker})
+                for sample in family.samples
+            ]
+    return generate_latest(_Families(families.values()))
+
+
+class _Families(Collector):
+    def __init__(self, families: Collection[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Collection[Metric]:
+        return self._families
 
 
 def _others(directory: Path) -> list[Path]:
