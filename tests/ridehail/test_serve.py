@@ -5,13 +5,14 @@ from django.core.management.base import CommandError
 
 from accounts.keys import development_key
 from ridehail.management.commands import serve
+from tracking.contrib.uvicorn import supervisor
 
 
 @pytest.fixture
 def served(settings, monkeypatch):
     """What is served, instead of serving it."""
     served = []
-    monkeypatch.setattr(serve, "serve", served.append)
+    monkeypatch.setattr(supervisor, "serve", served.append)
     # uvicorn would configure the whole process's log, at once.
     monkeypatch.setattr(serve, "logging_config", lambda log_format: None)
     settings.SECRET_KEY, settings.JWT_SIGNING_KEY = "s" * 32, "j" * 32

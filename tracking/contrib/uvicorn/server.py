@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,29 +14,31 @@ from typing import Final
 
 import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
-from uvicorn.supervisors import multiprocess
+
+from tracking.conf import conf
+from tracking.contrib.uvicorn.config import Config
 
 logger = logging.getLogger(__name__)
 
-# Seconds beyond DRAIN_SECONDS for what sockets wait for: the database, requests under way.
-PATIENCE: Final = 10.0
-# Seconds beyond that until the process ends whatever it hangs on, such as a thread in a query.
-LAST_RESORT: Final = 5.0
-# How long clients have to answer a close frame, before their connection is cut.
-LINGER: Final = 1.0
-# Between two looks of the supervisor at what its workers do.
-POLL_INTERVAL: Final = 0.05
+# Seconds after DRAIN_SECONDS for what sockets wait for: the database, requests under way.
+STORE_TIMEOUT: Final = 10.0
+# Seconds after that until the process ends even if a thread hangs, for example in a query.
+EXIT_TIMEOUT: Final = 5.0
+# Seconds that clients have to answer a close frame before their connection is cut.
+CLOSE_TIMEOUT: Final = 1.0
 
 
 class Server(uvicorn.Server):
     """Drains on SIGTERM, SIGINT or SIGHUP, then exits with 0; a second signal ends it at once.
 
-    Without a supervisor nobody could replace it, so that a reload is a stop, after which systemd
-    starts it anew.
+    A server without a supervisor cannot be replaced while it runs, so that SIGHUP stops it, and
+    systemd starts it again.
 
-    Without this, uvicorn closes all sockets in the same instant, drivers' with locations that are
-    not yet stored included, and ends by the signal it was sent.
+    uvicorn closes all sockets in the same instant, those of drivers with locations that are not
+    yet stored included, and ends by the signal that it received.
     """
+
+    config: Config
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.should_exit = True
@@ -54,149 +55,32 @@ class Server(uvicorn.Server):
                 signal.signal(signal.SIGHUP, before)
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        # Django's apps are loaded by now.
-        from tracking.conf import conf
-        from tracking.consumers.draining import drain
-
         seconds = conf.DRAIN_SECONDS
-        self._end_after(seconds + PATIENCE + LAST_RESORT)
-        deadline = time.monotonic() + seconds + PATIENCE
+        self._exit_after(seconds + STORE_TIMEOUT + EXIT_TIMEOUT)
+        deadline = time.monotonic() + seconds + STORE_TIMEOUT
         logger.info("Draining: sockets are closed over %g s", seconds)
-        if not await drain(seconds, PATIENCE):
-            logger.error("Drained, but not all could be stored and acknowledged")
-        await self._linger()
+        if not await self.config.loaded_drain(seconds, STORE_TIMEOUT):
+            logger.error("Drained, but not everything could be stored and acknowledged")
+        await self._wait_for_close_frames()
         # For the requests under way.
         self.config.timeout_graceful_shutdown = max(1, int(deadline - time.monotonic()))
         await super().shutdown(sockets)
 
-    async def _linger(self) -> None:
-        """Cutting a connection before the client has read its close frame could lose the frame."""
-        deadline = time.monotonic() + LINGER
+    async def _wait_for_close_frames(self) -> None:
+        """Wait for clients to answer: cutting a connection before could lose its close frame."""
+        deadline = time.monotonic() + CLOSE_TIMEOUT
         connections = self.server_state.connections
-        while time.monotonic() < deadline and any(  # noqa: ASYNC110 - uvicorn tells nobody
+        while time.monotonic() < deadline and any(  # noqa: ASYNC110 - uvicorn has no event for it
             getattr(connection, "close_sent", False) for connection in connections
         ):
             await asyncio.sleep(0.05)
 
-    def _end_after(self, seconds: float) -> None:
+    def _exit_after(self, seconds: float) -> None:
         def end() -> None:
-            logger.error("Not stopped within %g s: ended as it is", seconds)
+            logger.error("Not stopped within %g s: the process is ended", seconds)
             logging.shutdown()
             os._exit(1)
 
         timer = threading.Timer(seconds, end)
         timer.daemon = True
         timer.start()
-
-
-class SupervisedServer(Server):
-    """One of several workers that accept from the same socket."""
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        # It may hear the same thing thrice: from a terminal or an init system that tells all
-        # processes, and from its supervisor, which kills it if that was told twice.
-        self.should_exit = True
-
-    async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        # The others accept what comes from now on.
-        for server in self.servers:
-            server.close()
-        # What was accepted before is about to send its handshake, and need not be refused.
-        await asyncio.sleep(0.1)
-        await super().shutdown(sockets)
-
-
-class Worker(multiprocess.Process):
-    @property
-    def server(self) -> uvicorn.Server:
-        if self._server is None:
-            self._server = SupervisedServer(config=self.config)
-        return self._server
-
-
-class Supervisor(multiprocess.Multiprocess):
-    """Starts workers, and others in place of those that die.
-
-    SIGHUP replaces each in turn, the new one first; SIGTERM and SIGINT drain all at once, and a
-    second one kills them.
-    """
-
-    def __init__(self, config: uvicorn.Config, sockets: list[socket]) -> None:
-        super().__init__(config, sockets)
-        # Those that were told to end, but had not when all were.
-        self._replaced: list[multiprocess.Process] = []
-
-    def restart_all(self) -> None:
-        """Replace each worker, unless told to stop meanwhile: then stop within the usual time.
-
-        uvicorn looks at its signals once all are replaced, which takes as long as each of them has
-        to drain, one after the other.
-        """
-        for index, old in enumerate(self.processes):
-            new = Worker(self.config, self.sockets)
-            new.start()
-            if not self._wait_until_ready(new):
-                if not self._told_to_stop():
-                    logger.error("A new worker was not ready in time: the others stay as they are")
-                new.kill()
-                new.join()
-                return
-            old.terminate()
-            # From now on it is told to stop with the others.
-            self.processes[index] = new
-            while old.process.is_alive() and not self._told_to_stop():
-                time.sleep(POLL_INTERVAL)
-            if old.process.is_alive():
-                self._replaced.append(old)
-                return
-            old.join()
-
-    def _wait_until_ready(self, worker: Worker) -> bool:
-        deadline = time.monotonic() + self.config.timeout_worker_healthcheck
-        while time.monotonic() < deadline and worker.process.is_alive():
-            if self._told_to_stop():
-                return False
-            if worker.is_ready(timeout=1):
-                return True
-            time.sleep(POLL_INTERVAL)
-        return False
-
-    def _told_to_stop(self) -> bool:
-        return not {signal.SIGINT, signal.SIGTERM}.isdisjoint(self.signal_queue)
-
-    def terminate_all(self) -> None:
-        # Or who connects from now on would wait in a queue that nobody accepts from.
-        for listener in self.sockets:
-            listener.close()
-        super().terminate_all()
-
-    def join_all(self) -> None:
-        workers = [*self.processes, *self._replaced]
-        while any(worker.process.is_alive() for worker in workers):
-            if self._told_to_stop():
-                for worker in workers:
-                    worker.kill()
-            time.sleep(POLL_INTERVAL)
-        for worker in workers:
-            worker.join()
-
-
-# Its methods name the class, so this is the way to give it another.
-multiprocess.Process = Worker  # type: ignore[misc]
-
-
-def serve(config: uvicorn.Config) -> None:
-    """Serve until told to stop; exit with 1 if a worker did not end as it should."""
-    if config.workers == 1:
-        server = Server(config)
-        server.run()
-        if not server.started:
-            sys.exit(1)
-        return
-    from tracking.contrib.uvicorn.workers import shared_directory
-
-    with shared_directory():
-        supervisor = Supervisor(config, sockets=[config.bind_socket()])
-        supervisor.run()
-    if any(worker.exitcode for worker in supervisor.processes):
-        sys.exit(1)

@@ -1,10 +1,10 @@
-"""The processes that share one port, of which any may be asked for the metrics of all."""
+"""The processes that share one port, of which any can give the metrics of all."""
 
 import asyncio
 import logging
 import os
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -13,47 +13,90 @@ from prometheus_client import Metric, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from tracking.monitoring.exposition import exposition
-from tracking.runtime import get_runtime, health
 from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
 
-# Where each of them has a socket. From the supervisor to its workers, and nobody else's to set.
-DIRECTORY: Final = "RIDEHAIL_WORKERS"
-# A worker whose event loop hangs must not keep the others' metrics. One whose database hangs
-# answers all the same, without its count of drivers, once it gave up on that.
-TIMEOUT: Final = health.TIMEOUT + 1.0
+# The environment variable by which a supervisor tells its workers where their sockets are. It is
+# not a setting.
+DIRECTORY: Final = "TRACKING_WORKERS_DIRECTORY"
 
 
 @contextmanager
 def shared_directory() -> Iterator[None]:
-    """Give the processes that are started meanwhile a place to meet."""
-    with tempfile.TemporaryDirectory(prefix="ridehail-workers-") as directory:
+    """Give the workers that are started meanwhile a directory for their sockets."""
+    with tempfile.TemporaryDirectory(prefix="tracking-workers-") as directory:
         os.environ[DIRECTORY] = directory
-        yield
+        try:
+            yield
+        finally:
+            del os.environ[DIRECTORY]
 
 
-async def listen() -> asyncio.AbstractServer | None:
-    """Answer the other workers, if there are any."""
-    directory = os.environ.get(DIRECTORY)
-    if directory is None:
-        return None
-    return await asyncio.start_unix_server(_answer, Path(directory) / f"{os.getpid()}.sock")
+class Workers:
+    """This process, and the other workers on its port, if there are any."""
+
+    def __init__(self, expose: Callable[[], Awaitable[bytes]], timeout: float) -> None:
+        """Take what returns this process's metrics, in Prometheus' text format.
+
+        `timeout` is how many seconds another worker's may take. Give more than `expose` waits for
+        a database that hangs, or the metrics of a worker whose database hangs are missing.
+        """
+        self._expose = expose
+        self._timeout = timeout
+        self._listener: asyncio.AbstractServer | None = None
+
+    async def listen(self) -> None:
+        """Answer the other workers from now on."""
+        if directory := os.environ.get(DIRECTORY):
+            path = Path(directory) / f"{os.getpid()}.sock"
+            self._listener = await asyncio.start_unix_server(self._answer, path)
+
+    def close(self) -> None:
+        """Answer no more."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+    async def metrics(self) -> bytes:
+        """Return this process's metrics, or those of all workers, labelled with `worker`."""
+        directory = os.environ.get(DIRECTORY)
+        if directory is None:
+            return await self._expose()
+        others = _others(Path(directory))
+        # Together: while the database is unavailable, each takes as long as it waits for that.
+        own, *answers = await asyncio.gather(self._expose(), *map(self._ask, others))
+        texts = {path.stem: text for path, text in zip(others, answers, strict=True) if text}
+        # In a thread: the texts of eight workers take up to 67 ms.
+        return await asyncio.to_thread(merge, {str(os.getpid()): own, **texts})
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            writer.write(await self._expose())
+            await writer.drain()
+        except ConnectionError:
+            pass  # The worker that asked waits no longer, and has logged that.
+        finally:
+            writer.close()
+
+    async def _ask(self, path: Path) -> bytes:
+        try:
+            async with asyncio.timeout(self._timeout):
+                reader, writer = await asyncio.open_unix_connection(path)
+                try:
+                    return await reader.read()
+                finally:
+                    writer.close()
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)  # noqa: ASYNC240 - in memory; that worker was killed
+        except (OSError, TimeoutError) as error:
+            logger.warning("The metrics of another worker are missing: %s", reason(error))
+        return b""
 
 
-async def all_metrics() -> bytes:
-    """Return this process's metrics, or those of all on the port, told apart by `worker`."""
-    directory = os.environ.get(DIRECTORY)
-    if directory is None:
-        return await exposition(get_runtime())
-    others = _others(Path(directory))
-    # Together: with the database away, each takes as long as it waits for that.
-    own, *answers = await asyncio.gather(exposition(get_runtime()), *map(_ask, others))
-    texts = {path.stem: text for path, text in zip(others, answers, strict=True) if text}
-    # In a thread: the texts of eight workers take up to 67 ms.
-    return await asyncio.to_thread(merge, {str(os.getpid()): own, **texts})
+def _others(directory: Path) -> list[Path]:
+    return [path for path in directory.glob("*.sock") if path.stem != str(os.getpid())]
 
 
 def merge(texts: Mapping[str, bytes]) -> bytes:
@@ -77,32 +120,3 @@ class _Families(Collector):
 
     def collect(self) -> Collection[Metric]:
         return self._families
-
-
-def _others(directory: Path) -> list[Path]:
-    return [path for path in directory.glob("*.sock") if path.stem != str(os.getpid())]
-
-
-async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        writer.write(await exposition(get_runtime()))
-        await writer.drain()
-    except ConnectionError:
-        pass  # Who asked has given up, and logged that.
-    finally:
-        writer.close()
-
-
-async def _ask(path: Path) -> bytes:
-    try:
-        async with asyncio.timeout(TIMEOUT):
-            reader, writer = await asyncio.open_unix_connection(path)
-            try:
-                return await reader.read()
-            finally:
-                writer.close()
-    except ConnectionRefusedError:
-        path.unlink(missing_ok=True)  # noqa: ASYNC240 - in memory; it was killed
-    except (OSError, TimeoutError) as error:
-        logger.warning("The metrics of another worker are missing: %s", reason(error))
-    return b""

@@ -8,9 +8,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests import services
-from tracking.contrib.uvicorn import workers
-from tracking.contrib.uvicorn.workers import merge
+from tracking.contrib.uvicorn.workers import DIRECTORY, Workers, merge
 from tracking.runtime import health
+from tracking.serving.wrap import METRICS_TIMEOUT
 
 TOKEN = "t" * 40
 ONE = b"# HELP fixes_total Fixes.\n# TYPE fixes_total counter\nfixes_total 3.0\n"
@@ -35,53 +35,76 @@ def test_each_family_is_described_once():
     assert merge({"1": ONE, "2": TWO}).decode().count("# TYPE fixes_total") == 1
 
 
-async def test_worker_that_was_killed_is_forgotten(tmp_path, caplog):
-    path = tmp_path / "1.sock"
+@pytest.fixture
+def directory(tmp_path, monkeypatch):
+    monkeypatch.setenv(DIRECTORY, str(tmp_path))
+    return tmp_path
+
+
+async def one():
+    return ONE
+
+
+def told_apart(merged):
+    """Return the workers of which there are metrics."""
+    families = text_string_to_metric_families(merged.decode())
+    return {sample.labels["worker"] for family in families for sample in family.samples}
+
+
+async def test_worker_that_was_killed_is_forgotten(directory, caplog):
+    path = directory / "1.sock"
     with socket.socket(socket.AF_UNIX) as killed:
         killed.bind(str(path))
-    assert await workers._ask(path) == b""
+    assert told_apart(await Workers(one, timeout=10).metrics()) == {str(os.getpid())}
     assert not path.exists()
     assert not caplog.messages
 
 
-async def test_worker_that_does_not_answer_in_time_is_left_out(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(workers, "TIMEOUT", 0.01)
+async def test_worker_that_does_not_answer_in_time_is_left_out(directory, caplog):
     with socket.socket(socket.AF_UNIX) as frozen:
-        frozen.bind(str(tmp_path / "1.sock"))
+        frozen.bind(str(directory / "1.sock"))
         frozen.listen()
-        assert await workers._ask(tmp_path / "1.sock") == b""
+        assert told_apart(await Workers(one, timeout=0.01).metrics()) == {str(os.getpid())}
     assert "missing" in caplog.text
 
 
+async def test_process_without_others_gives_its_own_metrics_as_they_are():
+    workers = Workers(one, timeout=10)
+    await workers.listen()
+    assert await workers.metrics() == ONE
+    workers.close()
+
+
 @pytest.fixture
-async def exposed(tmp_path, monkeypatch):
-    """Another worker, whose metrics are what is put into the future."""
+async def exposed(directory):
+    """Two workers, and the future of what both expose."""
     text = asyncio.get_running_loop().create_future()
-    monkeypatch.setenv(workers.DIRECTORY, str(tmp_path))
-    monkeypatch.setattr(workers, "get_runtime", lambda: None)
-    monkeypatch.setattr(workers, "exposition", lambda runtime: asyncio.shield(text))
-    async with await workers.listen():
-        (tmp_path / f"{os.getpid()}.sock").rename(tmp_path / "1.sock")
-        yield text
+    workers = Workers(lambda: asyncio.shield(text), METRICS_TIMEOUT)
+    await workers.listen()
+    (directory / f"{os.getpid()}.sock").rename(directory / "1.sock")
+    yield workers, text
+    workers.close()
 
 
 async def test_worker_whose_database_hangs_has_metrics_all_the_same(exposed):
-    """As after `health.TIMEOUT`, when both have waited for the count of drivers in vain."""
-    asking = asyncio.create_task(workers.all_metrics())
+    """As after `health.TIMEOUT`, when both have waited for the count of drivers without success."""
+    workers, text = exposed
+    asking = asyncio.create_task(workers.metrics())
     done, _ = await asyncio.wait([asking], timeout=health.TIMEOUT)
     assert not done
-    exposed.set_result(ONE)
+    text.set_result(ONE)
     merged = (await asking).decode()
     assert 'worker="1"' in merged
     assert f'worker="{os.getpid()}"' in merged
 
 
-async def test_worker_that_nobody_waits_for_any_more_says_nothing(exposed, tmp_path, caplog):
-    _, writer = await asyncio.open_unix_connection(tmp_path / "1.sock")
-    # It hears of that when it has written more than the kernel keeps.
+async def test_worker_that_nobody_waits_for_any_more_says_nothing(exposed, directory, caplog):
+    _, text = exposed
+    _, writer = await asyncio.open_unix_connection(directory / "1.sock")
+    # It notices when it has written more than the kernel keeps.
     writer.transport.abort()
     await asyncio.sleep(0)
-    exposed.set_result(b"x" * 2**22)
+    text.set_result(b"x" * 2**22)
     await asyncio.sleep(0.1)
     assert caplog.messages == []
 

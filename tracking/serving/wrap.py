@@ -1,0 +1,52 @@
+"""What a production server adds to a host's ASGI application, in each of its workers."""
+
+from typing import Any, Final, cast
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.urls import re_path
+
+from tracking.conf import conf
+from tracking.consumers.draining import refusing_while_draining
+from tracking.contrib.uvicorn.workers import Workers
+from tracking.monitoring.views import Metrics, live, own_metrics, ready
+from tracking.runtime import health
+from tracking.serving import lifespan
+from tracking.serving.lifespan import Application, Lifespan
+from tracking.slashes import path
+
+# Seconds for the metrics of another worker. One whose database hangs answers without its count of
+# drivers, after `health.TIMEOUT`.
+METRICS_TIMEOUT: Final = health.TIMEOUT + 1.0
+
+
+def wrap(application: Application) -> Application:
+    """Return the application as production serves it.
+
+    New WebSockets, the host's own too, are refused with 503 while the server drains. In front of
+    the host's paths are `/health/live/`, `/health/ready/` and, if `TRACKING["METRICS_TOKEN"]` is
+    set, `/metrics/` with the metrics of all workers on this port.
+    """
+    workers = Workers(own_metrics, METRICS_TIMEOUT)
+
+    async def start() -> None:
+        await workers.listen()
+        await lifespan.start()
+
+    async def stop() -> None:
+        workers.close()
+        await lifespan.stop()
+
+    return ProtocolTypeRouter(
+        {
+            "http": URLRouter(
+                [
+                    path("health/live/", live),
+                    path("health/ready/", ready),
+                    *([path("metrics/", Metrics(workers.metrics))] if conf.METRICS_TOKEN else []),
+                    cast("Any", re_path)("", application),
+                ]
+            ),
+            "websocket": refusing_while_draining(application),
+            "lifespan": Lifespan(application, start, stop),
+        }
+    )
