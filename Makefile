@@ -9,7 +9,7 @@ HOST ?= 127.0.0.1
 # Workers hear of each other through Redis; without it there can be only one.
 WORKERS ?= $(if $(REDIS_URL),2,1)
 
-.PHONY: help demo test check js format serve lock services faults bench clean
+.PHONY: help demo test check js format serve lock services faults conformance bench clean
 
 help:  ## Show what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -54,9 +54,13 @@ lock: $(VENV)/.dev  ## Write the lock files, after a change of requirements*.txt
 	$(COMPILE) requirements.txt --output-file requirements.lock
 	$(COMPILE) requirements-dev.txt --constraint requirements.lock --output-file requirements-dev.lock
 	$(COMPILE) requirements-services.txt --no-deps --output-file requirements-services.lock
+	$(COMPILE) tests/conformance/requirements.txt --constraint requirements-dev.lock --output-file tests/conformance/requirements.lock
 
 faults: services  ## Let everything fail, and write what was measured into docs/reliability.md
 	$(BIN)/python -m pytest tests/faults --faults
+
+conformance: $(VENV)/.dev  ## Run the tests of the packages that we extend against our classes
+	$(BIN)/python -m tests.conformance
 
 bench: services  ## Measure this project and its peers, in ten minutes (QUICK=1: in two)
 	if command -v npm >/dev/null; then cd benchmarks/peers/node && npm ci --no-audit --no-fund --silent; fi

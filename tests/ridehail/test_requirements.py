@@ -8,7 +8,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 PROJECT = Path(__file__).resolve().parents[2]
-NAMES = ["requirements", "requirements-dev", "requirements-services"]
+NAMES = [
+    *("requirements", "requirements-dev", "requirements-services"),
+    "tests/conformance/requirements",
+]
 
 # As `make lock` writes an entry: a version, where it applies, hashes, and what needs it.
 ENTRY = re.compile(

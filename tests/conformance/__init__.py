@@ -1,0 +1,1 @@
+"""The tests of the packages that we extend, run against our classes: `make conformance`."""

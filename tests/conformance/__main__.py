@@ -1,0 +1,33 @@
+"""Runs every part, says what each came to, and fails if one failed."""
+
+import sys
+from collections.abc import Callable
+
+from . import autobahn, uvicorn
+from .sources import ConformanceError
+
+# Each returns what it ran, in one line, and raises `ConformanceError` if that is not as expected.
+PARTS: dict[str, Callable[[], str]] = {
+    "uvicorn": uvicorn.run,
+    "Autobahn": autobahn.run,
+}
+
+
+def main() -> int:
+    outcomes = {}
+    failed = False
+    for name, run in PARTS.items():
+        print(f"== {name}", flush=True)
+        try:
+            outcomes[name] = run()
+        except ConformanceError as error:
+            outcomes[name] = f"FAILED: {error}"
+            failed = True
+    print()
+    for name, outcome in outcomes.items():
+        print(f"{name}: {outcome}")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
