@@ -27,14 +27,14 @@ async def application(scope, receive, send):
 
 
 @asynccontextmanager
-async def serving():
-    config = uvicorn.Config(application, http=HttpProtocol, lifespan="off", log_level="critical")
+async def serving(protocol_class=HttpProtocol):
+    config = uvicorn.Config(application, http=protocol_class, lifespan="off", log_level="critical")
     config.load()
     server = uvicorn.Server(config)
     protocols = []
 
     def protocol():
-        protocols.append(HttpProtocol(config, server.server_state, {}))
+        protocols.append(protocol_class(config, server.server_state, {}))
         return protocols[-1]
 
     listener = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
@@ -97,6 +97,18 @@ async def test_body_as_large_as_is_allowed_is_taken_however_it_is_framed():
     async with serving() as (port, _):
         for sent in (plain + body, CHUNKED + chunks + b"0\r\n\r\n"):
             assert b"%d host," % MAX_BODY_SIZE in await talk(port, sent, b"/x")
+
+
+async def test_subclass_takes_larger_bodies():
+    class Uploads(HttpProtocol):
+        max_body_size = 2 * MAX_BODY_SIZE
+
+    head = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+    async with serving(Uploads) as (port, _):
+        fits = head % (2 * MAX_BODY_SIZE) + b"x" * (2 * MAX_BODY_SIZE)
+        assert b"%d host," % (2 * MAX_BODY_SIZE) in await talk(port, fits, b"/x")
+        too_large = head % (2 * MAX_BODY_SIZE + 1)
+        assert b" 413 " in await talk(port, too_large, b"bytes.\n")
 
 
 async def test_refusal_of_a_body_waits_for_the_answer_before_it():

@@ -42,6 +42,9 @@ class HttpProtocol(HttpToolsProtocol):
     uvicorn sets no limit to either, and keeps in memory what has arrived.
     """
 
+    # A subclass for larger uploads may have another.
+    max_body_size = MAX_BODY_SIZE
+
     deadline: asyncio.TimerHandle | None = None
     head_size = 0
     body_size = 0
@@ -78,7 +81,7 @@ class HttpProtocol(HttpToolsProtocol):
                     self.transport.abort()
             elif self.deadline is not None:
                 self.framing_size += len(piece) - max(self.body_size - body_size, 0)
-                if self.framing_size > MAX_BODY_SIZE and not self.transport.is_closing():
+                if self.framing_size > self.max_body_size and not self.transport.is_closing():
                     self.refuse_body()
 
     def is_responding(self) -> bool:
@@ -111,7 +114,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self.in_head = False
         for name, value in self.headers:
-            if name == b"content-length" and (len(value) > 9 or int(value) > MAX_BODY_SIZE):
+            if name == b"content-length" and (len(value) > 9 or int(value) > self.max_body_size):
                 self.refuse_body()
                 return
         super().on_headers_complete()
@@ -120,7 +123,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.body_size += len(body)
         if self.refused or self.transport.is_closing():
             return
-        if self.body_size > MAX_BODY_SIZE:
+        if self.body_size > self.max_body_size:
             self.refuse_body()
             return
         super().on_body(body)
@@ -134,7 +137,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.hang_up()
 
     def hang_up(self) -> None:
-        text = f"A body may have {MAX_BODY_SIZE} bytes.\n".encode()
+        text = f"A body may have {self.max_body_size} bytes.\n".encode()
         head = (
             b"HTTP/1.1 413 Content Too Large\r\ncontent-type: text/plain\r\n"
             b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(text)
