@@ -26,7 +26,7 @@ SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 BLOCK = re.compile(r"^([^\n]*)\n\n```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"(Create|Replace|Append to) `([\w./]+)`:$")
-SERVERS = ("python manage.py runserver", "uvicorn")
+SERVERS = ("python manage.py runserver", "python manage.py tracking_serve")
 
 # The document's driver and rider, as the project knows them afterwards.
 AFTERWARDS = """
@@ -144,7 +144,7 @@ def test_document_leads_to_a_project_that_streams_locations(reader):
     for block in blocks(reader.port):
         reader.follow(block)
     # The last server is production's, and the first that sends signals.
-    assert "uvicorn" in reader.server.name
+    assert "tracking_serve" in reader.server.name
     printed = reader.run("python try_it.py")
     assert printed.count("stored") == 1
     assert printed.count("seen") == 2
