@@ -23,6 +23,7 @@ from ridehail.proxies import scope_limit_key
 from tracking.access.tokens import verify
 from tracking.contrib.uvicorn.http import HttpProtocol
 from tracking.contrib.uvicorn.websocket import WebSocketProtocol
+from tracking.models.device import Device
 from tracking.phones import osmand, owntracks, readings
 from tracking.protocol import (
     TrackingError,
