@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from tracking.asyncapi.frames import ERRORS
 from tracking.conf import conf
 from tracking.protocol import CloseCode
+from tracking.protocol.errors import ERRORS
 
 _STAY_AWAY: Final = "Do not retry as you are."
 _NEW_TOKEN: Final = "Retry with a new token."  # noqa: S105 - advice

@@ -1,23 +1,40 @@
 """The document's messages: the examples are those of `docs/protocol.md`."""
 
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from tracking.asyncapi.schemas import Schema, envelope, reference
+import msgspec
 
-_POINT: Final = {"location_lat": "-2.3123", "location_lon": "2.4535"}
-_DETAILS: Final = {
-    **_POINT,
-    "userId": 19,
-    "recorded_at": "2026-01-31T12:00:00.000Z",
-    "received_at": "2026-01-31T12:00:00.412Z",
-    "heading": 90.0,
-    "speed": 13.5,
-    "accuracy": None,
-    "heard_at": "2026-01-31T12:00:00.412Z",
-    "clock_offset": None,
-    "status": "live",
-}
-_ITEM: Final = {**_DETAILS, "name": "Ada Baker"}
+from tracking.asyncapi.schemas import Schema, envelope, reference
+from tracking.fix import Fix
+from tracking.protocol import (
+    encode_details,
+    encode_expiry_warning,
+    encode_location,
+    encode_unknown,
+)
+from tracking.protocol.fleet import encode_item, encode_name
+
+_RECEIVED_AT: Final = datetime(2026, 1, 31, 12, 0, 0, 412_000, tzinfo=UTC)
+_FIX: Final = Fix(
+    19,
+    -2.3123,
+    2.4535,
+    _RECEIVED_AT.replace(microsecond=0),
+    _RECEIVED_AT,
+    heading=90.0,
+    speed=13.5,
+)
+
+
+def _example(frame: str) -> Schema:
+    example: Schema = msgspec.json.decode(frame)
+    return example
+
+
+_POINT: Final = _example(encode_location(_FIX.latitude, _FIX.longitude))
+_DETAILS: Final = _example(encode_details(_FIX, "live"))
+_ITEM: Final = _example(encode_item(_FIX, "live", encode_name("Ada Baker")))
 _SENT: Final = {"token": "<JWT>", "command": "send", "lat": "-1.4354", "lon": "0.9871"}
 
 # Title, the payload's or the frame's schema, examples of it; in the order of the channels' use.
@@ -69,7 +86,7 @@ _FROM_THE_SERVER: Final[dict[str, tuple[str, str, list[Schema]]]] = {
     "location": ("A location", "Location", [_POINT]),
     "batchAcknowledgement": ("A batch that was accepted in part", "BatchAcknowledgement", []),
     "details": ("A location with details", "Details", [_DETAILS]),
-    "unknown": ("No location yet", "Unknown", [{"userId": 19, "status": "unknown"}]),
+    "unknown": ("No location yet", "Unknown", [_example(encode_unknown(19))]),
     "snapshot": (
         "Everybody in view",
         "Snapshot",
@@ -86,7 +103,7 @@ _FROM_THE_SERVER: Final[dict[str, tuple[str, str, list[Schema]]]] = {
             }
         ],
     ),
-    "expiryWarning": ("The token runs out", "ExpiryWarning", [{"token_expires_in": 30}]),
+    "expiryWarning": ("The token runs out", "ExpiryWarning", [_example(encode_expiry_warning(30))]),
     "error": (
         "What the client did wrong",
         "Error",

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tracking.asyncapi import frames
+from tracking.protocol import frames
 from tracking.protocol.fleet import Bbox, FleetMessage
 from tracking.protocol.messages import DriverMessage, WatcherMessage
 
@@ -15,7 +15,7 @@ Schema = dict[str, Any]
 
 _TEMPLATE: Final = "#/components/schemas/{name}"
 _ENVELOPES: Final = (DriverMessage, WatcherMessage, FleetMessage)
-_FRAMES: Final = (
+FRAMES: Final = (
     frames.Location,
     frames.BatchAcknowledgement,
     frames.Details,
@@ -29,7 +29,7 @@ _FRAMES: Final = (
 
 def schemas() -> dict[str, Schema]:
     """Return all schemas by name, in the order of their names."""
-    _, found = msgspec.json.schema_components((*_ENVELOPES, Bbox, *_FRAMES), ref_template=_TEMPLATE)
+    _, found = msgspec.json.schema_components((*_ENVELOPES, Bbox, *FRAMES), ref_template=_TEMPLATE)
     for envelope in _ENVELOPES:
         # Each command has a message of its own, so that it can have a name and examples.
         del found[envelope.__name__]

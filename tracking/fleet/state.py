@@ -10,8 +10,7 @@ from itertools import takewhile
 from typing import Final
 
 from tracking.fix import Fix
-from tracking.protocol import encode_details
-from tracking.protocol.fleet import encode_name
+from tracking.protocol.fleet import encode_item, encode_name
 from tracking.status import Status, next_change, status_of
 
 # Of drivers whose status changes between two turns of the event loop: some 4 µs each.
@@ -21,33 +20,33 @@ MOST_EXPIRIES: Final = 1_000
 class Entry:
     """One driver. `version` grows with each change; `due` is when its status is looked at again."""
 
-    __slots__ = ("_item", "_tail", "due", "fix", "status", "version")
+    __slots__ = ("_item", "_name", "due", "fix", "status", "version")
 
     def __init__(self, fix: Fix, status: Status) -> None:
         self.fix = fix
         self.status = status
         self.version = 0
         self.due: datetime | None = None
-        self._tail = encode_name(None)
+        self._name = encode_name(None)
         self._item: str | None = None
 
     def rename(self, name: str) -> bool:
         """Take a name; tell whether it is another."""
-        tail = encode_name(name)
-        changed = tail != self._tail
-        self._tail = tail
+        encoded = encode_name(name)
+        changed = encoded != self._name
+        self._name = encoded
         return changed
 
     def touch(self, version: int) -> None:
-        """What was encoded is no longer so."""
+        """Drop what was encoded."""
         self.version = version
         self._item = None
 
     @property
     def item(self) -> str:
-        """What viewers get: the details frame with the name, encoded once per change."""
+        """Return what viewers get, encoded once per change."""
         if self._item is None:
-            self._item = encode_details(self.fix, self.status)[:-1] + self._tail
+            self._item = encode_item(self.fix, self.status, self._name)
         return self._item
 
 

@@ -5,11 +5,21 @@ Pure functions on text: no Django, no Channels, no asyncio. `docs/protocol.md` i
 
 from tracking.protocol.batches import (
     RawFixes,
-    Verdict,
     decode_driver_message,
     judge,
     oldest_first,
     one_by_one,
+)
+from tracking.protocol.encoding import (
+    details,
+    encode_details,
+    encode_error,
+    encode_expiry_warning,
+    encode_location,
+    encode_unknown,
+    encode_verdicts,
+    format_degrees,
+    format_time,
 )
 from tracking.protocol.errors import (
     AuthenticationTimeout,
@@ -25,17 +35,7 @@ from tracking.protocol.errors import (
     TokenInvalid,
     TrackingError,
 )
-from tracking.protocol.frames import (
-    details,
-    encode_details,
-    encode_error,
-    encode_expiry_warning,
-    encode_location,
-    encode_unknown,
-    encode_verdicts,
-    format_degrees,
-    format_time,
-)
+from tracking.protocol.frames import Verdict
 from tracking.protocol.messages import (
     DECIMALS,
     EXPECTED,

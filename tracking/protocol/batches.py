@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from tracking.protocol.errors import InvalidMessage
+from tracking.protocol.frames import Verdict
 from tracking.protocol.messages import (
     MAX_FIXES_PER_BATCH,
     DriverMessage,
@@ -27,14 +28,6 @@ _SHAPE: Final = '"token": …, "command": "send", "lat": …, "lon": …'
 
 # A batch of which nothing is read yet but where each fix begins and ends.
 RawFixes = Annotated[list[msgspec.Raw], Meta(min_length=1, max_length=MAX_FIXES_PER_BATCH)]
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """A fix of a batch that was not accepted: its place in the batch, and what is wrong."""
-
-    index: int
-    code: str
-    message: str
 
 
 class Unreadable(Measurement):

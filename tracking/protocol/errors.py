@@ -14,7 +14,7 @@ TrackingError
 """
 
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class CloseCode(IntEnum):
@@ -101,3 +101,11 @@ class OverCapacity(TrackingError):
     code = "over_capacity"
     message = "too many connections: close some, or come back later"
     close_code = CloseCode.TRY_AGAIN_LATER
+
+
+# Every error, in the order in which they are defined.
+ERRORS: Final = [
+    kind
+    for kind in list(globals().values())
+    if isinstance(kind, type) and issubclass(kind, TrackingError) and kind is not TrackingError
+]

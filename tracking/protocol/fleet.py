@@ -9,9 +9,11 @@ from math import isfinite
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
-from tracking.protocol import InvalidMessage, Start, Stop, decode
+from tracking.fix import DriverId, Fix
+from tracking.protocol import InvalidMessage, Start, Stop, decode, frames
+from tracking.protocol.encoding import details_of, encode
 
 # A snapshot replaces what the client knows of a viewport, an update adds to it. A large snapshot
 # goes on in updates.
@@ -90,25 +92,35 @@ def to_bbox(value: object) -> Bbox:
     return bbox._replace(west=west, east=east)
 
 
-def encode_name(name: str | None) -> str:
-    """Return what turns a details frame without its last brace into a fleet's item.
+def encode_name(name: str | None) -> msgspec.Raw:
+    """Return the JSON of a driver's name, for `encode_item`.
 
     ASCII only: one other character would make the text of a whole batch twice to four times as
     large while it is put together.
     """
-    return f', "name": {json.dumps(name)}}}'
+    return msgspec.Raw(json.dumps(name).encode())
+
+
+def encode_item(fix: Fix, status: str, name: msgspec.Raw) -> str:
+    """Return an item of the fleet, for `encode_batch`."""
+    return encode(frames.FleetItem(*details_of(fix, status), name))
 
 
 def encode_batch(
     kind: Kind,
     items: Iterable[str],
-    removed: Iterable[int],
+    removed: Iterable[DriverId],
     counts: Mapping[str, int] | None,
 ) -> str:
     """Return the frame that carries items already encoded; the rest only if there is any."""
-    parts = [f'"{kind}": [{", ".join(items)}]']
-    if removed := list(removed):
-        parts.append(f'"remove": {json.dumps(removed)}')
-    if counts is not None:
-        parts.append(f'"counts": {json.dumps(counts)}')
-    return f"{{{', '.join(parts)}}}"
+    rest: Any = {
+        "remove": list(removed) or UNSET,
+        "counts": UNSET if counts is None else frames.Counts(**counts),
+    }
+    frame = (
+        frames.Snapshot(snapshot=[], **rest)
+        if kind == "snapshot"
+        else frames.Update(update=[], **rest)
+    )
+    # The items' list is the first key. To encode it here would format every item again.
+    return encode(frame).replace("[]", f"[{', '.join(items)}]", 1)

@@ -1,89 +1,187 @@
-"""What the server answers. A location's numbers are canonical: no exponent, no trailing zeros."""
+"""The frames of the server, each defined once as a type.
 
-import json
-from collections.abc import Sequence
-from datetime import datetime
+Encoding (`protocol.encoding`), the AsyncAPI and OpenAPI documents and the types of the browser
+client all derive from these types. The keys go out in the order of the fields.
+"""
+
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
-from tracking.fix import Fix
-from tracking.protocol.batches import Verdict
-from tracking.protocol.errors import TrackingError
+from tracking.fix import DriverId
+from tracking.protocol.errors import ERRORS, InvalidLocation, InvalidMessage
 from tracking.protocol.messages import DECIMALS
 
+Degrees: TypeAlias = Annotated[
+    str,
+    Meta(
+        pattern=rf"^(?!-0$)-?(0|[1-9][0-9]*)(\.[0-9]{{0,{DECIMALS - 1}}}[1-9])?$",
+        description="WGS 84 degrees, canonical: no exponent, no trailing zeros, no -0.",
+    ),
+]
+# The constraints of ids are of the document alone: they stand here for every kind of key.
+Id: TypeAlias = Annotated[
+    DriverId,
+    Meta(
+        description="The driver's id.",
+        extra_json_schema={"format": "int64", "minimum": 1},
+    ),
+]
+Count: TypeAlias = Annotated[int, Meta(ge=0)]
 
-def format_degrees(value: float) -> str:
-    """Return the canonical decimal of what `degrees` returned: no exponent, no trailing zeros."""
-    return f"{value:.{DECIMALS}f}".rstrip("0").rstrip(".")
-
-
-def encode_location(latitude: float, longitude: float) -> str:
-    """Return a location frame: the acknowledgement of a send and the update of a watcher."""
-    return (
-        f'{{"location_lat": "{format_degrees(latitude)}", '
-        f'"location_lon": "{format_degrees(longitude)}"}}'
-    )
-
-
-def encode_verdicts(latitude: float, longitude: float, rejected: Sequence[Verdict]) -> str:
-    """Return the acknowledgement of a batch of which some fixes were not accepted."""
-    verdicts = json.dumps(msgspec.to_builtins(rejected))
-    return f'{encode_location(latitude, longitude)[:-1]}, "rejected": {verdicts}}}'
-
-
-def details(fix: Fix, status: str) -> dict[str, object]:
-    """Return what a details frame says, for those who encode it themselves."""
-    return {
-        "location_lat": format_degrees(fix.latitude),
-        "location_lon": format_degrees(fix.longitude),
-        "userId": fix.driver_id,
-        "recorded_at": format_time(fix.recorded_at),
-        "received_at": format_time(fix.received_at),
-        "heading": fix.heading,
-        "speed": fix.speed,
-        "accuracy": fix.accuracy,
-        "heard_at": format_time(fix.heard),
-        "clock_offset": fix.clock_offset,
-        "status": status,
-    }
+_TIME: Final = {
+    "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$",
+    "format": "date-time",
+}
 
 
-def encode_details(fix: Fix, status: str) -> str:
-    """Return the location frame of those who asked for details. Times are RFC 3339, in UTC."""
-    return (
-        f"{encode_location(fix.latitude, fix.longitude)[:-1]}, "
-        f'"userId": {fix.driver_id}, '
-        f'"recorded_at": "{format_time(fix.recorded_at)}", '
-        f'"received_at": "{format_time(fix.received_at)}", '
-        f'"heading": {_number(fix.heading)}, '
-        f'"speed": {_number(fix.speed)}, '
-        f'"accuracy": {_number(fix.accuracy)}, '
-        f'"heard_at": "{format_time(fix.heard)}", '
-        f'"clock_offset": {_number(fix.clock_offset)}, '
-        f'"status": "{status}"}}'
-    )
+class Frame(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A JSON object that the server sends."""
 
 
-def encode_unknown(driver_id: int) -> str:
-    """Return the details frame of a driver who has no location yet."""
-    return f'{{"userId": {driver_id}, "status": "unknown"}}'
+class Location(Frame):
+    """On set-tracking the acknowledgement of a send, on get-tracking the driver's location."""
+
+    location_lat: Degrees
+    location_lon: Degrees
 
 
-def encode_expiry_warning(seconds: int) -> str:
-    """Return the frame that says in how many seconds the token runs out."""
-    return f'{{"token_expires_in": {seconds}}}'
+class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A fix of a batch that was not accepted: its place in the batch, and what is wrong with it."""
+
+    index: Annotated[int, Meta(ge=0, description="Its place in the batch, from 0.")]
+    code: Annotated[
+        str,
+        Meta(
+            description="As in error frames; `too_large`, of a whole body, over HTTP alone.",
+            extra_json_schema={"enum": [InvalidMessage.code, InvalidLocation.code, "too_large"]},
+        ),
+    ]
+    message: Annotated[str, Meta(description="What would be right.")]
 
 
-def format_time(at: datetime) -> str:
-    """Return an aware UTC time as RFC 3339 with milliseconds."""
-    return at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+Rejected: TypeAlias = Annotated[list[Verdict], Meta(min_length=1)]
 
 
-def _number(value: float | None) -> str:
-    return "null" if value is None else repr(value)
+class BatchAcknowledgement(Location):
+    """The acknowledgement of a batch sent with details, of which not all fixes were accepted."""
+
+    rejected: Rejected
 
 
-def encode_error(error: TrackingError) -> str:
-    """Return the error frame."""
-    frame = {"error": {"code": error.code, "message": str(error)}}
-    return json.dumps(frame, ensure_ascii=False)
+class Verdicts(Frame):
+    """The fixes that were not accepted, in the answer to a report over HTTP."""
+
+    rejected: Rejected
+
+
+class Counts(Frame):
+    """How many drivers have which status, the whole fleet over."""
+
+    live: Count
+    stale: Count
+    offline: Count
+
+
+class Details(Location):
+    """The location for clients that asked for details."""
+
+    driver_id: Id = msgspec.field(name="userId")
+    recorded_at: Annotated[
+        str,
+        Meta(
+            description="When the place was measured, by the device's clock, corrected where that"
+            " is wrong: RFC 3339, UTC, milliseconds.",
+            extra_json_schema=_TIME,
+        ),
+    ]
+    received_at: Annotated[
+        str,
+        Meta(description="When it arrived, by the server's clock.", extra_json_schema=_TIME),
+    ]
+    heading: Annotated[
+        Annotated[float, Meta(ge=0, lt=360)] | None,
+        Meta(description="Degrees clockwise from true north."),
+    ]
+    speed: Annotated[Annotated[float, Meta(ge=0)] | None, Meta(description="Metres per second.")]
+    accuracy: Annotated[Annotated[float, Meta(gt=0)] | None, Meta(description="Metres.")]
+    heard_at: Annotated[
+        str,
+        Meta(
+            description="When the phone was heard last, whatever it said.",
+            extra_json_schema=_TIME,
+        ),
+    ]
+    clock_offset: Annotated[
+        float | None,
+        Meta(description="Seconds by which the device's clock is behind, and was corrected."),
+    ]
+    status: Annotated[
+        str,
+        Meta(
+            description="How fresh the location is.",
+            extra_json_schema={"enum": list(Counts.__struct_fields__)},
+        ),
+    ]
+
+
+class Unknown(Frame):
+    """In place of details, for a driver who has no location yet."""
+
+    driver_id: Id = msgspec.field(name="userId")
+    status: Literal["unknown"]
+
+
+class ExpiryWarning(Frame):
+    """The token expires in so many seconds: send a newer one."""
+
+    token_expires_in: Count
+
+
+class ErrorContent(Frame):
+    """What is wrong, for programs and for people. It never repeats the token or the input."""
+
+    code: Annotated[str, Meta(extra_json_schema={"enum": [error.code for error in ERRORS]})]
+    message: str
+
+
+class Error(Frame):
+    """What the client did wrong. Which of them end the connection, `x-errors` says."""
+
+    error: ErrorContent
+
+
+class FleetItem(Details):
+    """A driver of the fleet: the details, and the driver's name."""
+
+    # Encoded once per name, not once per fix: `encoding.encode_name`.
+    name: Annotated[
+        msgspec.Raw,
+        Meta(
+            description="Null for the moment in which the server looks it up.",
+            extra_json_schema={"anyOf": [{"type": "string"}, {"type": "null"}]},
+        ),
+    ]
+
+
+Removed: TypeAlias = Annotated[
+    list[Id] | UnsetType,
+    Meta(description="The drivers that left the viewport, or are no longer there at all."),
+]
+
+
+class Snapshot(Frame, kw_only=True):
+    """Everybody in the viewport. It replaces what was shown before."""
+
+    snapshot: list[FleetItem]
+    remove: Removed = UNSET
+    counts: Counts
+
+
+class Update(Frame, kw_only=True):
+    """The drivers that changed since the last frame."""
+
+    update: list[FleetItem]
+    remove: Removed = UNSET
+    counts: Counts | UnsetType = UNSET

@@ -24,7 +24,12 @@ from tracking.protocol import (
     encode_verdicts,
     to_fix,
 )
-from tracking.protocol.fleet import decode_fleet_message, encode_batch, encode_name
+from tracking.protocol.fleet import (
+    decode_fleet_message,
+    encode_batch,
+    encode_item,
+    encode_name,
+)
 
 from ..fakes import NOON, fix_of
 
@@ -126,7 +131,7 @@ def test_the_document_takes_what_the_server_takes(channel, message):
 # What the server answers
 
 FIX_WITH_ALL = fix_of(19, heading=0.5, speed=0.0, accuracy=4.5)
-ITEM = encode_details(fix_of(19), "stale")[:-1]
+ITEMS = [encode_item(fix_of(19), "stale", encode_name(name)) for name in ("Zoë", None)]
 COUNTS = {"live": 1, "stale": 0, "offline": 2}
 FRAMES = [
     ("location", encode_location(-1.4354, 0.9871)),
@@ -140,9 +145,9 @@ FRAMES = [
     ("error", encode_error(OverCapacity())),
     ("error", encode_error(InvalidMessage("no “such” thing"))),
     ("snapshot", encode_batch("snapshot", [], [], COUNTS)),
-    ("snapshot", encode_batch("snapshot", [ITEM + encode_name("Zoë")], [20], COUNTS)),
+    ("snapshot", encode_batch("snapshot", ITEMS[:1], [20], COUNTS)),
     ("update", encode_batch("update", [], [], None)),
-    ("update", encode_batch("update", [ITEM + encode_name(None)] * 2, [19, 20], COUNTS)),
+    ("update", encode_batch("update", ITEMS, [19, 20], COUNTS)),
 ]
 
 

@@ -5,18 +5,21 @@ import math
 
 import pytest
 
-from tracking.protocol import InvalidMessage, Stop
+from tracking.protocol import InvalidMessage, Stop, details
 from tracking.protocol.fleet import (
     Bbox,
     decode_fleet_message,
     encode_batch,
+    encode_item,
     encode_name,
     to_bbox,
 )
 
+from ..fakes import fix_of
 from ..messages import TOKEN, start
 
 TOWN = [102.3, 0.4, 102.5, 0.6]
+COUNTS = {"live": 2, "stale": 0, "offline": 1}
 
 
 def decode(**payload):
@@ -128,16 +131,16 @@ def test_a_bbox_over_the_antimeridian_contains_both_sides_of_it(longitude, insid
 
 def test_a_batch_says_only_what_there_is_to_say():
     assert json.loads(encode_batch("update", [], [], None)) == {"update": []}
-    frame = encode_batch("snapshot", ['{"userId": 1}', '{"userId": 2}'], [3], {"live": 2})
+    frame = encode_batch("snapshot", ['{"userId": 1}', '{"userId": 2}'], [3], COUNTS)
     assert json.loads(frame) == {
         "snapshot": [{"userId": 1}, {"userId": 2}],
         "remove": [3],
-        "counts": {"live": 2},
+        "counts": COUNTS,
     }
 
 
 @pytest.mark.parametrize("name", [None, "Jonh", 'Zoë "Zo" Ünlü', "山田 太郎", "🚕", "\\ </script>"])
 def test_a_name_of_any_letters_arrives_and_keeps_the_frame_ascii(name):
-    item = '{"userId": 1' + encode_name(name)
+    item = encode_item(fix_of(1), "live", encode_name(name))
     assert item.isascii()
-    assert json.loads(item) == {"userId": 1, "name": name}
+    assert json.loads(item) == details(fix_of(1), "live") | {"name": name}

@@ -1,4 +1,5 @@
 import json
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -12,11 +13,17 @@ from tracking.protocol import (
     InvalidMessage,
     InvalidUserId,
     degrees,
+    encode_details,
     encode_error,
     encode_location,
     format_degrees,
+    frames,
     parse_driver_id,
 )
+from tracking.protocol.fleet import encode_batch, encode_item, encode_name
+from tracking.status import Status
+
+from ..fakes import NOON, fix_of
 
 # Canonical numbers
 
@@ -75,6 +82,37 @@ def test_location_frame_has_two_strings_in_the_contracts_order():
     assert encode_location(-2.3123, 2.4535) == (
         '{"location_lat": "-2.3123", "location_lon": "2.4535"}'
     )
+
+
+def test_frames_know_the_statuses_that_a_location_has():
+    assert list(frames.Counts.__struct_fields__) == Status.values
+
+
+@pytest.mark.parametrize("status", [*Status, *Status.values])
+def test_a_status_goes_out_as_its_value(status):
+    assert json.loads(encode_details(fix_of(19), status))["status"] == str(status)
+
+
+FULL = fix_of(
+    19,
+    2.0,
+    heading=359.25,
+    speed=0.0,
+    accuracy=4.5,
+    heard_at=NOON + timedelta(seconds=7),
+    clock_offset=-3.5,
+)
+
+
+@pytest.mark.parametrize("fix", [fix_of(19), FULL])
+def test_details_keep_their_bytes(fix):
+    """With a blank after each colon and comma, as the standard library's encoder writes it."""
+    frame = encode_details(fix, "live")
+    assert frame == json.dumps(json.loads(frame))
+    item = encode_item(fix, "live", encode_name("Zoë"))
+    assert item == frame[:-1] + ', "name": "Zo\\u00eb"}'
+    batch = encode_batch("update", [item, item], [3, 4], {"live": 2, "stale": 0, "offline": 1})
+    assert batch == json.dumps(json.loads(batch))
 
 
 # The handshake's query string
