@@ -11,6 +11,7 @@ from drf_spectacular.utils import (
 )
 from drf_spectacular.utils import extend_schema_view as describe
 
+import tracking.openapi.structs  # noqa: F401 - drf-spectacular finds the extension
 from tracking.openapi.parts import (
     BATCH,
     FIX,

@@ -1,6 +1,6 @@
 """The parts of the OpenAPI document: what is sent, what is answered, and who may call."""
 
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -9,9 +9,8 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 from rest_framework.pagination import CursorPagination
 
-from tracking.protocol import MAX_FIXES_PER_BATCH, Measurement
-from tracking.rest.problems import MEDIA_TYPE
-from tracking.status import Status
+from tracking.protocol import MAX_FIXES_PER_BATCH, Measurement, frames
+from tracking.rest.problems import MEDIA_TYPE, Problem
 
 _PROBLEMS: Final = {
     400: "What was sent cannot be; `detail` says what would be right.",
@@ -24,41 +23,22 @@ _PROBLEMS: Final = {
 }
 
 
-class Location(serializers.Serializer[Any]):
-    """A driver's newest location: the fields of a details frame on the socket."""
-
-    location_lat = serializers.CharField(help_text="WGS 84 degrees, canonical decimal.")
-    location_lon = serializers.CharField(help_text="WGS 84 degrees, canonical decimal.")
-    userId = serializers.IntegerField(help_text="The driver's id.")  # noqa: N815 - the wire's
-    recorded_at = serializers.DateTimeField(help_text="When the device measured, UTC.")
-    received_at = serializers.DateTimeField(help_text="The server's clock, UTC.")
-    heading = serializers.FloatField(
-        allow_null=True, help_text="Degrees clockwise from true north."
-    )
-    speed = serializers.FloatField(allow_null=True, help_text="Metres per second.")
-    accuracy = serializers.FloatField(allow_null=True, help_text="Metres.")
-    heard_at = serializers.DateTimeField(help_text="When the phone was heard last, UTC.")
-    clock_offset = serializers.FloatField(
-        allow_null=True,
-        help_text="Seconds by which the device's clock is behind, and was corrected.",
-    )
-    status = serializers.ChoiceField(Status.choices, help_text="How fresh the location is.")
+Address: TypeAlias = Annotated[
+    Annotated[str, msgspec.Meta(extra_json_schema={"format": "uri"})] | None,
+    msgspec.Meta(description="Where the next or previous page is."),
+]
 
 
-class LocationPage(serializers.Serializer[Any]):
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
-    results = Location(many=True)
+class Location(frames.Details):
+    """A driver's newest location: the content of a details frame on the socket."""
 
 
-class Problem(serializers.Serializer[Any]):
-    """RFC 9457 problem details."""
+class LocationPage(msgspec.Struct):
+    """A page of locations, in the order of the drivers' ids."""
 
-    type = serializers.CharField(help_text="Always `about:blank`.")
-    title = serializers.CharField(help_text="What the status means.")
-    status = serializers.IntegerField()
-    detail = serializers.CharField(help_text="What is wrong, and what would be right.")
-    code = serializers.CharField(help_text="As in the socket's error frames.")
+    next: Address
+    previous: Address
+    results: list[Location]
 
 
 class GrantError(serializers.Serializer[Any]):
@@ -124,30 +104,12 @@ STORED: Final = {
     201: OpenApiResponse(description="Committed: the driver's first location."),
     204: OpenApiResponse(description="Committed, or older than what is."),
 }
-_VERDICTS: Final = {
-    "type": "object",
-    "required": ["rejected"],
-    "properties": {
-        "rejected": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["index", "code", "message"],
-                "properties": {
-                    "index": {"type": "integer", "description": "Its place in `fixes`, from 0."},
-                    "code": {"type": "string", "description": "As in the socket's error frames."},
-                    "message": {"type": "string", "description": "What would be right."},
-                },
-            },
-        }
-    },
-}
 OSMAND_ANSWER: Final = OpenApiResponse(
-    _VERDICTS, "Committed, with an empty body; or dropped what can never be taken, said here."
+    frames.Verdicts, "Committed, with an empty body; or dropped what can never be taken, said here."
 )
 STORED_BATCH: Final = {
     **STORED,
-    200: OpenApiResponse(_VERDICTS, "Committed, but for the fixes that cannot be."),
+    200: OpenApiResponse(frames.Verdicts, "Committed, but for the fixes that cannot be."),
 }
 
 

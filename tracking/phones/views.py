@@ -24,7 +24,8 @@ from tracking.models.device import Device
 from tracking.permissions import may_publish
 from tracking.phones import osmand, owntracks, readings
 from tracking.phones.readings import Report
-from tracking.protocol import Forbidden, InvalidMessage, TokenInvalid, Verdict, oldest_first
+from tracking.protocol import Forbidden, InvalidMessage, TokenInvalid, Verdict
+from tracking.protocol.frames import Verdicts
 from tracking.rest.bodies import read_body
 from tracking.rest.bridge import call_async
 from tracking.rest.ingest import ingest, sign_of_life
@@ -208,7 +209,7 @@ class OsmAndView(PhoneView):
 
     def get(self, request: Request) -> Response:
         if rejected := self.report(self.read):
-            return Response({"rejected": msgspec.to_builtins(rejected)}, headers=_said(rejected))
+            return Response(msgspec.to_builtins(Verdicts(rejected)), headers=_said(rejected))
         return Response(status=200)
 
     def post(self, request: Request) -> Response:

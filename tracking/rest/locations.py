@@ -33,6 +33,7 @@ from tracking.protocol import (
     oldest_first,
     one_by_one,
 )
+from tracking.protocol.frames import Verdicts
 from tracking.rest.bodies import decode_body, read_body
 from tracking.rest.bridge import call_async
 from tracking.rest.ingest import ingest
@@ -96,7 +97,7 @@ class ReportingView(RestView):
         first = not DriverLocation.objects.filter(pk=driver_id).exists()
         ingest(self.request._request, driver_id, measurements, sent_at=sent_at, batch=batch)
         if rejected:
-            body = {"rejected": msgspec.to_builtins(rejected)}
+            body = msgspec.to_builtins(Verdicts(list(rejected)))
             return Response(body, status=201 if first else 200)
         return Response(status=201 if first else 204)
 

@@ -5,9 +5,11 @@
 
 import logging
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+import msgspec
 from django.db import DatabaseError, InterfaceError
+from msgspec import Meta
 from rest_framework.exceptions import (
     APIException,
     AuthenticationFailed,
@@ -42,6 +44,16 @@ _HTTP: Final[dict[type[TrackingError], type[APIException]]] = {
     Forbidden: PermissionDenied,
     NotYet: PermissionDenied,
 }
+
+
+class Problem(msgspec.Struct):
+    """RFC 9457 problem details."""
+
+    type: Annotated[str, Meta(description="Always `about:blank`.")]
+    title: Annotated[str, Meta(description="The meaning of the status.")]
+    status: Annotated[int, Meta(description="The status of the response.")]
+    detail: Annotated[str, Meta(description="What is wrong, and what would be right.")]
+    code: Annotated[str, Meta(description="As in the socket's error frames.")]
 
 
 class NotStoredInTime(APIException):
@@ -100,12 +112,13 @@ def problem_response(error: Exception, context: Any) -> Response | None:
     detail = response.data["detail"]
     # DRF's own message quotes the method, which is input.
     text = "there is no such method here" if isinstance(error, MethodNotAllowed) else str(detail)
-    response.data = {
-        "type": "about:blank",
-        "title": HTTPStatus(response.status_code).phrase,
-        "status": response.status_code,
-        "detail": text,
-        "code": detail.code,
-    }
+    problem = Problem(
+        "about:blank",
+        HTTPStatus(response.status_code).phrase,
+        response.status_code,
+        text,
+        detail.code,
+    )
+    response.data = msgspec.to_builtins(problem)
     response.content_type = MEDIA_TYPE
     return response
