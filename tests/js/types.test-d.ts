@@ -7,6 +7,17 @@ import {
   type Location,
   type State,
 } from "../../tracking/static/tracking/tracking-client.js";
+import type { FleetItem } from "../../tracking/static/tracking/frames.d.ts";
+
+// A key of a frame is a key of the client's location, in the words of JavaScript.
+type Word<Key extends string> = Key extends `${infer First}_${infer Rest}`
+  ? `${First}${Capitalize<Word<Rest>>}`
+  : Key;
+type Renamed = { location_lat: "latitude"; location_lon: "longitude" };
+type Known<Key extends string> = Key extends keyof Renamed ? Renamed[Key] : Word<Key>;
+const forgotten: Record<Exclude<Known<keyof FleetItem>, keyof Location>, never> = {};
+const invented: Record<Exclude<keyof Location, Known<keyof FleetItem>>, never> = {};
+void [forgotten, invented];
 
 const getToken = async ({ refresh }: { refresh: boolean }) => (refresh ? "new" : null);
 

@@ -1,10 +1,12 @@
 /** Live driver locations over WebSockets. Times are milliseconds since 1970, degrees WGS 84. */
 
+import type * as frames from "./frames.d.ts";
+
 /** `closed` is final unless `resume()` is called; the others lead to `open` by themselves. */
 export type State = "connecting" | "open" | "reconnecting" | "closed";
 
 /** `live`, `stale` or `offline`: how old the location is; `unknown`: there is none yet. */
-export type Status = "live" | "stale" | "offline" | "unknown";
+export type Status = frames.Details["status"] | frames.Unknown["status"];
 
 /** Why a connection is not there. */
 export interface Reason {
@@ -28,25 +30,28 @@ export interface TrackingError {
   cause?: unknown;
 }
 
-/** Null where the server said nothing: without details, only the degrees are there. */
+/**
+ * What a frame says of a driver. Null where the server said nothing: without details, only the
+ * degrees are there.
+ */
 export interface Location {
   latitude: number;
   longitude: number;
-  userId: number | null;
-  name: string | null;
+  userId: frames.FleetItem["userId"] | null;
+  name: frames.FleetItem["name"];
   /** When the device measured it. */
   recordedAt: number | null;
   receivedAt: number | null;
   /** When the phone was heard last, whatever it said; as `receivedAt` if the server does not say. */
   heardAt: number | null;
   /** Seconds by which the device's clock was behind, and `recordedAt` was corrected. */
-  clockOffset: number | null;
+  clockOffset: frames.FleetItem["clock_offset"];
   /** Degrees clockwise from true north. */
-  heading: number | null;
+  heading: frames.FleetItem["heading"];
   /** Metres per second. */
-  speed: number | null;
+  speed: frames.FleetItem["speed"];
   /** Metres. */
-  accuracy: number | null;
+  accuracy: frames.FleetItem["accuracy"];
   status: Status | null;
 }
 
@@ -113,6 +118,9 @@ interface CommonOptions extends ConnectionOptions {
   url?: string | URL;
 }
 
+/** A location frame as it came; a server of another version may send further keys. */
+export type LocationFrame = frames.Location & Partial<frames.Details> & Record<string, unknown>;
+
 export interface WatchOptions extends CommonOptions {
   driverId: number | string;
   /** Ask for status, times, heading, speed and accuracy. Default: true. */
@@ -121,7 +129,7 @@ export interface WatchOptions extends CommonOptions {
    * `frame` is the server's message as it came. A new status, a renewed token and a reconnect bring
    * the last location again, with the `receivedAt` of before.
    */
-  onLocation?: (location: Location, frame: Record<string, unknown>) => void;
+  onLocation?: (location: Location, frame: LocationFrame) => void;
   /** Called when the status changes. */
   onStatus?: (status: Status) => void;
 }
@@ -140,12 +148,12 @@ export interface FleetOptions extends CommonOptions {
   /** The drivers that changed or appeared. */
   onUpdate?: (locations: Location[]) => void;
   /** The drivers that left the bbox, or are no more. */
-  onRemove?: (userIds: number[]) => void;
+  onRemove?: (userIds: frames.FleetItem["userId"][]) => void;
   /**
    * How many of the whole fleet are what, wherever the bbox is: before the snapshot, and when it
    * changes.
    */
-  onCounts?: (counts: Record<Exclude<Status, "unknown">, number>) => void;
+  onCounts?: (counts: frames.Counts) => void;
 }
 
 /** Calls `take` with every fix and `fail` with every error; returns what ends it. */

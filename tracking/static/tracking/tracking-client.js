@@ -5,6 +5,7 @@
  * contract of what is exported, `docs/protocol.md` that of the wire.
  */
 
+/** @import * as frames from "./frames.d.ts" */
 /** @import * as types from "./tracking-client.d.ts" */
 /**
  * What the connection carries. `greet` sends what the server answers: on a new connection, with
@@ -759,11 +760,11 @@ function parseObject(data) {
   }
 }
 
-/** @param {any} frame @returns {types.Location | null} */
+/** @param {Partial<frames.FleetItem> | null} frame @returns {types.Location | null} */
 function parseLocation(frame) {
   const latitude = toNumber(frame?.location_lat);
   const longitude = toNumber(frame?.location_lon);
-  if (!isOnEarth(latitude, longitude)) return null;
+  if (!frame || !isOnEarth(latitude, longitude)) return null;
   return {
     latitude,
     longitude,
@@ -781,9 +782,9 @@ function parseLocation(frame) {
   };
 }
 
-/** @param {unknown[]} frames */
-function parseLocations(frames) {
-  return frames.map(parseLocation).filter((location) => location !== null);
+/** @param {(Partial<frames.FleetItem> | null)[]} items */
+function parseLocations(items) {
+  return items.map(parseLocation).filter((location) => location !== null);
 }
 
 /** @param {unknown} degrees @returns {number} NaN unless a number or a decimal string */
