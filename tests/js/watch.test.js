@@ -132,6 +132,59 @@ test("the fleet gives snapshot, updates and removals", async () => {
   ]);
 });
 
+/** A viewer of the fleet, and the names of the callbacks in the order of their calls. */
+async function viewing() {
+  const calls = [];
+  const called = (name) => () => calls.push(name);
+  const names = ["onSnapshot", "onSnapshotEnd", "onUpdate", "onRemove"];
+  const callbacks = Object.fromEntries(names.map((name) => [name, called(name)]));
+  return { calls, ...(await opened(watchFleet, callbacks)) };
+}
+
+test("a snapshot in one frame is complete at once", async () => {
+  const { calls, browser } = await viewing();
+  await browser.socket.receive({ snapshot: [] });
+  await browser.socket.receive({ update: [DETAILED] });
+  assert.deepEqual(calls, ["onSnapshot", "onSnapshotEnd", "onUpdate"]);
+});
+
+test("a snapshot in several frames is complete with the first that no other goes on with", async () => {
+  const { calls, browser } = await viewing();
+  await browser.socket.receive({ snapshot: [DETAILED], more: true });
+  await browser.socket.receive({ update: [DETAILED], more: true });
+  await browser.socket.receive({ update: [DETAILED], remove: [7] });
+  await browser.socket.receive({ update: [DETAILED], more: true });
+  await browser.socket.receive({ update: [DETAILED] });
+  assert.deepEqual(calls, [
+    "onSnapshot",
+    "onUpdate",
+    "onUpdate",
+    "onRemove",
+    "onSnapshotEnd",
+    "onUpdate",
+    "onUpdate",
+  ]);
+});
+
+test("a snapshot that another one replaces is never complete, the other one is", async () => {
+  const { calls, browser, handle } = await viewing();
+  await browser.socket.receive({ snapshot: [DETAILED], more: true });
+  handle.setBbox([101, 0, 102, 1]);
+  await browser.socket.receive({ snapshot: [] });
+  assert.deepEqual(calls, ["onSnapshot", "onSnapshot", "onSnapshotEnd"]);
+});
+
+test("a snapshot that a lost connection breaks off is not completed by the next one", async () => {
+  const { calls, browser, clock } = await viewing();
+  await browser.socket.receive({ snapshot: [DETAILED], more: true });
+  await browser.socket.drop();
+  await clock.advance(2000);
+  await browser.socket.open();
+  await browser.socket.receive({ update: [] });
+  await browser.socket.receive({ snapshot: [DETAILED] });
+  assert.deepEqual(calls, ["onSnapshot", "onUpdate", "onSnapshot", "onSnapshotEnd"]);
+});
+
 test("the fleet's bbox follows the map, and is asked for again after a reconnect", async () => {
   const { browser, handle, clock } = await opened(watchFleet, { bbox: [101, 0, 102, 1] });
   handle.setBbox([103, 0, 104, 1]);

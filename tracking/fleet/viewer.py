@@ -87,15 +87,17 @@ class Viewer:
         items: list[str] = []
         removed: list[int] = []
         for entry in changed:
+            if len(items) == ITEMS_PER_FRAME:
+                await self._send(encode_batch(kind, items, (), counts, more=True))
+                if self._is_new:
+                    # The viewport has moved: its own snapshot follows in place of the rest.
+                    return
+                # A last frame is due, even if it is empty.
+                kind, items, counts, asked = "update", [], None, True
             fix = entry.fix
             if bbox is None or bbox.contains(fix.latitude, fix.longitude):
                 self._shown.add(fix.driver_id)
                 items.append(entry.item)
-                if len(items) == ITEMS_PER_FRAME:
-                    await self._send(encode_batch(kind, items, (), counts))
-                    kind, items, counts, asked = "update", [], None, False
-                    if self._is_new:
-                        return  # The rest is of a viewport that nobody looks at any more.
             elif fix.driver_id in self._shown:
                 self._shown.remove(fix.driver_id)
                 removed.append(fix.driver_id)

@@ -24,7 +24,7 @@ from tracking.models.device import Device
 from tracking.permissions import may_publish
 from tracking.phones import osmand, owntracks, readings
 from tracking.phones.readings import Report
-from tracking.protocol import Forbidden, InvalidMessage, TokenInvalid, Verdict
+from tracking.protocol import Forbidden, InvalidMessage, TokenInvalid, Verdict, oldest_first
 from tracking.protocol.frames import Verdicts
 from tracking.rest.bodies import read_body
 from tracking.rest.bridge import call_async

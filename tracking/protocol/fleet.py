@@ -15,8 +15,8 @@ from tracking.fix import DriverId, Fix
 from tracking.protocol import InvalidMessage, Start, Stop, decode, frames
 from tracking.protocol.encoding import details_of, encode
 
-# A snapshot replaces what the client knows of a viewport, an update adds to it. A large snapshot
-# goes on in updates.
+# A snapshot replaces what the client knows of a viewport, an update adds to it. A large batch of
+# either goes on in updates.
 Kind = Literal["snapshot", "update"]
 
 _Longitude = Annotated[float, Meta(description="Beyond 180 it wraps, as on a map that is panned.")]
@@ -111,11 +111,17 @@ def encode_batch(
     items: Iterable[str],
     removed: Iterable[DriverId],
     counts: Mapping[str, int] | None,
+    *,
+    more: bool = False,
 ) -> str:
-    """Return the frame that carries items already encoded; the rest only if there is any."""
+    """Return the frame that carries items already encoded; the rest only if there is any.
+
+    With `more`, the batch goes on in the next frame.
+    """
     rest: Any = {
         "remove": list(removed) or UNSET,
         "counts": UNSET if counts is None else frames.Counts(**counts),
+        "more": more or UNSET,
     }
     frame = (
         frames.Snapshot(snapshot=[], **rest)

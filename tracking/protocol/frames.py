@@ -171,17 +171,28 @@ Removed: TypeAlias = Annotated[
 ]
 
 
+More: TypeAlias = Annotated[
+    Literal[True] | UnsetType,
+    Meta(
+        description="The batch goes on in the next frame. The first frame without this key, be it"
+        " the snapshot or an update, completes the snapshot."
+    ),
+]
+
+
 class Snapshot(Frame, kw_only=True):
-    """Everybody in the viewport. It replaces what was shown before."""
+    """Everybody in the viewport, or the first part of it. It replaces what was shown before."""
 
     snapshot: list[FleetItem]
     remove: Removed = UNSET
     counts: Counts
+    more: More = UNSET
 
 
 class Update(Frame, kw_only=True):
-    """The drivers that changed since the last frame."""
+    """The drivers that changed since the last frame, or the next part of a snapshot."""
 
     update: list[FleetItem]
     remove: Removed = UNSET
     counts: Counts | UnsetType = UNSET
+    more: More = UNSET

@@ -3,6 +3,8 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from tracking.fleet import viewer as fleet_viewer
 from tracking.protocol.fleet import Bbox
 
@@ -165,7 +167,8 @@ async def test_a_snapshot_of_many_comes_in_parts_and_lets_others_run_meanwhile(
     first, *rest = viewer.frames
     assert first["counts"]["live"] == 100
     assert [len(frame.get("snapshot", ())) for frame in viewer.frames] == [10, *([0] * 9)]
-    assert [list(frame) for frame in rest] == [["update"]] * 9
+    assert [list(frame) for frame in rest] == [["update", "more"]] * 8 + [["update"]]
+    assert first["more"] is True
 
 
 async def test_a_snapshot_ends_where_the_viewport_moves_on(viewer, rows, monkeypatch):
@@ -180,6 +183,52 @@ async def test_a_snapshot_ends_where_the_viewport_moves_on(viewer, rows, monkeyp
     viewer.client.read_on()
     await viewer.until_seen(101)
     assert len(viewer.frames) == 2
+    # What was broken off is never completed; what follows is a snapshot that is.
+    assert [list(frame) for frame in viewer.frames] == [
+        ["snapshot", "counts", "more"],
+        ["snapshot", "counts"],
+    ]
+
+
+@pytest.mark.parametrize(("count", "frames"), [(9, 1), (10, 1), (11, 2), (20, 2)])
+async def test_last_frame_of_a_snapshot_alone_says_that_no_more_follows(
+    viewer, rows, monkeypatch, count, frames
+):
+    monkeypatch.setattr(fleet_viewer, "ITEMS_PER_FRAME", 10)
+    for driver_id in range(1, count + 1):
+        rows.add(fix_of(driver_id))
+    viewer.look()
+    await viewer.until_seen(*range(1, count + 1))
+    assert ["more" in frame for frame in viewer.frames] == [True] * (frames - 1) + [False]
+
+
+async def test_snapshot_is_completed_although_the_last_drivers_are_out_of_view(
+    viewer, rows, monkeypatch
+):
+    monkeypatch.setattr(fleet_viewer, "ITEMS_PER_FRAME", 10)
+    # The newest change comes first: those in view before the one that is not.
+    rows.add(fix_of(1, longitude=-10.0))
+    for driver_id in range(2, 12):
+        rows.add(fix_of(driver_id, longitude=10.0))
+    viewer.look(EAST)
+    await viewer.until_seen(*range(2, 12))
+    await viewer.client.events.reach(2)
+    assert viewer.frames[0]["more"] is True
+    assert viewer.frames[1] == {"update": []}
+
+
+async def test_large_update_goes_on_like_a_large_snapshot(viewer, rows, hub, monkeypatch):
+    monkeypatch.setattr(fleet_viewer, "ITEMS_PER_FRAME", 10)
+    for driver_id in range(1, 16):
+        rows.add(fix_of(driver_id))
+    viewer.look()
+    await viewer.until_seen(*range(1, 16))
+    for driver_id in range(1, 16):
+        hub.deliver(fix_of(driver_id, second=1, latitude=9.0))
+    await viewer.client.events.reach(4)
+    first, second = viewer.frames[2:]
+    assert (len(first["update"]), first["more"]) == (10, True)
+    assert (len(second["update"]), "more" in second) == (5, False)
 
 
 async def test_a_slow_viewer_gets_the_newest_of_everybody_and_delays_nobody(fleet, rows, hub):

@@ -146,7 +146,9 @@ FRAMES = [
     ("error", encode_error(InvalidMessage("no “such” thing"))),
     ("snapshot", encode_batch("snapshot", [], [], COUNTS)),
     ("snapshot", encode_batch("snapshot", ITEMS[:1], [20], COUNTS)),
+    ("snapshot", encode_batch("snapshot", ITEMS, [], COUNTS, more=True)),
     ("update", encode_batch("update", [], [], None)),
+    ("update", encode_batch("update", ITEMS, [], None, more=True)),
     ("update", encode_batch("update", ITEMS, [19, 20], COUNTS)),
 ]
 

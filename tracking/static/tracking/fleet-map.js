@@ -4,9 +4,6 @@ const SETTLED_AFTER = 250; // ms without a move
 const TYPED_AFTER = 200; // ms without a key
 const CLOSE = 16; // zoom
 const SEARCH_TIMEOUT = 10_000; // ms
-// Without another word after a snapshot, there is nothing more of it. A slow line takes some
-// seconds for each part.
-const THROUGH_AFTER = 5_000; // ms
 
 /** @param {HTMLElement} element @param {any} modules */
 export function start(element, modules) {
@@ -37,8 +34,6 @@ export function start(element, modules) {
   let heardAt = -Infinity; // when the server spoke last, by `performance.now()`
   let located = false;
   let bbox = null;
-  let partSize = 0;
-  let through;
 
   const watch = modules.client.watchFleet({
     url: data.url,
@@ -46,17 +41,16 @@ export function start(element, modules) {
     onSnapshot(locations) {
       heardAt = performance.now();
       fleet.replace(locations, performance.now(), (place) => modules.fleet.isInside(bbox, place));
-      partSize = locations.length;
-      if (partSize) settleLater();
-      else settle();
+      changed();
+    },
+    onSnapshotEnd() {
+      fleet.settle();
+      if (!located) showEverybody();
       changed();
     },
     onUpdate(locations) {
       heardAt = performance.now();
       fleet.update(locations, performance.now());
-      // A large snapshot goes on in updates of the same size; a smaller one is its end, or after it.
-      if (locations.length < partSize) settle();
-      else if (partSize) settleLater();
       changed();
     },
     onRemove(userIds) {
@@ -99,25 +93,9 @@ export function start(element, modules) {
     return { ...location, status: modules.fleet.STATUSES[Math.min(known, fleet.bestStatus)] };
   }
 
-  function settle() {
-    clearTimeout(through);
-    partSize = 0;
-    fleet.settle();
-  }
-
-  function settleLater() {
-    clearTimeout(through);
-    through = setTimeout(() => {
-      settle();
-      changed();
-    }, THROUGH_AFTER);
-  }
-
   function changed() {
     expire();
-    // The first snapshot is of everybody, and may come in parts.
-    if (!located && fleet.size >= everybody) showEverybody();
-    // Until then it says that drivers are loading.
+    // Until the first snapshot is complete, which is of everybody, it says that drivers are loading.
     if (located) {
       part("empty").hidden = fleet.size > 0;
       part("empty").textContent = words.say(everybody ? "nobody_here" : "nobody_yet");

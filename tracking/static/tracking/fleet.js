@@ -43,7 +43,7 @@ export class Fleet {
     this.update(locations, now);
   }
 
-  /** The snapshot is through: who was not in it is not there. */
+  /** The snapshot is complete: remove the drivers that came neither with it nor since. */
   settle() {
     this.remove([...this.#unconfirmed]);
   }

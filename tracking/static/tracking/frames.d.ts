@@ -132,18 +132,28 @@ export interface Counts {
   offline: number;
 }
 
-/** Everybody in the viewport. It replaces what was shown before. */
+/** Everybody in the viewport, or the first part of it. It replaces what was shown before. */
 export interface Snapshot {
   snapshot: FleetItem[];
   /** The drivers that left the viewport, or are no longer there at all. */
   remove?: number[];
   counts: Counts;
+  /**
+   * The batch goes on in the next frame. The first frame without this key, be it the snapshot or an
+   * update, completes the snapshot.
+   */
+  more?: true;
 }
 
-/** The drivers that changed since the last frame. */
+/** The drivers that changed since the last frame, or the next part of a snapshot. */
 export interface Update {
   update: FleetItem[];
   /** The drivers that left the viewport, or are no longer there at all. */
   remove?: number[];
   counts?: Counts;
+  /**
+   * The batch goes on in the next frame. The first frame without this key, be it the snapshot or an
+   * update, completes the snapshot.
+   */
+  more?: true;
 }

@@ -145,6 +145,11 @@ export interface FleetOptions extends CommonOptions {
    * fleet it is the beginning, and updates bring the rest.
    */
   onSnapshot?: (locations: Location[]) => void;
+  /**
+   * Called when the snapshot is complete: a driver that came neither with it nor since is not there.
+   * Not called for a snapshot that another one replaces before that.
+   */
+  onSnapshotEnd?: () => void;
   /** The drivers that changed or appeared. */
   onUpdate?: (locations: Location[]) => void;
   /** The drivers that left the bbox, or are no more. */

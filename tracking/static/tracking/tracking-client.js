@@ -91,8 +91,18 @@ export function watchDriver({ url, driverId, details = true, onLocation, onStatu
 }
 
 /** @type {typeof types.watchFleet} */
-export function watchFleet({ url, bbox, onSnapshot, onUpdate, onRemove, onCounts, ...options }) {
+export function watchFleet({
+  url,
+  bbox,
+  onSnapshot,
+  onSnapshotEnd,
+  onUpdate,
+  onRemove,
+  onCounts,
+  ...options
+}) {
   let everybody = 0;
+  let isPartial = false;
   const connection = new Connection(options, url, "fleet/get-tracking", {
     probeAfter: () => Math.min(PROBE_AFTER, WATCH_PROBE_AFTER + everybody * PROBE_AFTER_PER_DRIVER),
     probeTimeout: WATCH_PROBE_TIMEOUT,
@@ -100,14 +110,24 @@ export function watchFleet({ url, bbox, onSnapshot, onUpdate, onRemove, onCounts
       connection.send({ command: "start", ...(bbox && { bbox }) });
       connection.expect(ANSWER_TIMEOUT);
     },
-    receive({ snapshot, update, remove, counts }) {
+    receive({ snapshot, update, remove, counts, more }) {
       if (counts) {
         everybody = Number(counts.live) + Number(counts.stale) + Number(counts.offline) || 0;
         call(onCounts, counts);
       }
-      if (Array.isArray(snapshot)) call(onSnapshot, parseLocations(snapshot));
+      if (Array.isArray(snapshot)) {
+        isPartial = true;
+        call(onSnapshot, parseLocations(snapshot));
+      }
       if (Array.isArray(update)) call(onUpdate, parseLocations(update));
       if (Array.isArray(remove)) call(onRemove, remove);
+      if (isPartial && !more) {
+        isPartial = false;
+        call(onSnapshotEnd);
+      }
+    },
+    lost() {
+      isPartial = false;
     },
   });
   queueMicrotask(() => connection.start());
