@@ -1,4 +1,4 @@
-"""Accounts in the admin. Only superusers give rights, or staff would give them to itself."""
+"""Accounts in the admin. Only superusers grant rights, or staff could grant them to themselves."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def _is_superuser(request: HttpRequest) -> bool:
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """Django's user admin, for users who log in with an e-mail address and have a role."""
+    """Django's user admin for users with an e-mail address and a role."""
 
     list_display = (
         "email",
@@ -69,7 +69,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
 
     @admin.display(boolean=True, description=_("second factor"), ordering="has_app")
     def second_factor(self, user: User) -> bool | None:
-        """Yes or no for staff, nothing for the others, who need none."""
+        """Tell whether the user has an app; None for users without one who are not staff."""
         has_app: bool = user.has_app  # type: ignore[attr-defined]  # annotated
         return has_app if has_app or second_factor.is_staff_account(user) else None
 
@@ -78,7 +78,10 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
 
     @admin.action(description=_("Reset the second factor"), permissions=["reset"])
     def reset_second_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """For who has lost the phone. One's own is changed for a code alone."""
+        """Reset the second factor of the selected users, but not the request's user's own.
+
+        It is for users who have lost their phone. Changing one's own takes a code.
+        """
         count = 0
         for user in queryset:
             if user != request.user and second_factor.has_device(user):
@@ -86,8 +89,8 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
                 self.log_change(request, user, [{"changed": {"fields": ["second factor"]}}])
                 count += 1
         text = ngettext(
-            "%(count)d second factor was reset: its owner sets up a new one at the next log-in.",
-            "%(count)d second factors were reset: their owners set up new ones at the next log-in.",
+            "%(count)d second factor was reset. Its owner sets up a new one at the next log-in.",
+            "%(count)d second factors were reset. Their owners set up new ones at the next log-in.",
             count,
         )
         self.message_user(request, text % {"count": count}, messages.SUCCESS)
@@ -97,7 +100,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
         return fields if _is_superuser(request) else (*fields, *RIGHTS)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        # The form for the password asks here, too.
+        # The password form asks here, too.
         return _may_touch(request, obj) and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
@@ -105,13 +108,16 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
 
 
 def _may_touch(request: HttpRequest, user: User | None) -> bool:
-    """Tell whether a user may be changed: who sets a password has the rights that go with it."""
+    """Tell whether the request's user may change `user`.
+
+    Setting a password gives access to the account, so only superusers may change other staff.
+    """
     if user is None or user.pk == request.user.pk or _is_superuser(request):
         return True
     return not (user.is_staff or user.is_superuser)
 
 
-# They show, and let staff copy, what the codes of others come from.
+# Their pages show the secrets that other users' codes are computed from.
 admin.site.unregister([TOTPDevice, StaticDevice])
 
 admin.site.unregister(Group)
@@ -119,7 +125,7 @@ admin.site.unregister(Group)
 
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin):
-    """Groups, whose permissions only superusers change."""
+    """Groups, which only superusers may change."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return _is_superuser(request)

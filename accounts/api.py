@@ -1,4 +1,4 @@
-"""Where tokens are had: for credentials, for a refresh token, for a web session."""
+"""Token views: tokens for credentials, for a refresh token, and for a web session."""
 
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from accounts.models import User
 
 
-# A token is for nobody's cache.
+# No cache may store a token.
 uncached = method_decorator(never_cache, name="dispatch")
 
-# Django's reports of uncaught exceptions then show no variable, of the view or of what it calls.
+# Hide the variables of the view, and of the functions it calls, in Django's error reports.
 secret = method_decorator(sensitive_variables(), name="dispatch")
 
-# With ATOMIC_REQUESTS a refusal rolls the request's transaction back, and with it what was counted:
-# nobody would ever be locked out.
+# With ATOMIC_REQUESTS, a refusal would roll back the request's transaction and with it the count of
+# failures: nobody would ever be locked out.
 counted = method_decorator(transaction.non_atomic_requests, name="dispatch")
 
 
@@ -82,7 +82,7 @@ class TokenRefreshView(simplejwt.TokenRefreshView):
     )
 )
 class LogOutView(GenericAPIView[Any]):
-    """204, whatever the token was worth."""
+    """End a refresh token and those of the same log-in. Answers 204 for any token, valid or not."""
 
     throttle_scope = "token"
     authentication_classes = ()
@@ -107,7 +107,7 @@ class LogOutView(GenericAPIView[Any]):
     )
 )
 class SessionTokenView(ThrottledRefusals, APIView):
-    """`{"access": ...}` for the session's user; 403 without a session or its CSRF token."""
+    """Answer `{"access": ...}` for the session's user, 403 without a session or its CSRF token."""
 
     throttle_scope = "token"
     authentication_classes = (SessionAuthentication,)

@@ -1,4 +1,7 @@
-"""Passwords are checked a few at a time, and without a connection to the database; then codes."""
+"""Authentication backends for passwords and second-factor codes.
+
+Passwords are hashed a few at a time, and without holding a database connection.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,21 +19,25 @@ from accounts import second_factor
 from accounts.models import User
 from tracking.rest.bridge import give_back_connections
 
-# Checking a password takes a core for some 0.2 s, by design. More at a time would only
-# slow each other down, and the event loop with its sockets too.
-CONCURRENT: Final = 2
-# Seconds that a log-in waits for its turn, and after which a refused one may try again.
-PATIENCE: Final = 3.0
+# Checking a password takes about 0.2 s of a core, by design. More at a time would only slow each
+# other down, and the event loop with its sockets, too.
+MAX_CONCURRENT_HASHES: Final = 2
+# Seconds that a log-in waits for its turn before it is refused with TooManyLogIns.
+TURN_TIMEOUT: Final = 3.0
+# Seconds after which a refused log-in may try again.
 RETRY_AFTER: Final = 5
 
-_turns = BoundedSemaphore(CONCURRENT)
+_turns = BoundedSemaphore(MAX_CONCURRENT_HASHES)
 
 
 class TooManyLogIns(APIException):
-    """503 that says when to come back. The log-in does not count as failed."""
+    """Raised, as a 503 with Retry-After, when too many passwords are being checked.
+
+    The log-in does not count as failed.
+    """
 
     status_code = 503
-    # What DRF makes the Retry-After header from.
+    # DRF derives the Retry-After header from it.
     wait = RETRY_AFTER
     message = _("Too many people are logging in. Try again in a few seconds.")
 
@@ -39,10 +46,10 @@ class TooManyLogIns(APIException):
 
 
 class PasswordBackend(ModelBackend):
-    """Django's own, which would hold its connection while it hashes.
+    """Django's ModelBackend, changed to hold no database connection while it hashes.
 
-    The pool is small: a dozen log-ins a second would take it from everything else. Raises
-    TooManyLogIns where the turn does not come within `PATIENCE`.
+    The connection pool is small: a dozen log-ins a second would occupy all of it. Raises
+    TooManyLogIns if the log-in's turn does not come within TURN_TIMEOUT.
     """
 
     @sensitive_variables()
@@ -63,7 +70,7 @@ class PasswordBackend(ModelBackend):
         give_back_connections()
         with _turn():
             if user is None:
-                # It takes as long as for a user that there is, as in Django.
+                # Take as long as for an existing user, as Django does.
                 User().set_password(password)
                 return None
             good = user.check_password(password)
@@ -79,16 +86,20 @@ class PasswordBackend(ModelBackend):
         return await sync_to_async(self.authenticate)(request, username, password, **kwargs)
 
     def get_user(self, user_id: int) -> User | None:
-        """Return a session's user, with whether it has a second factor: each page asks."""
+        """Return the active user with that id, annotated with whether it has a second factor.
+
+        Each page needs that, and the annotation saves it a query.
+        """
         user = second_factor.with_devices(User.objects.all()).filter(pk=user_id).first()
         return user if user is not None and self.user_can_authenticate(user) else None
 
 
 class CodeBackend(BaseBackend):
-    """Checks the second factor of a user whose password was good.
+    """Check the second factor of a user whose password was correct.
 
-    A backend, so that `accounts.lockout` counts a wrong code as it counts a wrong password. The
-    user that it returns has django-otp's `otp_device`, by which `login` verifies the session.
+    As this is an authentication backend, `accounts.lockout` counts a wrong code like a wrong
+    password. The returned user has django-otp's `otp_device`, with which `login` marks the session
+    as verified.
     """
 
     @sensitive_variables()
@@ -111,7 +122,7 @@ class CodeBackend(BaseBackend):
 
 @contextmanager
 def _turn() -> Iterator[None]:
-    if not _turns.acquire(timeout=PATIENCE):
+    if not _turns.acquire(timeout=TURN_TIMEOUT):
         raise TooManyLogIns
     try:
         yield

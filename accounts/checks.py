@@ -1,4 +1,4 @@
-"""System checks: the keys, for settings that do not refuse them, and the second factor."""
+"""System checks: the signing keys, for settings that do not check them, and the second factor."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from accounts.keys import CHECK_IDS, SAME_KEYS, refusal
 
 
 def check_keys(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Check that production has secrets of its own, and long enough ones."""
+    """Check that SECRET_KEY and JWT_SIGNING_KEY are set, long enough and different."""
     if settings.DEBUG:
         return []
     messages: list[CheckMessage] = [
@@ -28,13 +28,13 @@ def check_keys(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) ->
 def check_second_factor(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Check, for a deployment, that staff needs more than a password."""
+    """Check, with `check --deploy`, that staff must set up a second factor."""
     if settings.DEBUG or settings.REQUIRE_SECOND_FACTOR:
         return []
     return [
         CheckWarning(
-            "REQUIRE_SECOND_FACTOR is off: a password of staff is enough to see every driver.",
-            hint="Turn it on. Staff is led to set up an authenticator app at the next log-in.",
+            "REQUIRE_SECOND_FACTOR is off: a staff password is enough to see every driver.",
+            hint="Turn it on. Staff will set up an authenticator app at their next log-in.",
             id="accounts.W001",
         )
     ]

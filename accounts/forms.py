@@ -15,26 +15,26 @@ from accounts.models import User
 
 
 class LogInForm(AuthenticationForm):
-    """E-mail address and password."""
+    """Log in with an e-mail address and a password."""
 
     username = UsernameField(widget=forms.EmailInput(attrs={"autofocus": True}))
 
     error_messages = {
         **AuthenticationForm.error_messages,
-        "invalid_login": _("The e-mail address or the password is wrong."),
+        "invalid_login": _("Wrong e-mail address or password."),
     }
 
     def get_invalid_login_error(self) -> ValidationError:
-        # Either field may be the wrong one; both point assistive technology to the message.
+        # Either field may be wrong, so both refer assistive technology to the message.
         for field in self.fields.values():
             field.widget.attrs |= {"aria-invalid": "true", "aria-describedby": "login-error"}
         return super().get_invalid_login_error()
 
 
 class CodeForm(forms.Form):
-    """The code of an app, or a recovery code, of the session's user.
+    """Check a code from the app, or a recovery code, of the session's user.
 
-    Once it is valid, `user` has the device that took the code.
+    Once the form is valid, `user.otp_device` is the device that accepted the code.
     """
 
     code = forms.CharField(
@@ -67,22 +67,25 @@ class CodeForm(forms.Form):
 
 
 class SetUpForm(CodeForm):
-    """The first code of an app that was just given its secret. Stores the app."""
+    """Store an authenticator app once its first code shows that it has the secret `key`.
+
+    With `replace`, the app replaces the one that the user has.
+    """
 
     def __init__(self, *args: Any, key: str, replace: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # A phone's keypad would hide the QR code.
+        # With autofocus, a phone's keypad would hide the QR code.
         self.fields["code"].widget.attrs.pop("autofocus")
         self.key = key
         self.replace = replace
 
     def clean_code(self) -> str:
-        # Nothing is guessed here: whoever sees the page has the secret.
+        # No throttling: anyone who sees the page has the secret, so there is nothing to guess.
         code: str = self.cleaned_data["code"]
         device = second_factor.set_up(self.user, self.key, code, replace=self.replace)
         if device is None:
             raise ValidationError(
-                _("That code does not fit. Check the time of your phone, and try the next code.")
+                _("This code does not match. Check your phone's clock, then try the next code.")
             )
         self.user.otp_device = device  # type: ignore[attr-defined]
         return code

@@ -1,22 +1,22 @@
-"""Who may try to log in no more for a while, after too many failures.
+"""Lockout: no more log-in attempts for a while after too many failures.
 
-Failures are counted by django-axes in the database, which all workers share and which is there
-when Redis is not. Nobody writes or reads a count but who logs in.
+django-axes counts failures in the database, which all workers share and which does not depend on
+Redis. Only log-in attempts read or write a count.
 
 Five counts, each with its limit in LOG_IN_FAILURE_LIMITS:
 
 - `account_from_address`: one account from one address. It is low and stops guessing.
-- `account_from_network`: one account from one /24 or IPv6 /48. It stops those who guess from the
-  many addresses of one network, and keeps them from reaching the next count alone: a locked attempt
-  is not counted, so one network adds no more than this limit to it.
-- `account`: one account from anywhere. It stops those who guess from many networks, and is high,
-  because whoever reaches it keeps the account's owner from logging in too.
-- `address`, `network`: any account from one address, or from one network. They stop those who try
-  one password on many accounts, and are high, because a mobile carrier has thousands of customers
-  behind one address.
+- `account_from_network`: one account from one /24 or IPv6 /48. It stops guessing from the many
+  addresses of one network, and keeps one network from reaching the next limit alone: a locked
+  attempt is not counted, so one network adds no more than this limit to that count.
+- `account`: one account from anywhere. It stops guessing from many networks. It is high, because
+  an attacker who reaches it also keeps the account's owner from logging in.
+- `address`, `network`: any account from one address, or from one network. They stop attackers who
+  try one password on many accounts. They are high, because a mobile carrier has thousands of
+  customers behind one address.
 
-Attempts during a lock do not prolong it, and a lock touches neither sessions nor refresh tokens:
-who is logged in stays so.
+Attempts during a lock do not prolong it. A lock affects neither sessions nor refresh tokens: users
+who are logged in stay logged in.
 """
 
 from collections.abc import Iterator, Mapping
@@ -46,23 +46,23 @@ from ridehail.proxies import Network, site_network
 
 
 class LockoutBackend(AxesStandaloneBackend):  # type: ignore[misc]  # axes is not annotated
-    """Axes' own, whose variables, the password among them, no report of an error shows."""
+    """Axes' backend, with its variables, such as the password, hidden in error reports."""
 
     authenticate = sensitive_variables()(AxesStandaloneBackend.authenticate)
 
 
 class LogInHandler(AxesDatabaseHandler):  # type: ignore[misc]  # axes is not annotated
-    """Axes' own, with a limit for each of the counts instead of one for all."""
+    """Axes' handler, with a limit for each of the counts instead of one for all."""
 
     def get_failures(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
-        """What axes compares with AXES_FAILURE_LIMIT."""
+        """Return AXES_FAILURE_LIMIT, with which axes compares it, if a limit is reached; else 0."""
         locked = next(self._locks(request, credentials), None) is not None
         return settings.AXES_FAILURE_LIMIT if locked else 0
 
     def lock_ends_in(
         self, request: HttpRequest, credentials: dict[str, Any] | None = None
     ) -> timedelta:
-        """The time after which the locks that hit the request are over at the latest."""
+        """Return the time, at least 1 s, after which all locks on the request have ended."""
         newest = max(
             (
                 attempts.aggregate(newest=Max("attempt_time"))["newest"]
@@ -74,9 +74,9 @@ class LogInHandler(AxesDatabaseHandler):  # type: ignore[misc]  # axes is not an
         return max(remaining, timedelta(seconds=1))
 
     def user_logged_in(self, sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
-        """Forget the user's failures, but not while the code is still to come.
+        """Reset the user's failures, unless the user still has to give a code.
 
-        Or else whoever has the password alone could go on guessing codes for ever.
+        Otherwise an attacker who has only the password could guess codes without limit.
         """
         if not (has_device(user) and is_due(user)):
             super().user_logged_in(sender, request, user, **kwargs)
@@ -84,10 +84,10 @@ class LogInHandler(AxesDatabaseHandler):  # type: ignore[misc]  # axes is not an
     def reset_user_attempts(
         self, request: HttpRequest, credentials: dict[str, Any] | None = None
     ) -> int:
-        """Forget the user's failures at this address.
+        """Reset the user's failures at this address and return their number.
 
-        Not those at others, which may be somebody else's, and not those of other accounts at
-        this address: having one account would let anybody try the passwords of all.
+        Failures at other addresses stay, as they may be an attacker's. So do those of other
+        accounts at this address: otherwise one account would be enough to try the passwords of all.
         """
         first, *_others = self.filter_user_attempts(request, credentials)
         count: int = first.delete()[0]
@@ -96,7 +96,7 @@ class LogInHandler(AxesDatabaseHandler):  # type: ignore[misc]  # axes is not an
     def _locks(
         self, request: HttpRequest, credentials: dict[str, Any] | None
     ) -> Iterator[QuerySet[Any]]:
-        """The counted attempts of each limit that is reached."""
+        """Yield the counted attempts of each limit that is reached."""
         from_address, of_account, at_address = self.get_user_attempts(request, credentials)
         counts = {
             "account_from_address": from_address,
@@ -116,7 +116,7 @@ class LogInHandler(AxesDatabaseHandler):  # type: ignore[misc]  # axes is not an
 def _from_network(attempts: QuerySet[Any], network: Network) -> QuerySet[Any]:
     if connections[attempts.db].vendor == "postgresql":
         return attempts.filter(ip_address__range=(str(network[0]), str(network[-1])))
-    # SQLite keeps addresses as text, whose order is not that of the addresses.
+    # SQLite stores addresses as text, which sorts differently.
     ids = [
         pk
         for pk, address in attempts.values_list("pk", "ip_address")
@@ -126,18 +126,18 @@ def _from_network(attempts: QuerySet[Any], network: Network) -> QuerySet[Any]:
 
 
 class LockedOut(APIException):
-    """429 that says when to come back, in words and in a Retry-After header."""
+    """Raised as a 429 that says when to try again, in its text and in Retry-After."""
 
     status_code = 429
 
     def __init__(self, wait: timedelta) -> None:
         super().__init__({"detail": message(wait), "code": "locked_out"})
-        # What DRF makes the header from.
+        # DRF derives the header from it.
         self.wait = wait.total_seconds()
 
 
 def lock_ends_in(request: HttpRequest, credentials: Mapping[str, Any]) -> timedelta:
-    """How long whoever was just locked out must wait."""
+    """Return how long a request that was just locked out must wait."""
     wait: timedelta = AxesProxyHandler.get_implementation().lock_ends_in(request, credentials)
     return wait
 
@@ -152,18 +152,18 @@ def message(wait: timedelta) -> str:
 
 
 def locked_out_page(request: HttpRequest, *_arguments: Any) -> HttpResponse:
-    """What axes' middleware answers instead of the log-in page."""
+    """Return the response with which axes' middleware replaces the log-in page's."""
     wait = lock_ends_in(request, request.axes_credentials)  # type: ignore[attr-defined]
     context = {"message": message(wait), "status": 429}
-    # The project's, as is Django's 404.html.
+    # The project provides the template, as it does Django's 404.html.
     response = render(request, "429.html", context, status=429)
     response["Retry-After"] = str(ceil(wait.total_seconds()))
     return response
 
 
 def account(request: HttpRequest, credentials: Mapping[str, Any] | None) -> str:
-    """The e-mail address that somebody tries to log in with, in the form that it is stored in."""
-    # Django's form calls it username, SimpleJWT's serializer by its name.
+    """Return the e-mail address of a log-in attempt, normalized as it is stored."""
+    # Django's form calls it "username", SimpleJWT's serializer "email".
     given = (credentials or {}).get("username") or (credentials or {}).get("email") or ""
-    # As long as axes' column.
+    # Axes' column holds 255 characters.
     return User.normalize_username(given)[:255]

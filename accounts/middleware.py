@@ -1,4 +1,4 @@
-"""Middleware for staff sessions: the second factor, and the end after idle time."""
+"""Middleware for staff sessions: the second factor and the idle timeout."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,28 +17,28 @@ View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
 def without_second_factor(view: View) -> View:
-    """Let sessions in that have not given their code yet, or views that look at no session."""
+    """Mark a view as open to sessions that still owe a code, or as one that uses no session."""
     view.without_second_factor = True  # type: ignore[attr-defined]
     return view
 
 
 def called_by_page(view: View) -> View:
-    """Tell that open pages call this view by themselves, with nobody there."""
+    """Mark a view that open pages call by themselves, so that a call is no sign of activity."""
     view.called_by_page = True  # type: ignore[attr-defined]
     return view
 
 
 class StaffSessionMiddleware(MiddlewareMixin):
-    """Keeps sessions out that must give a code first, whichever view they ask for.
+    """Refuse sessions that must give a code first, whichever view they request.
 
-    Stands after django-otp's middleware. A page leads to where the code is given, or a second
-    factor set up; any other request is answered 403.
+    Place it after django-otp's middleware. Requests for HTML are redirected to the page that asks
+    for the code or sets up a second factor; any other request is answered with 403.
     """
 
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
     ) -> HttpResponse | None:
-        # Apps send tokens, and no cookie: nobody looks for a session then.
+        # Apps send tokens and no cookie: skip the session look-up.
         if settings.SESSION_COOKIE_NAME not in request.COOKIES:
             return None
         user = request.user
@@ -46,7 +46,7 @@ class StaffSessionMiddleware(MiddlewareMixin):
             return None
         if second_factor.is_staff_account(user):
             by_page = getattr(view, "called_by_page", False)
-            idle.note(request.session, idle.told_by_page(request) if by_page else timedelta(0))
+            idle.extend(request.session, idle.idle_time(request) if by_page else timedelta(0))
         if getattr(view, "without_second_factor", False) or not second_factor.is_due(user):
             return None
         return _refusal(request)
@@ -56,5 +56,5 @@ def _refusal(request: HttpRequest) -> HttpResponse:
     if request.get_preferred_type(["application/json", "text/html"]) == "text/html":
         path = request.get_full_path() if request.method in ("GET", "HEAD") else "/"
         return redirect_to_login(path, reverse("accounts:second-factor"))
-    refusal = {"detail": _("Give the code of your second factor first."), "code": "otp_required"}
+    refusal = {"detail": _("Enter the code of your second factor first."), "code": "otp_required"}
     return JsonResponse(refusal, status=403, headers={"Cache-Control": "no-store"})

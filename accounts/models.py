@@ -1,4 +1,4 @@
-"""Who uses the service: one user model that logs in with an e-mail address."""
+"""The user model, which logs in with an e-mail address."""
 
 from typing import Any, ClassVar, Final
 
@@ -9,12 +9,12 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-# Characters, as many as the column has. RFC 5321 allows no more.
-MAX_EMAIL: Final = 254
+# Characters: the length of the column, and the limit of RFC 5321.
+MAX_EMAIL_LENGTH: Final = 254
 
 
 class UserManager(BaseUserManager["User"]):
-    """Creates users and finds them by e-mail address, whatever its case."""
+    """Create users, and find them by e-mail address, ignoring case."""
 
     def create_user(
         self,
@@ -25,14 +25,14 @@ class UserManager(BaseUserManager["User"]):
         role: str = "rider",
         **extra: Any,
     ) -> "User":
-        """Store and return a user; without a password, one who cannot log in with one.
+        """Store and return a user. Without a password, the user cannot log in with one.
 
-        Raises ValueError on an empty e-mail address, IntegrityError on one that is taken.
+        Raises ValueError if the e-mail address is empty or too long, IntegrityError if it is taken.
         """
         if not email:
             raise ValueError("A user needs an e-mail address.")
-        if len(email) > MAX_EMAIL:
-            raise ValueError(f"An e-mail address has {MAX_EMAIL} characters at the most.")
+        if len(email) > MAX_EMAIL_LENGTH:
+            raise ValueError(f"An e-mail address has {MAX_EMAIL_LENGTH} characters at most.")
         user = self.model(email=User.normalize_username(email), name=name, role=role, **extra)
         user.set_password(password)
         user.save(using=self._db)
@@ -41,7 +41,7 @@ class UserManager(BaseUserManager["User"]):
     def create_superuser(
         self, email: str, password: str | None = None, *, name: str = "", **extra: Any
     ) -> "User":
-        """Store and return a user who may do everything in the admin."""
+        """Store and return a superuser: a dispatcher with all permissions."""
         extra = {"role": User.Role.DISPATCHER, **extra, "is_staff": True, "is_superuser": True}
         return self.create_user(email, password, name=name, **extra)
 
@@ -88,8 +88,8 @@ class User(AbstractBaseUser, PermissionsMixin):
         verbose_name = _("user")
         verbose_name_plural = _("users")
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            # With `unique`, this makes an address unique whatever its case, and one index serves
-            # both that and the log-in's look-up.
+            # With `unique`, this makes addresses unique regardless of case, and one index serves
+            # both that and the look-up at log-in.
             models.CheckConstraint(
                 condition=models.Q(email=Lower("email")), name="accounts_email_lower_case"
             ),
@@ -110,11 +110,11 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @classmethod
     def normalize_username(cls, username: str) -> str:
-        """The one form of an e-mail address that is stored and looked up.
+        """Return the normal form of an e-mail address, in which it is stored and looked up.
 
-        What is too long to be one is nobody's, and stays as it is: to normalise it may take a time
-        that grows with the square of its length.
+        Text too long for an address matches no user and is returned unchanged: normalizing it may
+        take a time that grows with the square of its length.
         """
-        if len(username) > MAX_EMAIL:
+        if len(username) > MAX_EMAIL_LENGTH:
             return username
         return super().normalize_username(username).strip().lower()

@@ -1,4 +1,4 @@
-"""The pages of the second factor: give a code, set up an app, see to both."""
+"""The pages of the second factor: enter a code, set up an app, change either."""
 
 import time
 from typing import Any, Final
@@ -19,10 +19,10 @@ from accounts import second_factor
 from accounts.forms import CodeForm, SetUpForm
 from accounts.models import User
 
-# In the session: the secret that its set-up page shows. Of the session's own, or else whoever has
-# the password alone could see a secret that the owner of the account stores later.
+# Session key of the secret that the set-up page shows. Each session has its own: otherwise an
+# attacker who has only the password could see the secret that the account's owner stores later.
 KEY: Final = "_second_factor_key"
-# In the session: until when, in seconds since the epoch, it may replace the user's device.
+# Session key of the time, in seconds since the epoch, until which it may replace the user's device.
 REPLACE_UNTIL: Final = "_second_factor_replace_until"
 REPLACE_SECONDS: Final = 600
 
@@ -36,7 +36,7 @@ _decorators = [
 
 @method_decorator(_decorators, name="dispatch")
 class SecondFactorView(RedirectURLMixin, FormView):  # type: ignore[type-arg]  # generic in the stubs only
-    """A page for accounts that have a second factor, or may have one."""
+    """The base of the pages for accounts that have a second factor, or may have one."""
 
     next_page = settings.LOGIN_REDIRECT_URL
     form_class = CodeForm
@@ -50,11 +50,11 @@ class SecondFactorView(RedirectURLMixin, FormView):  # type: ignore[type-arg]  #
         return self.elsewhere() or super().dispatch(request, *args, **kwargs)
 
     def elsewhere(self) -> HttpResponse | None:
-        """Redirect whoever has nothing to do on this page."""
+        """Return a redirect for users who have nothing to do on this page, or None."""
         raise NotImplementedError
 
     def go_on(self, name: str) -> HttpResponse:
-        """Redirect to another of these pages, and afterwards to where the user wanted to go."""
+        """Redirect to another of these pages, which then leads to the page the user asked for."""
         return redirect_to_login(self.get_success_url(), f"accounts:{name}")
 
     def get_form_kwargs(self) -> dict[str, Any]:
@@ -70,14 +70,14 @@ class SecondFactorView(RedirectURLMixin, FormView):  # type: ignore[type-arg]  #
         }
 
     def verified(self, user: User) -> None:
-        """Log the user in once more, with the device that took the code."""
+        """Log the user in again, with the device that accepted the code."""
         login(self.request, user, backend=self.request.session[BACKEND_SESSION_KEY])
-        # The session may do more than before: its key must not be one that others know.
+        # The session gains rights, so it gets a new key: the old one may be known to others.
         self.request.session.cycle_key()
 
 
 class CodeView(SecondFactorView):
-    """Asks for a code after the password."""
+    """Ask for a code after the password."""
 
     template_name = "accounts/second_factor.html"
 
@@ -92,7 +92,7 @@ class CodeView(SecondFactorView):
 
 
 class SetUpView(SecondFactorView):
-    """Shows a secret, and takes the first code of the app that was given it."""
+    """Show a secret, and check the first code of the app that was given it."""
 
     template_name = "accounts/second_factor_set_up.html"
     form_class = SetUpForm
@@ -136,12 +136,12 @@ class SetUpView(SecondFactorView):
 
 
 class SettingsView(SecondFactorView):
-    """Says what the user has. For a code, replaces the app, the recovery codes, or removes both."""
+    """Show what the user has set up. With a code: replace the app or the codes, or remove both."""
 
     template_name = "accounts/second_factor_settings.html"
 
     def elsewhere(self) -> HttpResponse | None:
-        # The middleware has let nobody in whose code is due.
+        # The middleware has already refused sessions whose code is due.
         return None if self.has_device else self.go_on("second-factor-set-up")
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -166,7 +166,7 @@ class SettingsView(SecondFactorView):
 
 
 def show_recovery_codes(view: SecondFactorView, user: User) -> HttpResponse:
-    """Make new recovery codes, and show them this once."""
+    """Create new recovery codes and show them, once only."""
     context = {
         "codes": second_factor.new_recovery_codes(user),
         "next_page": view.get_success_url(),

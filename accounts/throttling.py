@@ -1,4 +1,4 @@
-"""Log-in pages: how often they may be posted to, and what they end."""
+"""Throttling of the log-in pages, and the end of the session before."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -17,12 +17,15 @@ View = Callable[..., HttpResponseBase]
 
 
 def log_in_view(log_in: View) -> View:
-    """Throttle a log-in page, and end the tokens of whoever was logged in before."""
+    """Throttle a log-in page, and end the session, with its tokens, that was open before."""
     return throttled(ends_the_session_before(log_in))
 
 
 def throttled(log_in: View) -> View:
-    """Let a log-in page's attempts count with those at the token view, and answer 429 beyond."""
+    """Throttle a log-in page together with the token view; answer 429 beyond the rate.
+
+    Answers 503 when too many passwords are being checked.
+    """
 
     @wraps(log_in)
     def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -33,8 +36,8 @@ def throttled(log_in: View) -> View:
             except TooManyLogIns as busy:
                 return _refusal(request, busy.status_code, str(busy.message), busy.wait)
         message = ngettext(
-            "Too many log-ins from here. Try again in %(seconds)d second.",
-            "Too many log-ins from here. Try again in %(seconds)d seconds.",
+            "Too many log-in attempts. Try again in %(seconds)d second.",
+            "Too many log-in attempts. Try again in %(seconds)d seconds.",
             wait,
         ) % {"seconds": wait}
         return _refusal(request, 429, message, wait)
@@ -50,8 +53,8 @@ def _refusal(request: HttpRequest, status: int, message: str, wait: int) -> Http
 
 
 def _wait(request: HttpRequest) -> int | None:
-    """How many seconds too early the request is, if it is."""
-    # They look at the client's address and the view's scope, which are there without an API too.
+    """Return the seconds after which the request may be repeated, or None if it is allowed."""
+    # The throttles use only the client's address and the view's scope, so a Django request will do.
     view: Any = TokenObtainView
     api_request: Any = request
     waits = [

@@ -1,7 +1,7 @@
-"""The JSON Web Tokens that prove who a user is.
+"""The JSON Web Tokens that authenticate users.
 
-An access token carries `id` (a number), `email` and `name`, read from the database whenever one is
-issued. A refresh token carries `id`. Both end with the password that they were issued for.
+An access token carries `id` (a number), `email` and `name`, as they are in the database when it is
+issued. A refresh token carries `id`. Both become invalid when the user's password changes.
 """
 
 from contextlib import suppress
@@ -35,24 +35,24 @@ from tracking import web_sessions
 from tracking.access.tokens import WEB_SESSION_CLAIM
 from tracking.conf import conf
 
-# How long a refresh token that was used may be used again: on a bad network the answer gets lost,
-# and the phone must not be logged out for it.
-REUSE: Final = timedelta(seconds=60)
+# How long a used refresh token may be used again: on a bad network the response may get lost, and
+# that must not log the phone out.
+REUSE_GRACE_PERIOD: Final = timedelta(seconds=60)
 
 PASSWORD_CLAIM = "password"  # noqa: S105, the name of a claim
-# Names the device of the second factor that the log-in was verified with.
+# The second-factor device that verified the log-in.
 DEVICE_CLAIM: Final = "otp_device"
 
-# What all refresh tokens of one log-in have in common. A token that is used twice within `REUSE`
-# begets two, and logging out with either ends both.
+# Shared by all refresh tokens of one log-in. A token that is used twice within REUSE_GRACE_PERIOD
+# leads to two, and logging out with either ends both.
 LOG_IN_CLAIM: Final = "log_in"
 
 
 def access_token_for(user: User, web_session: SessionBase | None = None) -> str:
-    """A new access token, void once the user's password changes or the web session ends.
+    """Return a new access token, valid until the user's password changes or the web session ends.
 
-    It lives as long as SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"] says, but no longer than the web session
-    would without further activity.
+    It expires after SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"], and no later than the web session would
+    without further activity.
     """
     token = AccessToken()
     if web_session is not None:
@@ -63,47 +63,48 @@ def access_token_for(user: User, web_session: SessionBase | None = None) -> str:
     token[api_settings.USER_ID_CLAIM] = user.pk
     token["email"] = user.email
     token["name"] = user.name
-    # SimpleJWT's sign of the password, the hash of a salted hash: nobody can try passwords on it.
+    # SimpleJWT's fingerprint of the password, the hash of a salted hash: it cannot be used to guess
+    # passwords.
     token[api_settings.REVOKE_TOKEN_CLAIM] = get_md5_hash_password(user.password)
     return str(token)
 
 
 def refresh_token_for(user: User, device_id: str | None = None, log_in: str | None = None) -> str:
-    """A new refresh token, void once the user's password changes or the device is removed.
+    """Return a new refresh token, valid until the password changes or the device is removed.
 
-    `device_id` names the device that the user's second factor came from, if one was needed, and
-    `log_in` what the token has in common with others; without it, it is a log-in's first.
+    `device_id` is the id of the device that verified the log-in, if one was needed. `log_in` is the
+    id that all tokens of a log-in share; without it, the token is the first of a new log-in.
     """
     token = RefreshToken()
     token[LOG_IN_CLAIM] = log_in or uuid4().hex
     if device_id is not None:
         token[DEVICE_CLAIM] = device_id
     token[api_settings.USER_ID_CLAIM] = user.pk
-    # Django's own sign that a session outlived its password: a keyed hash, which tells nothing.
+    # Django's own fingerprint of the password, as in sessions: a keyed hash, which reveals nothing.
     token[PASSWORD_CLAIM] = user.get_session_auth_hash()
     return str(token)
 
 
 class RotatingToken(RefreshToken):
-    """A refresh token that is good once, and for `REUSE` more: the answer to it may get lost."""
+    """A refresh token that may be used once, and again within REUSE_GRACE_PERIOD."""
 
     @property
     def log_in(self) -> str:
-        """The id that all tokens of its log-in share; of one issued without it, its own."""
+        """The id that all tokens of its log-in share; its own id if it was issued without one."""
         found = self.payload.get(LOG_IN_CLAIM)
         return found if isinstance(found, str) else str(self.payload[api_settings.JTI_CLAIM])
 
     def check_blacklist(self) -> None:
         void = Q(token__jti=_ended(self.log_in)) | Q(
             token__jti=self.payload[api_settings.JTI_CLAIM],
-            blacklisted_at__lt=timezone.now() - REUSE,
+            blacklisted_at__lt=timezone.now() - REUSE_GRACE_PERIOD,
         )
         if BlacklistedToken.objects.filter(void).exists():
             raise TokenError(_("Token is blacklisted"))
 
     def revoke(self) -> None:
-        """End all tokens of its log-in at once."""
-        # In the blacklist, under an id that no token has, until the last of them has expired.
+        """End all tokens of its log-in."""
+        # Blacklist an id that stands for the log-in until the last of its tokens has expired.
         now = timezone.now()
         log_in, _created = OutstandingToken.objects.get_or_create(
             jti=_ended(self.log_in),
@@ -117,7 +118,7 @@ def _ended(log_in: str) -> str:
 
 
 def read_refresh_token(encoded: str) -> RotatingToken:
-    """Return a refresh token that is good, signed with the key of today or one of before.
+    """Return the decoded refresh token if it is valid, signed with the current or a former key.
 
     Raises rest_framework_simplejwt.exceptions.TokenError.
     """
@@ -136,10 +137,10 @@ def read_refresh_token(encoded: str) -> RotatingToken:
 
 
 def refresh_token_user(encoded: str) -> User | None:
-    """The active user whom the refresh token was issued to, or None if it is void.
+    """Return the active user to whom the refresh token was issued, or None if it was revoked.
 
-    Raises rest_framework_simplejwt.exceptions.TokenError on one that is malformed, expired, was
-    used, or is not a refresh token.
+    Raises rest_framework_simplejwt.exceptions.TokenError on a token that is malformed, expired,
+    used or not a refresh token.
     """
     return _user_of(read_refresh_token(encoded))
 
@@ -149,13 +150,13 @@ def _user_of(token: RefreshToken) -> User | None:
     if user is None:
         return None
     found = token.get(PASSWORD_CLAIM, "")
-    # The sign is keyed with SECRET_KEY: one made with a key of before counts, as a session's does.
-    signs = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
-    return user if any(constant_time_compare(found, sign) for sign in signs) else None
+    # The fingerprint is keyed with SECRET_KEY: as for sessions, one made with a former key counts.
+    valid = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
+    return user if any(constant_time_compare(found, value) for value in valid) else None
 
 
 class TokenObtainSerializer(simplejwt.TokenObtainSerializer):
-    """`email` and `password` in, `access` and `refresh` out. Staff sends `otp`, too."""
+    """Take `email`, `password` and, from staff, `otp`; return `access` and `refresh`."""
 
     otp = serializers.CharField(
         write_only=True,
@@ -166,7 +167,7 @@ class TokenObtainSerializer(simplejwt.TokenObtainSerializer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # A space may be part of a password, as it may in the log-in page.
+        # A space may be part of a password, as on the log-in page.
         self.fields["password"] = serializers.CharField(write_only=True, trim_whitespace=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
@@ -179,20 +180,20 @@ class TokenObtainSerializer(simplejwt.TokenObtainSerializer):
             raise
         user = cast("User", self.user)
         device_id = _second_factor(request, user, attrs.get("otp"))
-        # As Django's log-in page does: it ends the count of failures and notes the time.
+        # As Django's log-in page does: it resets the count of failures and updates `last_login`.
         user_logged_in.send(sender=User, request=request, user=user)
         return {"access": access_token_for(user), "refresh": refresh_token_for(user, device_id)}
 
 
 class SecondFactorRefused(AuthenticationFailed):
-    """401 with a code of its own: the password was good."""
+    """Raised as a 401 with a code of its own: the password was correct."""
 
     def __init__(self, detail: str, code: str) -> None:
         super().__init__({"detail": detail, "code": code})
 
 
 class TooManyCodes(Throttled):
-    """429 that says when the next code is looked at."""
+    """Raised as a 429 with the time after which the next code is checked."""
 
     def __init__(self, wait: timedelta) -> None:
         super().__init__(ceil(wait.total_seconds()))
@@ -203,14 +204,17 @@ class TooManyCodes(Throttled):
 
 
 def _second_factor(request: HttpRequest, user: User, code: str | None) -> str | None:
-    """Return what names the device that `code` came from, or None if the user needs no code."""
+    """Return the id of the device that accepted `code`, or None if the user needs no code.
+
+    Raises an APIException if a code is needed and is missing, wrong or sent too soon.
+    """
     if not second_factor.is_demanded(user):
         return None
     if not second_factor.has_device(user):
-        detail = _("Log in to the site in a browser first, to set up a second factor.")
+        detail = _("Log in on the website first to set up a second factor.")
         raise PermissionDenied({"detail": detail, "code": "otp_not_set_up"})
     if code is None:
-        detail = _("Send the code of your authenticator app, or a recovery code, as otp.")
+        detail = _("Send a code from your authenticator app, or a recovery code, as otp.")
         raise SecondFactorRefused(detail, "otp_required")
     if (until := second_factor.blocked_until(user, code)) is not None:
         raise TooManyCodes(until - timezone.now())
@@ -223,7 +227,7 @@ def _second_factor(request: HttpRequest, user: User, code: str | None) -> str | 
 
 
 class TokenRefreshSerializer(serializers.Serializer[User]):
-    """`refresh` in, `access` and a new `refresh` out, which takes the place of the old one."""
+    """Take `refresh`; return `access` and a new `refresh` that replaces the old one."""
 
     refresh = serializers.CharField(write_only=True)
 
@@ -231,7 +235,7 @@ class TokenRefreshSerializer(serializers.Serializer[User]):
         token = read_refresh_token(attrs["refresh"])
         user = _user_of(token)
         device_id = token.get(DEVICE_CLAIM)
-        # Staff's of before it was staff, or had a second factor, or whose device was removed.
+        # A token from before its user became staff or had a second factor, or of a removed device.
         if user is None or (
             second_factor.is_demanded(user) and not second_factor.is_device_of(user, device_id)
         ):
@@ -242,7 +246,7 @@ class TokenRefreshSerializer(serializers.Serializer[User]):
 
 
 class LogOutSerializer(serializers.Serializer[User]):
-    """`refresh` in; no refresh token of its log-in is of use any more, nor is one that is none."""
+    """Take `refresh` and end all refresh tokens of its log-in. Ignore an invalid one."""
 
     refresh = serializers.CharField(write_only=True)
 

@@ -1,4 +1,4 @@
-"""Error pages in the site's frame, for people. Programs get what Django answers by itself.
+"""Error pages in the site's design, for browsers. API clients get Django's own responses.
 
 The pages need neither the database nor a context processor: either may be what failed.
 """
@@ -21,21 +21,21 @@ from tracking.throttled_log import reason as describe
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
 
-# What programs call. There, a page is shown to who asks for HTML, as browsers do.
+# Paths of the API: an error page is sent only to clients that accept HTML, as browsers do.
 API: Final = ("/driver/", "/accounts/token/", "/api/")
-# The pages among it.
+# The pages below these paths.
 PAGES: Final = ("tracking:driver-map", "tracking:share", "tracking:fleet-map", "reference")
 
 Ways = list[tuple[str, str]]
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """400, also for a host that is not ours: nothing here may ask the request for its host."""
+    """Answer 400. Never call `request.get_host()` here: an invalid Host header leads here too."""
     return _answer(
         request,
         400,
-        _("This request did not work"),
-        _("The server could not understand what the browser sent. Start again from the home page."),
+        _("That didn't work"),
+        _("The server couldn't understand the request. Start again from the home page."),
         [_home()],
         lambda: defaults.bad_request(request, exception),
     )
@@ -46,11 +46,8 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
     return _answer(
         request,
         403,
-        _("You may not open this page"),
-        _(
-            "Your account does not have the permission for it. Ask the person who manages the "
-            "accounts, or log in with another account."
-        ),
+        _("You don't have access to this page"),
+        _("Ask your administrator for access, or log in with another account."),
         [_home(), (_("Log in with another account"), log_in)],
         lambda: defaults.permission_denied(request, exception),
     )
@@ -61,7 +58,7 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
         request,
         404,
         _("Page not found"),
-        _("There is nothing at this address. Check it for typing errors, or start from home."),
+        _("Check the address for typos, or start again from the home page."),
         [_home()],
         lambda: defaults.page_not_found(request, exception),
     )
@@ -73,21 +70,21 @@ def server_error(request: HttpRequest) -> HttpResponse:
         request,
         500,
         _("Something went wrong"),
-        _("The fault is the server's, not yours, and it has been logged. Try again soon."),
+        _("It's our fault, not yours, and it has been logged. Try again soon."),
         [*again, _home()],
         lambda: defaults.server_error(request),
     )
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """403 for a form whose token is missing or old. Django has logged the reason."""
+    """Answer 403 to a form whose CSRF token is missing or old. Django has logged the reason."""
     return _answer(
         request,
         403,
         _("This form has expired"),
         _(
-            "It was open for too long, you have logged in or out meanwhile, or your browser blocks "
-            "this site's cookies. Allow cookies, then try again."
+            "Try again. The page was open too long, or you have logged in or out since. If it "
+            "happens again, allow cookies for this site."
         ),
         [(_("Try again"), _form_of(request)), _home()],
         lambda: csrf.csrf_failure(request, reason),
@@ -95,7 +92,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def _form_of(request: HttpRequest) -> str:
-    """The page that the form was on, as far as the browser says so, or the home page."""
+    """Return the URL of the form's page, from the Referer header, or that of the home page."""
     page = request.headers.get("Referer", "")
     hosts = {request.get_host()}
     ours = url_has_allowed_host_and_scheme(page, hosts, require_https=request.is_secure())
@@ -123,7 +120,7 @@ def _answer(
         # Without the request, no context processor runs.
         text = render_to_string("ridehail/error.html", context)
     except Exception as error:  # such as a style sheet that was not collected
-        logger.warning("An error page could not be made: %s", describe(error))
+        logger.warning("Could not render an error page: %s", describe(error))
         page = for_programs()
         return page
     page = HttpResponse(text, status=status)

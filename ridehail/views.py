@@ -1,4 +1,4 @@
-"""The home page: what this is, and where to go."""
+"""The home page, which links each user to their pages, and the demo's log-in."""
 
 from typing import Final, NamedTuple
 
@@ -26,12 +26,12 @@ DEMO_IDS = {
     User.Role.DRIVER: DRIVER_ID,
     User.Role.DISPATCHER: DISPATCHER_ID,
 }
-# As many drivers as the home page offers to watch, those of the newest grants.
+# The home page offers to watch at most this many drivers, those of the newest grants.
 MAX_WATCHED: Final = 5
 
 
 class Place(NamedTuple):
-    """A page that the user may open. `name` is the driver's where the page is of one."""
+    """A link to a page that the user may open. `name` is the driver's name on a driver's page."""
 
     label: str
     address: str
@@ -39,10 +39,10 @@ class Place(NamedTuple):
 
 
 def _demo_users() -> dict[str, User]:
-    """Whom one click logs in as, by role: nobody unless this database is the demo's."""
+    """Return the demo's users by role; empty in any other database and with DEBUG off."""
     if not settings.DEBUG:
         return {}
-    # The mark of the demo's database, which it makes only where there are no other users.
+    # The demo creates this user only in a database without other users.
     if not User.objects.filter(pk=ADMIN_ID, email="admin@demo.example").exists():
         return {}
     users = User.objects.in_bulk(DEMO_IDS.values())
@@ -54,19 +54,19 @@ def _demo_users() -> dict[str, User]:
 
 
 def _places(user: User, *, is_demo: bool) -> list[Place]:
-    """Return where the user has something to do, nothing of which will be refused."""
+    """Return the pages that the user may open."""
     places = []
     if is_driver(user):
         places.append(Place(_("Share your location"), reverse("tracking:share")))
     if may_view_fleet(user):
         places.append(Place(_("Open the live map"), reverse("tracking:fleet-map")))
-    # The demo opens no grants: its riders watch the driver whom its texts speak of.
+    # The demo creates no grants: its riders watch the driver that its texts name.
     example = [DRIVER_ID] if is_demo and user.role == User.Role.RIDER else []
     return places + _watched(user, example)
 
 
 def _watched(user: User, driver_ids: list[int]) -> list[Place]:
-    """Return the maps of those drivers, and of those of live grants, whom the user may watch."""
+    """Return the maps of `driver_ids` and of the user's live grants that the user may watch."""
     grants = WatchGrant.objects.live(timezone.now()).filter(watcher=user).order_by("-starts_at")
     granted = grants.values_list("driver_id", flat=True)[:MAX_WATCHED]
     found = list(dict.fromkeys([*granted, *driver_ids]))
@@ -83,7 +83,7 @@ def _watched(user: User, driver_ids: list[int]) -> list[Place]:
 
 
 def _start_page(user: User, *, is_demo: bool) -> str:
-    """Where the user begins: at home, where there is a choice or nothing to open."""
+    """Return the path to open after log-in: the user's only page, or else the home page."""
     places = _places(user, is_demo=is_demo)
     return places[0].address if len(places) == 1 else reverse("home")
 
@@ -115,14 +115,14 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def favicon(request: HttpRequest) -> HttpResponse:
-    """What browsers ask for where a page names no icon, as the admin's do not."""
+    """Redirect to the icon. Browsers request this path on pages that name none, as in the admin."""
     return redirect(static("tracking/mark.svg"))
 
 
 @require_POST
 @ends_the_session_before
 def log_in_as(request: HttpRequest, role: str) -> HttpResponse:
-    """Log in as the demo's user of that role, and go where that one begins."""
+    """Log in as the demo's user of `role` and redirect to that user's start page."""
     user = _demo_users().get(role)
     if user is None:
         raise Http404

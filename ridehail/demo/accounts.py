@@ -1,4 +1,4 @@
-"""The demo's users. Their passwords are no secret, so no other database may ever hold them."""
+"""The demo's users. Their passwords are public, so no other database may hold them."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +13,7 @@ from accounts.models import User
 
 PASSWORD: Final = "demo"  # noqa: S105, printed by the demo
 
-# Made up. The driver whom the rider watches comes first, then the ones that fill the streets.
+# Invented names. The rider watches the first driver; the others are there to fill the map.
 DRIVERS: Final = (
     "Marlow Finch",
     "Ines Calder",
@@ -64,7 +64,7 @@ FIRST_OTHER_DRIVER_ID: Final = 101
 
 @dataclass(frozen=True)
 class DemoAccounts:
-    """The four whom the demo introduces, and how many drivers there are in all."""
+    """The four users that the demo prints, and the number of all its drivers."""
 
     admin: User
     dispatcher: User
@@ -74,19 +74,19 @@ class DemoAccounts:
 
 
 def seed() -> DemoAccounts:
-    """Create what is missing of the demo's users and return them.
+    """Create the demo's users that are missing, reset the others, and return them.
 
-    Raises CommandError in a database that has users, but not the demo's: theirs is not the
-    place for accounts whose password everybody knows.
+    Raises CommandError in a database that has users, but not the demo's administrator: accounts
+    with public passwords must not be added to it.
     """
     admin_email = "admin@demo.example"
     if User.objects.exists() and not User.objects.filter(email=admin_email).exists():
         raise CommandError(
-            "This database has users of its own, and the demo's accounts have passwords that "
-            "everybody knows. Give the demo another database, for example: "
+            "This database already has users, and the passwords of the demo's accounts are public. "
+            "Use another database for the demo, for example: "
             "DATABASE_URL=sqlite:///demo.sqlite3 make demo"
         )
-    # One hash for all: a slow one each would take half a minute.
+    # One hash for all users: a slow hash for each would take half a minute.
     hashed = make_password(PASSWORD)
     with transaction.atomic():
         admin = _user(ADMIN_ID, admin_email, "Ada Harbour", "dispatcher", hashed, is_superuser=True)
@@ -116,7 +116,7 @@ def seed() -> DemoAccounts:
 def _user(
     pk: int, email: str, name: str, role: str, hashed: str, *, is_superuser: bool = False
 ) -> User:
-    """The user of that id, brought back to what the demo says of it but for a password."""
+    """Create or reset the user with the id `pk`, and return it. An existing password is kept."""
     user, _ = User.objects.update_or_create(
         pk=pk,
         defaults={
@@ -128,7 +128,7 @@ def _user(
             "is_superuser": is_superuser,
         },
     )
-    # A password that still works stays: a new hash of it would log everybody out.
+    # Keep an existing hash: a new one would log out all sessions of the user.
     if not user.password:
         user.password = hashed
         user.save(update_fields=["password"])
@@ -136,7 +136,7 @@ def _user(
 
 
 def _number_new_users_after_these() -> None:
-    """PostgreSQL counts ids by itself, and has not noticed the ones given here."""
+    """Move PostgreSQL's id sequence past the ids that were given explicitly."""
     with connection.cursor() as cursor:
         for statement in connection.ops.sequence_reset_sql(no_style(), [User]):
             cursor.execute(statement)

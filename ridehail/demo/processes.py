@@ -1,4 +1,4 @@
-"""The demo's child processes: none outlives it."""
+"""The demo's child processes. They stop when the demo stops."""
 
 import contextlib
 import os
@@ -14,23 +14,23 @@ from typing import IO, Any, Final
 from django.conf import settings
 from django.core.management.base import CommandError
 
-START_TIMEOUT: Final = 30.0  # seconds until the server answers
-STOP_TIMEOUT: Final = 10.0  # seconds until a child that was asked to stop is killed
+START_TIMEOUT: Final = 30.0  # seconds for the server to accept connections
+STOP_TIMEOUT: Final = 10.0  # seconds for a child to exit after SIGTERM, then it is killed
 
 
 class Stopped(BaseException):
-    """Ctrl-C, or somebody ended the process.
+    """Raised on Ctrl-C and when the process is asked to stop.
 
-    Not an Exception, as KeyboardInterrupt is not: nothing catches it by chance.
+    A BaseException, like KeyboardInterrupt, so that no `except Exception` catches it.
     """
 
 
 @contextlib.contextmanager
 def stopping_on_signals() -> Iterator[None]:
-    """Within it, Ctrl-C, SIGTERM and the end of the terminal raise Stopped."""
+    """Raise Stopped on SIGINT (Ctrl-C), SIGTERM and SIGHUP (the terminal closes)."""
 
     def stop(number: int, frame: Any) -> None:
-        # Once is enough: impatience must not cut the cleaning up short.
+        # Ignore further signals: a second Ctrl-C must not interrupt the cleanup.
         for other in handlers:
             signal.signal(other, signal.SIG_IGN)
         raise Stopped
@@ -47,13 +47,13 @@ def stopping_on_signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def manage(*arguments: str, output: IO[Any] | None = None) -> Iterator["subprocess.Popen[Any]"]:
-    """`manage.py` with these arguments as a child, which ends with the block."""
+    """Run `manage.py` with these arguments as a child process, and stop it after the block."""
     child = subprocess.Popen(  # noqa: S603, our own program
         [sys.executable, str(Path(settings.BASE_DIR) / "manage.py"), *arguments],
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
-        # Out of the terminal's reach: the parent ends the children, in order.
+        # Ctrl-C must not reach the children directly: the parent stops them in order.
         start_new_session=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
@@ -69,26 +69,29 @@ def manage(*arguments: str, output: IO[Any] | None = None) -> Iterator["subproce
 
 
 def check_port_is_free(port: int) -> None:
-    """Raise CommandError if another program listens there."""
+    """Raise CommandError if another program listens on the port of 127.0.0.1."""
     with socket.socket() as probe:
-        if os.name != "nt":  # where it would allow to share the port
+        if os.name != "nt":  # on Windows, the option would let two programs share the port
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise CommandError(
-                f"Port {port} cannot be had ({error.strerror}). Stop the program that uses it, "
+                f"Port {port} is not available ({error.strerror}). Stop the program that uses it, "
                 "or choose another port: manage.py demo --port 3003"
             ) from error
 
 
 def wait_until_listening(port: int, server: "subprocess.Popen[Any]", log: Path) -> None:
-    """Return once the server accepts connections; raise CommandError if it ends or takes long."""
+    """Return once the server accepts connections.
+
+    Raises CommandError, with the end of its log, if it exits or takes longer than START_TIMEOUT.
+    """
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline and server.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    said = log.read_text(errors="replace")[-2000:]
-    raise CommandError(f"The server did not start. It said:\n{said}")
+    output = log.read_text(errors="replace")[-2000:]
+    raise CommandError(f"The server did not start. Its output:\n{output}")

@@ -1,4 +1,4 @@
-"""What the demo prints: where to look, how to log in, what to paste."""
+"""The text that the demo prints: addresses, log-ins, and snippets for the browser's console."""
 
 from typing import Final
 
@@ -32,7 +32,7 @@ driver.onmessage = (event) => console.log("acknowledged", JSON.parse(event.data)
 
 
 def welcome(accounts: DemoAccounts, port: int, log: str, *, idle_driver: bool) -> str:
-    """The text, with fresh tokens in it."""
+    """Return the text for a demo on `port`, with new access tokens of the rider and the driver."""
     rider, driver = accounts.rider, accounts.driver
     rider_token, driver_token = access_token_for(rider), access_token_for(driver)
     minutes = api_settings.ACCESS_TOKEN_LIFETIME.total_seconds() / 60
@@ -46,24 +46,24 @@ def welcome(accounts: DemoAccounts, port: int, log: str, *, idle_driver: bool) -
         )
     )
     moves = (
-        f"Driver {driver.pk} stands still until you send."
+        f"Driver {driver.pk} doesn't move until you send."
         if idle_driver
-        else f"The simulator drives driver {driver.pk} too, so what you send here makes the dot "
-        "jump there and back.\nTo have the driver to yourself: manage.py demo --idle-driver"
+        else f"The simulator moves driver {driver.pk} too, so the dot jumps between its location "
+        "and yours.\nTo move the driver alone, run: manage.py demo --idle-driver"
     )
     return f"""
-The demo runs, with {accounts.driver_count} drivers. Ctrl-C stops all of it.
-A few soon lose their GPS signal or end their shift: the fleet shows them stale and offline.
+The demo is running with {accounts.driver_count} drivers. Press Ctrl-C to stop it.
+A few drivers will lose their GPS signal or end their shift, and show as stale or offline.
 
   http://localhost:{port}/
   http://localhost:{port}/admin/
   server log: {log}
 
-LOG IN, every password is: {PASSWORD}
+LOG IN, the password of every account is: {PASSWORD}
 
 {logins}
 
-TOKENS, good for {minutes:.0f} minutes
+TOKENS, valid for {minutes:.0f} minutes
 
   rider {rider.pk}:
 {rider_token}
@@ -71,11 +71,11 @@ TOKENS, good for {minutes:.0f} minutes
   driver {driver.pk}:
 {driver_token}
 
-WATCH driver {driver.pk} as rider {rider.pk}: paste it into the browser's console on any page above
+WATCH driver {driver.pk} as rider {rider.pk}: paste this into the browser's console on a page above
 
 {WATCH.format(port=port, driver_id=driver.pk, token=rider_token)}
 
-SEND as driver {driver.pk}: paste it into the console of a second tab
+SEND as driver {driver.pk}: paste this into the console of a second tab
 {moves}
 
 {SEND.format(port=port, driver_id=driver.pk, token=driver_token)}

@@ -21,7 +21,7 @@ def busy(monkeypatch):
     turns = threading.BoundedSemaphore(1)
     assert turns.acquire()
     monkeypatch.setattr(backends, "_turns", turns)
-    monkeypatch.setattr(backends, "PATIENCE", 0.01)
+    monkeypatch.setattr(backends, "TURN_TIMEOUT", 0.01)
     return turns
 
 
@@ -58,8 +58,8 @@ def test_no_connection_is_held_while_a_password_is_hashed(monkeypatch, email, pa
     monkeypatch.setattr(User, "set_password", look)
     found = backends.PasswordBackend().authenticate(None, email, password)
     assert found == (user if (email, password) == (EMAIL, PASSWORD) else None)
-    assert held == [(backends.CONCURRENT - 1, None)]
-    assert backends._turns._value == backends.CONCURRENT
+    assert held == [(backends.MAX_CONCURRENT_HASHES - 1, None)]
+    assert backends._turns._value == backends.MAX_CONCURRENT_HASHES
 
 
 def test_turn_is_given_back_after_an_error(user, monkeypatch):
@@ -69,7 +69,7 @@ def test_turn_is_given_back_after_an_error(user, monkeypatch):
     monkeypatch.setattr(User, "check_password", fail)
     with pytest.raises(RuntimeError):
         backends.PasswordBackend().authenticate(None, EMAIL, PASSWORD)
-    assert backends._turns._value == backends.CONCURRENT
+    assert backends._turns._value == backends.MAX_CONCURRENT_HASHES
 
 
 @pytest.mark.parametrize(

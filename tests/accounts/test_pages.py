@@ -39,7 +39,7 @@ def test_wrong_log_in_says_so_and_keeps_the_address(client, user, username, pass
     assert response.status_code == 200
     assert "_auth_user_id" not in client.session
     page = response.content.decode()
-    assert "The e-mail address or the password is wrong." in page
+    assert "Wrong e-mail address or password." in page
     assert 'role="alert"' in page
     assert page.count('aria-describedby="login-error"') == 2
     assert f'value="{username}"' in page
@@ -95,7 +95,7 @@ def test_logged_in_user_can_log_out_on_the_log_in_page(client, user):
 def test_logged_in_user_who_was_sent_here_learns_why(client, user):
     client.force_login(user)
     assert (
-        "This account may not open that page." in client.get(LOGIN, {"next": "/x"}).content.decode()
+        "This account can't open that page." in client.get(LOGIN, {"next": "/x"}).content.decode()
     )
 
 

@@ -349,7 +349,7 @@ def test_wrong_code_sets_nothing_up_and_keeps_the_secret(client, staff):
     log_in(client, staff)
     key = client.get(SET_UP).context["key"]
     response = give(client, "000000" if app_code(key) != "000000" else "000001", SET_UP)
-    assert "does not fit" in error(response)
+    assert "does not match" in error(response)
     assert response.context["key"] == key
     assert not second_factor.has_device(staff)
     assert give(client, app_code(key), SET_UP).status_code == 200

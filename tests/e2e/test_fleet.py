@@ -205,7 +205,7 @@ async def test_search_flies_to_a_driver_and_shows_who_it_is(visit):
         await expect(popup).to_contain_text(name_of(10_013))
         await expect(popup).to_contain_text("10013@example.org")
         await expect(popup).to_contain_text(re.compile("just now|[0-9] s ago"))
-        link = popup.get_by_role("link", name="Open the record")
+        link = popup.get_by_role("link", name="Open in the admin")
         await expect(link).to_have_attribute("href", "/admin/tracking/driverlocation/10013/change/")
 
 
@@ -232,7 +232,7 @@ async def test_search_says_how_many_more_there_are(visit):
     async with visit(DISPATCHER, MAP) as page:
         await everybody(page)
         await page.get_by_role("searchbox").fill("Kofi")
-        text = "8 of 1,000 found. Type more to find fewer."
+        text = "Showing 8 of 1,000. Keep typing to narrow the list."
         await expect(page.locator("[data-part=search-note]")).to_have_text(text)
         await expect(page.locator("[data-part=announcement]")).to_have_text(text, timeout=DEADLINE)
 
@@ -241,10 +241,13 @@ async def test_search_says_how_many_more_there_are(visit):
     ("answer", "text"),
     [
         (None, "the server can't be reached"),
-        ({"status": 500, "body": "no"}, "The server could not search"),
-        ({"status": 403, "body": "{}"}, "Your log-in has ended"),
-        ({"status": 302, "headers": {"Location": "/accounts/login/"}}, "Your log-in has ended"),
-        ({"status": 200, "content_type": "text/html", "body": "<p>"}, "could not search"),
+        ({"status": 500, "body": "no"}, "The search failed. Try again"),
+        ({"status": 403, "body": "{}"}, "Your session has ended"),
+        ({"status": 302, "headers": {"Location": "/accounts/login/"}}, "Your session has ended"),
+        (
+            {"status": 200, "content_type": "text/html", "body": "<p>"},
+            "The search failed. Try again",
+        ),
     ],
 )
 async def test_search_that_fails_says_why(fleet_server, browser, answer, text):
@@ -273,7 +276,7 @@ async def test_click_on_a_dot_shows_who_it_is(visit):
         )
         popup = page.locator(".leaflet-popup")
         await expect(popup).to_contain_text(re.compile("|".join(LAST_NAMES)))
-        await expect(popup.get_by_role("link", name="Open the record")).to_be_visible()
+        await expect(popup.get_by_role("link", name="Open in the admin")).to_be_visible()
 
 
 async def test_zoomed_map_is_sent_what_is_in_view_and_counts_everybody(visit):
@@ -293,7 +296,7 @@ async def test_zoomed_map_is_sent_what_is_in_view_and_counts_everybody(visit):
         await everybody(page)
         await keep(page, "fleet-found")
         await page.locator("[data-part=map]").focus()
-        nobody = page.get_by_text("No driver in this part of the map.")
+        nobody = page.get_by_text("No drivers in this part of the map.")
         async with asyncio.timeout(DEADLINE / 1000):
             while not await nobody.is_visible():
                 await page.keyboard.press("Shift+ArrowUp")  # out of town
@@ -325,9 +328,9 @@ async def test_phone_in_the_dark_shows_the_same(visit):
         await expect(page.get_by_role("button", name="Kofi").first).to_be_visible()
         await keep(page, "fleet-phone-search")
         await page.get_by_role("searchbox").fill("Nobody at all")
-        await expect(page.get_by_text("No driver with a location matches")).to_be_visible()
+        await expect(page.get_by_text("No driver matches")).to_be_visible()
         await page.get_by_role("searchbox").fill("")
-        await expect(page.get_by_text("No driver with a location matches")).to_be_hidden()
+        await expect(page.get_by_text("No driver matches")).to_be_hidden()
         await keep(page, "fleet-phone")
 
 
@@ -344,7 +347,7 @@ async def test_rider_gets_neither_the_page_nor_the_stream(fleet_server, browser)
     visits = Visits(browser.browser, fleet_server.http_url)
     async with visits(RIDER, "/depot/") as page:
         await expect(page.locator("[data-part=connection]")).to_have_text(
-            "You may not see the fleet.", timeout=DEADLINE
+            "You don't have access to the live map.", timeout=DEADLINE
         )
         await keep(page, "fleet-refused")
         answer = await page.request.get(fleet_server.http_url + MAP)

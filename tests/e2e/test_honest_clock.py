@@ -76,7 +76,7 @@ async def test_server_that_stops_is_seen_at_once_and_try_now_does_not_wait(
         server.kill()
         await expect(widget).to_have_attribute("data-connection", "reconnecting", timeout=2_000)
         await expect(page.locator("[data-part=connection]")).to_have_text(
-            "Connection lost. Trying again…"
+            "Connection lost. Reconnecting…"
         )
         if user_id == RIDER:
             # Not the driver is to blame.

@@ -261,7 +261,7 @@ async def test_problems_are_announced_at_once(visit):
         await located(page)
         await page.context.set_offline(True)
         alert = page.get_by_role("alert")
-        await expect(alert).to_have_text("You are offline", timeout=1_000)
+        await expect(alert).to_have_text("You're offline", timeout=1_000)
         await page.context.set_offline(False)
         await expect(alert).to_have_text("", timeout=DEADLINE)
 

@@ -212,7 +212,7 @@ async def test_token_that_expires_while_the_page_is_open_is_renewed(host, visit)
 async def test_driver_who_may_not_be_watched_is_refused_in_words(visit):
     async with visit(RIDER, "/driver/999999/map/") as page:
         await expect(page.locator("[data-part=connection]")).to_have_text(
-            "You may not see this driver.", timeout=DEADLINE
+            "You don't have access to this driver.", timeout=DEADLINE
         )
         await expect(page.get_by_role("button", name="Try again")).to_be_visible()
         await keep(page, "rider-refused")
@@ -417,14 +417,16 @@ async def test_driver_page_over_http_asks_for_https(visit):
         await page.goto(page.url.removesuffix("/") + "/driver/share/")
         await page.get_by_role("button", name="Start sharing").click()
         await expect(page.locator("[data-part=problem]")).to_have_text(
-            "Open this page over https to share your location."
+            "Open this page over HTTPS to share your location."
         )
 
 
 async def test_driver_page_explains_a_denied_permission(visit):
     async with visit(901, "/driver/share/", **PHONE) as page:
         await page.get_by_role("button", name="Start sharing").click()
-        await expect(page.locator("[data-part=problem]")).to_contain_text("Allow the location")
+        await expect(page.locator("[data-part=problem]")).to_contain_text(
+            "Allow this page to use your location"
+        )
         await expect(page.get_by_role("button", name="Start sharing")).to_be_visible()
         await keep(page, "share-denied")
 
@@ -450,9 +452,9 @@ async def test_loss_and_recovery_of_the_connection_are_announced_each_time(visit
         for _ in range(2):
             await page.context.set_offline(True)
             await opened[-1].close(code=1012)
-            await expect(page.get_by_role("alert")).to_have_text("You are offline", timeout=1000)
+            await expect(page.get_by_role("alert")).to_have_text("You're offline", timeout=1000)
             await page.context.set_offline(False)
-            await expect(announcement).to_have_text("Connected again", timeout=30_000)
+            await expect(announcement).to_have_text("Back online", timeout=30_000)
 
 
 class Network:
@@ -496,7 +498,7 @@ async def test_rider_without_a_network_reads_so_at_once_and_sees_no_live_car(hos
         await expect(status(page)).to_have_text("Live", timeout=DEADLINE)
         await network.cut()
         banner = page.locator("[data-part=connection]")
-        await expect(banner).to_have_text("You are offline", timeout=1000)
+        await expect(banner).to_have_text("You're offline", timeout=1000)
         await expect(status(page)).to_have_text(re.compile("Last seen"))
         await expect(page.locator(".tracking-car")).to_have_attribute("data-status", "unconnected")
         await keep(page, "rider-you-are-offline")
@@ -515,7 +517,7 @@ async def test_fleet_without_a_network_is_shown_as_not_connected(host, visit):
         await expect(fleet).not_to_have_attribute("data-frozen", "")
         await network.cut()
         await expect(page.locator("[data-part=connection]")).to_have_text(
-            "You are offline", timeout=1000
+            "You're offline", timeout=1000
         )
         await expect(fleet).to_have_attribute("data-frozen", "")
         await keep(page, "fleet-you-are-offline")
@@ -592,7 +594,7 @@ async def test_driver_page_without_a_token_says_that_it_sends_later(host, browse
     async with visits(901, "/driver/share/", **options) as page:
         await page.route("**/token/session/", lambda route: route.abort())
         await page.get_by_role("button", name="Start sharing").click()
-        await expect(status(page)).to_have_text("No connection: sending later", timeout=DEADLINE)
+        await expect(status(page)).to_have_text("No connection. Sending later", timeout=DEADLINE)
         await expect(page.locator("[data-part=problem]")).to_be_hidden()
 
 
@@ -604,7 +606,7 @@ async def test_driver_page_says_nothing_in_the_server_s_words(host, visit):
         await expect(status(page)).to_have_text("Sharing your location", timeout=DEADLINE)
         opened[-1].send('{"error": {"code": "brand_new", "message": "raw English"}}')
         await expect(page.locator("[data-part=problem]")).to_have_text(
-            "Something went wrong. It is tried again by itself."
+            "Something went wrong. Retrying…"
         )
 
 

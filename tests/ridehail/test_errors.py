@@ -138,7 +138,7 @@ def test_too_many_log_ins_lead_back_to_the_log_in_page(path, monkeypatch):
     for _ in range(2):
         response = browser.post(path)
     assert response["Retry-After"]
-    assert ways(response, 429) == {"Back to the log-in": path, "Home": "/"}
+    assert ways(response, 429) == {"Back to log-in": path, "Home": "/"}
 
 
 # Programs
@@ -203,4 +203,4 @@ def test_page_that_cannot_be_made_keeps_the_status(browser, settings, path, stat
         "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
     }
     assert browser.get(path).status_code == status
-    assert "An error page could not be made: ValueError" in caplog.text
+    assert "Could not render an error page: ValueError" in caplog.text

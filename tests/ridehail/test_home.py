@@ -119,7 +119,7 @@ def test_driver_whom_the_policy_refuses_reads_what_to_do(client, settings):
     settings.TRACKING = {"PUBLISH_POLICY": "tracking.permissions.staff_only"}
     client.force_login(person("driver"))
     assert links(client) == {}
-    assert "Your account may not share a location" in home(client)
+    assert "Your account can't share a location" in home(client)
 
 
 def test_who_may_see_the_fleet_is_led_there_whatever_the_role(client):

@@ -1,4 +1,4 @@
-"""What the widgets of the pages are made of: their modules, their texts, their settings."""
+"""The widgets of the pages: their JavaScript modules, texts and settings."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,8 @@ from django.utils.translation import gettext_noop as _
 
 from tracking.conf import conf
 
-# By the name under which a module reaches its widget. `widgets.js` tells why by address.
+# Module files by the name under which a widget receives them. `widgets.js` explains why they are
+# passed by address.
 CLIENT: Final = {
     "client": "tracking-client.js",
     "session": "session.js",
@@ -52,76 +53,76 @@ AGES: Final = {
 }
 CONNECTION: Final = {
     "connecting": _("Connecting…"),
-    "reconnecting": _("Connection lost. Trying again…"),
-    "you_are_offline": _("You are offline"),
+    "reconnecting": _("Connection lost. Reconnecting…"),
+    "you_are_offline": _("You're offline"),
     "try_now": _("Try now"),
     "try_again": _("Try again"),
-    "connected_again": _("Connected again"),
-    "closed": _("Not connected."),
-    "closed_4401": _("Your log-in has ended or changed. Reload the page, or log in again."),
-    "closed_4403": _("You may not see this driver."),
-    "error_forbidden": _("You may not see this driver."),
-    "error_invalid_user_id": _("There is no such driver."),
-    "error_token_invalid": _("Your log-in is not valid any more. Log in again."),
-    "error_token_expired": _("Your log-in has ended. Log in again."),
+    "connected_again": _("Back online"),
+    "closed": _("Not connected"),
+    "closed_4401": _("Your session has ended. Reload the page or log in again."),
+    "closed_4403": _("You don't have access to this driver."),
+    "error_forbidden": _("You don't have access to this driver."),
+    "error_invalid_user_id": _("This driver doesn't exist."),
+    "error_token_invalid": _("Your session has ended. Log in again."),
+    "error_token_expired": _("Your session has ended. Log in again."),
 }
 TEXTS: Final[dict[str, dict[str, str]]] = {
     "driver-map": {
         **AGES,
         **CONNECTION,
-        "map": _("Map. Arrow keys move it, plus and minus zoom."),
+        "map": _("Map. Move with the arrow keys, zoom with plus and minus."),
         "zoom_in": _("Zoom in"),
         "zoom_out": _("Zoom out"),
         "natural_earth": _("Coastlines: Natural Earth"),
-        "no_base_layer": _("The map could not be loaded"),
+        "no_base_layer": _("Couldn't load the map"),
         "live": _("Live"),
         "updated": _("Updated %(ago)s"),
         "last_seen": _("Last seen %(ago)s"),
         "phone_online": _("Here %(ago)s, phone online"),
-        "not_connected": _("Waiting for the connection"),
+        "not_connected": _("Waiting for a connection"),
         "weak_signal": _("Waiting for a signal"),
         "offline": _("Offline"),
-        "loading": _("Looking for the driver"),
+        "loading": _("Finding the driver…"),
         "never_seen": _("No location yet"),
-        "will_appear": _("The driver appears here once on the road"),
+        "will_appear": _("You'll see the driver here once they're on the road"),
         "kmh": _("%(count)s km/h"),
         "metres": _("± %(count)s m"),
     },
     "fleet-map": {
         **AGES,
         **CONNECTION,
-        "map": _("Map of all drivers. Arrow keys move it, plus and minus zoom."),
+        "map": _("Map of all drivers. Move with the arrow keys, zoom with plus and minus."),
         "zoom_in": _("Zoom in"),
         "zoom_out": _("Zoom out"),
         "natural_earth": _("Coastlines: Natural Earth"),
-        "no_base_layer": _("The map could not be loaded"),
-        "closed_4403": _("You may not see the fleet."),
-        "error_forbidden": _("You may not see the fleet."),
+        "no_base_layer": _("Couldn't load the map"),
+        "closed_4403": _("You don't have access to the live map."),
+        "error_forbidden": _("You don't have access to the live map."),
         "live": _("live"),
         "stale": _("stale"),
         "offline": _("offline"),
         "unconnected": _("not connected"),
         "phone_online": _("Here %(ago)s, phone online"),
         "driver": _("Driver %(id)s"),
-        "open_row": _("Open the record"),
+        "open_row": _("Open in the admin"),
         "close": _("Close"),
         "found": _("%(count)s found"),
-        "found_more": _("%(shown)s of %(count)s found. Type more to find fewer."),
-        "found_nobody": _("No driver with a location matches."),
+        "found_more": _("Showing %(shown)s of %(count)s. Keep typing to narrow the list."),
+        "found_nobody": _("No driver matches."),
         "search_unreachable": _("The search failed: the server can't be reached."),
-        "search_logged_out": _("Your log-in has ended. Log in again to search."),
-        "search_failed": _("The server could not search. Try again in a moment."),
-        "nobody_here": _("No driver in this part of the map."),
-        "nobody_yet": _("No driver has a location yet."),
-        "nobody_further": _("No further driver in this part of the map."),
+        "search_logged_out": _("Your session has ended. Log in again to search."),
+        "search_failed": _("The search failed. Try again in a moment."),
+        "nobody_here": _("No drivers in this part of the map."),
+        "nobody_yet": _("No drivers have shared a location yet."),
+        "nobody_further": _("No more drivers in this part of the map."),
         "kmh": _("%(count)s km/h"),
     },
     "share": {
         **AGES,
         **CONNECTION,
-        "error": _("Something went wrong. It is tried again by itself."),
-        "closed_4403": _("Only drivers share their location."),
-        "error_forbidden": _("Only drivers share their location."),
+        "error": _("Something went wrong. Retrying…"),
+        "closed_4403": _("Only drivers can share their location."),
+        "error_forbidden": _("Only drivers can share their location."),
         "start": _("Start sharing"),
         "stop": _("Stop sharing"),
         "stopped": _("Not sharing"),
@@ -129,27 +130,27 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "starting": _("Connected, sending…"),
         "sharing": _("Sharing your location"),
         "last_position": _("Last position %(ago)s"),
-        "position_is_old": _("Your position is not up to date"),
-        "offline_keeps": _("No connection: sending later"),
-        "not_sharing_properly": _("Something is in the way"),
+        "position_is_old": _("Your position is out of date"),
+        "offline_keeps": _("No connection. Sending later"),
+        "not_sharing_properly": _("There's a problem"),
         "nothing_yet": _("Nothing yet"),
         "error_permission_denied": _(
-            "This browser may not know where you are. Allow the location for this page in the "
-            "browser's settings (the symbol beside the address), then start again."
+            "Allow this page to use your location in the browser's settings (the icon next to the "
+            "address), then start again."
         ),
         "error_position_unavailable": _(
-            "The phone cannot tell where it is. Switch its location service on, and go outside "
-            "or to a window."
+            "Your phone can't find its position. Turn on location services, and go outside or near "
+            "a window."
         ),
-        "error_no_geolocation": _("This browser cannot tell where it is. Try another one."),
-        "error_insecure_origin": _("Open this page over https to share your location."),
-        "error_rate_limited": _("Too much was sent at once. What waits is sent in a moment."),
+        "error_no_geolocation": _("This browser can't share your location. Try another one."),
+        "error_insecure_origin": _("Open this page over HTTPS to share your location."),
+        "error_rate_limited": _("Sending too fast. The rest will be sent in a moment."),
     },
 }
 
 
 def widget_context(widget: str, **data: Any) -> dict[str, Any]:
-    """The template context of a widget: one of MODULES, with `data` added."""
+    """Return the template context of `widget`, a key of MODULES, updated with `data`."""
     modules = {name: static(f"tracking/{path}") for name, path in MODULES[widget].items()}
     texts = {name: gettext(text) for name, text in TEXTS[widget].items()}
     return {
@@ -166,8 +167,8 @@ def widget_context(widget: str, **data: Any) -> dict[str, Any]:
     }
 
 
-def reverse_if_there(name: str, *arguments: Any) -> str:
-    """The address of a page that a host project may have left out; empty without it."""
+def reverse_or_empty(name: str, *arguments: Any) -> str:
+    """Return the path of a URL pattern, or "" if the host project does not include it."""
     try:
         return reverse(name, args=arguments)
     except NoReverseMatch:

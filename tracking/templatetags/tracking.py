@@ -12,7 +12,7 @@ from django.conf import settings
 from django.shortcuts import resolve_url
 from django.template import TemplateSyntaxError
 
-from tracking.pages.widgets import reverse_if_there, widget_context
+from tracking.pages.widgets import reverse_or_empty, widget_context
 
 register = template.Library()
 
@@ -31,8 +31,8 @@ def fleet_map() -> dict[str, Any]:
     """Everybody on one map, for staff."""
     return _context(
         "fleet-map",
-        search_url=reverse_if_there("tracking:search"),
-        row_url=reverse_if_there("admin:tracking_driverlocation_change", 0),
+        search_url=reverse_or_empty("tracking:search"),
+        row_url=reverse_or_empty("admin:tracking_driverlocation_change", 0),
     )
 
 

@@ -8,7 +8,7 @@ from accounts.models import User
 
 
 class Command(BaseCommand):
-    help = "Remove a user's authenticator app and recovery codes, such as those of a lost phone."
+    help = "Remove a user's authenticator app and recovery codes, for example after a lost phone."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email", help="the e-mail address that the user logs in with")
@@ -17,10 +17,10 @@ class Command(BaseCommand):
         try:
             user = User.objects.get_by_natural_key(email)
         except User.DoesNotExist as error:
-            raise CommandError(f"There is no user {email}.") from error
+            raise CommandError(f"No user has the e-mail address {email}.") from error
         if not second_factor.has_device(user):
             raise CommandError(f"{user.email} has no second factor.")
         second_factor.reset(user)
         self.stdout.write(
-            f"{user.email} has no second factor any more, and sets up a new one at the next log-in."
+            f"Second factor reset. {user.email} sets up a new one at the next log-in."
         )

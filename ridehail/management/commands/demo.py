@@ -20,31 +20,31 @@ from ridehail.demo.processes import (
 )
 from ridehail.demo.welcome import welcome
 
-# So many of the simulated drivers show what else there is but live ones.
+# The number of simulated drivers that become stale, and of those that go offline.
 STALE, OFFLINE = 4, 4
 
 
 class Command(BaseCommand):
-    help = "Sets up the demo's accounts and runs the server with simulated drivers."
+    help = "Set up the demo's accounts and run the server with simulated drivers."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=3002)
         parser.add_argument(
             "--interval", type=float, default=1.0, help="seconds between a driver's sends"
         )
-        # By default the simulator drives this one too: a rider who watches sees something move
-        # at once, and one who sends from the console sees it jump, which proves that it works.
+        # By default the simulator moves this driver too: a rider who watches sees it move at
+        # once, and a developer who sends from the console sees it jump, which proves that it works.
         parser.add_argument(
             "--idle-driver",
             action="store_true",
-            help=f"leave driver {DRIVER_ID} to you: the simulator does not move it",
+            help=f"don't simulate driver {DRIVER_ID}, so that only you move it",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG:
             raise CommandError(
-                "The demo's passwords are public, so it runs with DEBUG on only. "
-                "To run the server itself: make serve"
+                "The demo's passwords are public, so it only runs with DEBUG on. "
+                "To run the server without the demo: make serve"
             )
         port: int = options["port"]
         check_port_is_free(port)
@@ -85,5 +85,5 @@ class Command(BaseCommand):
             while server.poll() is None and simulator.poll() is None:
                 time.sleep(0.2)
             if server.poll() is not None:
-                raise CommandError(f"The server has ended. Its last words are in {log}")
-            raise CommandError("The simulator has ended.")
+                raise CommandError(f"The server stopped unexpectedly. See its log: {log}")
+            raise CommandError("The simulator stopped unexpectedly.")

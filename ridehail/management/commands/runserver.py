@@ -5,9 +5,11 @@ from daphne.server import Server as DaphneServer
 
 
 class Server(DaphneServer):  # type: ignore[misc]
-    """Daphne, with every close code of the contract. Without this, its WebSocket library drops
-    the connection on a frame too big, and refuses to send codes between 1001 and 2999. It also
-    applies the limit of what may come in to what goes out, such as the whole fleet.
+    """Daphne's server, changed to send every close code of the protocol.
+
+    Without this, Daphne's WebSocket library (autobahn) drops the connection on a frame that is too
+    big, and refuses to send close codes between 1001 and 2999. It also applies the size limit for
+    received messages to sent ones, such as the snapshot of the whole fleet.
     """
 
     def protocol_connected(self, protocol: Any) -> None:
@@ -20,19 +22,19 @@ class Server(DaphneServer):  # type: ignore[misc]
             protocol.sendCloseFrame(code=code)
         elif message["type"] == "websocket.send":
             limit, protocol.maxMessagePayloadSize = protocol.maxMessagePayloadSize, 0
-            await super().handle_reply(protocol, message)  # without a pause
+            await super().handle_reply(protocol, message)  # never suspends, so no other sees the 0
             protocol.maxMessagePayloadSize = limit
         else:
             await super().handle_reply(protocol, message)
 
 
 class Command(DaphneCommand):  # type: ignore[misc]
-    """Daphne's runserver on port 3002, where the existing clients look for it."""
+    """Daphne's runserver on port 3002, which the existing clients use."""
 
     default_port = "3002"
     server_cls = Server
 
     def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
-        # Phones that report over HTTP carry token and location in the query string.
+        # Phones that report over HTTP send their token and location in the query string.
         path = str(details.get("path", "")).partition("?")[0]
         super().log_action(protocol, action, {**details, "path": path})
