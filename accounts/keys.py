@@ -6,8 +6,8 @@ from typing import Final
 MIN_BYTES: Final = 32
 
 SAME_KEYS: Final = (
-    "With DEBUG off, SECRET_KEY and JWT_SIGNING_KEY must differ: a service that is given the latter "
-    "to check tokens could otherwise forge sessions with it."
+    "With DEBUG off, SECRET_KEY and JWT_SIGNING_KEY must differ: a service that is given the "
+    "latter to check tokens could otherwise forge sessions with it."
 )
 
 # The settings, and the system check id of each.

@@ -10,5 +10,5 @@ class RidehailConfig(AppConfig):
         from ridehail.checks import check_redis
 
         checks.register(check_redis, deploy=True)
-        cookies.mend()
-        parameters.mend()
+        cookies.install()
+        parameters.install()

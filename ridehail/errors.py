@@ -109,11 +109,11 @@ def _answer(
     title: str,
     reason: str,
     ways: Ways,
-    for_programs: Callable[[], Any],
+    api_response: Callable[[], Any],
 ) -> HttpResponse:
     page: HttpResponse
-    if not _is_for_people(request):
-        page = for_programs()
+    if not _wants_html(request):
+        page = api_response()
         return page
     context = {"status": status, "title": title, "reason": reason, "ways": ways}
     try:
@@ -121,14 +121,14 @@ def _answer(
         text = render_to_string("ridehail/error.html", context)
     except Exception as error:  # such as a style sheet that was not collected
         logger.warning("Could not render an error page: %s", describe(error))
-        page = for_programs()
+        page = api_response()
         return page
     page = HttpResponse(text, status=status)
     add_never_cache_headers(page)
     return page
 
 
-def _is_for_people(request: HttpRequest) -> bool:
+def _wants_html(request: HttpRequest) -> bool:
     accepted = request.headers.get("Accept", "*/*")
     if "text/html" in accepted:
         return True

@@ -1,4 +1,4 @@
-"""What goes into the production server's log, and what must not."""
+"""Logging of the production server: its formats, its limits, and what it hides."""
 
 import logging
 import logging.config
@@ -16,8 +16,10 @@ from tracking.throttled_log import Throttle
 
 
 class WithoutHandshakes(logging.Filter):
-    """Drops uvicorn's lines of each WebSocket: the first has a query string, which may carry a
-    secret. `tracking` has its own line, when a connection ends.
+    """Drop uvicorn's lines about each WebSocket.
+
+    The first of them has the query string, which may contain a secret. `tracking` logs its own line
+    when a connection ends.
     """
 
     LINES = ('%s - "WebSocket ', "connection open", "connection closed", "connection rejected")
@@ -26,14 +28,14 @@ class WithoutHandshakes(logging.Filter):
         return not str(record.msg).startswith(self.LINES)
 
 
-# What every record has, and uvicorn's message once more, with colours.
+# The attributes of every record, and uvicorn's coloured copy of the message.
 _STANDARD: Final = {*vars(logging.makeLogRecord({})), "message", "asctime", "color_message"}
 
 
 def facts(record: logging.LogRecord) -> dict[str, str | int | float]:
-    """Return what was logged as `extra`, as far as it is text or a number.
+    """Return the record's `extra` attributes that are text or numbers.
 
-    Django adds the request, whose text has the query string.
+    Others are left out: Django adds the request, whose text has the query string.
     """
     return {
         name: value
@@ -43,10 +45,10 @@ def facts(record: logging.LogRecord) -> dict[str, str | int | float]:
 
 
 class ThrottledFailures(Throttle):
-    """Of the pages that fail, one for each failure and minute: while the database is away, all do.
+    """Pass one record per failure and minute: all pages fail while the database is unavailable.
 
-    The same failure is the same exception from the same line, or the same status. What is the
-    client's fault, such as a page that is not there, passes.
+    The same failure means the same exception from the same line, or the same status. Records below
+    ERROR, for the client's faults such as a missing page, always pass.
     """
 
     def key(self, record: logging.LogRecord) -> str:
@@ -59,31 +61,34 @@ class ThrottledFailures(Throttle):
         return record.levelno < logging.ERROR or super().filter(record)
 
 
-# Lines a second for each of the loggers below, of those that anybody can cause, logged in or not.
-MAX_LINES: Final = 20
-# Characters of such a line: what is in it was sent by a stranger.
-MAX_LINE: Final = 500
+# Lines a second that each of the loggers below may write about what any client can cause, logged in
+# or not.
+MAX_LINES_PER_SECOND: Final = 20
+# Characters of such a line, which contains what the client sent.
+MAX_LINE_LENGTH: Final = 500
 
 
-class LimitStrangers(logging.Filter):
-    """Lets `MAX_LINES` a second of each logger pass of the lines that strangers cause, shortened.
+class LimitClientLines(logging.Filter):
+    """Shorten the lines that any client can cause, and pass `limit` of them a second per logger.
 
-    The next one that passes says in `left_out` how many did not. Connections that have
-    authenticated and what fails on this side always pass. For a handler: the filters of a logger
-    do not see what comes from those below it.
+    The next line that passes says in `left_out` how many were dropped. Lines about authenticated
+    connections and about failures of the server always pass. Add it to a handler: a logger's
+    filters do not see the records of its child loggers.
     """
 
-    def __init__(self, limit: int = MAX_LINES, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, limit: int = MAX_LINES_PER_SECOND, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__()
         self._limit = limit
         self._clock = clock
         self._lock = threading.Lock()
-        # By logger: until when its lines are counted, how many passed, how many were left out.
+        # By logger: the end of the second that is counted, how many lines passed, how many did not.
         self._counts: dict[str, tuple[float, int, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         source = _source(record)
-        if source is None or not STRANGERS[source](record):
+        if source is None or not CLIENT_CAUSED[source](record):
             return True
         with self._lock:
             now = self._clock()
@@ -104,12 +109,12 @@ def _is_warning(record: logging.LogRecord) -> bool:
     return record.levelno == logging.WARNING
 
 
-# What of a logger, and of those below it, strangers cause.
-STRANGERS: Final[dict[str, Callable[[logging.LogRecord], bool]]] = {
+# By logger: tells whether any client can cause a record of it or of its child loggers.
+CLIENT_CAUSED: Final[dict[str, Callable[[logging.LogRecord], bool]]] = {
     "tracking.consumers.record": lambda record: getattr(record, "user", None) is None,
-    # 4xx; what is answered 5xx is an error.
+    # 4xx responses. 5xx responses are logged as errors.
     "django.request": _is_warning,
-    # Errors to Django, although the client's fault: a Host header that is not allowed, for example.
+    # Django logs these as errors, although the client causes them, for example by its Host header.
     "django.security": lambda record: True,
     "uvicorn.error": _is_warning,
     "uvicorn.access": lambda record: True,
@@ -118,25 +123,25 @@ STRANGERS: Final[dict[str, Callable[[logging.LogRecord], bool]]] = {
 
 
 def _source(record: logging.LogRecord) -> str | None:
-    """Return which of `STRANGERS` a record comes from."""
+    """Return the key of CLIENT_CAUSED for a record's logger, or None."""
     return next(
-        (name for name in STRANGERS if f"{record.name}.".startswith(f"{name}.")),
+        (name for name in CLIENT_CAUSED if f"{record.name}.".startswith(f"{name}.")),
         None,
     )
 
 
 def _shorten(record: logging.LogRecord) -> None:
-    """Leave out the traceback, which leads to where Django refused, and what is too long."""
+    """Remove the traceback, which only shows where Django refused, and cut a long message."""
     record.exc_info = record.exc_text = record.stack_info = None
     text = record.getMessage()
-    if len(text) > MAX_LINE:
+    if len(text) > MAX_LINE_LENGTH:
         text = hide_secrets(text)
-        record.msg = f"{text[:MAX_LINE]} [{len(text) - MAX_LINE} more characters]"
+        record.msg = f"{text[:MAX_LINE_LENGTH]} [{len(text) - MAX_LINE_LENGTH} more characters]"
         record.args = ()
 
 
 class WithoutSecrets(logging.Formatter):
-    """Lines for people."""
+    """Format plain lines for people, without secrets."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         shown = (f" {name}={value}" for name, value in facts(record).items())
@@ -147,7 +152,7 @@ class WithoutSecrets(logging.Formatter):
 
 
 class Censor(logging.Formatter):
-    """Lines as another formatter makes them, by default logging's own, without secrets."""
+    """Hide secrets in the lines of another formatter, by default logging's own."""
 
     def __init__(self, formatter: logging.Formatter | None) -> None:
         super().__init__()
@@ -158,9 +163,10 @@ class Censor(logging.Formatter):
 
 
 def configure(config: dict[str, Any]) -> None:
-    """Django's LOGGING_CONFIG: log as Django does, to developers and in commands, but no secret.
+    """Configure logging as Django does by default, with secrets hidden. Used as LOGGING_CONFIG.
 
-    `manage.py serve` then configures its own log, with `logging_config`.
+    This serves commands and the development server. `manage.py serve` then configures its own log
+    with `logging_config`.
     """
     logging.config.dictConfig(config)
     handlers = [
@@ -168,14 +174,14 @@ def configure(config: dict[str, Any]) -> None:
         for name in (None, "django", "django.server")
         for handler in logging.getLogger(name).handlers
     ]
-    # What writes the warnings that nobody else handles.
+    # The last resort writes the warnings that no other handler takes.
     for handler in [*handlers, *filter(None, [logging.lastResort])]:
         if not isinstance(handler.formatter, Censor):
             handler.setFormatter(Censor(handler.formatter))
 
 
 class JSONWithoutSecrets(structlog.stdlib.ProcessorFormatter):
-    """Lines for machines: `timestamp`, `level`, `logger`, `pid`, `event`, and all `extra`."""
+    """Format JSON lines with `timestamp`, `level`, `logger`, `pid`, `event` and all `extra`."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -200,7 +206,7 @@ def _add_facts(logger: Any, method: str, event: EventDict) -> EventDict:
 
 
 def _hide_secrets(logger: Any, method: str, event: EventDict) -> EventDict:
-    # Here, because in JSON a secret's end is hidden behind escapes.
+    # Before encoding, because in JSON a secret's end is hidden behind escapes.
     return {
         name: hide_secrets(value) if isinstance(value, str) else value
         for name, value in event.items()
@@ -208,7 +214,7 @@ def _hide_secrets(logger: Any, method: str, event: EventDict) -> EventDict:
 
 
 def logging_config(log_format: str) -> dict[str, Any]:
-    """Return the configuration for `json` or `plain` lines."""
+    """Return the logging configuration of the server. `log_format` is `json` or `plain`."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -216,7 +222,7 @@ def logging_config(log_format: str) -> dict[str, Any]:
             "without_handshakes": {"()": WithoutHandshakes},
             "throttle": {"()": Throttle},
             "throttle_failures": {"()": ThrottledFailures},
-            "limit_strangers": {"()": LimitStrangers},
+            "limit_client_lines": {"()": LimitClientLines},
         },
         "formatters": {
             "plain": {
@@ -229,15 +235,15 @@ def logging_config(log_format: str) -> dict[str, Any]:
             "console": {
                 "class": "logging.StreamHandler",
                 "formatter": log_format,
-                "filters": ["limit_strangers"],
+                "filters": ["limit_client_lines"],
             }
         },
         "loggers": {
             "uvicorn.error": {"filters": ["without_handshakes"]},
             "django.request": {"filters": ["throttle_failures"]},
-            # While the database is away, each request's attempts to reach it.
+            # While the database is unavailable, each request logs its attempts to connect.
             "psycopg.pool": {"level": "WARNING", "filters": ["throttle"]},
-            # Below, it tells of every log-in.
+            # At lower levels, axes logs every log-in.
             "axes": {"level": "WARNING"},
         },
         "root": {"level": "INFO", "handlers": ["console"]},

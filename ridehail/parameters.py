@@ -1,14 +1,14 @@
-"""Reading of a header's parameters in a time that grows with their length.
+"""Parsing header parameters in linear time, for Python before 3.13.6.
 
-Python's own, with which Django reads Content-Type and REST framework Accept, counts the quotes from
-the beginning at each semicolon before Python 3.13.6: 0.15 s for one request with 16 KiB of them.
+Python's own parser, which Django uses for Content-Type and REST framework for Accept, there counts
+the quotes from the beginning at each semicolon: 0.15 s for one request with 16 KiB of them.
 """
 
 from email import message
 
 
 def split_parameters(header: object) -> list[str]:
-    """Return what semicolons part that are in no quotes, as Python's own does."""
+    """Split a header at the semicolons outside quotes, with the results of Python's own parser."""
     text = f";{header}"
     found = []
     start = 0
@@ -34,6 +34,6 @@ def _end_of_parameter(text: str, start: int) -> int:
     return len(text) if end < 0 else end
 
 
-def mend() -> None:
-    """Have Django, and whoever else reads such headers, use this one."""
+def install() -> None:
+    """Replace the parser of `email.message`, which Django and others use, by this one."""
     vars(message)["_parseparam"] = split_parameters

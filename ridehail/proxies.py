@@ -1,4 +1,4 @@
-"""Whom a request comes from, when proxies stand between."""
+"""The client's address behind proxies, and the keys by which clients are limited."""
 
 import logging
 import re
@@ -29,16 +29,16 @@ WITH_PORT = re.compile(r"\[(.+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
 def client_address(
     peer: str | None, forwarded_for: str, trusted: Sequence[Network]
 ) -> Address | None:
-    """The address nearest to the server that is not a trusted proxy's.
+    """Return the address nearest to the server that is not a trusted proxy's.
 
-    `peer` is the other end of the connection, `forwarded_for` the value of X-Forwarded-For, its
-    lines joined by commas. Each proxy appends the address it was called from, so the header is
-    read from its end, and only as far as trusted proxies wrote it: what stands before that is
-    whatever the client made up. None if the peer has no address, as on a Unix socket.
+    `peer` is the other end of the connection, `forwarded_for` the value of X-Forwarded-For, with
+    its lines joined by commas. Each proxy appends the address that called it, so the header is
+    read from its end, and only as far as trusted proxies wrote it: the client may have invented
+    the rest. Return None if the peer has no address, as on a Unix socket.
     """
     address = _parse(peer or "")
     if forwarded_for and address is not None and not _is_in(address, trusted):
-        _warn_of(address)
+        _warn_once(address)
     hops = [hop for hop in forwarded_for.split(",") if hop.strip()]
     while address is not None and hops and _is_in(address, trusted):
         hop = _parse(hops.pop())
@@ -52,12 +52,12 @@ def _is_in(address: Address, networks: Sequence[Network]) -> bool:
     return any(address in network for network in networks)
 
 
-def _warn_of(peer: Address) -> None:
-    """Say once that somebody who is not believed speaks for others.
+def _warn_once(peer: Address) -> None:
+    """Warn once about an untrusted peer that sends X-Forwarded-For.
 
-    If it is a proxy, all who come through it count as one, and are soon locked out together.
+    If it is a proxy, all its clients count as one and are soon locked out together.
     """
-    if peer not in _warned and len(_warned) < MAX_WARNED:
+    if peer not in _warned and len(_warned) < MAX_WARNED_ADDRESSES:
         _warned.add(peer)
         logger.warning(
             "X-Forwarded-For came from %s, which is not in TRUSTED_PROXIES, and was ignored. If "
@@ -66,15 +66,15 @@ def _warn_of(peer: Address) -> None:
         )
 
 
-# Addresses that were warned of: anybody may send the header, and must not fill the log.
-MAX_WARNED: Final = 16
+# Any client can send the header and must not fill the log, so only so many addresses are logged.
+MAX_WARNED_ADDRESSES: Final = 16
 _warned: set[Address] = set()
 
 
 def limit_key(address: Address | None) -> str:
-    """What limits per address count by: the address, or the /64 that an IPv6 address is in.
+    """Return the key for limits per address: the address, or the /64 of an IPv6 address.
 
-    A /64 is the least that one customer gets, and each of its 2^64 addresses would be a new start.
+    One customer gets at least a /64, and could start anew with each of its 2^64 addresses.
     """
     if isinstance(address, IPv6Address):
         return str(IPv6Network((address, 64), strict=False).network_address)
@@ -82,9 +82,9 @@ def limit_key(address: Address | None) -> str:
 
 
 def site_network(key: str) -> Network | None:
-    """Return the /24 or /48 that a `limit_key` is in, or None for "".
+    """Return the IPv4 /24 or IPv6 /48 that contains a `limit_key`, or None for "".
 
-    That is what one site or one rented server usually gets, in many addresses of its own.
+    That is what one site or one rented server usually gets.
     """
     address = _parse(key)
     if address is None:
@@ -93,7 +93,7 @@ def site_network(key: str) -> Network | None:
 
 
 def request_limit_key(request: HttpRequest) -> str | None:
-    """The `limit_key` of the client that sent the request, or None if it has no address."""
+    """Return the `limit_key` of the client that sent the request; None if it has no address."""
     address = client_address(
         request.META.get("REMOTE_ADDR"),
         request.META.get("HTTP_X_FORWARDED_FOR", ""),
@@ -103,7 +103,7 @@ def request_limit_key(request: HttpRequest) -> str | None:
 
 
 def scope_limit_key(scope: dict[str, Any]) -> str:
-    """The `limit_key` of the client that opened the connection of an ASGI scope, or ""."""
+    """Return the `limit_key` of the client of an ASGI scope's connection; "" without address."""
     forwarded_for = b",".join(
         value for name, value in scope.get("headers", ()) if name == b"x-forwarded-for"
     )
@@ -114,7 +114,7 @@ def scope_limit_key(scope: dict[str, Any]) -> str:
 
 
 def parse_networks(texts: Sequence[str]) -> list[Network]:
-    """Networks from addresses and CIDR blocks; raises ImproperlyConfigured on anything else."""
+    """Parse addresses and CIDR blocks. Raises ImproperlyConfigured on anything else."""
     try:
         return [ip_network(text.strip()) for text in texts]
     except ValueError as error:
@@ -126,7 +126,7 @@ def _parse(text: str) -> Address | None:
     if found := WITH_PORT.fullmatch(text):
         text = found[1] or found[2]
     try:
-        # The zone of fe80::1%eth0 means something on its own machine only.
+        # Drop the zone of fe80::1%eth0, which is local to that machine.
         address = ip_address(text.partition("%")[0])
     except ValueError:
         return None

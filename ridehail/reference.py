@@ -1,18 +1,18 @@
-"""The REST API's reference: the OpenAPI document, and a page to read it and to try it out."""
+"""The reference of the REST API: the OpenAPI document, and a page to read it and try it out."""
 
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 
 class SchemaView(SpectacularAPIView):
-    """The OpenAPI document, as YAML, or as JSON where the client prefers that."""
+    """Return the OpenAPI document as YAML, or as JSON for clients that prefer it."""
 
     authentication_classes = ()
-    # It takes some 50 ms of a core.
+    # Building the document takes about 50 ms of a core.
     throttle_scope = "schema"
 
 
 class ReferenceView(SpectacularSwaggerSplitView):
-    """Swagger UI, from our own static files and without inline scripts or styles."""
+    """Show Swagger UI, from this site's static files and without inline scripts or styles."""
 
     authentication_classes = ()
     template_name = "ridehail/reference.html"

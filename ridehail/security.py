@@ -1,4 +1,4 @@
-"""What browsers may do on our pages."""
+"""Browser security policies of the site's pages."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -6,7 +6,10 @@ from urllib.parse import urlsplit
 
 
 def content_security_policy(allowed_hosts: Sequence[str], tile_url: str) -> dict[str, Any]:
-    """django-csp's setting for a site on those hosts whose map tiles come from that URL, if any."""
+    """Return django-csp's setting for a site on `allowed_hosts` with map tiles from `tile_url`.
+
+    `tile_url` may be empty.
+    """
     # https://{s}.tiles.example/{z}/{x}/{y}.png comes from https://*.tiles.example
     tiles = urlsplit(tile_url.replace("{s}", "*"))
     return {
@@ -16,7 +19,7 @@ def content_security_policy(allowed_hosts: Sequence[str], tile_url: str) -> dict
             "style-src": ["'self'"],
             "img-src": [
                 "'self'",
-                # Pictures in the admin's style sheets.
+                # Images in the admin's style sheets.
                 "data:",
                 *([f"{tiles.scheme}://{tiles.netloc}"] if tiles.netloc else []),
             ],
@@ -29,12 +32,12 @@ def content_security_policy(allowed_hosts: Sequence[str], tile_url: str) -> dict
 
 
 def _sockets(allowed_host: str) -> str:
-    """Its WebSockets, which 'self' does not include for browsers before CSP 3 (Safari 15.3)."""
+    """Return the source of a host's WebSockets: 'self' excludes them before CSP 3 (Safari 15.3)."""
     return f"wss://{'*' if allowed_host.startswith('.') else ''}{allowed_host}"
 
 
 PERMISSIONS_POLICY: Final[dict[str, list[str]]] = {
-    # Drivers share theirs from a page.
+    # Drivers share their location from a page.
     "geolocation": ["self"],
     "camera": [],
     "display-capture": [],

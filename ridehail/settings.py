@@ -1,4 +1,4 @@
-"""Settings, all of them from the environment. `.env.example` names and explains each variable."""
+"""Settings, read from the environment. `.env.example` lists and explains each variable."""
 
 import os
 import tempfile
@@ -24,9 +24,9 @@ DEBUG = env.bool("DEBUG", default=True)
 
 
 def _secret(name: str) -> str:
-    """A secret that has a known default for developers, which production refuses."""
+    """Return a secret, by default a public one for development, which production refuses."""
     value: str = env.str(name, default="") or keys.development_key(name)
-    # Here too, because not every server runs the checks.
+    # Checked here too, because not every server runs the system checks.
     if not DEBUG and (refusal := keys.refusal(name, value)):
         raise ImproperlyConfigured(f"{keys.CHECK_IDS[name]}: {refusal}")
     return value
@@ -36,19 +36,19 @@ SECRET_KEY = _secret("SECRET_KEY")
 JWT_SIGNING_KEY = _secret("JWT_SIGNING_KEY")
 if not DEBUG and SECRET_KEY == JWT_SIGNING_KEY:
     raise ImproperlyConfigured(f"accounts.E003: {keys.SAME_KEYS}")
-# Keys of before, with which nothing is signed any more. What was signed with them still counts.
+# Former keys, which sign nothing new. Signatures made with them stay valid.
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
-# Pages of these origins may get tokens by a password, and send and read locations over HTTP.
-# Not the session's token: cookies stay this site's own.
+# Pages of these origins may get tokens for a password, and send and read locations over HTTP. They
+# may not get the session's token: cookies are for this site only.
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/(accounts/token(/refresh|/logout)?|driver/(\d+/locations?|locations))/?\Z"
 CORS_EXPOSE_HEADERS = ["Retry-After"]
 
 INSTALLED_APPS = [
-    # Before daphne, whose runserver it extends, and daphne before staticfiles for the same reason.
+    # Before daphne, whose runserver it extends; daphne before staticfiles for the same reason.
     "ridehail",
     "daphne",
     "django.contrib.admin",
@@ -72,9 +72,9 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    # Before all that may answer by themselves: a page reads refusals, too.
+    # Before all middleware that may respond: pages must be able to read refusals, too.
     "corsheaders.middleware.CorsMiddleware",
-    # Before those that would redirect.
+    # Before the middleware that redirects.
     "tracking.middleware.no_redirected_writes",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -87,7 +87,7 @@ MIDDLEWARE = [
     "accounts.middleware.StaffSessionMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    # Last, as it answers in place of a log-in page that refused because of a lock.
+    # Last, as it replaces the response of a log-in page during a lockout.
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -110,7 +110,7 @@ TEMPLATES = [
 
 
 def _database() -> dict[str, Any]:
-    """SQLite for developers, or what DATABASE_URL names."""
+    """Return the database of DATABASE_URL, or SQLite for development."""
     if not env.str("DATABASE_URL", default=""):
         config: dict[str, Any] = {
             "ENGINE": "django.db.backends.sqlite3",
@@ -132,17 +132,17 @@ def _database() -> dict[str, Any]:
         )
     elif config["ENGINE"].endswith("postgresql"):
         # Under ASGI, persistent connections belong in a pool (Django refuses CONN_MAX_AGE with it).
-        # Its attempts to reconnect are ever further apart, up to minutes, unless it gives up early
-        # and begins again with who asks next.
+        # The pool waits longer between its attempts to reconnect, up to minutes, unless it gives up
+        # early and starts again with the next request.
         options.setdefault(
             "pool", {"min_size": 2, "max_size": 10, "timeout": 5, "reconnect_timeout": 5}
         )
-        # Or the first requests after a restart of the server get connections of before.
+        # Or the first requests after a restart of the database server get broken connections.
         config.setdefault("CONN_HEALTH_CHECKS", True)
-        # Without the time-outs, libpq waits for a host that is gone without a reset for a quarter
-        # of an hour. They are in seconds, but the last in milliseconds.
+        # Without these timeouts, libpq waits a quarter of an hour for a host that disappeared
+        # without a reset. They are in seconds, the last in milliseconds.
         for name, value in {
-            # After a fail-over the name may lead to the former primary for a while, now a standby.
+            # For a while after a fail-over, the name may lead to the former primary, now a standby.
             "target_session_attrs": "read-write",
             "connect_timeout": 5,
             "keepalives_idle": 5,
@@ -159,14 +159,14 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
 def _channel_layer() -> dict[str, Any]:
-    """The in-memory layer for developers, or Redis pub/sub on the hosts that REDIS_URL names."""
+    """Return Redis pub/sub on the hosts of REDIS_URL, or the in-memory layer for development."""
     urls = [redis.check_url(url.strip()) for url in env.list("REDIS_URL", default=[])]
     if not urls:
         return {"BACKEND": "channels.layers.InMemoryChannelLayer"}
     hosts = [
         {
             "address": url,
-            # Without these, a Redis that hangs holds up every broadcast.
+            # Without these, a hanging Redis blocks every broadcast.
             "socket_timeout": 2,
             "socket_connect_timeout": 2,
         }
@@ -176,8 +176,8 @@ def _channel_layer() -> dict[str, Any]:
         "BACKEND": "ridehail.layers.ChannelLayer",
         "CONFIG": {
             "hosts": hosts,
-            # What is published is heard whatever the number of the database, so that two
-            # environments on one Redis need two prefixes.
+            # Pub/sub ignores the database number, so two environments on one Redis need two
+            # prefixes.
             "prefix": env.str("REDIS_PREFIX", default="") or redis.default_prefix(urls),
         },
     }
@@ -188,7 +188,7 @@ CHANNEL_LAYERS = {"default": _channel_layer()}
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    # Shorter ones of before go on to work until they are changed.
+    # Shorter passwords from before keep working until they are changed.
     {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
         "OPTIONS": {"min_length": 12},
@@ -197,7 +197,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 AUTHENTICATION_BACKENDS = [
-    # First, as it stops whoever is locked out.
+    # First, as it refuses locked-out attempts.
     "accounts.lockout.LockoutBackend",
     "accounts.backends.PasswordBackend",
     "accounts.backends.CodeBackend",
@@ -206,17 +206,17 @@ LOGIN_URL = "accounts:login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "accounts:login"
 
-# Whether staff must set up a second factor. Whoever has one needs it, whatever this says.
+# Whether staff must set up a second factor. Users who have one always need it.
 REQUIRE_SECOND_FACTOR = (
     env.bool("REQUIRE_SECOND_FACTOR") if env.str("REQUIRE_SECOND_FACTOR", default="") else not DEBUG
 )
-# What authenticator apps call an account of this site.
+# The site's name in authenticator apps.
 OTP_TOTP_ISSUER = "Ridehail"
-# Seconds without a human's activity after which staff is logged out of the site; 0 means never.
+# Seconds without activity of a person after which staff are logged out; 0 means never.
 STAFF_IDLE_TIMEOUT = env.int("STAFF_IDLE_TIMEOUT_SECONDS", default=1800)
 
-# Failed log-ins within AXES_COOLOFF_TIME that lock; accounts/lockout.py says why these numbers. It
-# adds the counts by network to those that axes makes from its parameters.
+# Failed log-ins within AXES_COOLOFF_TIME that lead to a lock. accounts/lockout.py explains the
+# numbers, and adds the counts by network to the counts of AXES_LOCKOUT_PARAMETERS.
 LOG_IN_FAILURE_LIMITS = {
     "account_from_address": 5,
     "account_from_network": 20,
@@ -233,7 +233,7 @@ AXES_HANDLER = "accounts.lockout.LogInHandler"
 AXES_LOCKOUT_CALLABLE = "accounts.lockout.locked_out_page"
 AXES_USERNAME_CALLABLE = "accounts.lockout.account"
 AXES_CLIENT_IP_CALLABLE = "ridehail.proxies.request_limit_key"
-# Of those who log in, nothing is kept. `manage.py axes_reset_username` unlocks.
+# Successful log-ins are not recorded. `manage.py axes_reset_username` unlocks an account.
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken", "code"]
@@ -250,23 +250,23 @@ REST_FRAMEWORK = {
         "ridehail.throttling.NetworkRateThrottle",
     ],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    # Per worker and address; five times as many from its network. A log-in costs a password hash,
-    # some 0.2 s of a core; many drivers may share the address of their depot.
+    # Per worker and address; a network gets five times as many. A log-in costs a password hash,
+    # about 0.2 s of a core; many drivers may share the address of their depot.
     "DEFAULT_THROTTLE_RATES": {"log-in": "30/min", "token": "120/min", "schema": "30/min"},
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Ridehail",
-    "DESCRIPTION": "Where drivers are, over HTTP. What streams goes over WebSockets.",
+    "DESCRIPTION": "Drivers' locations over HTTP. Live streams use WebSockets.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_PATCH": False,
-    # From our own static files: nothing is fetched from another host.
+    # From the site's own static files: nothing is fetched from another host.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SWAGGER_UI_SETTINGS": {"deepLinking": True},
 }
-# Of this process alone: it holds nothing but the counts of throttling, one per client and scope.
+# Local to each process: it holds only the counts of throttling, one per client and scope.
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
@@ -282,26 +282,26 @@ SIMPLE_JWT = {
         seconds=env.int("ACCESS_TOKEN_LIFETIME_SECONDS", default=3600)
     ),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=14),
-    # An access token ends with the password that it was issued for.
+    # An access token becomes invalid when the user's password changes.
     "CHECK_REVOKE_TOKEN": True,
     "TOKEN_OBTAIN_SERIALIZER": "accounts.tokens.TokenObtainSerializer",
     "TOKEN_REFRESH_SERIALIZER": "accounts.tokens.TokenRefreshSerializer",
 }
 
-# Every key of TRACKING can be given as TRACKING_<KEY>, read with the type of its default.
+# Every key of TRACKING can be set as TRACKING_<KEY>, parsed with the type of its default.
 TRACKING = {
     key: env.get_value(f"TRACKING_{key}", cast=type(default), default=default)
     for key, default in {
         **TRACKING_DEFAULTS,
-        # The log-in that existed before this project signs with the same key.
+        # The log-in service that existed before this project signs with the same key.
         "ACCEPT_LOGIN_TOKENS": True,
-        # Groups are spread over the Redis hosts: with fewer groups than hosts, some have nothing.
+        # Groups are spread over the Redis hosts: with fewer groups than hosts, some would be idle.
         "SHARDS": max(1, len(env.list("REDIS_URL", default=[]))),
         "CLIENT_ADDRESS": "ridehail.proxies.scope_limit_key",
     }.items()
 }
 
-# Who may say, in X-Forwarded-For and X-Forwarded-Proto, whom a request comes from and how.
+# The proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted.
 TRUSTED_PROXIES = parse_networks(env.list("TRUSTED_PROXIES", default=[]))
 if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -312,17 +312,18 @@ if SECURE_SSL_REDIRECT and not TRUSTED_PROXIES:
         "SECURE_SSL_REDIRECT needs TRUSTED_PROXIES, the addresses of the proxy that speaks HTTPS. "
         "Without them every request looks like HTTP and would be redirected for ever."
     )
-# A year, once it is known that everybody comes by HTTPS.
+# A year, if all HTTP requests are redirected to HTTPS.
 SECURE_HSTS_SECONDS = int(
     env.str("SECURE_HSTS_SECONDS", default="") or (31_536_000 if SECURE_SSL_REDIRECT else 0)
 )
-# They ask for HSTS on all hosts below ours, and in every browser: not a server's to decide.
+# These checks ask for HSTS on all subdomains and in browsers' preload lists, which is for the owner
+# of the domain to decide.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 if not DEBUG:
-    # Browsers take these from this host alone, over HTTPS: no other host of its domain sets them.
+    # Browsers accept these only from this host over HTTPS, never from another host of its domain.
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
-# Our scripts find the CSRF token in the page.
+# The site's scripts read the CSRF token from the page.
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "ridehail.errors.csrf_failure"
 
@@ -334,10 +335,10 @@ PERMISSIONS_POLICY = security.PERMISSIONS_POLICY
 DAPHNE_WEBSOCKET_MAX_MESSAGE_SIZE = TRACKING["MAX_MESSAGE_SIZE"]
 DAPHNE_WEBSOCKET_MAX_FRAME_SIZE = TRACKING["MAX_MESSAGE_SIZE"]
 
-# Developers' server and the commands log as Django does, but no secrets.
+# The development server and commands log as Django does, with secrets hidden.
 LOGGING_CONFIG = "ridehail.logs.configure"
 LOGGING = {"version": 1, "disable_existing_loggers": False}
-# Of the production server.
+# The format of the production server's log.
 LOG_FORMAT = env.str("LOG_FORMAT", default="") or ("plain" if DEBUG else "json")
 if LOG_FORMAT not in ("json", "plain"):
     raise ImproperlyConfigured(f"LOG_FORMAT must be json or plain, not {LOG_FORMAT}.")
@@ -349,7 +350,7 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 if not DEBUG:
-    # After SecurityMiddleware; developers' static files come from runserver.
+    # After SecurityMiddleware. In development, runserver serves static files.
     MIDDLEWARE.insert(
         MIDDLEWARE.index("django.middleware.security.SecurityMiddleware") + 1,
         "whitenoise.middleware.WhiteNoiseMiddleware",

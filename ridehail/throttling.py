@@ -1,7 +1,7 @@
-"""Rates of requests, by user, address and network.
+"""Throttles of REST requests, by user, address and network.
 
-The counts are in this process's memory, so that each worker allows the rate: it is there to spare
-the worker. `accounts.lockout`, which all workers share, is what stops guessing.
+The counts are in this process's memory, so each worker allows the rate: it protects the worker.
+Guessing is stopped by `accounts.lockout`, whose counts all workers share.
 """
 
 from typing import Any, Final
@@ -12,19 +12,19 @@ from rest_framework.throttling import ScopedRateThrottle
 
 from ridehail.proxies import request_limit_key, site_network
 
-# How many addresses' rates one network has.
+# The rate of a network is the rate of one address times this factor.
 NETWORK_FACTOR: Final = 5
 
 
 class ClientRateThrottle(ScopedRateThrottle):
-    """Count by user, and the anonymous by the address that `ridehail.proxies` finds."""
+    """Count by user, and anonymous requests by the address from `ridehail.proxies`."""
 
     def get_ident(self, request: Request | HttpRequest) -> str:
         return request_limit_key(request) or ""
 
 
 class NetworkRateThrottle(ScopedRateThrottle):
-    """Count the anonymous by the network of their address, to NETWORK_FACTOR times the rate."""
+    """Count anonymous requests by network, up to NETWORK_FACTOR times the rate of an address."""
 
     cache_format = "throttle_network_%(scope)s_%(ident)s"
 

@@ -14,7 +14,7 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("favicon.ico", views.favicon, name="favicon"),
     path("log-in-as/<str:role>/", views.log_in_as, name="log-in-as"),
-    # Before the admin's own route of that path.
+    # Before the admin's own route with this path.
     path("admin/login/", log_in_view(admin.site.login)),
     path("admin/", admin.site.urls),
     path("accounts/", include("accounts.urls")),

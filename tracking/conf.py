@@ -5,71 +5,74 @@ from typing import Any, Final
 from django.conf import settings
 
 DEFAULTS: Final[dict[str, Any]] = {
-    # Who may publish for a driver, and who may watch one: dotted paths to
+    # The policies that permit publishing for a driver and watching one: dotted paths of functions
     # (user, driver_id) -> tracking.permissions.Decision, plain or async.
     "PUBLISH_POLICY": "tracking.permissions.own_location",
     "WATCH_POLICY": "tracking.permissions.any_authenticated",
-    # Whether tokens of exactly the claims id, email, name, iat and exp, signed with the same key,
-    # are access tokens too: an existing log-in's, which SimpleJWT would refuse. Nothing else that
-    # the host signs with that key should look like this.
+    # Whether to accept tokens with exactly the claims id, email, name, iat and exp, signed with the
+    # same key, as access tokens too: those of an existing log-in, which SimpleJWT would refuse. The
+    # host should sign nothing else of this form with that key.
     "ACCEPT_LOGIN_TOKENS": False,
-    # Keys of before that tokens may still be signed with: to change SIMPLE_JWT's SIGNING_KEY (or
-    # VERIFYING_KEY), add the old one for as long as its tokens live.
+    # Former keys whose signatures are still accepted: to change SIMPLE_JWT's SIGNING_KEY (or
+    # VERIFYING_KEY), add the old one for the lifetime of its tokens.
     "FALLBACK_KEYS": [],
     # Seconds from connecting to the first valid message.
     "AUTHENTICATION_TIMEOUT": 10.0,
-    # Connections that a process takes, in all and of one user; and of one client address, how many
-    # may be open that have not authenticated yet. 0 means no limit. The last is for depots and
-    # carriers, whose phones share an address: after a restart, 2,000 phones that need 1 s each to
-    # say who they are were all back after 3 s with 2,000, after 5 s with 1,000, and after 34 to
-    # 57 s with 100. A silent connection costs 22 KiB for at most AUTHENTICATION_TIMEOUT, and 0.4 ms
-    # of a core: one address gets 45 MB and 8 % of a core by 2,000 (benchmarks/strangers.py). On a
-    # full server, the address with the most of them makes room for others.
+    # Limits of open connections per process: in all, per user, and per client address for those
+    # that have not authenticated yet. 0 means no limit. The last must fit depots and carriers,
+    # whose phones share an address: after a restart, 2,000 phones that take 1 s each to
+    # authenticate were all back after 3 s with a limit of 2,000, after 5 s with 1,000, and after 34
+    # to 57 s with 100. A silent connection costs 22 KiB for at most AUTHENTICATION_TIMEOUT, and 0.4
+    # ms of a core: 2,000 from one address cost 45 MB and 8 % of a core (benchmarks/strangers.py).
+    # On a full server, unauthenticated connections of the address with most of them are closed
+    # first.
     "MAX_CONNECTIONS": 10_000,
     "MAX_CONNECTIONS_PER_USER": 20,
     "MAX_UNAUTHENTICATED_PER_ADDRESS": 2_000,
-    # Whom a connection comes from, for that limit: the dotted path of a function of the ASGI scope.
-    # This one sees a proxy in front of the server as everybody's address.
+    # The dotted path of a function (scope) -> client address, for that limit. The default returns
+    # the address of the proxy, if there is one in front of the server.
     "CLIENT_ADDRESS": "tracking.access.addresses.peer_address",
-    # Seconds that a watch grant may last at the most; 0 means no limit.
+    # Maximum duration of a watch grant in seconds; 0 means no limit.
     "MAX_GRANT_DURATION": 86_400.0,
-    # Seconds before a watch grant's start of which its watcher sees, so that the map is not empty.
+    # The watcher of a grant also sees fixes recorded up to this many seconds before its start, so
+    # that the map is not empty.
     "GRANT_LEAD_TIME": 120.0,
-    # Days for which is kept who looked at whose location; 0 keeps nothing.
+    # Days for which the audit trail of access to locations is kept; 0 turns it off.
     "ACCESS_LOG_DAYS": 90,
-    # Messages that a connection may send on the average and at once. 0 means no limit.
+    # Messages per second that a connection may send on average, and the burst it may send at once.
+    # 0 means no limit.
     "MAX_FIXES_PER_SECOND": 5.0,
     "MAX_FIXES_BURST": 20,
-    # Bytes of a message; a batch of 100 fixes, every number to its last digit, has 20 KiB. The
-    # server, which reads it first, has a limit of its own and should be given the same.
+    # Maximum size of a message in bytes; a batch of 100 fixes with all digits has 20 KiB. The ASGI
+    # server reads it first and should have the same limit.
     "MAX_MESSAGE_SIZE": 32 * 1024,
-    # This many bad messages in a row, and it is not a client of ours.
+    # A connection is closed after this many bad messages in a row.
     "MAX_BAD_MESSAGES": 5,
-    # Seconds in which a client must take something of what it was sent. One that does not is gone,
-    # or might as well be.
+    # Seconds in which a client must read some of the data sent to it, or it is disconnected.
     "SEND_TIMEOUT": 10.0,
-    # Seconds since the place was measured until a driver counts as stale, and since the phone was
-    # heard until it counts as offline.
+    # A driver is stale this many seconds after the location was measured, and offline this many
+    # seconds after the phone last sent anything.
     "STALE_AFTER": 15.0,
     "OFFLINE_AFTER": 60.0,
-    # Channel-layer groups that drivers are spread over (driver id modulo SHARDS). A worker hears
-    # of groups in which it has watchers. More than one pays with many workers of few watchers
+    # Channel-layer groups that drivers are spread over (driver id modulo SHARDS). A worker receives
+    # the groups in which it has watchers. More than one pays off with many workers of few watchers
     # each: at 2,000 updates/s, 4 cost 0.42 CPU seconds per 1,000 updates, and 1 costs 0.35.
     "SHARDS": 1,
-    # Seconds over which a server that is told to stop spreads the closing of its sockets.
+    # Seconds over which a stopping server spreads the closing of its sockets.
     "DRAIN_SECONDS": 10.0,
-    # Whoever sends this as a bearer token sees /metrics/; without it there are none.
+    # The bearer token that opens /metrics/. Without one, /metrics/ is off.
     "METRICS_TOKEN": "",
-    # Where the admin's "show on a map" link leads.
+    # The URL of the admin's link to a map.
     "MAP_LINK_URL": (
         "https://www.openstreetmap.org/?mlat={latitude}&mlon={longitude}"
         "#map=16/{latitude}/{longitude}"
     ),
-    # The map's tiles, such as https://tiles.example.org/{z}/{x}/{y}.png, and whom to thank for
-    # them. Without a URL the map draws its own base layer and asks no other host.
+    # The URL of the map's tiles, such as https://tiles.example.org/{z}/{x}/{y}.png, and their
+    # attribution. Without a URL, the map draws its own base layer and loads nothing from other
+    # hosts.
     "TILE_URL": "",
     "TILE_ATTRIBUTION": "",
-    # Where a logged-in page gets its access token: a path, or the name of a URL.
+    # The path, or URL name, of the view that issues a logged-in page its access token.
     "TOKEN_URL": "/accounts/token/session/",
 }
 

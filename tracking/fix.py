@@ -1,25 +1,25 @@
-"""One timestamped measurement from a device, and the clock that orders what arrives."""
+"""A fix, one timestamped measurement from a device, and the clock that orders arrivals."""
 
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 import msgspec
 
-# A driver's id: the primary key of its user.
+# A driver's id: the primary key of the driver's user.
 DriverId: TypeAlias = int
 
 
 class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A fix of one driver: WGS 84 degrees, metres, degrees from true north, metres per second.
 
-    `recorded_at` is when the place was measured, by the device's clock, which is corrected by
-    `clock_offset` seconds where that is worth knowing; it is never later than `received_at`, the
-    arrival by the server's clock. All times are aware UTC. The field names are `DriverLocation`'s
-    columns: `rows` relies on it.
+    `recorded_at` is when the location was measured, by the device's clock, corrected by
+    `clock_offset` seconds unless that is None. It is never later than `received_at`, the time of
+    arrival by the server's clock. All times are aware UTC. The field names are the columns of
+    `DriverLocation`: `rows` relies on it.
 
-    The place is one thing and the phone another. `heard_at` is when the phone was last heard,
-    whatever it said, if that is later than `received_at`. With `disconnected_at` the fix is a
-    departure: the driver's connection ended then, was not replaced, and nothing was heard since.
+    The location and the phone are tracked separately. `heard_at` is when the phone last sent
+    anything, if that is later than `received_at`. `disconnected_at` is when the driver's connection
+    ended, if it was not replaced and nothing was received since.
     """
 
     driver_id: DriverId
@@ -36,15 +36,19 @@ class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     @property
     def heard(self) -> datetime:
-        """Return when the phone was last heard."""
+        """The time when the phone last sent anything."""
         return self.heard_at or self.received_at
 
-    def merged_with(self, other: "Fix | None") -> "Fix":
-        """Return what is known from both fixes of one driver, in whichever order they came.
+    def is_newer_than(self, other: "Fix | None") -> bool:
+        """Tell whether this fix adds anything to `other`."""
+        return self.merged_with(other) is not other
 
-        The place is the one measured last, and of equal times the one that arrived last; the phone
-        was heard at the later of both times; a departure stands until the phone is heard again.
-        Return `other` itself where this fix adds nothing. `rows` says the same to the database.
+    def merged_with(self, other: "Fix | None") -> "Fix":
+        """Return the newest state from two fixes of one driver, which may be in any order.
+
+        The location is the one measured last, and with equal times the one that arrived last;
+        `heard` is the later of both; `disconnected_at` stays until the phone is heard again. Return
+        `other` itself if this fix adds nothing. `rows` does the same in SQL.
         """
         if other is None:
             return self
@@ -62,13 +66,13 @@ class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         )
 
     def has_newer_place_than(self, other: "Fix") -> bool:
-        """Tell which place stands: the device's time decides, then arrival."""
+        """Tell whether this location is newer: by `recorded_at`, then by `received_at`."""
         if self.recorded_at != other.recorded_at:
             return self.recorded_at > other.recorded_at
         return self.received_at > other.received_at
 
     def is_elsewhere(self, other: "Fix | None") -> bool:
-        """Tell whether the place was measured anew, and is no repetition of `other`'s."""
+        """Tell whether this location is a new measurement and does not repeat `other`'s."""
         return (
             other is None
             or self.recorded_at != other.recorded_at
@@ -78,16 +82,16 @@ class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class ArrivalClock:
-    """Aware UTC that never repeats and never goes back, so that arrivals keep their order.
+    """A clock of aware UTC that never repeats and never goes back, to keep arrivals in order.
 
-    When the system clock is set back, it creeps on by microseconds until time catches up.
+    While the system clock is behind, after it was set back, each call adds one microsecond.
     """
 
     def __init__(self) -> None:
         self._last = datetime.min.replace(tzinfo=UTC)
 
     def now(self) -> datetime:
-        """Return the time of an arrival, at microsecond resolution."""
+        """Return the current time, with a resolution of a microsecond."""
         now = datetime.now(UTC)
         if now <= self._last:
             now = self._last + timedelta(microseconds=1)

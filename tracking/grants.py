@@ -1,8 +1,8 @@
-"""Watch grants: dispatch opens one when a trip is assigned, and ends it when the trip ends.
+"""Watch grants. Dispatch opens one when a trip is assigned, and ends it when the trip ends.
 
-Whatever changes a grant, these functions, the admin, `grant.save()` or a deletion, the watcher's
-open connections on every worker are checked again once the change is committed. Only
-`QuerySet.update()` and the bulk methods, which Django tells nobody about, are noticed later.
+When a grant is changed by these functions, the admin, `grant.save()` or a deletion, the watcher's
+open connections on every worker are checked again after the commit. `QuerySet.update()` and the
+bulk methods send no signal: their changes take effect at the next regular check.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ from tracking.permissions import NO_DRIVER, is_driver
 
 
 class InvalidGrant(ValueError):
-    """A grant that cannot be. `reasons` holds the messages for each field that is wrong."""
+    """Raised for an invalid grant. `reasons` holds the messages by field name."""
 
     def __init__(self, reasons: dict[str, list[str]]) -> None:
         super().__init__(" ".join(f"{name}: {' '.join(why)}" for name, why in reasons.items()))
@@ -41,13 +41,14 @@ def open_grant(
     starts_at: datetime | None = None,
     by: AbstractBaseUser | int | None = None,
 ) -> WatchGrant:
-    """Store and return a grant, from now on or from `starts_at`. Users are given as such or by id.
+    """Store and return a grant that starts at `starts_at`, by default now.
 
-    `by` is the user who opens it, who is kept with it.
+    Users are given as objects or ids. `by` is the user who opens the grant; it is stored.
 
-    Raise InvalidGrant, a ValueError: for a time without a time zone, an `ends_at` that is not in
-    the future or not after `starts_at` or too long after it, a driver who is the watcher or may not
-    publish, a user who does not exist, a reference of more than 100 characters.
+    Raise InvalidGrant, a ValueError, for a time without a time zone; an `ends_at` that is not in
+    the future, not after `starts_at`, or more than TRACKING["MAX_GRANT_DURATION"] after it; a
+    driver who is the watcher or may not publish; a user who does not exist; a reference of more
+    than 100 characters.
     """
     grant = WatchGrant(
         driver_id=_id(driver),
@@ -65,14 +66,15 @@ def open_grant(
 def reschedule_grant(
     grant: WatchGrant, *, ends_at: datetime, by: AbstractBaseUser | int | None = None
 ) -> None:
-    """Let `grant` end sooner or later than it said; one that has expired lives again.
+    """Change when `grant` ends. One that has expired becomes live again.
 
-    `by` is the user who does so.
-
-    Raise InvalidGrant for a time as in `open_grant`, or when the grant was ended.
+    `by` is the user who reschedules it. Raise InvalidGrant for a time that `open_grant` refuses,
+    and for a grant that was ended.
     """
     if grant.ended_at is not None:
-        raise InvalidGrant({"ends_at": ["The grant was ended, which is for good: open another."]})
+        raise InvalidGrant(
+            {"ends_at": ["This grant was ended and can't be reopened. Open a new one."]}
+        )
     before, grant.ends_at = grant.ends_at, ends_at
     try:
         _validate(grant)
@@ -80,14 +82,14 @@ def reschedule_grant(
         grant.ends_at = before
         raise
     grant.changed_by_id = None if by is None else _id(by)
-    # These fields alone, or the grant would come back if somebody ended it meanwhile.
+    # Save only these fields, or a grant that was ended in the meantime would be reopened.
     grant.save(update_fields=["ends_at", "changed_by"])
 
 
 def end_grant(grant: WatchGrant, *, by: AbstractBaseUser | int | None = None) -> None:
-    """End `grant` now, also before it starts. One that was ended or deleted stays as it is.
+    """End `grant` now, also before it starts. Do nothing if it was ended or deleted before.
 
-    `by` is the user who does so.
+    `by` is the user who ends it.
     """
     stored = WatchGrant.objects.using(router.db_for_write(WatchGrant)).filter(pk=grant.pk)
     end_grants(stored, by=by)
@@ -96,11 +98,11 @@ def end_grant(grant: WatchGrant, *, by: AbstractBaseUser | int | None = None) ->
 
 
 def end_grants(grants: QuerySet[WatchGrant], *, by: AbstractBaseUser | int | None = None) -> int:
-    """End those of `grants` that were not ended, now; return how many there were."""
+    """End those of `grants` that have not been ended, and return their number."""
     using = router.db_for_write(WatchGrant)
     with transaction.atomic(using=using):
-        # Locked, so that of two who end a grant one is the first. Ordered, so that two who end
-        # many do not wait for each other.
+        # Lock the rows, so that only the first of two callers ends a grant. Lock them in order, so
+        # that two callers who end many cannot deadlock.
         open_grants = WatchGrant.objects.using(using).filter(
             pk__in=grants.using(using).values("pk"), ended_at=None
         )
@@ -118,7 +120,7 @@ def _id(user: AbstractBaseUser | int) -> int:
 
 
 def _driver_reasons(driver_id: Any) -> list[str]:
-    """Return why nobody can be granted to watch that user."""
+    """Return the reasons why a grant cannot name that user as its driver."""
     driver = get_user_model()._base_manager.filter(pk=driver_id).first()
     if driver is None:
         return [gettext("There is no such user.")]
@@ -126,9 +128,9 @@ def _driver_reasons(driver_id: Any) -> list[str]:
 
 
 def _validate(grant: WatchGrant, driver: list[str] | None = None) -> None:
-    """Raise InvalidGrant if the grant cannot be.
+    """Raise InvalidGrant if the grant is invalid.
 
-    `driver` holds the reasons that were found for that field; None has it validated here.
+    `driver` holds the reasons already found for that field; with None, it is validated here.
     """
     exclude = set() if driver is None else {"driver"}
     reasons = {"driver": driver} if driver else {}
@@ -148,7 +150,7 @@ def _by_field(error: ValidationError) -> Iterable[tuple[str, list[ValidationErro
 
 
 def _reason(field: str, error: ValidationError) -> str:
-    # Django's own reason quotes the id, and no error shows what was sent.
+    # Django's own message quotes the id, but no error may repeat what was sent.
     if field in ("driver", "watcher") and error.code == "invalid":
         return gettext("There is no such user.")
     return error.messages[0]
@@ -164,7 +166,7 @@ def _watchers(grant: WatchGrant) -> set[int]:
 
 
 def _before_save(instance: WatchGrant, using: str, **kwargs: Any) -> None:
-    # A save may hand the grant to another watcher. The one who loses it is checked, too.
+    # A save may change the watcher. The former one is checked, too.
     if instance.pk is not None:
         stored = WatchGrant.objects.using(using).filter(pk=instance.pk)
         instance.stored_watcher_id = stored.values_list("watcher_id", flat=True).first()
@@ -180,8 +182,8 @@ def _before_delete(instance: WatchGrant, using: str, origin: object, **kwargs: A
 
 
 def _after_delete(instance: WatchGrant, using: str, origin: object, **kwargs: Any) -> None:
-    # A user may take years of grants along. Those that are over permitted nothing; but one that
-    # the host held may look to be over, or another's, only because it is older than its row was.
+    # Deleting a user may delete years of grants. Those that are over need no check. But an instance
+    # that the host deletes itself may be older than its row, so it is always checked.
     if origin is instance:
         _recheck_on_commit(_watchers(instance), using)
     elif instance.ended_at is None and instance.ends_at > timezone.now():
@@ -189,7 +191,7 @@ def _after_delete(instance: WatchGrant, using: str, origin: object, **kwargs: An
 
 
 def connect(model: type[WatchGrant]) -> None:
-    """Hear of changes made through `model`: WatchGrant, or one that inherits from it."""
+    """Connect the receivers of changes through `model`: WatchGrant, or a subclass of it."""
     pre_save.connect(_before_save, sender=model)
     post_save.connect(_after_save, sender=model)
     pre_delete.connect(_before_delete, sender=model)

@@ -1,4 +1,4 @@
-"""A lookup that finds text in any case, on every database that locations are stored in."""
+"""A case-insensitive lookup of text, for PostgreSQL and SQLite."""
 
 import re
 from typing import Any
@@ -9,7 +9,7 @@ from django.db.models.sql.compiler import SQLCompiler
 
 
 class ContainsAnyCase(IContains):
-    """`icontains`, which SQLite knows for ASCII letters only, for all letters."""
+    """`icontains` for all letters, also on SQLite, whose own covers ASCII only."""
 
     lookup_name = "contains_any_case"
 
@@ -18,7 +18,7 @@ class ContainsAnyCase(IContains):
 
     def as_sqlite(self, compiler: SQLCompiler, connection: Any) -> tuple[str, list[Any]]:
         column, parameters = self.process_lhs(compiler, connection)
-        # The function behind it is Django's own, and Python's `re`.
+        # Django implements REGEXP on SQLite with Python's `re`.
         return f"{column} REGEXP %s", [*parameters, f"(?i){re.escape(str(self.rhs))}"]
 
 
@@ -26,5 +26,5 @@ Field.register_lookup(ContainsAnyCase)
 
 
 def any_case(*path: str) -> str:
-    """Return the lookup of a field, behind relations or not, by text in any case."""
+    """Return the case-insensitive lookup of a field, given by its path of names."""
     return "__".join((*path, ContainsAnyCase.lookup_name))

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.urls import NoReverseMatch, is_valid_path, reverse
 from django.utils.decorators import sync_and_async_middleware
 
-# What is safe to ask for again, at another address.
+# Methods that clients may safely repeat at another address.
 _READS: Final = ("GET", "HEAD")
 
 _Respond = (
@@ -21,30 +21,32 @@ _Respond = (
 
 @sync_and_async_middleware  # type: ignore[untyped-decorator,unused-ignore]
 def no_redirected_writes(get_response: _Respond) -> _Respond:
-    """Keep Django from redirecting what is no GET: a client would repeat it as one, without its
-    body, and a report would be lost.
+    """Prevent redirects of requests other than GET and HEAD.
 
-    A path without its last slash is served as if it had it (`APPEND_SLASH`). Over plain HTTP, where
-    `SECURE_SSL_REDIRECT` would redirect, the answer is 403 problem details that say so. Stands
-    first in `MIDDLEWARE`, before `SecurityMiddleware` and `CommonMiddleware`.
+    Clients would repeat them as a GET without a body, and a report would be lost.
+
+    With `APPEND_SLASH`, a path without its trailing slash is served as if it had one. Over plain
+    HTTP, where `SECURE_SSL_REDIRECT` would redirect, the answer is 403 with problem details, or 503
+    for OwnTracks. Place it first in `MIDDLEWARE`, before `SecurityMiddleware` and
+    `CommonMiddleware`.
     """
     if iscoroutinefunction(get_response):
 
         async def respond_async(request: HttpRequest) -> HttpResponseBase:
-            refused = _refuse_or_mend(request)
+            refused = _refuse_or_append_slash(request)
             return refused or await get_response(request)
 
         return respond_async
 
     def respond(request: HttpRequest) -> HttpResponseBase:
-        refused = _refuse_or_mend(request)
+        refused = _refuse_or_append_slash(request)
         response: HttpResponseBase = refused or get_response(request)  # type: ignore[assignment]
         return response
 
     return respond
 
 
-def _refuse_or_mend(request: HttpRequest) -> HttpResponse | None:
+def _refuse_or_append_slash(request: HttpRequest) -> HttpResponse | None:
     if request.method in _READS:
         return None
     if settings.SECURE_SSL_REDIRECT and not request.is_secure() and not _is_exempt(request):
@@ -60,7 +62,7 @@ def _refuse_or_mend(request: HttpRequest) -> HttpResponse | None:
 
 
 def _is_served(path: str, urlconf: str | None) -> bool:
-    """Whether there is a view, other than the admin's that takes all the rest and redirects."""
+    """Tell whether a view serves the path, other than the admin's catch-all, which redirects."""
     match = is_valid_path(path, urlconf)
     return bool(match and getattr(match.func, "should_append_slash", True))
 
@@ -71,8 +73,8 @@ def _is_exempt(request: HttpRequest) -> bool:
 
 
 def _https_required(request: HttpRequest) -> HttpResponse:
-    # OwnTracks on iOS throws away what is answered 4xx, and keeps what is answered 5xx until its
-    # owner has mended the URL.
+    # OwnTracks on iOS discards a report on 4xx, and keeps it on 5xx until its owner has corrected
+    # the URL.
     status = HTTPStatus.FORBIDDEN
     if _is_of_owntracks(request.path_info):
         status = HTTPStatus.SERVICE_UNAVAILABLE

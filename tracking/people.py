@@ -1,4 +1,4 @@
-"""How people are named, whatever user model the project has."""
+"""Names and search fields of users, for any user model."""
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -11,7 +11,7 @@ from tracking.lookups import any_case
 
 
 def _existing(*names: str) -> tuple[str, ...]:
-    """Those of the names that are fields of the project's user model, each once."""
+    """Return the names that are fields of the project's user model, without duplicates."""
     fields = []
     for name in dict.fromkeys(names):
         try:
@@ -22,7 +22,7 @@ def _existing(*names: str) -> tuple[str, ...]:
     return tuple(fields)
 
 
-# This app knows only what every user model has, and these usual names.
+# The app relies only on what every user model has, and on these usual field names.
 NAME_FIELDS = _existing("name", "first_name", "last_name")
 SEARCH_FIELDS = _existing(
     get_user_model().USERNAME_FIELD, get_user_model().get_email_field_name(), *NAME_FIELDS
@@ -30,36 +30,36 @@ SEARCH_FIELDS = _existing(
 
 
 def search_lookups(*relations: str) -> tuple[str, ...]:
-    """Return the lookups that find people by text, of users or of what has them in `relations`."""
+    """Return the lookups that find users by text, directly or through `relations`."""
     paths: list[tuple[str, ...]] = [(relation,) for relation in relations] or [()]
     return tuple(any_case(*path, field) for path in paths for field in SEARCH_FIELDS)
 
 
 def active(relation: str = "") -> Q:
-    """Return the condition that an account is active, of users or of what has them in `relation`.
+    """Return the condition that users are active, directly or through `relation`.
 
-    No condition where the user model has no such field.
+    The condition is empty for a user model without `is_active`.
     """
     prefix = f"{relation}__" if relation else ""
     return Q(**{f"{prefix}{field}": True for field in _existing("is_active")})
 
 
 def own_name(user: AbstractBaseUser) -> str:
-    """Return the user's name, or "" where the user model knows none."""
+    """Return the user's name, or "" if the user model has none."""
     parts = [getattr(user, field) for field in NAME_FIELDS]
     return " ".join(part for part in parts if part)
 
 
 def full_name(user: AbstractBaseUser) -> str:
-    """The user's name as far as the user model knows one, or else the log-in name."""
+    """Return the user's name, or the log-in name if the user model has none."""
     return own_name(user) or user.get_username()
 
 
 def contact(user: AbstractBaseUser) -> str:
-    """The user's e-mail address, or the log-in name where the user model has no address."""
+    """Return the user's e-mail address, or the log-in name if the user model has none."""
     return getattr(user, user.get_email_field_name(), "") or user.get_username()
 
 
 def identity(user: AbstractBaseUser) -> SafeString:
-    """The name and, below it, the contact: a cell of the admin's lists."""
+    """Return the HTML of a user in the admin's lists: the name with the contact below it."""
     return format_html('{}<span class="tracking-contact">{}</span>', full_name(user), contact(user))

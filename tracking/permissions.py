@@ -1,4 +1,4 @@
-"""Permission to publish and to watch: policies, named by dotted path in the settings.
+"""Permissions to publish and to watch: policies, named by dotted path in the settings.
 
 A policy is `(user, driver_id) -> Decision`, a plain function or a coroutine function. The user is
 active and authenticated. A plain function may query the database; it runs in a thread.
@@ -21,12 +21,12 @@ from tracking.conf import conf
 from tracking.models import WatchGrant
 from tracking.protocol import NotYet
 
-# How long before a grant begins its watcher is told to come back, not to stay away. Clients that
-# were told so come back every 20 s.
+# From this long before a grant starts, its watcher is refused with `not_yet`, which asks the client
+# to try again, instead of `forbidden`. Clients then try again every 20 s.
 SOON: Final = timedelta(minutes=15)
 
 
-# The reason for users that `is_driver` is False for.
+# The error for users who are no drivers: see `is_driver`.
 NO_DRIVER = gettext_lazy(
     "This user is not a driver and shares no location. "
     "Choose a driver, or make this user one first."
@@ -34,7 +34,7 @@ NO_DRIVER = gettext_lazy(
 
 
 class Window(NamedTuple):
-    """Yes, for what was recorded at `since` or later, until `until`, exclusively; aware times.
+    """Permission for fixes recorded at `since` or later, until `until`, exclusively; aware times.
 
     None means no such bound.
     """
@@ -43,20 +43,20 @@ class Window(NamedTuple):
     until: datetime | None = None
 
 
-# Yes, no, an aware time, which is yes until then, exclusively, or a window. A stream is asked about
-# again when it ends, and cut off unless the answer has changed.
+# True, False, a Window, or an aware time, which permits until then, exclusively. At the end of the
+# permission the policy is applied again, and the stream is closed unless it is extended.
 Decision: TypeAlias = bool | datetime | Window
 
 Policy = Callable[[AbstractBaseUser, int], Decision | Awaitable[Decision]]
 
 
 async def may_publish(user: AbstractBaseUser, driver_id: int) -> bool:
-    """Apply `TRACKING["PUBLISH_POLICY"]`."""
+    """Return the answer of `TRACKING["PUBLISH_POLICY"]`."""
     return bool(await _apply(conf.PUBLISH_POLICY, user, driver_id))
 
 
 async def may_watch(user: AbstractBaseUser, driver_id: int) -> Decision:
-    """Apply `TRACKING["WATCH_POLICY"]`. A time that it returns lies in the future."""
+    """Return the answer of `TRACKING["WATCH_POLICY"]`, or False for a time that has passed."""
     return await _apply(conf.WATCH_POLICY, user, driver_id)
 
 
@@ -70,9 +70,9 @@ def may_view_fleet(user: AbstractBaseUser | AnonymousUser) -> bool:
 async def may_watch_driver(
     user: AbstractBaseUser, driver_id: int, driver: AbstractBaseUser | None
 ) -> Decision:
-    """Apply both policies: who does not exist, or is no driver, may not be watched by anybody.
+    """Apply both policies. Nobody may watch a user who does not exist or is no driver.
 
-    Both are always asked. How long a refusal takes must not tell which of them it was.
+    Both are always applied, so that the time of a refusal does not show which of them refused.
     """
     publishes = await may_publish(driver or user, driver_id)
     decision = await may_watch(user, driver_id)
@@ -80,12 +80,12 @@ async def may_watch_driver(
 
 
 def is_driver(user: AbstractBaseUser) -> bool:
-    """Tell whether the user may publish its own location. For synchronous code."""
+    """Tell whether the user may publish their own location. For synchronous code."""
     return bool(_apply_here(conf.PUBLISH_POLICY, user, user.pk))
 
 
 def watches(user: AbstractBaseUser, driver_id: int, driver: AbstractBaseUser | None) -> bool:
-    """Tell whether `may_watch_driver` permits it now. For synchronous code."""
+    """Tell whether `may_watch_driver` permits watching now. For synchronous code."""
     publishes = bool(_apply_here(conf.PUBLISH_POLICY, driver or user, driver_id))
     try:
         decision = _apply_here(conf.WATCH_POLICY, user, driver_id)
@@ -99,13 +99,13 @@ async def _apply(dotted_path: str, user: AbstractBaseUser, driver_id: int) -> De
     if inspect.iscoroutinefunction(policy) or inspect.iscoroutinefunction(type(policy).__call__):
         answer = policy(user, driver_id)
     else:
-        # Not on the thread that Django's own synchronous code shares: a slow policy would stop it.
+        # Not on the shared thread of Django's synchronous code, which a slow policy would block.
         answer = await database_sync_to_async(policy, thread_sensitive=False)(user, driver_id)
     return _as_of_now(await answer if inspect.isawaitable(answer) else answer)
 
 
 def _apply_here(dotted_path: str, user: AbstractBaseUser, driver_id: int) -> Decision:
-    """Apply the policy in this thread, on its connections and in its transactions."""
+    """Apply the policy in this thread, with its database connections and transactions."""
     policy: Policy = import_string(dotted_path)
     answer = policy(user, driver_id)
     return _as_of_now(async_to_sync(_await)(answer) if inspect.isawaitable(answer) else answer)
@@ -116,7 +116,7 @@ async def _await(answer: Awaitable[Decision]) -> Decision:
 
 
 def _as_of_now(answer: Decision) -> Decision:
-    """Return the policy's answer, or False if it was yes until a time that has passed."""
+    """Return the policy's answer, or False if it permits until a time that has passed."""
     if isinstance(answer, Window):
         return answer if answer.until is None or answer.until > timezone.now() else False
     if isinstance(answer, datetime):
@@ -125,25 +125,26 @@ def _as_of_now(answer: Decision) -> Decision:
 
 
 async def own_location(user: AbstractBaseUser, driver_id: int) -> bool:
-    """A driver publishes for itself alone. A user model without `role` makes everyone a driver."""
+    """Permit drivers to publish for themselves. Without a `role` field, every user is a driver."""
     return user.pk == driver_id and getattr(user, "role", "driver") == "driver"
 
 
 async def any_authenticated(user: AbstractBaseUser, driver_id: int) -> bool:
-    """Whoever is logged in watches whomever they like."""
+    """Permit every authenticated user to watch every driver."""
     return True
 
 
 def staff_only(user: AbstractBaseUser, driver_id: int) -> bool:
-    """Permit staff who may view last known locations, and nobody else."""
+    """Permit only staff who may view last known locations."""
     return may_view_fleet(user)
 
 
 def granted(user: AbstractBaseUser, driver_id: int) -> Decision:
-    """Permit staff who may view last known locations, a driver itself, and who has a live grant.
+    """Permit staff who may view last known locations, the driver, and watchers with a live grant.
 
-    A grant shows what was recorded from `TRACKING["GRANT_LEAD_TIME"]` before its start; of several
-    live ones, the first to start and the last to end count. Raise `NotYet` if one starts soon.
+    A grant permits fixes recorded from `TRACKING["GRANT_LEAD_TIME"]` before its start. Several live
+    grants permit from the earliest start to the latest end. Raise `NotYet` if none is live and one
+    starts within SOON.
     """
     if user.pk == driver_id or may_view_fleet(user):
         return True

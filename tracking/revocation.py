@@ -1,6 +1,6 @@
-"""Have open sessions checked again, on every worker, when something about a user changes.
+"""Rechecks of open sessions, on every worker, when something about a user changes.
 
-The notice names the users, not the change. `tracking.access.registry` receives it.
+The message contains the users' ids, not the change. `tracking.access.registry` receives it.
 """
 
 import asyncio
@@ -18,16 +18,16 @@ logger.addFilter(Throttle())
 
 GROUP: Final = "tracking.recheck"
 
-# A host's request must not hang on a channel layer that does. Open sessions are checked again
-# from time to time anyway.
+# Seconds. A hanging channel layer must not block the host's request; open sessions are also checked
+# regularly.
 BROADCAST_TIMEOUT: Final = 2.0
 
 
 def recheck(user_ids: Iterable[int]) -> None:
-    """Have all open sessions of these users checked again, on every worker.
+    """Check all open sessions of these users again, on every worker.
 
-    For whoever changes what a policy looks at: call it after the change is committed. It never
-    raises. With the channel layer away, sessions notice within `session.RECHECK_INTERVAL`.
+    Call it after committing a change to data that a policy reads. It never raises. While the
+    channel layer is unavailable, sessions notice the change within `session.RECHECK_INTERVAL`.
     """
     event = {"type": GROUP, "users": list(user_ids)}
     try:
@@ -40,7 +40,7 @@ def recheck(user_ids: Iterable[int]) -> None:
         task.add_done_callback(_broadcasts.discard)
 
 
-# The event loop holds tasks weakly.
+# Strong references, as the event loop holds tasks weakly.
 _broadcasts: set[asyncio.Task[None]] = set()
 
 
@@ -50,7 +50,7 @@ async def _broadcast(event: dict[str, Any]) -> None:
             layer = get_channel_layer()
             if layer is not None:
                 await layer.group_send(GROUP, event)
-    except Exception as error:  # each layer has errors of its own
+    except Exception as error:  # each channel layer has its own exceptions
         logger.warning(
-            "Open sessions could not be told of a change, they notice later: %s", reason(error)
+            "Could not recheck open sessions, the change takes effect later: %s", reason(error)
         )

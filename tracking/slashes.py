@@ -1,6 +1,6 @@
-"""The last slash of a path: both spellings reach the same view, and nothing is redirected.
+"""Routes that match with and without the trailing slash, without a redirect.
 
-A redirect of a report is a lost report: HTTP clients repeat it as a GET without its body.
+A redirected report would be lost: HTTP clients repeat it as a GET without its body.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from django.urls.resolvers import RoutePattern
 
 
 class EitherSlash(RoutePattern):
-    """A route that matches with its last slash and without. Reversing gives it as it is written."""
+    """A route that matches with and without its trailing slash. It is reversed as it is written."""
 
     def match(self, path: str) -> tuple[str, tuple[Any, ...], dict[str, Any]] | None:
         other = f"{path}/" if str(self).endswith("/") else path.removesuffix("/")
@@ -19,13 +19,13 @@ class EitherSlash(RoutePattern):
 
 
 def path(route: str, view: Callable[..., Any], name: str | None = None) -> Any:
-    """Return Django's `path()` of a view, or of an ASGI application, in either spelling."""
-    # Any, as channels' type for routes and Django's are not the same.
+    """Return a route to a view or an ASGI application, like `django.urls.path()`."""
+    # Any, as Channels and Django have different types for routes.
     return URLPattern(EitherSlash(route, name=name, is_endpoint=True), view, {}, name)
 
 
 def either_slash(patterns: Sequence[URLPattern | URLResolver]) -> list[URLPattern]:
-    """Return the patterns that a router made, with `use_regex_path=False`, in either spelling."""
+    """Convert the patterns of a REST framework router made with `use_regex_path=False`."""
     return [
         path(str(pattern.pattern), pattern.callback, pattern.name)
         for pattern in patterns

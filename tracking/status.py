@@ -1,8 +1,8 @@
-"""How fresh a location is: the one rule for the wire, the map, REST and the admin.
+"""The status of a driver: one rule for the wire, the map, REST and the admin.
 
-The place goes by when it was measured, the phone by when it was heard. A driver is `live` while
-both are fresh, and `offline` once the phone was not heard for long, or its connection ended. In
-between it is `stale`: the phone is heard but does not say where it is now, or it has fallen silent.
+A driver is `live` while the location was measured within STALE_AFTER, and `offline` once nothing
+was received from the phone for OFFLINE_AFTER, or its connection ended. In between it is `stale`:
+the phone sends no new location, or nothing at all.
 """
 
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from tracking.conf import conf
 
 
 class Located(Protocol):
-    """A fix, or a row that keeps one."""
+    """A fix, or a row that stores one."""
 
     @property
     def recorded_at(self) -> datetime: ...
@@ -34,17 +34,18 @@ class Status(TextChoices):
 
 
 def status_of(located: Located, now: datetime) -> Status:
-    """Return how fresh a driver's newest fix is at the time `now`."""
+    """Return the status at the time `now` of a driver with this newest fix."""
     silent = (now - located.heard).total_seconds()
     if located.disconnected_at is not None or silent >= conf.OFFLINE_AFTER:
         return Status.OFFLINE
-    # What was heard last was measured before that.
+    # A fix is measured before it is received, so an age below STALE_AFTER implies a phone that was
+    # heard as recently.
     age = (now - located.recorded_at).total_seconds()
     return Status.LIVE if age < conf.STALE_AFTER else Status.STALE
 
 
 def next_change(located: Located, now: datetime) -> float | None:
-    """Return in how many seconds the status changes if nothing comes, or None if it does not."""
+    """Return the seconds until the status changes if nothing is received; None if it never does."""
     silent = (now - located.heard).total_seconds()
     if located.disconnected_at is not None or silent >= conf.OFFLINE_AFTER:
         return None
@@ -55,7 +56,7 @@ def next_change(located: Located, now: datetime) -> float | None:
 
 
 def has_status(status: Status, now: datetime) -> Q:
-    """Return the condition on `DriverLocation` that agrees with `status_of` at the time `now`."""
+    """Return the condition on `DriverLocation` for rows whose `status_of` at `now` is `status`."""
     long_ago = now - timedelta(seconds=conf.OFFLINE_AFTER)
     offline = Q(disconnected_at__isnull=False) | (
         Q(received_at__lte=long_ago) & (Q(heard_at=None) | Q(heard_at__lte=long_ago))

@@ -1,19 +1,19 @@
-"""What keeps failing is logged once in a while, with a count, and not a thousand times."""
+"""A logging filter that logs a repeated failure once per period, with a count."""
 
 import logging
 import time
 from collections.abc import Callable
 from typing import Final
 
-PERIOD: Final = 60.0
+PERIOD: Final = 60.0  # seconds
 
 
 class Throttle(logging.Filter):
-    """Lets each warning or error of a logger pass once per period of seconds.
+    """Pass each warning or error of a logger once per `period` of seconds.
 
-    The next one that passes says how many were left out. Messages are told apart by their text
-    before arguments are put in, so give what varies as arguments. Anything below a warning always
-    passes: that something works again must not be left out.
+    The next one that passes says how many were left out. Messages are compared by their format
+    string, so pass what varies as arguments. Records below WARNING always pass, such as the message
+    that something works again.
 
         logger.addFilter(Throttle())
     """
@@ -22,15 +22,15 @@ class Throttle(logging.Filter):
         super().__init__()
         self._period = period
         self._clock = clock
-        # By `key`, of which a program has few: when it may pass again, how many were left out.
+        # By `key`, of which a program has few: the time of the next pass, the number left out.
         self._seen: dict[str, tuple[float, int]] = {}
 
     def forget(self) -> None:
-        """Begin anew: whatever comes next is logged."""
+        """Reset the filter, so that the next record of each key passes."""
         self._seen.clear()
 
     def key(self, record: logging.LogRecord) -> str:
-        """Return what is the same for records of the same failure."""
+        """Return a key that records of the same failure share."""
         return str(record.msg)
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -50,9 +50,9 @@ class Throttle(logging.Filter):
 
 
 def reason(error: BaseException) -> str:
-    """Return an error's class and what it says, for a log.
+    """Return an error's class and message, for a log.
 
-    Not its `repr`, in which redis-py names the kind of failure and leaves out the reason.
+    `repr` will not do: for redis-py's errors it leaves out the reason.
     """
     name, text = type(error).__name__, str(error)
     return f"{name}: {text}" if text else name

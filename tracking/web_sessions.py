@@ -1,8 +1,8 @@
-"""Log-out means log-out: the tokens that a web session was given end with it, on every worker.
+"""Revocation at log-out: the tokens of a web session end with it, on every worker.
 
 The view that gives a page its token puts `claim(request.session)` into it. When the session's user
-logs out, its claim is kept until all its tokens have expired, and the open connections that came
-with one of them are checked again at once.
+logs out, the claim is stored until all its tokens have expired, and open connections that
+authenticated with one of them are checked again at once.
 """
 
 import secrets
@@ -24,33 +24,33 @@ from tracking.models import EndedWebSession
 
 View: TypeAlias = Callable[..., HttpResponseBase]
 
-# Where a session keeps its claim. Not made from the session's key: Django gives a session another
-# one in the middle, such as when SECRET_KEY was changed.
+# The session key of the claim. The claim is not derived from the session's own key, which Django
+# may change during a session, for example after a change of SECRET_KEY.
 CLAIM: Final = "_tracking_web_session"
 
 
 def claim(session: SessionBase) -> str:
-    """Return what names a web session in the claim `WEB_SESSION_CLAIM` of its tokens."""
+    """Return the value of the claim `WEB_SESSION_CLAIM` for a session; create it if needed."""
     if CLAIM not in session:
         session[CLAIM] = secrets.token_hex(32)
-        # At once: outside a request nobody else does, and the log-out must find it.
+        # Save at once: outside a request nothing else does, and the log-out must find it.
         session.save()
     found: str = session[CLAIM]
     return found
 
 
 def load_ended(claims: list[str]) -> Mapping[str, bool]:
-    """Return those of the web sessions that have ended, each as True."""
+    """Return the given claims of web sessions that have ended, each mapped to True."""
     ended = EndedWebSession.objects.filter(claim__in=claims)
     return dict.fromkeys(ended.values_list("claim", flat=True), True)
 
 
 def end(name: str, user_id: Any) -> None:
-    """End the tokens with this claim, which the user's web session was given."""
+    """End the tokens with the claim `name`, which were issued to the user's web session."""
     now = timezone.now()
     using = router.db_for_write(EndedWebSession)
     ended = EndedWebSession.objects.using(using)
-    # Tokens that could be shown again have expired by then.
+    # Delete claims whose tokens have all expired.
     lifetime = simplejwt.api_settings.ACCESS_TOKEN_LIFETIME + timedelta(minutes=1)
     ended.filter(ended_at__lt=now - lifetime).delete()
     ended.get_or_create(claim=name, defaults={"ended_at": now})
@@ -60,15 +60,16 @@ def end(name: str, user_id: Any) -> None:
 def logged_out(request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
     """Receive Django's `user_logged_out`, which is sent before the session is flushed."""
     session = getattr(request, "session", None)
-    # Without a claim, it was given no token.
+    # A session without a claim was given no token.
     if user is not None and session is not None and CLAIM in session:
         end(session[CLAIM], user.pk)
 
 
 def logged_in(request: HttpRequest | None, **kwargs: Any) -> None:
-    """Receive Django's `user_logged_in`, which an API that makes no session sends, too.
+    """Receive Django's `user_logged_in`, which an API without sessions may send, too.
 
-    Two pages that ask for their first tokens at once would each make a claim, and one be lost.
+    Create the claim now: two pages that request their first tokens at once would each create one,
+    and one would be lost.
     """
     session = getattr(request, "session", None)
     if session is not None and SESSION_KEY in session:
@@ -76,9 +77,9 @@ def logged_in(request: HttpRequest | None, **kwargs: Any) -> None:
 
 
 def ends_the_session_before(view: View) -> View:
-    """Wrap a view that logs in, so that the tokens of who was logged in before end.
+    """Wrap a log-in view, to end the tokens of the user who was logged in before.
 
-    Django replaces the session of another user without `user_logged_out`.
+    Django replaces the session of another user without sending `user_logged_out`.
     """
 
     @wraps(view)
@@ -93,6 +94,6 @@ def ends_the_session_before(view: View) -> View:
 
 
 def connect() -> None:
-    """Listen to log-ins and log-outs."""
+    """Connect the receivers of log-ins and log-outs."""
     user_logged_in.connect(logged_in, dispatch_uid="tracking.web_sessions")
     user_logged_out.connect(logged_out, dispatch_uid="tracking.web_sessions")

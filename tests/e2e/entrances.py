@@ -15,10 +15,11 @@ import uvicorn
 from django.core.handlers.asgi import ASGIRequest
 from django.http import QueryDict
 from django.test import Client as Browser
+from ridehail.http import HttpProtocol
 
 from accounts.models import User
 from ridehail.censor import MAX_TEXT
-from ridehail.logs import JSONWithoutSecrets, LimitStrangers, WithoutSecrets
+from ridehail.logs import JSONWithoutSecrets, LimitClientLines, WithoutSecrets
 from ridehail.proxies import scope_limit_key
 from tracking.access.tokens import verify
 from tracking.contrib.uvicorn.http import HttpProtocol
@@ -142,7 +143,7 @@ def log_of(formatter, name, level, message="%s"):
             record = logging.LogRecord(name, level, "", 0, message, (text,), None)
             record.agent = text
             if limited:
-                LimitStrangers().filter(record)
+                LimitClientLines().filter(record)
             formatter.format(record)
 
     return log

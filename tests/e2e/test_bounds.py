@@ -13,10 +13,11 @@ from functools import partial
 from itertools import product
 
 import pytest
+from ridehail.http import MAX_BODY_SIZE, MAX_PARSED
 from websockets.asyncio.client import connect
 
 from accounts.models import MAX_EMAIL_LENGTH
-from ridehail.censor import MAX_TEXT, hide_secrets
+from ridehail.censor import MAX_TEXT_LENGTH, hide_secrets
 from tests.services import create_users
 from tracking.contrib.uvicorn.http import MAX_BODY_SIZE, MAX_PARSED
 
@@ -371,4 +372,4 @@ def test_what_is_logged_is_cut(text):
     """Of twice as long a text no more is looked at: nothing grows beyond the cut."""
     shown = [re.sub(r"\d+ more", "", hide_secrets(text * n)) for n in (60_000, 120_000)]
     assert shown[0] == shown[1]
-    assert len(shown[0]) < 2 * MAX_TEXT
+    assert len(shown[0]) < 2 * MAX_TEXT_LENGTH

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ridehail.censor import MAX_TEXT, hide_secrets
+from ridehail.censor import MAX_TEXT_LENGTH, hide_secrets
 from ridehail.logs import (
-    MAX_LINE,
+    MAX_LINE_LENGTH,
     JSONWithoutSecrets,
-    LimitStrangers,
+    LimitClientLines,
     ThrottledFailures,
     WithoutHandshakes,
     WithoutSecrets,
@@ -188,7 +188,7 @@ def test_of_what_strangers_cause_some_lines_a_second_pass_and_say_how_many_did_n
     name, level, extra
 ):
     clock = Clock()
-    limit = LimitStrangers(limit=3, clock=clock)
+    limit = LimitClientLines(limit=3, clock=clock)
     lines = [line_of(name, level, **extra) for _ in range(10)]
     assert [limit.filter(line) for line in lines] == [True] * 3 + [False] * 7
     clock.now = 1.0
@@ -209,7 +209,7 @@ def test_of_what_strangers_cause_some_lines_a_second_pass_and_say_how_many_did_n
     ],
 )
 def test_what_fails_here_and_who_has_authenticated_is_always_logged(name, level, extra):
-    limit = LimitStrangers(limit=3, clock=Clock())
+    limit = LimitClientLines(limit=3, clock=Clock())
     for other, other_level, other_extra in BY_STRANGERS:
         for _ in range(10):
             limit.filter(line_of(other, other_level, **other_extra))
@@ -219,7 +219,7 @@ def test_what_fails_here_and_who_has_authenticated_is_always_logged(name, level,
 
 
 def test_line_of_a_stranger_is_short_and_has_no_traceback():
-    limit = LimitStrangers()
+    limit = LimitClientLines()
     refused = failure(PermissionError(), status=404)
     refused.args = ("Not Found", f"/?token={TOKEN}&{'x' * 20_000}")
     assert limit.filter(refused)
@@ -227,7 +227,7 @@ def test_line_of_a_stranger_is_short_and_has_no_traceback():
     assert "exception" not in shown
     assert shown["event"].startswith("Not Found: /?token=[hidden]&xxx")
     assert re.search(r"x \[195\d\d more characters\]$", shown["event"])
-    assert len(shown["event"]) < MAX_LINE + 50
+    assert len(shown["event"]) < MAX_LINE_LENGTH + 50
 
 
 def test_handshakes_are_not_logged():
@@ -311,7 +311,7 @@ def test_no_token_reaches_the_log_however_its_dots_are_quoted(dot):
 
 
 def test_no_token_reaches_the_log_where_the_text_is_cut():
-    shown = hide_secrets("x" * (MAX_TEXT - 20) + DEVICE)
+    shown = hide_secrets("x" * (MAX_TEXT_LENGTH - 20) + DEVICE)
     assert "abcdefgh" not in shown
     assert shown.endswith("[hidden] [16 more characters]")
 

@@ -182,4 +182,4 @@ def test_nobody_is_warned_of_a_trusted_proxy_or_of_a_client(unwarned, rf, settin
 def test_a_flood_of_headers_does_not_fill_the_log(unwarned, caplog):
     for number in range(1000):
         client_address(f"203.0.113.{number % 250}", "192.0.2.1", [])
-    assert len(caplog.records) == proxies.MAX_WARNED
+    assert len(caplog.records) == proxies.MAX_WARNED_ADDRESSES

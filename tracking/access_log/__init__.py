@@ -1,10 +1,10 @@
-"""The audit trail: who looked at whose location, in which way and when.
+"""The audit trail of access to locations: viewer, driver, way and time.
 
-A row stands for all looks of one viewer at one driver in one way within `PERIOD`, so that a stream
-is a row every ten minutes and not one for each location. Drivers who look at themselves leave none.
-Workers know nothing of each other's rows: with several there may be one from each.
+A row covers all looks of one viewer at one driver in one way within `PERIOD`, so a stream adds a
+row every ten minutes, not one for each location. Drivers who look at themselves are not recorded.
+Each worker keeps its own record, so several workers may each write a row.
 
-A look is not refused because it could not be recorded. What is lost is counted in the log.
+A look is never refused because it cannot be recorded. Looks that were lost are counted in the log.
 """
 
 import logging
@@ -29,22 +29,22 @@ logger.addFilter(Throttle())
 
 Way: TypeAlias = LocationAccess.Way
 
-# Seconds for which a row stands.
+# Seconds that a row covers.
 PERIOD: Final = 600.0
 
-# Looks whose rows are remembered, some 150 bytes each. Beyond it the oldest are forgotten, and
-# leave a row more than they need.
+# The number of looks whose rows are remembered, about 150 bytes each. Beyond it, the oldest are
+# dropped, which may add a row more than needed.
 MAX_RECENT: Final = 50_000
 
-# Rows that a statement inserts or deletes: 1,000 take PostgreSQL some 20 ms.
-BATCH: Final = 1_000
+# Rows inserted or deleted per statement: 1,000 take PostgreSQL about 20 ms.
+BATCH_SIZE: Final = 1_000
 
-# Seconds between two deletions of what is too old.
+# Seconds between two deletions of old rows.
 PURGE_INTERVAL: Final = 3600.0
 
 
 class Look(NamedTuple):
-    """A row to be. Without a driver it is of all drivers, as on the fleet's map."""
+    """A look to be stored. A `driver_id` of None means all drivers, as on the fleet map."""
 
     viewer_id: int
     driver_id: int | None
@@ -57,14 +57,14 @@ class Look(NamedTuple):
 
 
 class Recent:
-    """The looks that have a row already. Safe to use from any thread."""
+    """The looks that a stored row covers. Thread-safe."""
 
     def __init__(self) -> None:
         self._until: OrderedDict[tuple[int, int | None, Way], float] = OrderedDict()
         self._lock = Lock()
 
     def new(self, viewer_id: int | None, way: Way, driver_ids: Iterable[int | None]) -> list[Look]:
-        """Return those looks that have no row yet."""
+        """Return the looks at these drivers that no row covers; none if the log is off."""
         if viewer_id is None or not conf.ACCESS_LOG_DAYS:
             return []
         at, now = timezone.now(), time.monotonic()
@@ -73,7 +73,7 @@ class Recent:
             return [look for look in looks if self._until.get(look.key, 0) <= now]
 
     def add(self, looks: Iterable[Look]) -> None:
-        """Count these as recorded from now on."""
+        """Mark these looks as covered by a row from now on."""
         now = time.monotonic()
         with self._lock:
             for look in looks:
@@ -85,7 +85,7 @@ class Recent:
                 self._until.popitem(last=False)
 
     def remove(self, looks: Iterable[Look]) -> None:
-        """Count these as recorded no more."""
+        """Mark these looks as not recorded."""
         with self._lock:
             for look in looks:
                 self._until.pop(look.key, None)
@@ -99,7 +99,7 @@ recent: Final = Recent()
 
 
 def record(viewer_id: int | None, way: Way, driver_ids: Iterable[int | None] = (None,)) -> None:
-    """Record that somebody looks at these drivers, or at all of them; for synchronous code."""
+    """Record a look at these drivers, by default at all drivers. For synchronous code."""
     looks = recent.new(viewer_id, way, driver_ids)
     if not looks:
         return
@@ -108,27 +108,27 @@ def record(viewer_id: int | None, way: Way, driver_ids: Iterable[int | None] = (
         with transaction.atomic(using=using):
             store(looks)
     except DatabaseError as error:
-        lost(looks, error)
+        log_lost(looks, error)
     else:
-        # Within a transaction that is rolled back there is no row after all.
+        # After the commit: a transaction that is rolled back stores no row.
         transaction.on_commit(partial(recent.add, looks), using=using)
 
 
 def store(looks: Sequence[Look]) -> None:
-    """Insert rows, and now and then delete those that are older than `ACCESS_LOG_DAYS`."""
+    """Insert rows, and delete old ones every PURGE_INTERVAL: see ACCESS_LOG_DAYS."""
     rows = LocationAccess.objects.using(router.db_for_write(LocationAccess))
     rows.bulk_create(
         (
             LocationAccess(viewer_id=viewer, driver_id=driver, way=way, at=at)
             for viewer, driver, way, at in looks
         ),
-        batch_size=BATCH,
+        batch_size=BATCH_SIZE,
     )
     _purge()
 
 
-def lost(looks: Sequence[Look], error: Exception) -> None:
-    """Say in the log that these have no row."""
+def log_lost(looks: Sequence[Look], error: Exception) -> None:
+    """Log that these looks were not stored."""
     logger.error("%d looks at locations could not be recorded: %s", len(looks), reason(error))
 
 
@@ -144,8 +144,10 @@ def _purge() -> None:
     rows = LocationAccess.objects.using(router.db_for_write(LocationAccess))
     oldest = timezone.now() - timedelta(days=conf.ACCESS_LOG_DAYS)
     while True:
-        old = list(rows.filter(at__lt=oldest).order_by("at").values_list("pk", flat=True)[:BATCH])
+        old = list(
+            rows.filter(at__lt=oldest).order_by("at").values_list("pk", flat=True)[:BATCH_SIZE]
+        )
         if old:
             rows.filter(pk__in=old).delete()
-        if len(old) < BATCH:
+        if len(old) < BATCH_SIZE:
             return

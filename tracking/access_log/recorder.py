@@ -1,22 +1,23 @@
-"""Records the looks of an event loop's streams, which never wait for it."""
+"""Recording the looks of streams without blocking the event loop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from tracking.access_log import BATCH, Look, Way, lost, recent, store
+from tracking.access_log import BATCH_SIZE, Look, Way, log_lost, recent, store
 from tracking.engine.batching import Pump
 from tracking.engine.database import is_unavailable
 
-# Looks that wait while the database is unavailable. More are lost, and counted in the log.
+# The number of looks that may wait while the database is unavailable. More are dropped, and
+# counted in the log.
 MAX_WAITING: Final = 10_000
 
-# Seconds until what failed is tried again.
+# Seconds until a failed batch is retried.
 RETRY_DELAY: Final = 1.0
 
 
 class Recorder:
-    """Gathers looks while others are stored. `run` runs a function in a thread that may write."""
+    """Store looks in batches. `run` runs a function in a thread that may write to the database."""
 
     def __init__(self, run: Callable[..., Awaitable[Any]]) -> None:
         self._run = run
@@ -25,39 +26,39 @@ class Recorder:
         self._pump = Pump(self._flush)
 
     def record(self, viewer_id: int | None, way: Way, driver_id: int | None = None) -> None:
-        """Record that somebody looks at a driver, or at all of them."""
+        """Record a look at a driver, by default at all drivers. Never blocks."""
         looks = recent.new(viewer_id, way, [driver_id])
         if not looks:
             return
         recent.add(looks)
         if len(self._waiting) >= MAX_WAITING:
-            self._lose(looks, BufferError("too many wait for the database"))
+            self._drop(looks, BufferError("too many are waiting for the database"))
             return
         self._waiting += looks
         if self._timer is None:
             self._pump.wake()
 
     async def drain(self) -> None:
-        """Wait until all is stored that can be."""
+        """Wait until everything is stored that can be stored."""
         await self._pump.drain()
 
     async def close(self) -> None:
-        """Stop; what still waits is lost."""
+        """Stop, and drop the looks that are still waiting."""
         if self._timer is not None:
             self._timer.cancel()
         await self._pump.close()
         if self._waiting:
-            self._lose(self._waiting, BufferError("the server stops"))
+            self._drop(self._waiting, BufferError("the server is stopping"))
             self._waiting = []
 
     async def _flush(self) -> None:
         while self._waiting and self._timer is None:
-            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            batch, self._waiting = self._waiting[:BATCH_SIZE], self._waiting[BATCH_SIZE:]
             try:
                 await self._run(store, batch)
             except Exception as error:
                 if not is_unavailable(error):
-                    self._lose(batch, error)
+                    self._drop(batch, error)
                     continue
                 self._waiting = batch + self._waiting
                 loop = asyncio.get_running_loop()
@@ -67,7 +68,7 @@ class Recorder:
         self._timer = None
         self._pump.wake()
 
-    def _lose(self, looks: list[Look], error: Exception) -> None:
-        # The next look of each of them has another chance.
+    def _drop(self, looks: list[Look], error: Exception) -> None:
+        # So that the next look of each viewer is recorded again.
         recent.remove(looks)
-        lost(looks, error)
+        log_lost(looks, error)

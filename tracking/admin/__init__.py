@@ -1,4 +1,4 @@
-"""The admin's pages. Django's site imports this module, and finds what these register."""
+"""The admin's pages. Django's autodiscovery imports this module, which registers them."""
 
 from tracking.admin import access_log, devices, grants, locations
 

@@ -1,4 +1,4 @@
-"""The audit trail for administrators: nobody adds, changes or deletes a row."""
+"""The audit trail in the admin. Rows can't be added, changed or deleted."""
 
 from django.contrib import admin
 from django.utils import timezone
@@ -17,9 +17,9 @@ class LocationAccessAdmin(ReadOnlyAdmin):
     list_filter = ("way", "at")
     list_select_related = ("viewer", "driver")
     search_fields = search_lookups("viewer", "driver")
-    search_help_text = gettext_lazy("Who looked, or whose location")
+    search_help_text = gettext_lazy("Search by viewer or driver")
     ordering = ("-at", "-pk")
-    # The number of all rows of a large table takes PostgreSQL seconds.
+    # Counting all rows of a large table takes PostgreSQL seconds.
     show_full_result_count = False
 
     @admin.display(description=gettext_lazy("from"), ordering="at")

@@ -1,4 +1,4 @@
-"""Phones that report by themselves: issue their tokens, see whether they are used, revoke them."""
+"""Devices in the admin: issue tokens, see when they were last used, and revoke them."""
 
 from typing import Any, ClassVar
 
@@ -31,7 +31,7 @@ class RevokedFilter(admin.SimpleListFilter):
 
 @admin.register(Device)
 class DeviceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """A device never changes: another phone gets a token of its own."""
+    """Devices, which can be added and revoked but not changed: each phone has its own token."""
 
     form = DriverForm
     list_display = ("label", "state", "driver_identity", "last_used_at", "issued_at")
@@ -41,7 +41,7 @@ class DeviceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
     ordering = ("-pk",)
     fields = ("driver", "label")
     actions = ("revoke_selected",)
-    # Where the project's users have no admin that could be searched: see below.
+    # For projects whose users have no searchable admin: see `get_autocomplete_fields`.
     raw_id_fields = ("driver",)
 
     class Media:
@@ -75,7 +75,7 @@ class DeviceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
         return (*self.fields, "state", "issued_at", "last_used_at", "revoked_at")
 
     def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
-        # Not `autocomplete_fields`: that is an error in a project without an admin for its users.
+        # The attribute `autocomplete_fields` would be an error in a project without a user admin.
         users = self.admin_site._registry.get(get_user_model())
         return ("driver",) if users and users.search_fields else ()
 
@@ -92,13 +92,13 @@ class DeviceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
     def response_add(
         self, request: HttpRequest, obj: Device, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """Show the token, this once: no message and no redirect, which would have to store it."""
+        """Show the token, once only. A message or a redirect would have to store it."""
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": gettext_lazy("Device added"),
             "device": obj,
-            # What paths come after, where the host project has them.
+            # The origin of the URLs shown, without a trailing slash.
             "site": request.build_absolute_uri("/").rstrip("/"),
         }
         template = "admin/tracking/device/issued.html"

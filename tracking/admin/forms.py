@@ -1,4 +1,4 @@
-"""The field of the admin's forms that names a driver."""
+"""A form of the admin with a driver."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from tracking.permissions import NO_DRIVER, is_driver
 
 
 class DriverForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
-    """A form whose `driver`, where it has one, must be a user who may publish."""
+    """Validate that `driver`, if the form has that field, is a user who may publish."""
 
     def clean_driver(self) -> Any:
         driver = self.cleaned_data["driver"]

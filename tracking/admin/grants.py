@@ -1,4 +1,4 @@
-"""Who may watch whom until when, for dispatchers: open, reschedule and end watch grants."""
+"""Watch grants in the admin: open, reschedule and end them."""
 
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
@@ -17,8 +17,8 @@ from tracking.lookups import any_case
 from tracking.models import WatchGrant, WatchGrantQuerySet
 from tracking.people import SEARCH_FIELDS, full_name, identity, search_lookups
 
-# What the form for a new grant suggests. Longer than nearly every trip in a town.
-USUAL_TRIP: Final = timedelta(hours=1)
+# The initial value in the form for a new grant. Longer than nearly every trip in a town.
+DEFAULT_DURATION: Final = timedelta(hours=1)
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -38,7 +38,7 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(WatchGrant)
 class WatchGrantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """Of a grant that is open, only the end can change; one that was ended is history."""
+    """Grants. Only the end of a grant can be changed, and only until it was ended."""
 
     form = DriverForm
     list_display = (
@@ -58,7 +58,7 @@ class WatchGrantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
     ordering = ("-pk",)
     fields = ("driver", "watcher", "starts_at", "ends_at", "reference")
     actions = ("end_selected",)
-    # Where the project's users have no admin that could be searched: see below.
+    # For projects whose users have no searchable admin: see `get_autocomplete_fields`.
     raw_id_fields = ("driver", "watcher")
 
     class Media:
@@ -95,15 +95,15 @@ class WatchGrantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
 
     @admin.display(description=gettext_lazy("opened by"))
     def opened(self, grant: WatchGrant) -> str:
-        return _who(grant.opened_by_id)
+        return _user_name(grant.opened_by_id)
 
     @admin.display(description=gettext_lazy("changed by"))
     def changed(self, grant: WatchGrant) -> str:
-        return _who(grant.changed_by_id)
+        return _user_name(grant.changed_by_id)
 
     @admin.display(description=gettext_lazy("ended by"))
     def ended(self, grant: WatchGrant) -> str:
-        return _who(grant.ended_by_id)
+        return _user_name(grant.ended_by_id)
 
     @admin.action(description=gettext_lazy("End selected grants"), permissions=["change"])
     def end_selected(self, request: HttpRequest, queryset: QuerySet[WatchGrant]) -> None:
@@ -131,11 +131,11 @@ class WatchGrantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         now = timezone.now()
-        usual = {"starts_at": now, "ends_at": now + USUAL_TRIP}
+        usual = {"starts_at": now, "ends_at": now + DEFAULT_DURATION}
         return {**usual, **super().get_changeform_initial_data(request)}
 
     def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
-        # Not `autocomplete_fields`: that is an error in a project without an admin for its users.
+        # The attribute `autocomplete_fields` would be an error in a project without a user admin.
         users = self.admin_site._registry.get(get_user_model())
         return ("driver", "watcher") if users and users.search_fields else ()
 
@@ -144,12 +144,12 @@ class WatchGrantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
             reschedule_grant(obj, ends_at=obj.ends_at, by=request.user.pk)
         else:
             obj.opened_by_id = request.user.pk
-            # The form has checked what `open_grant` checks.
+            # The form has validated all that `open_grant` does.
             obj.save()
 
 
-def _who(user_id: int | None) -> str:
-    """The user's name, or the id of one who was deleted."""
+def _user_name(user_id: int | None) -> str:
+    """Return the user's name, "#" and the id of a deleted user, or a dash for None."""
     if user_id is None:
         return "–"
     user = get_user_model()._default_manager.filter(pk=user_id).first()

@@ -1,4 +1,4 @@
-"""Where everybody was last seen. Read-only: `tracking.pipeline.rows` alone writes locations."""
+"""Last known locations in the admin. Read-only: only `tracking.pipeline.rows` writes them."""
 
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -22,8 +22,8 @@ from tracking.status import Status, has_status, status_of
 
 
 def time_ago(seconds: float) -> str:
-    """The largest whole unit that fits: "12 s ago", "3 min ago", "5 h ago", "2 d ago"."""
-    # Another server's clock may be a little ahead.
+    """Return an age in its largest whole unit: "12 s ago", "3 min ago", "5 h ago", "2 d ago"."""
+    # The clock of the server that stored the time may be slightly ahead.
     age = max(0, int(seconds))
     if age < 60:
         return _("%(count)d s ago") % {"count": age}
@@ -45,7 +45,7 @@ def _ago(at: datetime) -> SafeString:
 
 
 def _degrees(value: float) -> SafeString:
-    # In a page from right to left the minus would stand behind the number.
+    # On a right-to-left page, the minus sign would be shown after the number.
     return format_html('<bdi dir="ltr">{}</bdi>', format_degrees(value))
 
 
@@ -130,7 +130,7 @@ class DriverLocationAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("phone's clock"))
     def device_clock(self, location: DriverLocation) -> str:
-        """What the clock is worth: a fix of a phone whose clock is wrong was corrected."""
+        """Return how far the phone's clock is off. The location's time is already corrected."""
         offset = location.clock_offset
         if offset is None:
             return _("right")

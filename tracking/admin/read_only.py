@@ -1,4 +1,4 @@
-"""An admin of rows that the server alone writes."""
+"""The base of admin pages for rows that only the server writes."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """Nobody adds, changes or deletes a row in these pages."""
+    """An admin without pages to add, change or delete rows."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -16,8 +16,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # Not in these pages. But a user who is deleted takes the rows along, and the user's page
-        # asks here first: a plain False would make drivers undeletable.
+        # Refuse on these pages only. Deleting a user deletes the user's rows and asks for this
+        # permission too: always refusing would make drivers undeletable.
         page = (request.resolver_match and request.resolver_match.url_name) or ""
         if page.startswith(f"{self.opts.app_label}_{self.opts.model_name}_"):
             return False

@@ -1,4 +1,4 @@
-"""The tables, one noun a file. Django finds its models here."""
+"""The models, one per file. Django finds them here."""
 
 from tracking.models.device import Device
 from tracking.models.grant import WatchGrant, WatchGrantQuerySet

@@ -1,8 +1,8 @@
-"""Devices that report with a token of their own: phones whose apps cannot log in.
+"""Devices that report with a token of their own, for phone apps that cannot log in.
 
-A token is a secret of 160 random bits, shown once and stored as its SHA-256 only: nothing that
-is read from the database lets anybody report. It is found by that hash, so the time of the look-up
-tells nothing about the tokens there are.
+A token is a secret of 160 random bits. It is shown once and only its SHA-256 is stored, so a copy
+of the database contains no token. It is looked up by that hash, so the time of the look-up reveals
+nothing about existing tokens.
 """
 
 import base64
@@ -18,25 +18,25 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from rest_framework_simplejwt.settings import api_settings
 
-# Says what it is, to people and to the filters of logs.
+# Makes tokens recognizable, to people and to log filters.
 PREFIX: Final = "trk_"
 
-# How exactly the last use is known. A write for every report would double their cost.
+# The last use is stored at most this often. A write for every report would double its cost.
 LAST_USE_RESOLUTION: Final = timedelta(minutes=1)
 
 
 class DeviceManager(models.Manager["Device"]):
     def issue(self, driver: Any, label: str) -> "Device":
-        """Return a new device of the user; its `token` is known now and never again."""
+        """Store and return a new device of the driver. Only this instance has its `token`."""
         device = Device(driver=driver, label=label)
         device.issue_token()
         device.save(force_insert=True)
         return device
 
     def authenticate(self, token: str) -> "Device | None":
-        """Return the device with that token, unless revoked or its driver may not log in."""
+        """Return the device with that token; None if it is revoked or its driver may not log in."""
         if not token.isascii():
-            return None  # Lower case has more letters than ours, such as the sign of kelvin.
+            return None  # `lower()` turns some others into ASCII letters, such as the Kelvin sign.
         found = self.filter(token_hash=_hash(token), revoked_at=None).select_related("driver")
         device = found.first()
         if device is None or not api_settings.USER_AUTHENTICATION_RULE(device.driver):
@@ -45,7 +45,7 @@ class DeviceManager(models.Manager["Device"]):
 
 
 class Device(models.Model):
-    """A driver's device, which may report that driver's location and nothing else."""
+    """A driver's device. Its token permits reporting that driver's location and nothing else."""
 
     driver = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -61,7 +61,7 @@ class Device(models.Model):
     last_used_at = models.DateTimeField(_("last used at"), null=True, editable=False)
     revoked_at = models.DateTimeField(_("revoked at"), null=True, editable=False)
 
-    # The secret itself, on the instance that it was issued to, never in the database.
+    # The secret itself, only on the instance that issued it, never in the database.
     token: str | None = None
 
     objects = DeviceManager()
@@ -74,22 +74,22 @@ class Device(models.Model):
         return self.label
 
     def issue_token(self) -> None:
-        """Give the device, not yet saved, its token."""
+        """Set a new token on the device, which must be saved afterwards."""
         secret = base64.b32encode(secrets.token_bytes(20)).decode()
         self.token = f"{PREFIX}{secret.lower()}"
         self.token_hash = _hash(self.token)
 
     def note_use(self, at: datetime) -> None:
-        """Keep that the device reported at that time, to the minute."""
+        """Store the time of the device's last report, at most once a minute."""
         unknown = Q(last_used_at=None) | Q(last_used_at__lt=at - LAST_USE_RESOLUTION)
         Device.objects.filter(unknown, pk=self.pk).update(last_used_at=at)
 
 
 def revoke(devices: "models.QuerySet[Device]") -> int:
-    """Let those of the devices report no more, from their next report on; return how many did."""
+    """Revoke the devices, from their next report on. Return the number not revoked before."""
     return devices.filter(revoked_at=None).update(revoked_at=timezone.now())
 
 
 def _hash(token: str) -> str:
-    # Typed by hand on a phone, which likes to begin with a capital and to end with a space.
+    # Phone keyboards capitalize the first letter and append a space.
     return hashlib.sha256(token.strip().lower().encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Fields that several models have."""
+"""Fields shared by several models."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from django.db import models
 
 
 def by_user(verbose_name: Any) -> Any:
-    """Return a field for the user who did something, who may have been deleted since."""
+    """Return a field for the acting user. The row outlives a deletion of the user."""
     return models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.DO_NOTHING,

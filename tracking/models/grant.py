@@ -1,4 +1,4 @@
-"""Watch grants: a watcher may watch a driver for a time."""
+"""Watch grants, which permit a watcher to watch a driver for a time."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,14 +15,14 @@ from tracking.models.fields import by_user
 
 
 class WatchGrantQuerySet(models.QuerySet["WatchGrant"]):
-    """Grants, chosen by what they are worth at a time."""
+    """Grants, filtered by their state at a time."""
 
     def live(self, at: datetime) -> "WatchGrantQuerySet":
-        """Those that permit watching at the time `at`."""
+        """Return the grants that permit watching at the time `at`."""
         return self.in_state(WatchGrant.State.LIVE, at)
 
     def in_state(self, state: "WatchGrant.State", at: datetime) -> "WatchGrantQuerySet":
-        """Those whose `state_at(at)` is `state`."""
+        """Return the grants whose `state_at(at)` is `state`."""
         if state == WatchGrant.State.ENDED:
             return self.exclude(ended_at=None)
         conditions = {
@@ -34,10 +34,11 @@ class WatchGrantQuerySet(models.QuerySet["WatchGrant"]):
 
 
 class WatchGrant(models.Model):
-    """A watcher may watch a driver from `starts_at` until, exclusively, `ends_at`; aware UTC.
+    """The permission of a watcher to watch a driver from `starts_at` until before `ends_at`.
 
-    `ended_at` says when it was ended by hand, which is for good. `tracking.grants` opens,
-    reschedules and ends grants, and tells the open connections of every change.
+    All times are aware UTC. `ended_at` is when it was ended early, which is final.
+    `tracking.grants` opens, reschedules and ends grants, and has open connections checked after
+    every change.
     """
 
     class State(models.TextChoices):
@@ -65,13 +66,13 @@ class WatchGrant(models.Model):
         _("reference"), max_length=100, blank=True, help_text=_("The trip, in your own words.")
     )
 
-    # Without constraint and index, which a full table would have to stop writes for: these are read
-    # with the grant, and never looked up by.
+    # Without constraint and index: adding them would block writes to a large table, and grants are
+    # never looked up by these fields.
     opened_by = by_user(_("opened by"))
     changed_by = by_user(_("changed by"))
     ended_by = by_user(_("ended by"))
 
-    # Whose the stored row is while a save goes on: see `tracking.grants`.
+    # The watcher of the stored row during a save: see `tracking.grants`.
     stored_watcher_id: int | None = None
 
     objects = WatchGrantQuerySet.as_manager()
@@ -80,8 +81,8 @@ class WatchGrant(models.Model):
         verbose_name = _("watch grant")
         verbose_name_plural = _("watch grants")
         indexes = [
-            # The watch policy's question, asked for every open connection every half minute.
-            # Ended grants, nearly all of the table, are not in it.
+            # For the watch policy's query, which runs for every open connection every 30 s.
+            # The index leaves out ended grants, nearly all of the table.
             models.Index(
                 fields=["watcher", "driver", "ends_at"],
                 condition=Q(ended_at=None),
@@ -101,7 +102,7 @@ class WatchGrant(models.Model):
         return f"driver {self.driver_id} to watcher {self.watcher_id}"
 
     def state_at(self, at: datetime) -> State:
-        """What the grant is worth at the time `at`."""
+        """Return the state of the grant at the time `at`."""
         if self.ended_at is not None:
             return self.State.ENDED
         if at < self.starts_at:
@@ -109,7 +110,7 @@ class WatchGrant(models.Model):
         return self.State.LIVE if at < self.ends_at else self.State.EXPIRED
 
     def clean(self) -> None:
-        """Raise ValidationError unless the grant, as it is, can be opened or rescheduled now."""
+        """Raise ValidationError unless the grant can be opened or rescheduled now."""
         errors: dict[str, Any] = {}
         if self.driver_id is not None and self.driver_id == self.watcher_id:
             errors["watcher"] = _("A driver needs no grant to watch itself.")

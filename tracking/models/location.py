@@ -76,5 +76,5 @@ class DriverLocation(models.Model):
 
     @property
     def heard(self) -> datetime:
-        """When the phone was heard last."""
+        """The time when the phone last sent anything."""
         return self.heard_at or self.received_at

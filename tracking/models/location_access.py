@@ -1,4 +1,4 @@
-"""The audit trail of looks at locations."""
+"""The audit trail of access to locations."""
 
 from django.conf import settings
 from django.db import models
@@ -8,10 +8,10 @@ from tracking.models.fields import by_user
 
 
 class LocationAccess(models.Model):
-    """Looks of a viewer at a driver's location, or without a driver at all drivers'.
+    """Access of a viewer to a driver's location; without a driver, to all drivers' locations.
 
-    Written by `tracking.access_log`: a row stands for ten minutes from `at`, aware UTC. The viewer
-    may have been deleted since; a driver who is deleted takes the rows along.
+    Written by `tracking.access_log`: a row covers ten minutes from `at`, aware UTC. The row
+    outlives a deletion of the viewer, and is deleted with the driver.
     """
 
     class Way(models.TextChoices):

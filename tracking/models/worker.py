@@ -5,9 +5,9 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Worker(models.Model):
-    """A process that serves connections, as long as it lives.
+    """A running process that serves connections.
 
-    Written by `tracking.runtime.heartbeat`, and deleted half a minute after it was last.
+    Written by `tracking.runtime.heartbeat`, and deleted half a minute after its last heartbeat.
     """
 
     id = models.CharField(max_length=32, primary_key=True)

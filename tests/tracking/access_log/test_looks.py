@@ -152,7 +152,7 @@ def test_a_look_that_cannot_be_recorded_is_in_the_log_and_is_not_refused(
 
 def test_rows_are_deleted_once_they_are_too_old(driver, staff, monkeypatch):
     monkeypatch.setattr(access_log, "_purge_at", 0.0)
-    monkeypatch.setattr(access_log, "BATCH", 2)
+    monkeypatch.setattr(access_log, "BATCH_SIZE", 2)
     now = timezone.now()
     ages = [timedelta(days=days) for days in (89, 91, 92, 93, 94, 95)]
     LocationAccess.objects.bulk_create(

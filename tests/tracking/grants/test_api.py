@@ -309,7 +309,7 @@ def test_patch_changes_nothing_else(staff, grant, change, fields):
 def test_patch_of_an_ended_grant_is_answered_400(staff, grant):
     end_grant(grant)
     response = staff.patch(path_of(grant), {"ends_at": "2999-01-01T00:00:00Z"})
-    assert "for good" in error(response, 400)["message"]
+    assert "can't be reopened" in error(response, 400)["message"]
 
 
 def test_end_ends_a_grant_once(staff, grant, rechecked, django_capture_on_commit_callbacks):
