@@ -118,7 +118,7 @@ def test_end_in_the_past_or_without_a_zone_is_refused(grant, ends_at, rechecked)
 
 def test_ended_grant_never_lives_again(grant):
     end_grant(grant)
-    with pytest.raises(InvalidGrant, match="for good"):
+    with pytest.raises(InvalidGrant, match="can't be reopened"):
         reschedule_grant(grant, ends_at=NOON + 2 * HOUR)
 
 

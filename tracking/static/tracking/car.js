@@ -1,7 +1,7 @@
-/** One car on a map: where it is, how sure that is, and where it came from. */
+/** A car on a map, with its accuracy circle and its trail. */
 
-const TRAIL = 60; // fixes
-const FADES = 4; // steps from the newest part of the trail to its end
+const TRAIL_LENGTH = 60; // fixes
+const TRAIL_PARTS = 4; // from the newest to the oldest, each fainter than the one before
 
 /**
  * @param {any} L Leaflet
@@ -9,11 +9,12 @@ const FADES = 4; // steps from the newest part of the trail to its end
  * @param {{ Motion: any }} motion the module
  * @param {{ smooth: boolean, title: string, describedBy: string, pick: () => void,
  *   follow: (at: [number, number]) => void }} options
- *   `describedBy` are the ids of what says more; `pick` is called on a click or the Enter key
+ *   `describedBy`: ids of the elements that describe the car; `pick` is called on a click or Enter;
+ *   `follow` is called with the car's place whenever it is drawn
  */
 export function createCar(L, map, { Motion }, { smooth, title, describedBy, pick, follow }) {
   const motion = new Motion({ smooth });
-  const parts = Array.from({ length: FADES }, (_, age) =>
+  const parts = Array.from({ length: TRAIL_PARTS }, (_, age) =>
     L.polyline([], { className: `tracking-trail tracking-trail-${age}`, interactive: false }),
   );
   const circle = L.circle([0, 0], { className: "tracking-accuracy", interactive: false, radius: 1 });
@@ -34,7 +35,7 @@ export function createCar(L, map, { Motion }, { smooth, title, describedBy, pick
   marker.on("click", pick);
   let trail = [];
   let frame = 0;
-  // Degrees from where the car is to the copy of the world in which it is drawn.
+  // Degrees of longitude from the car to its drawn copy: the map repeats the world.
   let world = 0;
 
   function draw() {
@@ -48,7 +49,7 @@ export function createCar(L, map, { Motion }, { smooth, title, describedBy, pick
     const at = [latitude, longitude + world];
     marker.setLatLng(at);
     circle.setLatLng(at);
-    parts[0].setLatLngs([...drawn(trail.slice(-bite())), at]);
+    parts[0].setLatLngs([...drawn(trail.slice(-partLength())), at]);
     const picture = marker.getElement();
     picture.classList.toggle("tracking-has-heading", heading !== null);
     picture.firstElementChild.style.transform = `rotate(${heading ?? 0}deg)`;
@@ -60,7 +61,7 @@ export function createCar(L, map, { Motion }, { smooth, title, describedBy, pick
     frame ||= requestAnimationFrame(draw);
   }
 
-  /** Degrees to the copy of the world in which somewhere is nearest to the middle of the map. */
+  /** Return the degrees to the copy of a longitude nearest to the middle of the map. */
   function nearestWorld(longitude) {
     return 360 * Math.round((map.getCenter().lng - longitude) / 360);
   }
@@ -69,33 +70,33 @@ export function createCar(L, map, { Motion }, { smooth, title, describedBy, pick
     return places.map(([latitude, longitude]) => [latitude, longitude + world]);
   }
 
-  // Who drags the map around the world finds the car there, too.
+  // When the map is dragged around the world, the car is drawn there, too.
   map.on("move", () => {
     const place = motion.at(performance.now());
     if (place && nearestWorld(place.longitude) !== world) schedule();
   });
 
-  /** How many fixes one step of the trail holds. */
-  function bite() {
-    return Math.ceil(TRAIL / FADES);
+  /** Return the number of fixes in one part of the trail. */
+  function partLength() {
+    return Math.ceil(TRAIL_LENGTH / TRAIL_PARTS);
   }
 
   function drawTrail() {
-    for (let age = 1; age < FADES; age += 1) {
-      // Each begins where the one before ends, so that there is no gap.
-      const end = trail.length - age * bite() + 1;
-      parts[age].setLatLngs(drawn(trail.slice(Math.max(0, end - bite() - 1), Math.max(0, end))));
+    for (let age = 1; age < TRAIL_PARTS; age += 1) {
+      // Each part begins where the one before ends, so that there is no gap.
+      const end = trail.length - age * partLength() + 1;
+      parts[age].setLatLngs(drawn(trail.slice(Math.max(0, end - partLength() - 1), Math.max(0, end))));
     }
   }
 
   return {
-    /** Move there; what is null in a location stays unknown. */
+    /** Move the car to a new location, whose `accuracy` and `heading` may be null. */
     push(location) {
       const now = performance.now();
       const before = motion.at(now);
       const jumps = motion.push(location, now);
       if (jumps) trail = [];
-      else if (before) trail = [...trail, [before.latitude, before.longitude]].slice(-TRAIL);
+      else if (before) trail = [...trail, [before.latitude, before.longitude]].slice(-TRAIL_LENGTH);
       const { latitude, longitude, accuracy } = location;
       circle.setRadius(accuracy ?? 0);
       if (!map.hasLayer(marker)) {
@@ -106,17 +107,17 @@ export function createCar(L, map, { Motion }, { smooth, title, describedBy, pick
       schedule();
     },
 
-    /** Glide, or jump. */
+    /** Choose whether the car glides or jumps to a new location. */
     setSmooth(smooth) {
       motion.smooth = smooth;
     },
 
-    /** Grey it out, or not. */
+    /** Set the status, by which the style sheet colours the car. */
     setStatus(status) {
       marker.getElement()?.setAttribute("data-status", status);
     },
 
-    /** Where the newest fix is, not where the picture glides just now. */
+    /** The place of the newest fix, to which the picture may still be gliding; null without one. */
     get at() {
       const { latitude, longitude } = marker.getElement()?.dataset ?? {};
       if (latitude === undefined) return null;

@@ -1,7 +1,7 @@
-/** The rider's widget: one driver on a map, and in words. */
+/** The rider's widget: one driver on a map, with the status in words. */
 
-const NOTHING_YET_AFTER = 2_500;
-const CLOSE = 16; // zoom
+const NEVER_SEEN_DELAY = 2_500; // ms after connecting
+const CLOSE_ZOOM = 16;
 
 /** @param {HTMLElement} element @param {any} modules */
 export function start(element, modules) {
@@ -15,12 +15,12 @@ export function start(element, modules) {
   let following = true;
   let place = "";
   let seenAt = null;
-  // When the server spoke last, and how long the driver had been silent then at the least, as its
-  // status has it: this device's clock may be wrong.
+  // When the last message arrived, and the minimum time that the driver had been silent by then,
+  // derived from its status: this device's clock may be wrong.
   let heardAt = 0;
   let silence = 0;
   let receivedAt = null;
-  // The phone was heard after its place had become old.
+  // The phone sent something after its location had become stale.
   let isPhoneHeard = false;
   let isConnected = false;
   let serverStatus = null;
@@ -36,13 +36,13 @@ export function start(element, modules) {
   });
   modules.map.onReducedMotion(() => car.setSmooth(widget.smooth));
 
-  /** The id of a part, of which there may be several on the page. */
+  /** Return a unique id for a part: the page may have several widgets. */
   function identify(name) {
     part(name).id ||= `tracking-${name}-${document.querySelectorAll("[id^=tracking-]").length}`;
     return part(name).id;
   }
 
-  /** Let the car move within the middle of the map, and bring it back there when it leaves. */
+  /** Pan the map when the car leaves the middle of it. */
   function keepInView(at) {
     const point = map.latLngToContainerPoint(at);
     const size = map.getSize();
@@ -60,7 +60,7 @@ export function start(element, modules) {
     following = value;
     part("follow").setAttribute("aria-pressed", String(value));
     if (!value || !car.at) return;
-    map.setView(car.at, Math.max(map.getZoom(), CLOSE - 2), { animate: widget.smooth });
+    map.setView(car.at, Math.max(map.getZoom(), CLOSE_ZOOM - 2), { animate: widget.smooth });
   }
 
   function onLocation(location) {
@@ -68,18 +68,18 @@ export function start(element, modules) {
     const { latitude, longitude } = location;
     const isSame = place === `${latitude},${longitude}`;
     place = `${latitude},${longitude}`;
-    // A new status, a renewed token, a question whether the server is there and a reconnect bring
-    // the last location again: that is no fix, and what the car glides by is the time between two.
+    // A new status, a renewed token, a probe of the connection and a reconnect repeat the last
+    // location. That is no new fix, and the car glides by the time between two fixes.
     const isRepeat = location.receivedAt !== null && location.receivedAt === receivedAt;
     const isLive = location.status === "live";
     if (location.status) {
-      // What the server calls live was just seen, whatever this device's clock says.
+      // A driver whom the server calls live was just seen, whatever this device's clock says.
       const measuredAt = location.recordedAt ?? location.receivedAt;
       if (!isLive) seenAt = measuredAt ?? seenAt ?? Date.now();
       else if (!isRepeat || seenAt === null) seenAt = Date.now();
     } else if (!isSame || currentStatus() === "live") {
-      // Without details, the last location again may be an answer to this page's own question,
-      // which brings nobody back.
+      // Without details, a repeated location may be the answer to this page's own probe, which
+      // does not make an old location live again.
       seenAt = Date.now();
     }
     serverStatus = location.status;
@@ -89,7 +89,7 @@ export function start(element, modules) {
       location.heardAt !== null && location.heardAt - location.recordedAt >= freshness.stale;
     receivedAt = location.receivedAt;
     if (!isRepeat) car.push(location);
-    if (first) map.setView([latitude, longitude], CLOSE, { animate: false });
+    if (first) map.setView([latitude, longitude], CLOSE_ZOOM, { animate: false });
     element.dataset.located = "";
     const { speed, accuracy } = location;
     setFact("speed", speed === null ? "" : words.say("kmh", { count: Math.round(speed * 3.6) }));
@@ -102,7 +102,7 @@ export function start(element, modules) {
     part(name).closest("[data-fact]").hidden = !text;
   }
 
-  /** The worse of what the server says and what the silence since then means. */
+  /** Return the worse of the server's status and the status by the silence since then. */
   function currentStatus() {
     if (seenAt === null) return "unknown";
     const age = silence + Date.now() - heardAt;
@@ -113,10 +113,10 @@ export function start(element, modules) {
 
   function showStatus() {
     const known = currentStatus();
-    // Of a driver who is not being watched nothing is known but the last place.
+    // Without a connection, only the last place of the driver is known.
     const status = known === "unknown" || isConnected ? known : "unconnected";
     const ago = seenAt === null ? "" : words.ago(Date.now() - seenAt);
-    const waits = openedAt !== null && Date.now() - openedAt > NOTHING_YET_AFTER;
+    const waits = openedAt !== null && Date.now() - openedAt > NEVER_SEEN_DELAY;
     const text = {
       live: words.say("live"),
       stale: words.say(isPhoneHeard ? "phone_online" : "last_seen", { ago }),
@@ -135,10 +135,10 @@ export function start(element, modules) {
     part("status").textContent = text;
     part("detail").textContent = detail;
     if (status !== "unknown") car.setStatus(status);
-    // Not with every second that passes: a new status only.
+    // Announce a new status only, not every second that passes.
     const kind = status === "unknown" && waits ? "never seen" : status;
-    // Nor that nothing is known again: what is said of the connection says more.
-    // What became of the connection is announced by itself.
+    // Don't announce a lost connection, or that the status is unknown again: the connection's own
+    // announcement says more.
     if (kind === "unconnected" || kind === announced || (kind === "unknown" && announced)) return;
     announce(`${data.title}: ${text}`);
     announced = kind;

@@ -1,9 +1,9 @@
-/** Who one driver of the fleet is, and how fresh: what stands in the fleet map's popup. */
+/** The popup of the fleet map: a driver's name, contact, status and age. */
 
 /**
  * @param {import("./words.js").Words} words
- * @param {string} rowUrl of the admin's record of driver 0; empty if there is none
- * @param {number} staleAfter after how many milliseconds a place is old
+ * @param {string} rowUrl the URL of driver 0 in the admin; empty without an admin
+ * @param {number} staleAfter the milliseconds after which a location is stale
  */
 export function createDetails(words, rowUrl, staleAfter) {
   const element = document.createElement("div");
@@ -24,7 +24,7 @@ export function createDetails(words, rowUrl, staleAfter) {
   return {
     element,
 
-    /** Changes what is there, so that the link keeps its focus. @param {any} location */
+    /** Update the elements in place, so that the link keeps its focus. @param {any} location */
     show({ userId, name: called, email, status, recordedAt, receivedAt, heardAt, speed }) {
       name.textContent = called || words.say("driver", { id: userId });
       contact.textContent = email ?? "";
@@ -33,7 +33,7 @@ export function createDetails(words, rowUrl, staleAfter) {
       chip.textContent = words.say(status ?? "live");
       const measuredAt = recordedAt ?? receivedAt;
       const ago = measuredAt ? words.ago(Date.now() - measuredAt) : "";
-      // Stale by its place alone: the phone has been heard since.
+      // The location is stale, but the phone has sent something since.
       const isHeard = status === "stale" && heardAt - measuredAt >= staleAfter;
       const seen = isHeard ? words.say("phone_online", { ago }) : ago;
       const moves = status === "live" && Number.isFinite(speed);

@@ -1,10 +1,10 @@
-/** One canvas for the whole fleet: a Leaflet layer that draws what a `Fleet` holds. */
+/** A Leaflet layer that draws a whole `Fleet` on one canvas. */
 
 const WORLD = 256; // pixels at zoom 0
-const ARROWS_FROM = 14; // the zoom at which a direction can be told
-const REACH = 16; // pixels from a click to whom it means
+const MIN_ARROW_ZOOM = 14; // directions cannot be seen below
+const CLICK_RADIUS = 16; // pixels
 
-/** @param {any} modules the page's @param {any} fleet what to draw */
+/** @param {any} modules the page's modules @param {any} fleet the `Fleet` to draw */
 export function createFleetLayer({ leaflet: L, fleet: fleetModule, stamps }, fleet) {
   const { STATUSES, NO_HEADING } = fleetModule;
   const { DIRECTIONS, DOT, UNDIRECTED, Sheet } = stamps;
@@ -15,12 +15,12 @@ export function createFleetLayer({ leaflet: L, fleet: fleetModule, stamps }, fle
       this._context = this._canvas.getContext("2d");
       map.getPane("overlayPane").append(this._canvas);
       this._scheme = matchMedia("(prefers-color-scheme: dark)");
-      this._scheme.addEventListener("change", this._forget);
+      this._scheme.addEventListener("change", this._resetColours);
       this.refresh();
     },
 
     onRemove() {
-      this._scheme.removeEventListener("change", this._forget);
+      this._scheme.removeEventListener("change", this._resetColours);
       cancelAnimationFrame(this._frame);
       this._canvas.remove();
     },
@@ -35,27 +35,27 @@ export function createFleetLayer({ leaflet: L, fleet: fleetModule, stamps }, fle
       };
     },
 
-    /** Draw on the next frame, and go on while somebody moves. */
+    /** Draw on the next frame, and on each one while a driver moves. */
     refresh() {
       this._frame ||= requestAnimationFrame(() => this._draw());
     },
 
-    /** Ring one driver; null rings none. */
+    /** Draw a ring around one driver; with null, around none. */
     select(id) {
       this._selected = id;
       this.refresh();
     },
 
-    /** Whoever is at a point of the map's container, or null. */
-    whoIsAt({ x, y }) {
+    /** Return the id of the driver at a point of the map's container, or null. */
+    driverAt({ x, y }) {
       const scale = WORLD * 2 ** this._map.getZoom();
       const { min } = this._map.getPixelBounds();
       const now = performance.now();
       const worldX = (min.x + x) / scale;
-      return fleet.nearest(worldX - Math.floor(worldX), (min.y + y) / scale, REACH / scale, now);
+      return fleet.nearest(worldX - Math.floor(worldX), (min.y + y) / scale, CLICK_RADIUS / scale, now);
     },
 
-    /** A place in the world's square, in the copy of the world in which it is drawn. */
+    /** Return the x of the copy that is drawn of a place: the map repeats the world. */
     nearest(x) {
       const scale = WORLD * 2 ** this._map.getZoom();
       return x + Math.round(this._middle(scale, this._map.getPixelBounds().min) - x);
@@ -69,7 +69,7 @@ export function createFleetLayer({ leaflet: L, fleet: fleetModule, stamps }, fle
       this._frame = 0;
       const map = this._map;
       const now = performance.now();
-      // While Leaflet zooms, it scales the picture that is there.
+      // During a zoom animation, Leaflet scales the existing picture.
       if (!map._animatingZoom) this._paint(map, now);
       this.fire("drawn", { now });
       if (now < fleet.movingUntil) this.refresh();
@@ -101,10 +101,10 @@ export function createFleetLayer({ leaflet: L, fleet: fleetModule, stamps }, fle
     _stamp(sheet, now, scale, min) {
       sheet.clear();
       const { ratio } = sheet;
-      // Over the antimeridian, whoever is on its far side is drawn in the copy of the world there.
+      // At the antimeridian, drivers beyond it are drawn in the next copy of the world.
       const middle = this._middle(scale, min);
-      const arrows = this._map.getZoom() >= ARROWS_FROM;
-      // Who is live is drawn last, on top.
+      const arrows = this._map.getZoom() >= MIN_ARROW_ZOOM;
+      // Live drivers are drawn last, on top.
       for (let status = 0; status < STATUSES.length; status += 1) {
         for (let row = 0; row < fleet.size; row += 1) {
           if (Math.min(fleet.status[row], fleet.bestStatus) !== status) continue;
@@ -147,7 +147,7 @@ export function createFleetLayer({ leaflet: L, fleet: fleetModule, stamps }, fle
     },
   });
   const layer = new Layer();
-  layer._forget = () => {
+  layer._resetColours = () => {
     layer._colours = layer._sheet = undefined;
     layer.refresh();
   };

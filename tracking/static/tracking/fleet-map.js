@@ -151,11 +151,11 @@ export function start(element, modules) {
   }
 
   map.on("click", ({ containerPoint }) => {
-    select(layer.whoIsAt(containerPoint));
+    select(layer.driverAt(containerPoint));
     bringIntoView();
   });
   map.on("mousemove", ({ containerPoint }) => {
-    map.getContainer().classList.toggle("tracking-pointing", layer.whoIsAt(containerPoint) !== null);
+    map.getContainer().classList.toggle("tracking-pointing", layer.driverAt(containerPoint) !== null);
   });
   popup.on("remove", () => {
     selected = null;

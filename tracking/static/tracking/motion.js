@@ -1,75 +1,75 @@
 /**
- * Where a car is drawn between two fixes. Degrees WGS 84, headings clockwise from north, times in
- * milliseconds of one clock that the caller chooses.
+ * Interpolation of a car's place between two fixes. Degrees are WGS 84, headings clockwise from
+ * north, times in milliseconds of one clock that the caller chooses.
  */
 
-// Farther or later than this, the way between is anybody's guess: the car jumps.
-const LARGEST_GAP = 500; // metres
-const LONGEST_GAP = 30_000;
-// Standing cars wander by a few metres; that is no direction.
-const LEAST_MOVEMENT = 4; // metres
-const LONGEST_GLIDE = 6_000;
-const TURN = 400;
+// Beyond either gap the way between is unknown, so the car jumps.
+const MAX_DISTANCE = 500; // metres
+const MAX_INTERVAL = 30_000; // ms
+// The fixes of a standing car vary by a few metres, which is no direction.
+const MIN_MOVEMENT = 4; // metres
+const MAX_GLIDE = 6_000; // ms
+const TURN = 400; // ms
 const METRES_PER_DEGREE = 111_195;
 
-/** Metres between two places a few kilometres apart. */
+/** Return the metres between two places a few kilometres apart. */
 export function distance(a, b) {
   const [east, north] = offset(a, b);
   return Math.hypot(east, north);
 }
 
-/** Degrees clockwise from north, from one place to another nearby. */
+/** Return the direction from one place to another nearby, in degrees clockwise from north. */
 export function bearing(a, b) {
   const [east, north] = offset(a, b);
   return ((Math.atan2(east, north) * 180) / Math.PI + 360) % 360;
 }
 
-/** From one heading towards another by the shorter way round. */
+/** Return the heading at a share of the shorter way round from one heading to another. */
 export function turn(from, to, share) {
   return (from + arc(from, to) * share + 360) % 360;
 }
 
-/** Degrees from one angle to another by the shorter way round: from -180 to below 180. */
+/** Return the degrees from one angle to another by the shorter way: from -180 to below 180. */
 function arc(from, to) {
   return ((((to - from) % 360) + 540) % 360) - 180;
 }
 
 export class Motion {
-  /** Where the car was before the newest fix, and the newest. */
+  /** The place where the car was drawn when the newest fix came, and the newest fix. */
   #from = null;
   #to = null;
   #startedAt = 0;
   #glide = 0;
   #turningFrom = null;
 
-  /** Without `smooth`, every fix is a jump; it may change at any time. */
+  /** Without `smooth`, the car jumps to every fix. `smooth` may be changed at any time. */
   constructor({ smooth = true } = {}) {
     this.smooth = smooth;
   }
 
-  /** Take a fix; return whether the car jumps there, so that no line leads to it. */
+  /** Add a fix; return whether the car jumps to it, so that the trail must end. */
   push({ latitude, longitude, heading = null }, now) {
     const to = { latitude, longitude, heading };
-    // The way over the antimeridian goes on beyond 180 degrees, and not around the world.
+    // Across the antimeridian, the longitude continues beyond 180 instead of going around.
     if (this.#to) to.longitude = this.#to.longitude + arc(this.#to.longitude, longitude);
     const since = now - this.#startedAt;
     const shown = this.at(now);
     const metres = shown ? distance(this.#to, to) : 0;
-    const jumps = !shown || metres > LARGEST_GAP || since > LONGEST_GAP;
-    to.heading ??= shown && metres >= LEAST_MOVEMENT && !jumps ? bearing(this.#to, to) : null;
+    const jumps = !shown || metres > MAX_DISTANCE || since > MAX_INTERVAL;
+    to.heading ??= shown && metres >= MIN_MOVEMENT && !jumps ? bearing(this.#to, to) : null;
     to.heading ??= this.#to?.heading ?? null;
     this.#from = jumps || !this.smooth ? to : shown;
     this.#turningFrom = jumps || !this.smooth ? to.heading : (shown.heading ?? to.heading);
-    // As long as the last one took to come: then it arrives just when the next one is due.
-    this.#glide = Math.min(since, LONGEST_GLIDE);
+    // Glide for as long as this fix took to come, to arrive just when the next one is due.
+    this.#glide = Math.min(since, MAX_GLIDE);
     this.#to = to;
     this.#startedAt = now;
     return jumps;
   }
 
   /**
-   * Where to draw the car, and whether it is still under way; null before the first fix. The
-   * longitude has no jump at the antimeridian: it may leave the range from -180 to 180.
+   * Return where to draw the car, and whether it still moves; null before the first fix. The
+   * longitude does not jump at the antimeridian: it may be outside -180 to 180.
    */
   at(now) {
     if (!this.#to) return null;

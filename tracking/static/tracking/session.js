@@ -1,19 +1,19 @@
-/** The access token of whoever is logged in, for the client's `getToken`. */
+/** The access token of the logged-in user, for the client's `getToken`. */
 
-const PATIENCE = 5_000; // ms
+const REQUEST_TIMEOUT = 5_000; // ms
 
-// When somebody last touched this page, by `performance.now()`. It was opened by somebody.
+// The last user activity on this page, by `performance.now()`. Opening it counts.
 let touchedAt = performance.now();
 for (const kind of ["pointerdown", "pointermove", "keydown", "wheel"]) {
   addEventListener(kind, () => (touchedAt = performance.now()), { capture: true, passive: true });
 }
 
-/** For how many seconds nobody has touched this page: a site may log out whoever is not there. */
+/** Return the whole seconds since the last activity, by which a site may log idle users out. */
 function idleSeconds() {
   return String(Math.floor((performance.now() - touchedAt) / 1000));
 }
 
-/** Where to log in and come back to this page, which then is a new one. */
+/** Return the URL to log in, which then leads back to this page. */
 export function logInUrl({ logInUrl: address }) {
   const url = new URL(address, location.href);
   url.searchParams.set("next", location.pathname + location.search);
@@ -21,7 +21,7 @@ export function logInUrl({ logInUrl: address }) {
 }
 
 /**
- * A signal that aborts after a while. Safari has none of its own before version 16.
+ * Return a signal that aborts after a time. Safari has none built in before version 16.
  * @param {number} milliseconds
  */
 export function abortAfter(milliseconds) {
@@ -30,7 +30,7 @@ export function abortAfter(milliseconds) {
   return controller.signal;
 }
 
-/** Asks `url`, which answers the page's session and its CSRF token with `{"access": …}`. */
+/** Return a `getToken` that posts to `tokenUrl`, which answers with `{"access": …}`. */
 export function sessionToken({ tokenUrl, csrfToken }) {
   let held = null;
   return async ({ refresh }) => {
@@ -43,11 +43,11 @@ export function sessionToken({ tokenUrl, csrfToken }) {
         Accept: "application/json",
       },
       credentials: "same-origin",
-      // After the network was cut, a browser may ask over a connection that is dead.
-      signal: abortAfter(PATIENCE),
+      // After a network failure, a browser may send the request over a dead connection.
+      signal: abortAfter(REQUEST_TIMEOUT),
     });
-    // Nobody is logged in any more, or somebody anew, whose CSRF token is not this page's: a new
-    // page helps. Anything else may pass, so the client asks again.
+    // The user is logged out, or has logged in again, with a CSRF token that is not this page's:
+    // only a reload helps. Any other failure may be temporary, so the client tries again.
     if ([401, 403].includes(response.status)) return (held = null);
     if (!response.ok) throw new Error(`the token endpoint answered ${response.status}`);
     held = (await response.json()).access;

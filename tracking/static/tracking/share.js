@@ -1,6 +1,6 @@
-/** The driver's widget: shares where this phone is. */
+/** The driver's widget, which shares this phone's location. */
 
-const NO_PROBLEM = ["timeout", "token_unavailable"];
+const TEMPORARY_ERRORS = ["timeout", "token_unavailable"];
 
 /** @param {HTMLElement} element @param {any} modules */
 export function start(element, { client, session, words: { Words, speaker } }) {
@@ -20,10 +20,10 @@ export function start(element, { client, session, words: { Words, speaker } }) {
   let state = "";
   let sent = null;
   let acknowledged = null;
-  // When the newest confirmed fix was measured: what riders see is no newer.
+  // When the newest confirmed fix was measured. Riders see nothing newer.
   let confirmedAt = null;
 
-  /** Riders may not see this driver as live. */
+  /** Tell whether riders may no longer see this driver as live. */
   function isStale() {
     return Boolean(share) && confirmedAt !== null && Date.now() - confirmedAt >= staleAfter;
   }
@@ -58,13 +58,13 @@ export function start(element, { client, session, words: { Words, speaker } }) {
     remember();
   }
 
-  /** A page that is reloaded goes on, with what is not confirmed yet. */
+  /** Store the fixes that are not confirmed yet, so that sharing continues after a reload. */
   function remember() {
     try {
       if (share) sessionStorage.setItem(memory, JSON.stringify(share.pending));
       else sessionStorage.removeItem(memory);
     } catch {
-      // Storage is full or forbidden: then a reload ends the sharing.
+      // Storage is full or forbidden, so a reload ends the sharing.
     }
   }
 
@@ -87,8 +87,8 @@ export function start(element, { client, session, words: { Words, speaker } }) {
   }
 
   function onError({ code }) {
-    // No signal and no connection pass by themselves; what is measured meanwhile is kept.
-    if (NO_PROBLEM.includes(code)) return;
+    // A missing signal or connection is temporary, and fixes measured meanwhile are kept.
+    if (TEMPORARY_ERRORS.includes(code)) return;
     problem = words.say(`error_${code}`) || words.say("error");
     if (code === "permission_denied") stop();
     show();
@@ -98,15 +98,15 @@ export function start(element, { client, session, words: { Words, speaker } }) {
     part("log-in")?.toggleAttribute("hidden", !isNeeded);
   }
 
-  /** A running screen keeps the browser, and with it the location, awake. */
+  /** Keep the screen on: a phone that sleeps stops the browser and its location. */
   async function stayAwake() {
     if (!share || document.visibilityState === "hidden") return;
     try {
       lock = await navigator.wakeLock?.request("screen");
-      // Stopped while the browser thought about it.
+      // Sharing was stopped during the request.
       if (!share) release();
     } catch {
-      // The battery is low, or the browser cannot: the driver keeps the screen on by hand.
+      // The battery is low, or the browser has no wake lock: the driver keeps the screen on.
     }
   }
 
@@ -182,7 +182,7 @@ export function start(element, { client, session, words: { Words, speaker } }) {
   addEventListener("beforeunload", (event) => {
     if (!share) return;
     event.preventDefault();
-    event.returnValue = ""; // Browsers say it in their own words.
+    event.returnValue = ""; // browsers show a text of their own
   });
   addEventListener("pagehide", remember);
   setInterval(() => {

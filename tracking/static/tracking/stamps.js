@@ -1,6 +1,6 @@
 /**
- * The pictures of drivers, as pixels that are copied by hand: ten thousand `drawImage` calls take
- * 40 ms without a graphics card, ten thousand stamps 5 ms.
+ * The pictures of drivers, as pixels copied by this code: 10,000 `drawImage` calls take 40 ms
+ * without a graphics card, 10,000 stamps 5 ms.
  */
 
 export const DIRECTIONS = 32;
@@ -10,7 +10,7 @@ export const DOT = DIRECTIONS + 1;
 const ARROW_SIZE = 22;
 const DOT_SIZE = 10;
 
-/** A sheet of pixels of a given size, and one stamp for every status and direction. */
+/** A sheet of pixels, and a stamp for every status and direction. */
 export class Sheet {
   /** @param {{ fills: string[], edge: string }} colours one fill per status */
   constructor(width, height, ratio, { fills, edge }) {
@@ -26,12 +26,12 @@ export class Sheet {
     this.pixels.fill(0);
   }
 
-  /** Put a stamp's middle at a point, in pixels of the sheet. */
+  /** Draw a stamp with its middle at a point, in pixels of the sheet. */
   put(status, kind, x, y) {
     const { offsets, colours, half } = this.stamps[status][kind];
     const column = Math.round(x);
     const row = Math.round(y);
-    // Half a driver at the map's edge is none.
+    // Leave out stamps that reach beyond the sheet.
     if (column < half || row < half) return;
     if (column >= this.width - half || row >= this.height - half) return;
     const { pixels } = this;
@@ -39,12 +39,12 @@ export class Sheet {
     for (let i = 0; i < offsets.length; i += 1) {
       const at = middle + offsets[i];
       const colour = colours[i];
-      // An edge is half transparent: on something, what is there shines through.
+      // Stamps have translucent edges, which are mixed with what is already there.
       pixels[at] = colour >>> 24 === 255 || pixels[at] === 0 ? colour : mix(pixels[at], colour);
     }
   }
 
-  /** Draw a stamp once, and keep those of its pixels that are not empty. */
+  /** Draw a stamp once, and return its pixels that are not empty. */
   #cut(kind, fill, edge) {
     const side = Math.ceil((kind === DOT ? DOT_SIZE : ARROW_SIZE) * this.ratio) | 1;
     const canvas = document.createElement("canvas");
@@ -85,7 +85,7 @@ function outline(context, kind) {
   context.closePath();
 }
 
-/** One colour over another, which then is opaque; both as the bytes A, B, G, R. */
+/** Return one colour drawn over another, as an opaque colour; all as the bytes A, B, G, R. */
 function mix(below, above) {
   const share = (above >>> 24) / 255;
   const channel = (shift) => {

@@ -1,15 +1,15 @@
 /**
- * Starts every widget on the page: each element with `data-tracking`.
+ * Start every widget on the page: each element with `data-tracking`.
  *
- * The element names the modules that its widget is made of by address, in `data-modules`, and they
- * reach the widget as arguments; none imports another. With hashed static files a relative import
- * would name a file without its hash, unless the storage rewrites it, which few do: so this works
- * with either, and every file may be cached for ever.
+ * The element's `data-modules` has the URLs of its widget's modules, which are passed to the widget
+ * as arguments; no module imports another. With hashed static files, a relative import would name a
+ * file without its hash unless the storage rewrites imports, which few do. This works with any
+ * storage, and every file may be cached for ever.
  */
 
 const scripts = {};
 
-/** Leaflet is a script of the old kind: it leaves a global, which is the host page's to use. */
+/** Load Leaflet, which is no module and sets a global, and restore the host page's own global. */
 function loadLeaflet(url) {
   scripts[url] ??= import(url).then(() => globalThis.leaflet.noConflict());
   return scripts[url];

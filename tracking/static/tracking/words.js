@@ -1,13 +1,13 @@
-/** What the widgets say. The texts come from the page, in its language. */
+/** The texts of the widgets, which come from the page, in its language. */
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
-const ANNOUNCE_EVERY = 10 * SECOND;
+const ANNOUNCEMENT_INTERVAL = 10 * SECOND;
 
 export class Words {
-  /** @param {Record<string, string>} texts with %(name)s where something is filled in */
+  /** @param {Record<string, string>} texts texts by name, with %(name)s for values */
   constructor(texts) {
     this.texts = texts;
     const language = document.documentElement.lang || undefined;
@@ -15,13 +15,13 @@ export class Words {
     this.clock = new Intl.DateTimeFormat(language, { timeStyle: "medium" });
   }
 
-  /** The text, filled in; empty if there is none of that name. */
+  /** Return the named text with its values filled in, or "" if there is none. */
   say(name, values = {}) {
     const fill = (_, key) => String(values[key] ?? "");
     return (this.texts[name] ?? "").replace(/%\((\w+)\)s/g, fill);
   }
 
-  /** A span of time in its largest whole unit: "40 s ago". @param {number} milliseconds */
+  /** Return an age in its largest whole unit: "40 s ago". @param {number} milliseconds */
   ago(milliseconds) {
     const age = Math.max(0, milliseconds);
     if (age < 2 * SECOND) return this.say("just_now");
@@ -44,7 +44,7 @@ export class Words {
     return this.clock.format(milliseconds);
   }
 
-  /** Why the connection is closed or not there yet. @param {any} reason the client's */
+  /** Return the text for a connection that is not open. @param {any} reason the client's */
   reason(reason) {
     return (
       this.say(`error_${reason?.error}`) ||
@@ -55,10 +55,10 @@ export class Words {
 }
 
 /**
- * What screen readers say: `announce` what is new, in its turn and not too often; `alarm` at once what
- * is wrong, until it is called with "".
+ * Output for screen readers. `announce(text)` announces news, at most every ANNOUNCEMENT_INTERVAL.
+ * `alarm(text)` announces a problem at once; `alarm("")` clears it.
  *
- * @param {(name: string) => HTMLElement | null} part a template of the host's own may have no alert
+ * @param {(name: string) => HTMLElement | null} part a host's own template may have no alert part
  */
 export function speaker(part) {
   const announce = announcer(part("announcement"));
@@ -84,6 +84,6 @@ function announcer(element) {
   return (text) => {
     if (text === next) return;
     next = text;
-    timer ??= setTimeout(speak, Math.max(0, spokenAt + ANNOUNCE_EVERY - Date.now()));
+    timer ??= setTimeout(speak, Math.max(0, spokenAt + ANNOUNCEMENT_INTERVAL - Date.now()));
   };
 }
