@@ -4,5 +4,5 @@ from django.core.cache import cache
 
 @pytest.fixture(autouse=True)
 def _unthrottled():
-    """No test inherits the requests of another."""
+    """Clear the counts of throttling before each test."""
     cache.clear()

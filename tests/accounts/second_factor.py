@@ -1,4 +1,4 @@
-"""People with authenticator apps."""
+"""Authenticator apps of users."""
 
 import time
 from base64 import b32decode
@@ -10,7 +10,7 @@ from accounts import second_factor
 
 
 def app_code(key):
-    """The code that an app shows now for a secret in base 32, spaces or not."""
+    """Return the current code for a secret in base 32, with or without spaces."""
     return f"{totp(b32decode(key.replace(' ', ''))):06}"
 
 
@@ -24,14 +24,14 @@ def give_app(user):
 
 
 def next_code(user):
-    """A code of the user's app that was not used yet, as if half a minute had passed."""
+    """Return a code of the user's app that was not used yet, as if 30 s had passed."""
     device = TOTPDevice.objects.get(user=user)
     TOTPDevice.objects.filter(pk=device.pk).update(last_t=int(time.time()) // 30 - 2, drift=0)
     return f"{totp(device.bin_key):06}"
 
 
 def wrong_code(user):
-    """Six digits that the app shows neither now nor soon."""
+    """Return six digits that the app shows neither now nor soon."""
     device = TOTPDevice.objects.get(user=user)
     near = {totp(device.bin_key, drift=step) for step in range(-3, 4)}
     return next(f"{number:06}" for number in range(100_000, 100_010) if number not in near)

@@ -54,7 +54,7 @@ def test_added_user_can_log_in(admin, client):
     assert user.check_password(PASSWORD)
 
 
-def test_email_taken_in_another_case_is_refused_once_at_its_field(admin, driver):
+def test_email_taken_in_another_case_is_reported_once_at_its_field(admin, driver):
     response = admin.post(f"{USERS}add/", new_user(email="JONH@gmail.com"))
     assert response.status_code == 200
     assert response.context["adminform"].form.errors == {

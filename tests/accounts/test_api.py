@@ -19,7 +19,7 @@ def user():
 
 @pytest.fixture
 def client():
-    """A client that, like the real ones, gets no exemption from the CSRF check."""
+    """Return a client with CSRF checks, as for real clients."""
     return Client(enforce_csrf_checks=True)
 
 
@@ -52,7 +52,7 @@ def test_email_may_be_typed_in_any_case(client, user):
     ],
     ids=["wrong password", "password without its spaces", "unknown user"],
 )
-def test_wrong_credentials_are_answered_401_and_tell_nothing(client, user, credentials):
+def test_wrong_credentials_are_answered_401_and_reveal_nothing(client, user, credentials):
     response = post(client, "/accounts/token/", credentials)
     assert response.status_code == 401
     assert response.json() == {"detail": "No active account found with the given credentials"}
@@ -88,7 +88,7 @@ def test_token_endpoint_takes_nothing_but_a_json_post(client):
     assert client.post("/accounts/token/", {"email": "a"}).status_code == 415
 
 
-def test_refresh_gives_an_access_token_with_the_claims_of_today(client, user):
+def test_refresh_gives_an_access_token_with_the_current_claims(client, user):
     refresh = refresh_token_for(user)
     User.objects.update(name="John", email="john@gmail.com")
     response = post(client, "/accounts/token/refresh/", {"refresh": refresh})
@@ -99,7 +99,7 @@ def test_refresh_gives_an_access_token_with_the_claims_of_today(client, user):
 
 
 @pytest.mark.parametrize("change", ["deleted", "inactive", "password changed"])
-def test_refresh_is_answered_401_once_the_user_is(client, user, change):
+def test_refresh_with_a_revoked_token_is_answered_401(client, user, change):
     refresh = refresh_token_for(user)
     if change == "deleted":
         user.delete()
@@ -114,7 +114,7 @@ def test_refresh_is_answered_401_once_the_user_is(client, user, change):
 
 
 @pytest.mark.parametrize("refresh", ["x", "a.b.c", 5])
-def test_refresh_with_something_else_is_answered_401(client, refresh):
+def test_refresh_with_an_invalid_token_is_answered_401(client, refresh):
     response = post(client, "/accounts/token/refresh/", {"refresh": refresh})
     assert response.status_code == 401
     assert response.json()["code"] == "token_not_valid"
@@ -133,7 +133,7 @@ def test_refresh_without_a_token_is_answered_400_naming_the_field(client, body):
 
 
 def log_in_on_the_web(client, user):
-    """Log in through the page and return the CSRF token, as a script on a page knows it."""
+    """Log in through the page and return the CSRF token, as a script reads it from a page."""
     client.get(reverse("accounts:login"))
     response = client.post(
         reverse("accounts:login"),

@@ -17,7 +17,7 @@ def user(db):
 
 @pytest.fixture
 def busy(monkeypatch):
-    """All turns are taken."""
+    """Occupy all turns."""
     turns = threading.BoundedSemaphore(1)
     assert turns.acquire()
     monkeypatch.setattr(backends, "_turns", turns)
@@ -26,7 +26,7 @@ def busy(monkeypatch):
 
 
 @every_way
-def test_log_in_beyond_the_bound_is_told_when_to_come_back(client, user, busy, log_in):
+def test_log_in_beyond_the_limit_says_when_to_try_again(client, user, busy, log_in):
     answer = log_in(client, PASSWORD)
     assert answer.status_code == 503
     assert answer["Retry-After"] == "5"
@@ -36,7 +36,7 @@ def test_log_in_beyond_the_bound_is_told_when_to_come_back(client, user, busy, l
 
 
 @every_way
-def test_log_in_that_had_no_turn_does_not_count_as_failed(client, user, busy, log_in):
+def test_log_in_refused_beyond_the_limit_does_not_count_as_failed(client, user, busy, log_in):
     for _ in range(6):
         log_in(client, "wrong")
     busy.release()
@@ -75,7 +75,7 @@ def test_turn_is_given_back_after_an_error(user, monkeypatch):
 @pytest.mark.parametrize(
     "credentials", [{"email": EMAIL, "password": None}, {"username": None, "password": PASSWORD}]
 )
-def test_incomplete_credentials_are_nobodys(user, credentials):
+def test_incomplete_credentials_authenticate_nobody(user, credentials):
     assert backends.PasswordBackend().authenticate(None, **credentials) is None
 
 
@@ -86,7 +86,7 @@ def test_deactivated_user_is_refused(user):
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_asynchronous_log_in_decides_the_same():
+async def test_asynchronous_log_in_gives_the_same_result():
     await User.objects.acreate(email=EMAIL, password="")
     user = await User.objects.aget(email=EMAIL)
     user.set_password(PASSWORD)

@@ -9,7 +9,7 @@ GOOD = {"SECRET_KEY": "s" * 32, "JWT_SIGNING_KEY": "j" * 32}
 
 @pytest.fixture
 def ids(settings):
-    """What the checks complain about."""
+    """Return a function that returns the ids of the checks that fail."""
 
     def ids(*, debug=False, **keys):
         settings.DEBUG = debug
@@ -22,7 +22,7 @@ def ids(settings):
     return ids
 
 
-def test_good_keys_are_good(ids):
+def test_good_keys_pass(ids):
     assert ids() == []
 
 
@@ -36,5 +36,5 @@ def test_short_and_known_keys_are_errors_in_production(ids, name, check_id, key)
     assert ids(debug=True, **{name: key}) == []
 
 
-def test_check_is_one_of_django():
+def test_check_is_registered_with_django():
     assert check_keys in checks.registry.registry.get_checks()

@@ -1,4 +1,4 @@
-"""Staff is logged out of the site once nobody is there, and the tokens of its pages end then."""
+"""Staff are logged out of the site after idle time, and the tokens of their pages end then."""
 
 from datetime import timedelta
 
@@ -25,20 +25,20 @@ def staff():
 
 @pytest.fixture
 def page(client, staff):
-    """A client that has just opened a page of staff's."""
+    """A client of staff that has just opened a page."""
     client.force_login(staff)
     client.get("/driver/fleet/")
     return client
 
 
 def seconds_left():
-    """Until the one session ends."""
+    """Return the time until the only session ends."""
     ends_at = Session.objects.get().expire_date
     return round((ends_at - timezone.now()).total_seconds())
 
 
 def pass_time(seconds):
-    """Let the session have been opened so much earlier."""
+    """Move the session's start into the past by this time."""
     record = Session.objects.get()
     session = record.get_decoded()
     ends_at = record.expire_date - timedelta(seconds=seconds)
@@ -49,7 +49,7 @@ def pass_time(seconds):
 
 
 def renew(client, **headers):
-    """Get the page a token, and return the seconds that it is good for."""
+    """Request a token for the page, and return its lifetime in seconds."""
     response = client.post(TOKEN, headers=headers)
     assert response.status_code == 200
     token = response.json()["access"]
@@ -72,13 +72,13 @@ def test_session_of_staff_ends_half_an_hour_after_the_last_page(page):
     assert page.post(TOKEN).status_code == 403
 
 
-def test_log_in_of_staff_begins_with_it(client, staff):
+def test_log_in_of_staff_starts_the_idle_timeout(client, staff):
     form = {"username": staff.email, "password": PASSWORD, "next": "/admin/"}
     client.post("/accounts/login/", form, follow=True)
     assert seconds_left() == near(30 * MINUTE)
 
 
-def test_pages_that_follow_each_other_write_once_a_minute(page):
+def test_consecutive_pages_write_the_session_once_a_minute(page):
     held = Session.objects.get().expire_date
     pass_time(50)
     page.get("/driver/fleet/")
@@ -95,26 +95,26 @@ def test_token_ends_when_the_session_would(page):
 
 
 @pytest.mark.parametrize("idle", [None, "", "-1", "1e3", "\u0661", "9" * 9, "x"])
-def test_open_page_that_renews_its_token_is_nobody(page, idle):
+def test_token_renewal_of_an_open_page_is_no_activity(page, idle):
     pass_time(20 * MINUTE)
     headers = {} if idle is None else {"X-Idle-Seconds": idle}
     assert renew(page, **headers) == near(10 * MINUTE)
     assert seconds_left() == near(10 * MINUTE)
 
 
-def test_open_page_that_somebody_touches_goes_on(page):
+def test_open_page_that_is_touched_keeps_its_session(page):
     pass_time(20 * MINUTE)
     assert renew(page, **{"X-Idle-Seconds": str(5 * MINUTE)}) == near(25 * MINUTE)
     assert seconds_left() == near(25 * MINUTE)
 
 
-def test_page_that_was_touched_long_ago_ends_nothing_early(page):
+def test_page_touched_long_ago_does_not_shorten_its_session(page):
     assert renew(page, **{"X-Idle-Seconds": str(20 * MINUTE)}) == near(30 * MINUTE)
     pass_time(20 * MINUTE)
     assert renew(page, **{"X-Idle-Seconds": str(25 * MINUTE)}) == near(10 * MINUTE)
 
 
-def test_session_of_before_its_user_was_staff_is_bounded_by_its_next_token(client):
+def test_session_from_before_its_user_was_staff_is_limited_at_its_next_token(client):
     user = User.objects.create_user("ada@example.com", PASSWORD, name="Ada")
     client.force_login(user)
     assert renew(client) == 3600
@@ -132,7 +132,7 @@ def test_drivers_and_riders_stay_logged_in(client, role):
     assert renew(client) == AccessToken.lifetime.total_seconds()
 
 
-def test_time_is_a_setting_and_zero_is_never(client, staff, settings):
+def test_timeout_is_a_setting_and_zero_means_never(client, staff, settings):
     settings.STAFF_IDLE_TIMEOUT = 0
     client.force_login(staff)
     client.get("/driver/fleet/")

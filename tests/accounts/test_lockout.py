@@ -54,7 +54,7 @@ def fail(client, log_in, times, **given):
 
 
 def count(failures, address, email=EMAIL):
-    """Note failures as if they had just happened."""
+    """Record failures as if they had just happened."""
     AccessAttempt.objects.create(
         username=email, ip_address=address, user_agent="x", failures_since_start=failures
     )
@@ -92,26 +92,26 @@ def test_another_spelling_of_the_address_is_the_same_account(client, email):
     assert fail(client, by_api, 1).status_code == 429
 
 
-def test_another_browser_is_no_new_start(client):
+def test_another_browser_does_not_reset_the_count(client):
     for number in range(4):
         by_page(client, "wrong", headers={"User-Agent": f"browser {number}"})
     assert fail(client, by_page, 1).status_code == 429
 
 
-def test_another_address_of_the_same_customer_is_no_new_start(client):
+def test_another_address_of_the_same_customer_does_not_reset_the_count(client):
     for number in range(4):
         by_page(client, "wrong", address=f"2001:db8:1:2::{number}")
     assert by_page(client, "wrong", address="2001:db8:1:2:3::").status_code == 429
     assert by_page(client, "wrong", address="2001:db8:1:3::").status_code == 200
 
 
-def test_claimed_address_is_no_new_start(client):
+def test_forged_address_does_not_reset_the_count(client):
     for number in range(4):
         by_page(client, "wrong", headers={"X-Forwarded-For": f"192.0.2.{number}"})
     assert fail(client, by_page, 1).status_code == 429
 
 
-def test_clients_of_a_trusted_proxy_are_told_apart(client, settings):
+def test_clients_of_a_trusted_proxy_are_counted_separately(client, settings):
     settings.TRUSTED_PROXIES = [ip_network("10.0.0.1")]
     given = {"address": "10.0.0.1", "headers": {"X-Forwarded-For": HOME}}
     assert fail(client, by_page, 5, **given).status_code == 429
@@ -120,13 +120,13 @@ def test_clients_of_a_trusted_proxy_are_told_apart(client, settings):
 
 
 @every_way
-def test_success_ends_the_count(client, log_in):
+def test_success_resets_the_count(client, log_in):
     for _ in range(2):
         fail(client, log_in, 4)
         assert log_in(client, PASSWORD).status_code in (200, 302)
 
 
-def test_success_with_one_account_ends_no_count_of_another(client):
+def test_success_with_one_account_does_not_reset_the_count_of_another(client):
     fail(client, by_api, 4, email="mary@gmail.com")
     by_api(client, PASSWORD)
     assert fail(client, by_api, 1, email="mary@gmail.com").status_code == 429
@@ -149,7 +149,7 @@ NETWORKS = pytest.mark.parametrize(
 
 
 @NETWORKS
-def test_guessing_from_many_addresses_of_a_network_locks_the_account_for_it_alone(
+def test_guessing_from_many_addresses_of_a_network_locks_the_account_there_only(
     client, inside, outside
 ):
     for number in range(19):
@@ -206,7 +206,7 @@ def test_lock_ends_a_quarter_of_an_hour_after_the_last_failure(client, log_in):
     assert log_in(client, PASSWORD).status_code in (200, 302)
 
 
-def test_api_says_what_is_wrong_and_when_to_come_back(client):
+def test_api_says_what_is_wrong_and_when_to_try_again(client):
     response = fail(client, by_api, 5)
     assert response.json() == {
         "detail": "Too many failed log-ins. Try again in 15 minutes.",
@@ -216,7 +216,7 @@ def test_api_says_what_is_wrong_and_when_to_come_back(client):
 
 
 @pytest.mark.parametrize("log_in", [by_page, by_admin])
-def test_page_says_what_is_wrong_and_when_to_come_back(client, log_in):
+def test_page_says_what_is_wrong_and_when_to_try_again(client, log_in):
     response = fail(client, log_in, 5)
     page = response.content.decode()
     assert "Too many failed log-ins. Try again in 15 minutes." in page
@@ -225,7 +225,7 @@ def test_page_says_what_is_wrong_and_when_to_come_back(client, log_in):
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_page_says_so_under_asgi_too(user):
+async def test_page_says_it_under_asgi_too(user):
     client = AsyncClient(REMOTE_ADDR=HOME)
     for _ in range(5):
         response = await client.post(LOGIN, {"username": EMAIL, "password": "wrong"})
@@ -233,13 +233,13 @@ async def test_page_says_so_under_asgi_too(user):
     assert "Try again in 15 minutes." in response.content.decode()
 
 
-def test_lock_tells_nothing_of_whether_the_account_exists(client):
+def test_lock_does_not_reveal_whether_the_account_exists(client):
     known = fail(client, by_api, 5)
     unknown = fail(client, by_api, 5, email="nobody@gmail.com")
     assert (known.status_code, known.json()) == (unknown.status_code, unknown.json())
 
 
-def test_who_is_logged_in_stays_so(client, user):
+def test_logged_in_user_stays_logged_in_during_a_lock(client, user):
     client.force_login(user)
     refresh = refresh_token_for(user)
     fail(client, by_api, 5)
@@ -258,7 +258,7 @@ def test_neither_password_nor_csrf_token_is_stored(client):
     assert "t0ken" not in stored
 
 
-def test_nothing_is_stored_of_those_who_log_in(client):
+def test_successful_log_in_is_not_recorded(client):
     for log_in in (by_page, by_api):
         log_in(client, PASSWORD)
     assert not AccessAttempt.objects.exists()
@@ -266,7 +266,7 @@ def test_nothing_is_stored_of_those_who_log_in(client):
 
 
 @pytest.mark.parametrize("log_in", [by_page, by_api])
-def test_log_in_is_noted_with_the_user(client, user, log_in):
+def test_log_in_updates_last_login(client, user, log_in):
     log_in(client, PASSWORD)
     user.refresh_from_db()
     assert timezone.now() - user.last_login < timedelta(minutes=1)
@@ -281,6 +281,6 @@ def test_long_address_and_odd_headers_are_counted_like_any_other(client):
     assert fail(client, by_api, 1, **given).status_code == 429
 
 
-def test_requests_of_who_does_not_log_in_cost_no_query(client, django_assert_num_queries):
+def test_requests_other_than_log_ins_cost_no_query(client, django_assert_num_queries):
     with django_assert_num_queries(0):
         client.get(LOGIN)

@@ -1,4 +1,4 @@
-"""Log-out means log-out, for the tokens that the pages of a web session were given."""
+"""Log-out ends the tokens that were issued to the pages of a web session."""
 
 from datetime import timedelta
 
@@ -28,7 +28,7 @@ def user():
 
 @pytest.fixture
 def rechecked(monkeypatch, django_capture_on_commit_callbacks):
-    """Whose sessions were to be checked again."""
+    """The ids of users whose sessions were to be checked again."""
     users = []
     monkeypatch.setattr(revocation, "recheck", users.extend)
     return users
@@ -52,7 +52,7 @@ def test_the_tokens_of_a_web_session_end_with_it(
             user_of(verify(token))
 
 
-def test_logging_out_ends_tokens_of_a_secret_key_of_before(client, user, settings):
+def test_logging_out_ends_tokens_of_a_former_secret_key(client, user, settings):
     client.force_login(user)
     before = session_token(client)
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
@@ -68,7 +68,7 @@ LOG_INS = ["/accounts/login/", "/admin/login/?next=/admin/"]
 
 
 @pytest.mark.parametrize("path", LOG_INS)
-def test_logging_in_as_somebody_else_ends_the_tokens_of_before(
+def test_logging_in_as_another_user_ends_the_tokens_of_the_first(
     client, user, rechecked, django_capture_on_commit_callbacks, path
 ):
     User.objects.create_superuser("other@example.com", "a long password")
@@ -113,7 +113,7 @@ def test_a_token_without_a_web_session_is_not_ended_by_one(client, user):
     assert user_of(verify(tokens["access"])) == user
 
 
-def test_the_claim_does_not_tell_the_sessions_key(client, user):
+def test_the_claim_does_not_reveal_the_sessions_key(client, user):
     client.force_login(user)
     claims = AccessToken(session_token(client)).payload
     assert len(claims["web_session"]) == 64
@@ -131,7 +131,7 @@ def test_a_log_in_over_the_api_makes_no_session(client, user):
     assert not Session.objects.exists()
 
 
-def test_pages_that_ask_for_their_first_tokens_at_once_have_one_claim(client, user):
+def test_pages_that_request_their_first_tokens_at_once_share_one_claim(client, user):
     client.force_login(user)
     # Two requests that read the session before either has written it.
     first, second = (SessionStore(client.session.session_key) for _ in range(2))
@@ -140,7 +140,7 @@ def test_pages_that_ask_for_their_first_tokens_at_once_have_one_claim(client, us
     assert claim(first) == claim(second)
 
 
-def test_an_ended_session_is_forgotten_once_its_tokens_have_expired(client, user, settings):
+def test_an_ended_session_is_deleted_once_its_tokens_have_expired(client, user, settings):
     client.force_login(user)
     client.post(reverse("accounts:logout"))
     (old,) = EndedWebSession.objects.all()

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery staple"
 
 
-def test_user_is_an_active_rider_unless_told_otherwise():
+def test_user_is_an_active_rider_by_default():
     user = User.objects.create_user(email="jonh@gmail.com", password=PASSWORD, name="Jonh")
     assert (user.role, user.is_active) == (User.Role.RIDER, True)
     assert (user.is_staff, user.is_superuser) == (False, False)

@@ -92,7 +92,7 @@ def test_logged_in_user_can_log_out_on_the_log_in_page(client, user):
     assert "may not open" not in page
 
 
-def test_logged_in_user_who_was_sent_here_learns_why(client, user):
+def test_logged_in_user_who_is_redirected_here_sees_why(client, user):
     client.force_login(user)
     assert (
         "This account can't open that page." in client.get(LOGIN, {"next": "/x"}).content.decode()

@@ -1,4 +1,4 @@
-"""Staff who may change users give neither itself nor anybody else more rights."""
+"""Staff who may change users cannot give themselves or others more rights."""
 
 import pytest
 from django.contrib.auth.models import Group, Permission
@@ -13,7 +13,7 @@ RIGHTS = {"is_staff": "on", "is_superuser": "on"}
 
 @pytest.fixture
 def helper(client):
-    """Staff with every permission on users and groups, and no superuser."""
+    """Staff with every permission on users and groups, but no superuser."""
     user = User.objects.create_user(
         "helper@example.com", "a long password", name="Helper", is_staff=True
     )
@@ -59,7 +59,7 @@ def test_staff_cannot_give_others_rights(client, helper):
 
 
 @pytest.mark.parametrize("colleague", [{"is_superuser": True}, {"is_staff": True}], ids=str)
-def test_staff_cannot_take_over_who_has_rights(client, helper, colleague):
+def test_staff_cannot_take_over_accounts_with_rights(client, helper, colleague):
     other = User.objects.create_user("other@example.com", "their password", **colleague)
     password = reverse("admin:auth_user_password_change", args=[other.pk])
     new = {"password1": "another password", "password2": "another password"}
@@ -74,7 +74,7 @@ def test_staff_cannot_take_over_who_has_rights(client, helper, colleague):
     assert kept.check_password("their password")
 
 
-def test_staff_cannot_change_what_groups_may(client, helper):
+def test_staff_cannot_change_the_permissions_of_groups(client, helper):
     group = Group.objects.create(name="Helpers")
     helper.groups.add(group)
     permissions = list(Permission.objects.values_list("pk", flat=True))
@@ -85,7 +85,7 @@ def test_staff_cannot_change_what_groups_may(client, helper):
     assert not group.permissions.exists()
 
 
-def test_superusers_give_rights(client):
+def test_superusers_can_grant_rights(client):
     client.force_login(User.objects.create_superuser("root@example.com", "a long password"))
     rider = User.objects.create_user("rider@example.com", name="Rider")
     client.post(change_page(rider), form(rider, is_staff="on"))

@@ -1,4 +1,4 @@
-"""Staff gives a code besides the password, on every way in."""
+"""Staff give a code as well as a password, on every way to log in."""
 
 import re
 import subprocess
@@ -60,7 +60,7 @@ def staff():
 
 @pytest.fixture
 def secured(staff):
-    """The same with one."""
+    """The same user with a second factor."""
     give_app(staff)
     return staff
 
@@ -99,7 +99,7 @@ def recovery_codes(response):
     return response.context["codes"]
 
 
-# Entrances
+# Ways to log in
 
 
 @pytest.mark.parametrize("path", STAFF_PAGES)
@@ -168,7 +168,7 @@ def test_session_without_its_code_can_log_out(client, secured):
     assert "_auth_user_id" not in client.session
 
 
-def test_somebody_elses_device_verifies_nothing(client, secured):
+def test_device_of_another_user_does_not_verify_the_session(client, secured):
     other = User.objects.create_superuser("eve@example.com", PASSWORD, name="Eve")
     device = give_app(other)
     client.force_login(secured)
@@ -178,7 +178,7 @@ def test_somebody_elses_device_verifies_nothing(client, secured):
     assert client.get("/admin/").status_code == 403
 
 
-def test_who_has_a_device_gives_the_code_even_where_none_is_required(client, secured, settings):
+def test_user_with_a_device_gives_a_code_even_if_none_is_required(client, secured, settings):
     settings.REQUIRE_SECOND_FACTOR = False
     log_in(client, secured)
     assert client.get("/admin/").status_code == 403
@@ -186,7 +186,7 @@ def test_who_has_a_device_gives_the_code_even_where_none_is_required(client, sec
     assert client.get("/admin/").status_code == 200
 
 
-def test_staff_without_a_device_gets_in_where_none_is_required(client, staff, settings):
+def test_staff_without_a_device_gets_in_if_none_is_required(client, staff, settings):
     settings.REQUIRE_SECOND_FACTOR = False
     assert where(log_in(client, staff)) == "/admin/"
 
@@ -206,7 +206,7 @@ def test_code_leads_to_no_other_site(client, secured, elsewhere):
 
 
 @pytest.mark.parametrize("path", [CODE, SET_UP, SETTINGS])
-def test_pages_are_for_nobody_who_is_not_logged_in(client, path):
+def test_pages_require_a_log_in(client, path):
     response = client.get(path)
     assert response.status_code == 302
     assert response.url.startswith(LOGIN)
@@ -223,7 +223,7 @@ def test_form_without_the_csrf_token_is_refused(secured, path):
 
 def test_a_page_takes_one_query_more_for_the_device(client, secured, django_assert_num_queries):
     enter(client, secured)
-    # Session, user, device, the drivers, how many there are.
+    # Session, user, device, drivers, number of drivers.
     with django_assert_num_queries(5):
         assert client.get("/driver/search/?q=x").status_code == 200
 
@@ -258,13 +258,13 @@ def test_code_may_be_typed_with_spaces(client, secured):
 
 
 @pytest.mark.parametrize("code", ["000", "abcdef", "\u0661\u0662\u0663\u0664\u0665\u0666", "-1"])
-def test_what_is_no_code_is_wrong(client, secured, code):
+def test_malformed_code_is_refused(client, secured, code):
     log_in(client, secured)
     assert "wrong" in error(give(client, code))
     assert DEVICE_ID_SESSION_KEY not in client.session
 
 
-def test_each_wrong_code_waits_twice_as_long(client, secured):
+def test_each_wrong_code_doubles_the_wait(client, secured):
     log_in(client, secured)
     assert "wrong" in error(give(client, wrong_code(secured)))
     TOTPDevice.objects.update(
@@ -280,7 +280,7 @@ def test_each_wrong_code_waits_twice_as_long(client, secured):
 
 
 def guess(client, user):
-    """Give a wrong code, as if the wait for the one before were over."""
+    """Give a wrong code, as if the wait for the previous one were over."""
     TOTPDevice.objects.update(throttling_failure_count=0)
     return give(client, wrong_code(user))
 
@@ -298,7 +298,7 @@ def test_fifth_wrong_code_locks_the_account_at_that_address(client, secured):
     assert log_in(Client(), secured).status_code == 429
 
 
-def test_password_between_the_guesses_is_no_new_start(client, secured):
+def test_password_between_the_guesses_does_not_reset_the_count(client, secured):
     for _ in range(4):
         log_in(client, secured)
         guess(client, secured)
@@ -306,7 +306,7 @@ def test_password_between_the_guesses_is_no_new_start(client, secured):
     assert guess(client, secured).status_code == 429
 
 
-def test_right_code_forgets_the_wrong_ones(client, secured):
+def test_right_code_resets_the_count_of_wrong_ones(client, secured):
     log_in(client, secured)
     guess(client, secured)
     assert AccessAttempt.objects.exists()
@@ -315,7 +315,7 @@ def test_right_code_forgets_the_wrong_ones(client, secured):
     assert not AccessAttempt.objects.exists()
 
 
-def test_codes_are_kept_nowhere(client, secured, caplog):
+def test_codes_are_neither_stored_nor_logged(client, secured, caplog):
     caplog.set_level("DEBUG")
     code = wrong_code(secured)
     log_in(client, secured)
@@ -364,7 +364,7 @@ def test_each_session_has_a_secret_of_its_own(client, staff):
 
 
 def test_second_session_cannot_set_up_another_app(client, secured):
-    """Not even one that has seen its page before."""
+    """Not even a session that opened the set-up page before."""
     second_factor.reset(secured)
     log_in(client, secured)
     key = client.get(SET_UP).context["key"]
@@ -382,7 +382,7 @@ def test_secret_is_not_shown_once_there_is_a_device(client, secured):
     assert client.get(SET_UP).url == SETTINGS
 
 
-def test_pages_with_secrets_are_for_no_cache(client, staff):
+def test_pages_with_secrets_are_not_cached(client, staff):
     log_in(client, staff)
     page = client.get(SET_UP)
     assert "no-store" in page["Cache-Control"]
@@ -414,7 +414,7 @@ def test_wrong_recovery_codes_do_not_block_the_app(client, secured):
     assert give(client, next_code(secured)).status_code == 302
 
 
-def test_new_recovery_codes_void_the_old_ones(client, secured):
+def test_new_recovery_codes_replace_the_old_ones(client, secured):
     old = second_factor.new_recovery_codes(secured)
     enter(client, secured)
     response = give(client, next_code(secured), SETTINGS, action="codes")
@@ -456,7 +456,7 @@ def test_app_is_replaced_once_the_new_one_shows_a_code(client, secured):
     assert TOTPDevice.objects.get().key != before.key
     assert not set(new) & set(old)
     assert client.get("/admin/").status_code == 200
-    # That was for once.
+    # Once only.
     assert client.get(SET_UP).url == SETTINGS
 
 
@@ -470,7 +470,7 @@ def test_sessions_of_the_old_app_give_a_code_of_the_new_one(client, secured):
     assert client.get("/admin/").status_code == 200
 
 
-def test_second_factor_is_turned_off_only_where_none_is_required(client, secured, settings):
+def test_second_factor_can_be_turned_off_only_if_none_is_required(client, secured, settings):
     enter(client, secured)
     assert b'value="remove"' not in client.get(SETTINGS).content
     give(client, next_code(secured), SETTINGS, action="remove")
@@ -508,7 +508,7 @@ def test_superuser_resets_a_colleagues_second_factor(admin, secured, colleague):
     page = reset(admin, colleague, secured)
     assert "1 second factor was reset" in page.content.decode()
     assert not second_factor.has_device(colleague)
-    # Not one's own: for that, a code is asked.
+    # The superuser's own is not reset: that takes a code.
     assert second_factor.has_device(secured)
     assert session.get("/admin/").status_code == 403
     history = admin.get(f"/admin/accounts/user/{colleague.pk}/history/").content.decode()
@@ -521,7 +521,7 @@ def test_staff_cannot_reset_anybodys_second_factor(client, secured, colleague):
     enter(client, colleague)
     reset(client, secured)
     assert second_factor.has_device(secured)
-    # Nor see, in the admin of django-otp, what the codes come from.
+    # Nor can they see, in django-otp's admin, the secrets behind the codes.
     assert client.get("/admin/otp_totp/totpdevice/").status_code == 404
     assert client.get("/admin/otp_static/staticdevice/").status_code == 404
 
@@ -620,7 +620,7 @@ def test_malformed_code_is_answered_400_naming_the_field(client, secured, otp):
     assert response.json().keys() == {"otp"}
 
 
-def test_drivers_tokens_are_as_ever(client, driver):
+def test_drivers_need_no_code_for_tokens(client, driver):
     response = token(client, driver)
     assert response.status_code == 200
     assert response.json().keys() == {"access", "refresh"}
@@ -636,12 +636,12 @@ def test_drivers_tokens_are_as_ever(client, driver):
     ("debug", "required", "found"),
     [(False, False, ["accounts.W001"]), (False, True, []), (True, False, [])],
 )
-def test_check_for_deployment_warns_where_none_is_required(settings, debug, required, found):
+def test_deployment_check_warns_if_no_second_factor_is_required(settings, debug, required, found):
     settings.DEBUG, settings.REQUIRE_SECOND_FACTOR = debug, required
     assert [message.id for message in check_second_factor()] == found
 
 
-def test_check_is_one_for_deployment():
+def test_check_is_registered_for_deployment():
     run = subprocess.run(
         [sys.executable, "manage.py", "check", "--deploy"],
         env={"DEBUG": "0", "SECRET_KEY": "s" * 50, "JWT_SIGNING_KEY": "j" * 50}

@@ -1,4 +1,4 @@
-"""Passwords and tokens are written nowhere: not to a log, not into a report of an error."""
+"""Passwords and tokens are written neither to a log nor into an error report."""
 
 import logging
 
@@ -40,9 +40,9 @@ def test_no_secret_is_logged(client, user, caplog):
         secrets += answer.json().values() if token == refresh else []
         post(client, "/accounts/token/session/", {}, Authorization=f"Bearer {token}")
     post(client, "/accounts/token/", f'{{"email": "{user.email}", "password": "{PASSWORD}"')
-    for _ in range(5):  # Into the lock.
+    for _ in range(5):  # until the account is locked
         client.post(LOGIN, {"username": user.email, "password": WRONG})
-    # Where the password was typed as the name.
+    # The password was typed into the field of the name.
     client.post(LOGIN, {"username": PASSWORD, "password": user.email})
 
     assert "Locking out" in caplog.text
@@ -67,7 +67,7 @@ def test_report_of_an_error_at_log_in_has_no_password(
         reports.append((subject, message, html_message))
 
     monkeypatch.setattr(LogInHandler, "get_failures", broken)
-    # Not into the outbox: how mail is set up differs between the versions of Django.
+    # Don't look into the outbox: the set-up of mail differs between versions of Django.
     monkeypatch.setattr(AdminEmailHandler, "send_mail", send_mail)
     settings.ADMINS = ["ada@example.com"]
     for handler in logging.getLogger("django").handlers:

@@ -13,7 +13,7 @@ PATHS = ["/accounts/token/", "/accounts/token/refresh/", "/accounts/token/sessio
 
 @pytest.fixture(autouse=True)
 def _rates(monkeypatch):
-    """DRF reads the setting once."""
+    """Lower the rates in the throttle class, as DRF reads the setting only once."""
     monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", {"log-in": "3/min", "token": "3/min"})
 
 
@@ -31,7 +31,7 @@ def post(client, path, address=HOME, **headers):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_request_above_the_rate_is_answered_429_and_when_to_come_back(client, user, path):
+def test_request_above_the_rate_is_answered_429_with_retry_after(client, user, path):
     for _ in range(3):
         assert post(client, path).status_code in (200, 400)
     response = post(client, path)
@@ -70,14 +70,14 @@ def test_users_of_one_network_share_no_rate_for_the_session_token(client):
         assert post(client, PATHS[2], f"192.0.2.{number}").status_code == 200
 
 
-def test_claimed_address_has_no_rate_of_its_own(client):
+def test_forged_address_has_no_rate_of_its_own(client):
     answers = [
         post(client, PATHS[0], **{"X-Forwarded-For": f"192.0.2.{n}"}).status_code for n in range(4)
     ]
     assert answers == [400, 400, 400, 429]
 
 
-def test_clients_of_a_trusted_proxy_are_told_apart(client, settings):
+def test_clients_of_a_trusted_proxy_are_counted_separately(client, settings):
     settings.TRUSTED_PROXIES = [ip_network("10.0.0.1")]
     for number in range(4):
         answer = post(client, PATHS[0], "10.0.0.1", **{"X-Forwarded-For": f"192.0.2.{number}"})
@@ -93,7 +93,7 @@ def test_users_behind_one_address_have_each_their_rate_for_the_session_token(cli
 
 
 @pytest.mark.parametrize("page", ["/accounts/login/", "/admin/login/"])
-def test_log_in_page_above_the_rate_says_so_in_words_and_when_to_come_back(client, page):
+def test_log_in_page_above_the_rate_says_when_to_try_again(client, page):
     form = {"username": "jonh@gmail.com", "password": "wrong"}
     for _ in range(3):
         assert client.post(page, form).status_code == 200

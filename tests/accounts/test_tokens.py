@@ -58,14 +58,14 @@ def test_access_token_does_not_show_the_stored_password(user):
     assert digest not in shown
 
 
-def test_refresh_token_tells_nothing_but_the_id(user):
+def test_refresh_token_contains_nothing_but_the_id(user):
     payload = claims(refresh_token_for(user))
     assert payload["id"] == user.pk
     assert not {"email", "name"} & payload.keys()
     assert user.password not in payload.values()
 
 
-def test_refresh_token_leads_back_to_its_user(user):
+def test_refresh_token_identifies_its_user(user):
     assert refresh_token_user(refresh_token_for(user)) == user
 
 
@@ -118,7 +118,7 @@ def refreshed(client, token):
 
 @pytest.fixture
 def later(monkeypatch):
-    """Moves on the time by which tokens are judged to have been used."""
+    """Return a function that advances the time by which reuse of tokens is checked."""
 
     def later(**time):
         now = timezone.now() + timedelta(**time)
@@ -131,7 +131,7 @@ def test_refreshing_gives_a_new_refresh_token_and_ends_the_old_one(client, user,
     first = refresh_token_for(user)
     second = refreshed(client, first).json()["refresh"]
     assert second != first
-    # The answer was lost: the phone asks again with what it has.
+    # The response was lost: the phone tries again with the same token.
     assert refreshed(client, first).status_code == 200
     later(seconds=61)
     assert refreshed(client, first).status_code == 401
@@ -148,7 +148,7 @@ def test_logging_out_ends_all_refresh_tokens_of_the_log_in(client, user):
     assert refreshed(client, refresh_token_for(user)).status_code == 200
 
 
-def test_logging_out_ends_a_refresh_token_that_names_no_log_in(client, user):
+def test_logging_out_ends_a_refresh_token_without_a_log_in_claim(client, user):
     token = RefreshToken(refresh_token_for(user))
     del token["log_in"]
     after = refreshed(client, str(token)).json()["refresh"]
@@ -160,7 +160,7 @@ def test_logging_out_ends_a_refresh_token_that_names_no_log_in(client, user):
 def test_logging_out_ends_a_refresh_token_at_once(client, user):
     token, other = refresh_token_for(user), refresh_token_for(user)
     path = "/accounts/token/logout/"
-    for _ in range(2):  # Also once more, and of nothing.
+    for _ in range(2):  # logging out twice is harmless
         body = {"refresh": token}
         answer = client.post(path, body, content_type="application/json")
         assert answer.status_code == 204
@@ -171,7 +171,7 @@ def test_logging_out_ends_a_refresh_token_at_once(client, user):
     assert refreshed(client, other).status_code == 200
 
 
-def test_tokens_signed_with_a_key_of_before_are_good(client, user, settings):
+def test_tokens_signed_with_a_former_key_are_accepted(client, user, settings):
     old = "the key of before, of thirty-two bytes or more"
     access = jwt.encode(AccessToken(access_token_for(user)).payload, old, "HS256")
     refresh = jwt.encode(RefreshToken(refresh_token_for(user)).payload, old, "HS256")
@@ -194,12 +194,12 @@ def test_a_new_secret_key_logs_no_phone_out_while_the_old_one_is_a_fallback(clie
     answer = refreshed(client, token)
     assert answer.status_code == 200
     settings.SECRET_KEY_FALLBACKS = []
-    # What was signed with the old key alone is void, what came since is not.
+    # Without the old key, tokens signed with it are invalid, and newer ones are valid.
     assert refreshed(client, token).status_code == 401
     assert refreshed(client, answer.json()["refresh"]).status_code == 200
 
 
-def test_a_new_password_ends_refresh_tokens_of_a_secret_key_of_before(client, user, settings):
+def test_a_new_password_ends_refresh_tokens_of_a_former_secret_key(client, user, settings):
     token = refresh_token_for(user)
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "another secret, of thirty-two bytes or more"

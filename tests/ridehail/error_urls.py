@@ -1,4 +1,4 @@
-"""The project's addresses, and some that fail."""
+"""The project's URLs, and some that fail."""
 
 from django.core.exceptions import SuspiciousOperation
 from django.urls import path

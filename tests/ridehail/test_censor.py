@@ -1,4 +1,4 @@
-"""No spelling of a secret is shown, and what is none is."""
+"""Secrets are hidden in every spelling, and other text is not."""
 
 import base64
 
@@ -18,13 +18,13 @@ GAPS = [" ", "+", "%20", "%2B", "%2520", "\t", "%09", "\n", "\r\n  ", "%0D%0A", 
 
 
 def parts(secret, shown, length=5):
-    """Return what is shown of the secret, in pieces of that length."""
+    """Return the pieces of `length` characters of the secret that are shown."""
     pieces = {secret[start : start + length].lower() for start in range(len(secret) - length + 1)}
     return [piece for piece in pieces if piece in shown.lower()]
 
 
 def quoted(text, *positions, times=1):
-    """Return `text` as a URL has it where these characters are quoted so many times."""
+    """Return `text` with the characters at `positions` URL-quoted `times` times."""
     percent = "%" + "25" * (times - 1)
     return "".join(
         f"{percent}{ord(character):02{'x' if index % 2 else 'X'}}"
@@ -39,9 +39,9 @@ def quoted(text, *positions, times=1):
 @pytest.mark.parametrize(
     "secret", [DEVICE, DEVICE.upper(), TOKEN], ids=["device", "DEVICE", "token"]
 )
-def test_token_that_is_broken_anywhere_is_hidden_and_what_is_around_it_is_not(secret, around, gap):
+def test_token_broken_anywhere_is_hidden_and_the_text_around_it_is_not(secret, around, gap):
     before, after = around.split("{}")
-    # The first part of a token is the same for all.
+    # The first part is the same for all tokens.
     told = secret.partition(".")[2] or secret
     for position in range(1, len(secret)):
         broken = secret[:position] + gap + secret[position:]
@@ -52,8 +52,8 @@ def test_token_that_is_broken_anywhere_is_hidden_and_what_is_around_it_is_not(se
 
 @pytest.mark.parametrize("gap", GAPS)
 @pytest.mark.parametrize("around", AROUND)
-def test_of_credentials_that_are_broken_anywhere_only_the_name_is_shown(around, gap):
-    token = BASE64[8:]  # After the name and the colon.
+def test_credentials_broken_anywhere_show_only_the_name(around, gap):
+    token = BASE64[8:]  # after the name and the colon
     for position in range(1, len(BASE64)):
         shown = hide_secrets(around.format(BASE64[:position] + gap + BASE64[position:]))
         assert parts(token, shown) == [], position
@@ -61,7 +61,7 @@ def test_of_credentials_that_are_broken_anywhere_only_the_name_is_shown(around, 
 
 @pytest.mark.parametrize("times", [1, 2, 3, 9])
 @pytest.mark.parametrize("secret", [DEVICE, DEVICE.upper(), TOKEN, BASE64])
-def test_no_character_of_a_token_needs_to_be_spelled_as_it_is(secret, times):
+def test_token_with_escaped_characters_is_hidden(secret, times):
     told = secret.partition(".")[2] or secret
     for position in range(len(secret)):
         shown = hide_secrets(f"/?a=b&id={quoted(secret, position, times=times)}&c=d")
@@ -163,9 +163,9 @@ def test_no_spelling_of_a_location_is_shown(text, shown):
         "0123456789abcdef0123456789abcdef",
     ],
 )
-def test_what_is_no_secret_is_shown_as_it_is(text):
+def test_text_without_secrets_is_unchanged(text):
     assert hide_secrets(text) == text
 
 
-def test_line_breaks_that_a_stranger_quoted_begin_no_line_in_the_log():
+def test_escaped_line_breaks_of_a_client_start_no_line_in_the_log():
     assert "\n" not in hide_secrets(f"/?a=%0A%0d{TOKEN}")

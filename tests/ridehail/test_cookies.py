@@ -23,15 +23,15 @@ from ridehail.cookies import unquote
         ('"\\"', "\\"),
     ],
 )
-def test_a_quoted_value_is_what_it_stands_for(text, value):
+def test_a_quoted_value_is_decoded(text, value):
     assert unquote(text) == value
 
 
 @given(st.text().map(lambda text: http.cookies._quote(text)))
-def test_what_the_library_quotes_is_read_back(quoted):
+def test_a_value_quoted_by_the_library_is_read_back(quoted):
     assert http.cookies._quote(unquote(quoted)) == quoted
 
 
-def test_django_reads_cookies_with_it():
+def test_django_uses_this_parser_for_cookies():
     assert http.cookies._unquote is unquote
     assert parse_cookie('a="x\\054y"; b=2') == {"a": "x,y", "b": "2"}

@@ -1,4 +1,4 @@
-"""What pages of other origins may ask for."""
+"""Requests of pages from other origins."""
 
 import pytest
 

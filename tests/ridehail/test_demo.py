@@ -25,7 +25,7 @@ DEADLINE = 60
 
 
 @pytest.mark.django_db
-def test_the_accounts_are_the_ones_that_the_contract_speaks_of():
+def test_the_accounts_are_those_of_the_documentation():
     accounts = seed()
     assert (accounts.rider.pk, accounts.rider.email, accounts.rider.name, accounts.rider.role) == (
         22,
@@ -74,7 +74,7 @@ def test_the_demo_refuses_to_run_with_debug_off(settings):
         call_command("demo")
 
 
-def test_a_port_in_use_is_named_together_with_the_way_out(settings):
+def test_a_port_in_use_is_named_with_a_remedy(settings):
     settings.DEBUG = True  # the test runner turns it off
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -122,7 +122,7 @@ class Demo:
         self.lines.put("")
 
     def until(self, pattern):
-        """The match of the first line that has the pattern."""
+        """Return the match of the first line that matches the pattern."""
         while True:
             line = self.lines.get(timeout=DEADLINE)
             self.text += line
@@ -140,9 +140,9 @@ class Demo:
         return code
 
     def processes(self):
-        """Ids and command lines of the running processes that the demo started, by its database.
+        """Yield ids and command lines of the demo's running processes, found by its database.
 
-        Not by its port, whose digits may stand in any other process's command line.
+        The digits of its port may also be in another process's command line.
         """
         variable = f"DATABASE_URL={self.database}".encode()
         for directory in Path("/proc").glob("[0-9]*"):
@@ -200,7 +200,7 @@ def test_the_demos_fleet_has_live_stale_and_offline_drivers_with_all_that_phones
         log_in = {"email": "dispatcher@demo.example", "password": PASSWORD}
         token = call(demo, "/accounts/token/", data=log_in)["access"]
         for _ in range(12):
-            # The simulator's next line, in five seconds.
+            # The simulator prints its next line within five seconds.
             demo.until(r"acknowledged [1-9]")
             fleet = call(demo, "/driver/locations/", token)["results"]
             statuses = Counter(driver["status"] for driver in fleet)

@@ -1,4 +1,4 @@
-"""What the documents lead to is there."""
+"""Files and tests that the documents name exist."""
 
 import re
 from pathlib import Path
@@ -10,13 +10,13 @@ PAGES = [PROJECT / "README.md", PROJECT / "CHANGELOG.md", *sorted((PROJECT / "do
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_to_a_file_leads_to_one(page):
+def test_every_link_to_a_file_leads_to_an_existing_file(page):
     links = re.findall(r"\]\(([^)#\s]+)", page.read_text())
     files = [link for link in links if not re.match(r"\w+:", link)]
     assert [file for file in files if not (page.parent / file).exists()] == []
 
 
-def test_every_threat_names_tests_that_there_are():
+def test_every_threat_names_existing_tests():
     security = (PROJECT / "docs" / "security.md").read_text()
     rows = security.partition("## Threats and tests")[2].strip().splitlines()[2:]
     assert len(rows) > 15

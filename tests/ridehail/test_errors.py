@@ -1,4 +1,4 @@
-"""Error pages have the site's frame, a reason and a way on; programs get what they always got."""
+"""Error pages have the site's design, a reason and links; API clients get Django's responses."""
 
 import re
 
@@ -27,7 +27,7 @@ def _urls(settings):
 
 @pytest.fixture
 def browser():
-    """It sends what browsers do, and takes a 500 for an answer."""
+    """A client that sends a browser's Accept header, and does not raise the view's exceptions."""
     return Client(
         enforce_csrf_checks=True, raise_request_exception=False, headers={"Accept": BROWSER}
     )
@@ -35,14 +35,14 @@ def browser():
 
 @pytest.fixture
 def program():
-    """Any Accept header will do for it, as for curl and the apps of phones."""
+    """A client that accepts any type, like curl and phone apps."""
     return Client(
         enforce_csrf_checks=True, raise_request_exception=False, headers={"Accept": "*/*"}
     )
 
 
 def ways(response, status):
-    """Where the page leads, by what the links say; the page has a frame, a reason and no more."""
+    """Check that the page has the site's header and a reason, and return its links by label."""
     assert response.status_code == status
     assert response["Content-Type"] == "text/html; charset=utf-8"
     page = response.content.decode()
@@ -57,7 +57,7 @@ def ways(response, status):
     return {text: address for address, text in links}
 
 
-# None of these may touch the database: without the mark, it cannot be reached.
+# None of these may use the database: without the mark, pytest-django blocks it.
 
 
 @pytest.mark.parametrize("path", ["/nothing/", "/driver/nothing/", "/driver/0/", "/accounts/x/"])
@@ -72,7 +72,7 @@ def test_failure_of_the_server_can_be_tried_again(browser, path):
     assert ways(browser.get(path), 500) == {"Try again": path, "Home": "/"}
 
 
-def test_what_fails_while_it_changes_something_is_not_offered_again(browser, settings):
+def test_failed_post_is_not_offered_again(browser, settings):
     settings.MIDDLEWARE = []
     assert ways(browser.post("/fail/"), 500) == {"Home": "/"}
 
@@ -99,7 +99,7 @@ def test_request_that_cannot_be_understood_leads_home(browser, path):
     assert ways(browser.get(path), 400) == {"Home": "/"}
 
 
-def test_host_that_is_not_ours_is_answered_with_the_page(browser, settings):
+def test_invalid_host_is_answered_with_the_page(browser, settings):
     settings.ALLOWED_HOSTS = ["ridehail.example"]
     assert ways(browser.get("/", headers={"Host": "evil.example"}), 400) == {"Home": "/"}
 
@@ -141,7 +141,7 @@ def test_too_many_log_ins_lead_back_to_the_log_in_page(path, monkeypatch):
     assert ways(response, 429) == {"Back to log-in": path, "Home": "/"}
 
 
-# Programs
+# API clients
 
 
 def test_program_that_names_no_type_gets_the_pages_outside_the_api(program):
@@ -197,7 +197,7 @@ def test_settings_name_the_view_for_forms(settings):
     ("path", "status"), [("/nothing/", 404), ("/suspect/", 400), ("/driver/fail/", 500)]
 )
 def test_page_that_cannot_be_made_keeps_the_status(browser, settings, path, status, caplog):
-    # As where `collectstatic` was not run.
+    # As if `collectstatic` was not run.
     settings.STORAGES = {
         **settings.STORAGES,
         "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},

@@ -49,7 +49,7 @@ def grant(rider, driver, **fields):
 
 
 def links(client):
-    """Where the home page leads from the user's own card, by what the links say."""
+    """Return the links of the user's own card on the home page, by label."""
     found = re.findall(r'<a class="button" href="([^"]+)">(.+?)</a>', home(client))
     return {re.sub("<.+?>", "", text): address for address, text in found}
 
@@ -59,7 +59,7 @@ def granted(settings):
     settings.TRACKING = {"WATCH_POLICY": "tracking.permissions.granted"}
 
 
-def test_rider_is_led_to_the_drivers_of_live_grants(client, granted):
+def test_rider_gets_links_to_the_drivers_of_live_grants(client, granted):
     rider, ines, amara = (
         person("rider"),
         *(
@@ -83,7 +83,7 @@ def test_rider_is_led_to_the_drivers_of_live_grants(client, granted):
     [{"is_active": False}, {"role": "rider"}],
     ids=["cannot log in", "is no driver any more"],
 )
-def test_rider_is_led_to_nobody_who_is_not_to_be_watched(client, granted, change):
+def test_rider_gets_no_link_to_a_driver_who_may_not_be_watched(client, granted, change):
     rider, driver = person("rider"), person("driver")
     grant(rider, driver)
     User.objects.filter(pk=driver.pk).update(**change)
@@ -91,7 +91,7 @@ def test_rider_is_led_to_nobody_who_is_not_to_be_watched(client, granted, change
     assert links(client) == {}
 
 
-def test_grant_leads_nowhere_where_the_policy_is_another(client, settings):
+def test_grant_gives_no_link_under_another_policy(client, settings):
     settings.TRACKING = {"WATCH_POLICY": "tracking.permissions.staff_only"}
     rider = person("rider")
     grant(rider, person("driver"))
@@ -107,8 +107,8 @@ def test_grant_leads_nowhere_where_the_policy_is_another(client, settings):
     ],
 )
 @pytest.mark.parametrize("staff", [False, True])
-def test_who_may_open_nothing_reads_what_to_do(client, role, advice, staff):
-    # Driver 19 is nobody's driver outside the demo, whatever the policy permits.
+def test_user_without_pages_reads_what_to_do(client, role, advice, staff):
+    # Outside the demo, driver 19 is not offered, even if the policy permits watching.
     User.objects.create_user(email="19@example.org", pk=19, role="driver")
     client.force_login(person(role, is_staff=staff))
     assert links(client) == {}
@@ -122,7 +122,7 @@ def test_driver_whom_the_policy_refuses_reads_what_to_do(client, settings):
     assert "Your account can't share a location" in home(client)
 
 
-def test_who_may_see_the_fleet_is_led_there_whatever_the_role(client):
+def test_user_who_may_view_the_fleet_gets_its_link_in_any_role(client):
     driver = person("driver", is_staff=True)
     driver.user_permissions.add(Permission.objects.get(codename="view_driverlocation"))
     client.force_login(driver)
@@ -139,7 +139,7 @@ def test_click_on_a_dispatcher_without_rights_leads_home_and_not_to_a_refusal(cl
     assert response.status_code == 200
 
 
-def test_demo_leads_its_rider_nowhere_where_the_policy_refuses(client, demo, granted):
+def test_demo_rider_gets_no_link_if_the_policy_refuses(client, demo, granted):
     response = client.post("/log-in-as/rider/", follow=True)
     assert response.redirect_chain == [("/", 302)]
     assert links(client) == {}

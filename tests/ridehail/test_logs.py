@@ -33,7 +33,7 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 class Request:
-    """What Django adds to its records: its text has the query string."""
+    """A request as Django adds it to its records, with the query string in its text."""
 
     def __repr__(self):
         return f"<ASGIRequest: GET '/?token={TOKEN}'>"
@@ -111,11 +111,11 @@ def test_no_location_is_written_whatever_shows_it(formatter, shown):
 @pytest.mark.parametrize(
     "text", ["lat must be between -90 and 90", "lon: missing", "latitude=None", "latency: 12"]
 )
-def test_what_is_no_location_is_written(text):
+def test_text_without_a_location_is_logged(text):
     assert hide_secrets(text) == text
 
 
-def test_of_a_fix_all_but_its_location_is_written():
+def test_a_fix_is_logged_without_its_location():
     written = hide_secrets(repr(Fix(19, -1.4354, 0.9871, NOON, NOON, heading=90.5)))
     assert "driver_id=19, latitude=[hidden], longitude=[hidden], recorded_at=" in written
     assert "heading=90.5" in written
@@ -127,7 +127,7 @@ def test_json_stays_whole_when_a_row_is_hidden():
 
 
 @pytest.mark.parametrize("log_format", ["json", "plain"])
-def test_configuration_is_one_that_logging_takes(log_format):
+def test_configuration_is_valid(log_format):
     config = logging_config(log_format)
     configurator = logging.config.DictConfigurator(config)
     formatter = configurator.configure_formatter(config["formatters"][log_format])
@@ -135,7 +135,7 @@ def test_configuration_is_one_that_logging_takes(log_format):
 
 
 def failure(error, *, status=500):
-    """What Django logs of a page that fails."""
+    """Return the record that Django logs of a failing page."""
     try:
         raise error
     except type(error):
@@ -146,7 +146,7 @@ def failure(error, *, status=500):
     return record
 
 
-def test_of_pages_that_keep_failing_each_failure_is_logged_once():
+def test_each_failure_of_failing_pages_is_logged_once():
     throttle = ThrottledFailures()
     away, bug = OSError("away"), TypeError("a bug")
     assert throttle.filter(failure(away))
@@ -172,7 +172,7 @@ def line_of(name, level, message="%s", *args, **extra):
     return made
 
 
-BY_STRANGERS = [
+CLIENT_RECORDS = [
     ("tracking.consumers.record", logging.INFO, {"user": None}),
     ("django.request", logging.WARNING, {"status_code": 404}),
     ("django.security.DisallowedHost", logging.ERROR, {"status_code": 400}),
@@ -183,10 +183,8 @@ BY_STRANGERS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "level", "extra"), BY_STRANGERS)
-def test_of_what_strangers_cause_some_lines_a_second_pass_and_say_how_many_did_not(
-    name, level, extra
-):
+@pytest.mark.parametrize(("name", "level", "extra"), CLIENT_RECORDS)
+def test_client_lines_are_limited_per_second_and_say_how_many_were_left_out(name, level, extra):
     clock = Clock()
     limit = LimitClientLines(limit=3, clock=clock)
     lines = [line_of(name, level, **extra) for _ in range(10)]
@@ -208,9 +206,9 @@ def test_of_what_strangers_cause_some_lines_a_second_pass_and_say_how_many_did_n
         ("django.requests", logging.WARNING, {}),
     ],
 )
-def test_what_fails_here_and_who_has_authenticated_is_always_logged(name, level, extra):
+def test_server_failures_and_authenticated_clients_are_always_logged(name, level, extra):
     limit = LimitClientLines(limit=3, clock=Clock())
-    for other, other_level, other_extra in BY_STRANGERS:
+    for other, other_level, other_extra in CLIENT_RECORDS:
         for _ in range(10):
             limit.filter(line_of(other, other_level, **other_extra))
     lines = [line_of(name, level, "x" * 2000, **extra) for _ in range(10)]
@@ -218,7 +216,7 @@ def test_what_fails_here_and_who_has_authenticated_is_always_logged(name, level,
     assert {len(line.getMessage()) for line in lines} == {2000}
 
 
-def test_line_of_a_stranger_is_short_and_has_no_traceback():
+def test_client_line_is_short_and_has_no_traceback():
     limit = LimitClientLines()
     refused = failure(PermissionError(), status=404)
     refused.args = ("Not Found", f"/?token={TOKEN}&{'x' * 20_000}")
@@ -320,5 +318,5 @@ def test_no_token_reaches_the_log_where_the_text_is_cut():
     "text",
     ["tracking.pipeline.storage", "192.0.2.1", "eyJust-a-word", "eyJust 100%", "a.b", "trk_abc"],
 )
-def test_what_only_looks_a_little_like_a_token_is_shown(text):
+def test_text_that_resembles_a_token_is_shown(text):
     assert hide_secrets(text) == text

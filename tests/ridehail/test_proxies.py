@@ -15,12 +15,12 @@ def client(peer, forwarded_for="", trusted=TRUSTED):
     return None if address is None else str(address)
 
 
-def test_peer_is_the_client_where_no_proxy_is_trusted():
+def test_peer_is_the_client_if_no_proxy_is_trusted():
     assert client("192.0.2.1", "203.0.113.9", trusted=[]) == "192.0.2.1"
     assert client("127.0.0.1", "203.0.113.9", trusted=[]) == "127.0.0.1"
 
 
-def test_peer_that_is_no_proxy_is_not_believed():
+def test_forwarded_address_of_an_untrusted_peer_is_ignored():
     assert client("192.0.2.1", "203.0.113.9, 10.0.0.2") == "192.0.2.1"
 
 
@@ -28,16 +28,16 @@ def test_peer_that_is_no_proxy_is_not_believed():
     ("forwarded_for", "expected"),
     [
         ("203.0.113.9", "203.0.113.9"),
-        # What the client claimed stands before what the proxy saw.
+        # The client's claim stands before the address that the proxy saw.
         ("127.0.0.1, 203.0.113.9", "203.0.113.9"),
         ("10.0.0.7, 203.0.113.9", "203.0.113.9"),
         ("1.1.1.1, 2.2.2.2, 203.0.113.9", "203.0.113.9"),
         ("<script>, 203.0.113.9", "203.0.113.9"),
         ("x" * 100_000 + ", 203.0.113.9", "203.0.113.9"),
-        # Through two proxies, and three.
+        # Two and three proxies.
         ("1.1.1.1, 203.0.113.9, 10.0.0.2", "203.0.113.9"),
         ("1.1.1.1, 203.0.113.9, 10.0.0.3, 2001:db8:aaaa::5", "203.0.113.9"),
-        # From inside: nothing but proxies.
+        # An internal request: only proxies.
         ("10.0.0.3, 10.0.0.2", "10.0.0.3"),
         ("", PROXY),
         (" , ,", PROXY),
@@ -98,7 +98,7 @@ def test_address_is_read_however_a_proxy_writes_it(hop, expected):
         "%",
     ],
 )
-def test_what_is_no_address_ends_the_reading_at_the_proxy_that_wrote_it(hop):
+def test_invalid_hop_ends_the_reading_at_the_proxy_that_wrote_it(hop):
     assert client(PROXY, f"1.1.1.1, {hop}, 10.0.0.2") == "10.0.0.2"
     assert client(PROXY, hop) == PROXY
 
@@ -114,7 +114,7 @@ def test_proxy_with_ipv6_is_trusted_by_its_network():
 
 
 @pytest.mark.parametrize("peer", [None, "", "unix:", "testclient"])
-def test_peer_without_an_address_is_nobody_and_not_believed(peer):
+def test_peer_without_an_address_gives_none_and_is_not_trusted(peer):
     assert client(peer, "203.0.113.9") is None
 
 
@@ -127,7 +127,7 @@ def test_peer_without_an_address_is_nobody_and_not_believed(peer):
         ("2001:db8:1:3::1", "2001:db8:1:3::"),
     ],
 )
-def test_limits_count_by_what_one_customer_has(address, key):
+def test_limit_key_covers_what_one_customer_has(address, key):
     assert limit_key(client_address(address, "", [])) == key
 
 
@@ -148,7 +148,7 @@ def test_networks_are_addresses_or_blocks():
 
 
 @pytest.mark.parametrize("text", ["10.0.0.1/8", "localhost", "*", ""])
-def test_anything_else_is_refused_by_name(text):
+def test_invalid_network_is_refused_by_name(text):
     with pytest.raises(ImproperlyConfigured, match="TRUSTED_PROXIES"):
         parse_networks([text])
 
@@ -171,7 +171,7 @@ def test_a_proxy_that_is_not_trusted_is_named_once(unwarned, rf, settings, caplo
     assert "192.0.2.1" not in record.getMessage()
 
 
-def test_nobody_is_warned_of_a_trusted_proxy_or_of_a_client(unwarned, rf, settings, caplog):
+def test_trusted_proxies_and_clients_cause_no_warning(unwarned, rf, settings, caplog):
     settings.TRUSTED_PROXIES = parse_networks(["10.0.0.0/8"])
     trusted = {"X-Forwarded-For": "192.0.2.1"}
     request_limit_key(rf.get("/", headers=trusted, REMOTE_ADDR="10.0.0.7"))

@@ -23,7 +23,7 @@ from .test_settings import settings_with
 PROJECT = Path(__file__).resolve().parents[2]
 PAGES = ["/", "/accounts/login/", "/admin/login/", "/admin/", "/nowhere/", "/accounts/token/"]
 PASSWORD = "correct horse battery staple"
-# The example in .env.example, with secrets and without services.
+# The production example of .env.example, with secrets and without services.
 PRODUCTION = {
     **dict(
         re.findall(r"^#   ([A-Z_]+)=(\S+)$", (PROJECT / ".env.example").read_text(), re.MULTILINE)
@@ -86,7 +86,7 @@ def test_pages_may_show_pictures_of_the_tile_server(tile_url, origin):
     assert sources("img-src", tile_url=tile_url) == ["'self'", "data:", *origin]
 
 
-def test_cookies_are_for_https_alone_in_production():
+def test_cookies_are_for_https_only_in_production():
     names = (
         "SESSION_COOKIE_SECURE SESSION_COOKIE_HTTPONLY SESSION_COOKIE_SAMESITE "
         "CSRF_COOKIE_SECURE CSRF_COOKIE_HTTPONLY CSRF_COOKIE_SAMESITE"
@@ -99,7 +99,7 @@ def test_cookies_are_for_https_alone_in_production():
     }
 
 
-def test_example_production_settings_leave_nothing_to_warn_of():
+def test_example_production_settings_cause_no_warning():
     run = subprocess.run(
         [sys.executable, "manage.py", "check", "--deploy"],
         env={"PATH": os.environ["PATH"], **PRODUCTION},
@@ -108,7 +108,7 @@ def test_example_production_settings_leave_nothing_to_warn_of():
         text=True,
     )
     assert run.returncode == 0, run.stderr
-    # Who may watch whom is for the reader to decide, and there is no Redis here.
+    # The reader has to choose a watch policy, and there is no Redis here.
     known = {"tracking.W001", "ridehail.W001"}
     assert set(re.findall(r"\((\w+\.[A-Z]\d+)\)", run.stderr)) <= known
 
@@ -130,7 +130,7 @@ def test_no_secret_of_an_exception_reaches_the_log():
 
 
 def log_in(server, forwarded_for):
-    """The status that a wrong password is answered with."""
+    """Return the status of the response to a wrong password."""
     request = urllib.request.Request(
         f"{server.http_url}/accounts/token/",
         data=json.dumps({"email": "jonh@gmail.com", "password": "wrong"}).encode(),
@@ -146,8 +146,8 @@ def log_in(server, forwarded_for):
 @pytest.mark.parametrize(
     ("trusted_proxies", "last"), [("", 429), ("127.0.0.1", 401)], ids=["direct", "proxy"]
 )
-def test_server_believes_the_forwarded_address_of_trusted_proxies_alone(trusted_proxies, last):
-    """The production server itself would believe whoever connects from this machine."""
+def test_server_trusts_the_forwarded_address_of_trusted_proxies_only(trusted_proxies, last):
+    """By default, uvicorn would trust the header from any peer on this machine."""
     with services.sqlite() as database_url:
         environment = services.environment(database_url, TRUSTED_PROXIES=trusted_proxies)
         services.manage(environment, "migrate", "--no-input")
@@ -192,9 +192,9 @@ async def test_browser_finds_nothing_to_block_on_the_log_in_page_and_in_the_admi
         await page.wait_for_url("**/admin/accounts/user/")
         for path in ("", "accounts/user/add/", "accounts/user/1/change/"):
             await page.goto(f"{server.http_url}/admin/{path}")
-        # Its scripts work: the filter of permissions is one of them.
+        # The admin's scripts work: the filter of permissions is one of them.
         await page.locator("#id_user_permissions_from").wait_for()
-        # And scripts of nobody else.
+        # Other scripts do not.
         injected = """document.body.append(Object.assign(document.createElement("script"),
             {textContent: "document.title = 'injected'"}))"""
         await page.evaluate(injected)

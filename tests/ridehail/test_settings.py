@@ -1,4 +1,4 @@
-"""The settings module, imported anew in a process with an environment of its own."""
+"""The settings module, imported in a new process with its own environment."""
 
 import json
 import os
@@ -73,11 +73,11 @@ def test_nobody_is_a_trusted_proxy_but_those_named():
     }
 
 
-def test_what_is_no_network_is_no_trusted_proxy():
+def test_invalid_network_is_refused_as_a_trusted_proxy():
     assert "TRUSTED_PROXIES: 'nginx'" in settings_with(TRUSTED_PROXIES="nginx")
 
 
-def test_redirecting_to_https_without_a_proxy_is_refused_as_it_would_never_end():
+def test_redirecting_to_https_without_a_proxy_is_refused_as_it_would_loop():
     error = settings_with(SECURE_SSL_REDIRECT="on")
     assert "ImproperlyConfigured: SECURE_SSL_REDIRECT needs TRUSTED_PROXIES" in error
 
@@ -120,7 +120,7 @@ def test_the_example_copied_as_it_is_changes_nothing():
     copied = settings_with(names, ENV_FILE=str(PROJECT / ".env.example"))
     plain = settings_with(names)
     for found in (copied, plain):
-        del found["DATABASES"]["default"]["TEST"]  # Named after the process.
+        del found["DATABASES"]["default"]["TEST"]  # its name contains the process id
     assert copied == plain
 
 
@@ -146,14 +146,14 @@ def test_postgresql_is_one_that_takes_writes_unless_the_url_says_otherwise():
         ("redis://localhost:6379,localhost:6380", "scheme"),
     ],
 )
-def test_a_redis_url_that_cannot_be_is_refused_with_what_would_be_right(url, reason):
+def test_an_invalid_redis_url_is_refused_with_a_remedy(url, reason):
     error = settings_with(REDIS_URL=url)
     assert "ImproperlyConfigured" in error
     assert reason in error
     assert "redis://host:6379/0" in error
 
 
-def test_a_redis_url_that_cannot_be_does_not_show_its_password():
+def test_the_error_for_an_invalid_redis_url_does_not_show_its_password():
     error = settings_with(REDIS_URL="redis://user:hunter22@localhost:port")
     assert "hunter22" not in error
 
@@ -188,7 +188,7 @@ def test_production_refuses_one_key_for_both():
     assert "sss" not in error
 
 
-def test_keys_of_before_come_from_the_environment():
+def test_former_keys_come_from_the_environment():
     found = settings_with(
         "SECRET_KEY_FALLBACKS TRACKING",
         SECRET_KEY_FALLBACKS="old,older",
@@ -213,12 +213,12 @@ def test_keys_of_before_come_from_the_environment():
         ),
     ],
 )
-def test_browsers_remember_https_where_there_is_no_other_way(environment, seconds):
+def test_hsts_is_sent_for_a_year_if_http_is_redirected(environment, seconds):
     found = settings_with("SECURE_HSTS_SECONDS", DEBUG="off", **SECRETS, **environment)
     assert found == {"SECURE_HSTS_SECONDS": seconds}
 
 
-def test_cookies_are_this_hosts_alone_in_production():
+def test_cookies_are_for_this_host_only_in_production():
     names = "SESSION_COOKIE_NAME CSRF_COOKIE_NAME"
     found = settings_with(names, DEBUG="off", **SECRETS)
     assert list(found.values()) == ["__Host-sessionid", "__Host-csrftoken"]
