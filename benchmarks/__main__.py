@@ -13,12 +13,12 @@ from benchmarks.runner import Run, bench, plan
 from benchmarks.servers import SERVERS
 from benchmarks.workloads import WORKLOADS
 
-# A repetition that would not end within the ten minutes is left out; the first of each is not.
+# Repetitions, but not first runs, are left out if they would not end within the ten minutes.
 LAST_START = 545.0
 
 
 def main() -> int:
-    """The exit status: 0 if every run counted what it should."""
+    """Run the benchmarks; return the exit status, 0 if no run found a mismatch."""
     options = _options()
     runs = plan(
         options.only or list(WORKLOADS),
@@ -26,7 +26,7 @@ def main() -> int:
         quick=options.quick,
         repetitions=options.repetitions,
     )
-    # End through the `with` blocks, which stop what was started.
+    # Leave through the `with` blocks, which stop all processes.
     for end in (signal.SIGINT, signal.SIGTERM):
         signal.signal(end, lambda *_: sys.exit("interrupted"))
     began = time.monotonic()
@@ -34,7 +34,7 @@ def main() -> int:
     with bench() as measured:
         for number, run in enumerate(runs, 1):
             if run.repetition > 1 and time.monotonic() - began > LAST_START:
-                print(f"[{number}/{len(runs)}] and later repetitions: left out, the time is over")
+                print(f"[{number}/{len(runs)}] and later repetitions: left out, the time is up")
                 break
             label = f"{run.workload.name} · {run.server.name}"
             print(f"[{number:2}/{len(runs)}] {label:38} ", end="", flush=True)
@@ -64,7 +64,7 @@ def main() -> int:
 
 
 def summary(result: dict[str, Any]) -> str:
-    """A run's figures in one line."""
+    """Return a run's figures in one line."""
     if reason := result.get("missing"):
         return str(reason)
     if mismatch := result.get("mismatch"):

@@ -1,4 +1,4 @@
-"""Each server's database: made once per benchmark, set back before each run, read after it."""
+"""Each server's database: created once per benchmark, reset before each run, read after it."""
 
 import contextlib
 import os
@@ -22,7 +22,7 @@ MAX_RIDERS: Final = 5_000
 
 @dataclass(frozen=True)
 class Table:
-    """Where a server keeps the last locations, and what else its rows need."""
+    """The table of a server's last locations, and the other columns that its rows need."""
 
     name: str
     more_columns: str
@@ -31,13 +31,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Database:
-    """A server's own database."""
+    """The database of one server."""
 
     url: str
     table: Table
 
     def reset(self, drivers: int) -> None:
-        """Only fix 0 of each driver: something to be the snapshot of who joins first."""
+        """Delete all rows and store fix 0 of each driver, the snapshot for the first watchers."""
         values = ", ".join(
             f"({driver_id}, {LATITUDES[0].decode()}, {longitude(driver_id).decode()},"
             f" {self.table.more_values})"
@@ -51,18 +51,18 @@ class Database:
             )
             connection.commit()
             if isinstance(connection, psycopg.Connection):
-                # Every run begins with a table without dead rows, and no autovacuum due.
+                # Every run starts with a table without dead rows, and no autovacuum due.
                 connection.autocommit = True
                 connection.execute(f"VACUUM ANALYZE {self.table.name}")
 
     def rows(self) -> list[tuple[int, float, float]]:
-        """Driver id, latitude and longitude of every stored location."""
+        """Return driver id, latitude and longitude of every stored location."""
         with self._connection() as connection:
             query = f"SELECT driver_id, latitude, longitude FROM {self.table.name}"  # noqa: S608
             return list(connection.execute(query))
 
     def create(self, *, schema: Path | None = None, django: tuple[str, Path] | None = None) -> None:
-        """Make the tables from an SQL file, or from a Django project (settings module, folder)."""
+        """Create the tables from an SQL file or a Django project (settings module, folder)."""
         if schema:
             with self._connection() as connection:
                 connection.execute(schema.read_text())

@@ -1,7 +1,7 @@
-"""What a viewer of the fleet costs the server: `python -m benchmarks.fleet`, in 90 seconds.
+"""Measure the cost of a fleet viewer to the server: `python -m benchmarks.fleet`, in 90 seconds.
 
-One worker on PostgreSQL and Redis hears, from another, 2,000 updates a second of 10,000 drivers.
-Its CPU time is measured with nobody looking, and with several who look at everybody or at a part.
+One worker on PostgreSQL and Redis receives, from another, 2,000 updates a second of 10,000 drivers.
+Its CPU time is measured without viewers, and with viewers of the whole fleet or of a part.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ UPDATES: Final = 2_000
 FIRST, DISPATCHER = 1_001, 1
 SETTLE: Final = 5.0  # seconds for snapshots to arrive
 SPAN: Final = 10.0  # seconds of measurement
-# A quarter of the demo's town, or so.
+# About a quarter of the demo's town.
 PART: Final = [0.97, -1.44, 1.0, -1.42]
 ROUNDS: Final[list[tuple[int, list[float] | None]]] = [(0, None), (1, None), (5, None), (5, PART)]
 
 
 class Viewer:
-    """Reads, and counts what it reads."""
+    """A fleet viewer that counts the bytes it receives."""
 
     def __init__(self, url: str, token: str, bbox: list[float] | None) -> None:
         self._url = f"{url}/fleet/get-tracking"
@@ -55,7 +55,7 @@ class Viewer:
 async def measure(
     server: services.Uvicorn, token: str, count: int, bbox: list[float] | None
 ) -> dict[str, Any]:
-    """CPU time of the server, in seconds per second, while so many look."""
+    """Return the CPU time of the server in seconds per second, and more, with `count` viewers."""
     viewers = [Viewer(server.websocket_url, token, bbox) for _ in range(count)]
     tasks = [asyncio.create_task(viewer.look()) for viewer in viewers]
     await asyncio.sleep(SETTLE)

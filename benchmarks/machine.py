@@ -1,4 +1,4 @@
-"""Where the figures were taken: the machine, and the versions of all that took part."""
+"""The machine of a benchmark, and the versions of its programs and libraries."""
 
 import json
 import os
@@ -27,7 +27,7 @@ _NODE_PACKAGES: Final = ("ws", "jsonwebtoken", "pg", "ioredis")
 
 
 def describe() -> dict[str, str]:
-    """The machine in a few words each."""
+    """Return short texts that describe the machine, by name."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     return {
         "CPU": f"{_cpu_model()}, {os.cpu_count()} cores",
@@ -37,7 +37,7 @@ def describe() -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Name and version of every program and library that takes part, where it is installed."""
+    """Return name and version of every program and library in use that is installed."""
     found = {
         "Python": platform.python_version(),
         "PostgreSQL": find_postgres().version(),

@@ -1,4 +1,4 @@
-"""The plot: one panel of horizontal bars for each figure that compares servers."""
+"""The plot, with a panel of horizontal bars for each figure that compares servers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ LABEL_OF: Final = {
     "tutorial-embedded": "Channels tutorial",
 }
 
-# Readable on a light and on a dark page: the picture has no background of its own.
+# Readable on light and dark pages, as the picture has a transparent background.
 STYLE: Final = """
   text { font: 14px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #24292f }
   .title { font-weight: 600 }
@@ -41,7 +41,7 @@ STYLE: Final = """
 
 @dataclass(frozen=True)
 class Panel:
-    """One comparison."""
+    """A figure of one workload, compared between servers."""
 
     title: str
     unit: str
@@ -62,7 +62,7 @@ PANELS: Final = (
 
 
 def svg(results: Results) -> str:
-    """The whole picture."""
+    """Return the plot as SVG."""
     y = 0
     parts: list[str] = []
     for panel in PANELS:

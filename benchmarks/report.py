@@ -1,6 +1,6 @@
-"""Writes docs/benchmarks.md and docs/benchmarks.svg from the saved results.
+"""Write docs/benchmarks.md and docs/benchmarks.svg from the saved results.
 
-`python -m benchmarks.report` does it again without measuring.
+`python -m benchmarks.report` does so without measuring again.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ from benchmarks.targets import targets
 from benchmarks.workloads import WORKLOADS
 
 DOCS: Final = ROOT / "docs"
-# Written by hand: where the time goes, with the profiles behind it.
+# Written by hand, from profiles.
 NOTES: Final = ROOT / "benchmarks" / "notes.md"
 
 INTRODUCTION: Final = """\
@@ -100,13 +100,13 @@ COLUMNS: Final[dict[str, list[Column]]] = {
     "stalled": LATENCY[:3],
     "embedded": RATE,
 }
-# Where more is better, and where less is.
+# The figures for which more is better, and those for which less is.
 RATIO_OF_FIRST: Final = {"closed", "fan-out-10x200", "fan-out-1x2000", "embedded"}
 RATIO_TO_FIRST: Final = {"storm", "idle"}
 
 
 def markdown(results: Results) -> str:
-    """The whole page."""
+    """Return the whole page."""
     sections = [
         INTRODUCTION,
         _targets(results),
@@ -176,7 +176,7 @@ def _cell(results: Results, workload: str, server: str, column: Column) -> str:
 
 
 def _ratio(own: float | None, other: float | None, workload: str) -> str:
-    """This project's figure by the other's: above 1, this project is the better one."""
+    """Return this project's figure relative to the other's. Above 1, this project is better."""
     if not own or not other:
         return ""
     ratio = own / other if workload in RATIO_OF_FIRST else other / own
@@ -206,7 +206,7 @@ def _surroundings(results: Results) -> str:
 
 
 def write(results: Results) -> None:
-    """Put the page and the plot where the documentation is."""
+    """Write the page and the plot into docs/."""
     (DOCS / "benchmarks.md").write_text(markdown(results))
     (DOCS / "benchmarks.svg").write_text(svg(results))
 

@@ -1,4 +1,4 @@
-"""The figures of one benchmark: saved, loaded, and summed up over the repetitions."""
+"""The results of one benchmark: save, load, and summarize them over the repetitions."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Metric = Callable[[dict[str, Any]], float | None]
 
 @dataclass(frozen=True)
 class Spread:
-    """A figure over the repetitions."""
+    """The median, lowest and highest value of a figure over the repetitions."""
 
     median: float
     low: float
@@ -26,7 +26,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Results:
-    """What `python -m benchmarks` found."""
+    """The results of `python -m benchmarks`."""
 
     taken: str
     command: str
@@ -36,22 +36,22 @@ class Results:
     records: list[dict[str, Any]]
 
     def save(self, file: Path = FILE) -> None:
-        """Keep everything, so that the report can be written again."""
+        """Save everything, so that the report can be written again."""
         file.parent.mkdir(exist_ok=True)
         file.write_text(json.dumps(vars(self), indent=1) + "\n")
 
     @classmethod
     def load(cls, file: Path = FILE) -> "Results":
-        """What `save` kept."""
+        """Load the results that `save` wrote."""
         return cls(**json.loads(file.read_text()))
 
     def servers(self, workload: str) -> list[str]:
-        """Who ran this workload, in order."""
+        """Return the names of the servers that ran this workload, in order."""
         names = (record["server"] for record in self.records if record["workload"] == workload)
         return list(dict.fromkeys(names))
 
     def runs(self, workload: str, server: str) -> list[dict[str, Any]]:
-        """The results of one server, one for each repetition."""
+        """Return the results of one server, one for each repetition."""
         return [
             record["result"]
             for record in self.records
@@ -59,7 +59,7 @@ class Results:
         ]
 
     def trouble(self, workload: str, server: str) -> str:
-        """Why there are no figures to trust: not installed, or a mismatch. Else ""."""
+        """Return why there are no valid figures: not installed, or a mismatch. Otherwise ""."""
         for run in self.runs(workload, server):
             if "missing" in run:
                 return str(run["missing"])
@@ -68,11 +68,11 @@ class Results:
         return ""
 
     def fell_behind(self, workload: str, server: str) -> bool:
-        """Whether an open loop's answers had not all come when the drain ended."""
+        """Tell whether answers of an open loop were still missing at the end of the drain."""
         return not all(run.get("drained", True) for run in self.runs(workload, server))
 
     def generator_limited(self, workload: str, server: str) -> bool:
-        """Whether the load generator may have been slower than the server."""
+        """Tell whether the load generator may have been slower than the server."""
         paced = (
             self.runs(workload, server) if workload in ("open", "stalled", "all-reading") else []
         )
@@ -87,7 +87,7 @@ class Results:
         )
 
     def spread(self, workload: str, server: str, metric: Metric) -> Spread | None:
-        """The metric over the repetitions, or None where any run is void or has none."""
+        """Return the metric over the repetitions, or None if any run is void or lacks it."""
         if self.trouble(workload, server):
             return None
         values = [metric(run) for run in self.runs(workload, server)]
@@ -97,35 +97,35 @@ class Results:
         return Spread(median(numbers), min(numbers), max(numbers))
 
     def median(self, workload: str, server: str, metric: Metric) -> float | None:
-        """The middle of the metric's spread."""
+        """Return the median of the metric, or None as `spread` does."""
         spread = self.spread(workload, server, metric)
         return spread.median if spread else None
 
 
 def updates(result: dict[str, Any]) -> float | None:
-    """Updates acknowledged per second."""
+    """Return the updates acknowledged per second."""
     return result.get("updates_per_second")
 
 
 def deliveries(result: dict[str, Any]) -> float | None:
-    """Deliveries made per second."""
+    """Return the deliveries per second."""
     return result.get("deliveries_per_second")
 
 
 def cpu_per_update(result: dict[str, Any]) -> float | None:
-    """CPU seconds of the server's processes per 1,000 updates acknowledged."""
+    """Return the CPU seconds of the server's processes per 1,000 acknowledged updates."""
     count = result.get("acknowledgements")
     return 1000 * result["server_cpu_seconds"] / count if count else None
 
 
 def cpu_per_delivery(result: dict[str, Any]) -> float | None:
-    """CPU seconds of the server's processes per 1,000 deliveries."""
+    """Return the CPU seconds of the server's processes per 1,000 deliveries."""
     count = result.get("deliveries")
     return 1000 * result["server_cpu_seconds"] / count if count else None
 
 
 def latency(of: str, mark: str) -> Metric:
-    """A percentile in ms of `acknowledgement` or `delivery`."""
+    """Return the metric of a percentile, in ms, of `acknowledgement` or `delivery`."""
 
     def metric(result: dict[str, Any]) -> float | None:
         percentiles = result.get(f"{of}_latency")
@@ -135,11 +135,11 @@ def latency(of: str, mark: str) -> Metric:
 
 
 def connect_seconds(result: dict[str, Any]) -> float | None:
-    """Seconds until every watcher has its snapshot."""
+    """Return the seconds until every watcher has its snapshot."""
     return result.get("connect_seconds")
 
 
 def kibibytes_per_watcher(result: dict[str, Any]) -> float | None:
-    """Memory that the server's processes grew by, for each watcher."""
+    """Return the growth in memory of the server's processes, in KiB per watcher."""
     size = result.get("bytes_per_watcher")
     return size / 1024 if size is not None else None

@@ -1,4 +1,4 @@
-"""Runs workloads in turn: a fresh server for each run, the load generator in its own process."""
+"""Run workloads in turn, each with a new server and the load generator in its own process."""
 
 import json
 import resource
@@ -19,13 +19,13 @@ from benchmarks.workloads import WORKLOADS, Workload
 from tests.services import Postgres, Process, postgres_service, redis_service
 from tests.services.postgres import GivenPostgres
 
-# Above everything that a run may wait for by itself.
+# Seconds, more than a run's own timeouts.
 GENERATOR_TIMEOUT: Final = 150.0
 
 
 @dataclass(frozen=True)
 class Run:
-    """One measurement to take."""
+    """One measurement: a workload on a server."""
 
     workload: Workload
     server: Server
@@ -35,7 +35,7 @@ class Run:
 def plan(
     workloads: list[str], servers: list[str], *, quick: bool, repetitions: int | None
 ) -> list[Run]:
-    """The runs in order: everything once, then again, so that a slow minute hits all alike."""
+    """Return the runs in order, interleaved, so that a slow minute affects all servers alike."""
     runs = []
     for name in workloads:
         workload = WORKLOADS[name]
@@ -53,7 +53,7 @@ def plan(
 
 
 class Bench:
-    """PostgreSQL, Redis and a database for each project, for as long as the benchmark runs."""
+    """PostgreSQL, Redis and a database for each project, for the time of the benchmark."""
 
     def __init__(
         self, directory: Path, database_server: GivenPostgres | Postgres, redis_url: str
@@ -65,7 +65,7 @@ class Bench:
         self._databases: dict[tuple[str, bool], Database] = {}
 
     def measure(self, run: Run, scenario: dict[str, Any]) -> dict[str, Any]:
-        """One run's figures; `missing` or `mismatch` where there are none to trust."""
+        """Return the figures of one run; with `missing` or `mismatch`, they are not valid."""
         if reason := run.server.missing():
             return {"missing": reason}
         database = self._database(run.server)
@@ -115,7 +115,8 @@ class Bench:
                     "DATABASE_URL": database.url if database else "",
                     "REDIS_URL": self._redis_url if run.server.redis else "",
                     "NODE_ENV": "production",
-                    # One address drives thousands of phones, each as fast as it is answered.
+                    # Thousands of phones connect from one address, and each sends as fast as
+                    # possible.
                     "TRACKING_MAX_FIXES_PER_SECOND": "0",
                     "TRACKING_MAX_UNAUTHENTICATED_PER_ADDRESS": "0",
                     **run.workload.environment,
@@ -150,8 +151,8 @@ class Bench:
 
 @contextmanager
 def bench() -> Iterator[Bench]:
-    """Everything that the runs share, gone at the end."""
-    # Thousands of connections, each a file to the server, which inherits this limit.
+    """Start the services that the runs share, and stop them at the end."""
+    # Each of thousands of connections is a file of the server, which inherits this limit.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with (
@@ -159,6 +160,6 @@ def bench() -> Iterator[Bench]:
         postgres_service() as database_server,
         redis_service() as redis_server,
     ):
-        # nginx's worker gives up root's rights and needs to get in.
+        # nginx's worker drops root's rights and needs access.
         Path(directory).chmod(0o755)
         yield Bench(Path(directory), database_server, redis_server.url)

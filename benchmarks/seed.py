@@ -1,4 +1,4 @@
-"""Migrates a Django project's database and adds the users of the benchmarks.
+"""Migrate a Django project's database and add the users of the benchmarks.
 
 Run with DJANGO_SETTINGS_MODULE, and BENCHMARK_USERS="<drivers> <first rider's id> <riders>".
 """
@@ -13,7 +13,7 @@ from django.db import models
 
 
 def main() -> None:
-    """Drivers have the ids from 1. Nobody has a password: the tokens are made with the key."""
+    """Create drivers, with ids from 1, and riders. None has a password: tokens are signed here."""
     drivers, first_rider, riders = map(int, os.environ["BENCHMARK_USERS"].split())
     django.setup()
     call_command("migrate", verbosity=0)
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def _user(model: type[models.Model], user_id: int, role: str) -> Any:
-    """A user of this project's model, or of Django's own, which knows neither name nor role."""
+    """Return an unsaved user of this project's model, or of Django's, without name and role."""
     known = {field.name for field in model._meta.fields}
     values = {
         "id": user_id,

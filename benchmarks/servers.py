@@ -1,4 +1,4 @@
-"""Who is measured: how each server is started, and where it keeps its locations."""
+"""The servers that are measured: their commands, and the databases of their locations."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ Command = Callable[[int, Path], list[str]]
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """One row of the report. `command` gets the port and an empty directory to work in."""
+    """A row of the report. `command` gets the port and an empty working directory."""
 
     name: str
     title: str
@@ -42,7 +42,7 @@ class Server:
     missing: Callable[[], str] = lambda: ""
 
     def command_line(self) -> str:
-        """The command as the report shows it, without this machine's paths."""
+        """Return the command for the report, without paths of this machine."""
         if self.dialect == "nchan":
             return "nginx -c benchmarks/peers/nchan/nginx.conf"
         program, *arguments = self.command(0, Path())
@@ -52,7 +52,7 @@ class Server:
 
 @dataclass(frozen=True, kw_only=True)
 class Project:
-    """A code base that several servers may run: its folder, and how its database is made."""
+    """A code base, which several servers may run: its folder and how to create its database."""
 
     folder: Path
     table: Table
@@ -128,7 +128,7 @@ def _nginx(port: int, directory: Path) -> list[str]:
 
 
 def which(program: str) -> str:
-    """The absolute path of a program, or "" where it is not installed."""
+    """Return the absolute path of a program, or "" if it is not installed."""
     return shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin") or ""
 
 
@@ -229,9 +229,9 @@ class _ServerProcess(Process):
 def running(
     server: Server, *, environment: Mapping[str, str], directory: Path
 ) -> Iterator[Process]:
-    """The server, answering on its port; with all its children gone at the end.
+    """Start the server, wait until it accepts connections, and stop all its processes at the end.
 
-    `environment` is what it is told; `directory` is empty and its own.
+    `environment` is added to its environment; `directory` is its own and empty.
     """
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     process = _ServerProcess(server, directory=directory, environment={**inherited, **environment})
@@ -240,7 +240,7 @@ def running(
         try:
             yield process
         finally:
-            # Its clients are gone already, so a polite end would only take time.
+            # Kill: its clients have left, so a graceful stop would only take time.
             for pid in processes_of(session):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)

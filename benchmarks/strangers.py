@@ -1,9 +1,9 @@
-"""Measure what `MAX_UNAUTHENTICATED_PER_ADDRESS` means for a depot's phones and for an attacker.
+"""Measure the effect of `MAX_UNAUTHENTICATED_PER_ADDRESS` on a depot's phones and an attacker.
 
 `python -m benchmarks.strangers [limit ...]` starts a worker on PostgreSQL and Redis for each limit.
-It prints what a silent connection costs: memory until its time to authenticate is up, and processor
-time to open and to end it; and how long 2,000 phones of one address take to come back all at once.
-`tests/e2e/test_comeback.py` asserts the latter.
+It prints the cost of a silent connection, in memory until its time to authenticate is up and in
+processor time to open and close it, and the time until 2,000 phones of one address that reconnect
+at once are all back. `tests/e2e/test_comeback.py` asserts the latter.
 """
 
 import asyncio
@@ -24,15 +24,15 @@ from tests import services
 from tests.services.server import JWT_SIGNING_KEY
 
 PHONES: Final = 2_000
-# Seconds of a bad mobile network between the handshake's answer and the first message: so long does
-# each phone count as a stranger's.
+# Seconds between the handshake and the first message on a bad mobile network, during which each
+# phone counts as unauthenticated.
 ROUND_TRIP: Final = 1.0
 
 _PATIENT: Final[dict[str, Any]] = {"websocket_handshake_timeout": 30}
 
 
 class Phone(WSListener):
-    """Connects, sends one fix, and comes back with jittered backoff until it is acknowledged."""
+    """Connect and send one fix; reconnect with jittered backoff until it is acknowledged."""
 
     def __init__(self, driver_id: int, token: bytes) -> None:
         self.acknowledged_at: float | None = None
@@ -67,8 +67,9 @@ class Phone(WSListener):
 async def come_back(
     port: int, drivers: Sequence[int], address: str = "127.0.0.1"
 ) -> tuple[float, Counter[int]]:
-    """Let a phone of each driver connect at once; return the seconds until the last is
-    acknowledged, and how often a phone was turned away with which close code.
+    """Connect a phone of each driver at once.
+
+    Return the seconds until the last is acknowledged, and the number of refusals by close code.
     """
     refusals: Counter[int] = Counter()
     tokens = {driver: access_token(driver, JWT_SIGNING_KEY) for driver in drivers}
@@ -101,7 +102,7 @@ def _same(listener: Phone) -> Phone:
 
 
 class Silent(WSListener):
-    """Connects and says nothing."""
+    """A client that connects and sends nothing."""
 
     def __init__(self) -> None:
         self.code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -116,7 +117,7 @@ class Silent(WSListener):
 
 
 async def stay_silent(port: int, count: int, address: str = "127.0.0.2") -> list[Silent]:
-    """Open connections that say nothing, from one address."""
+    """Open silent connections from one address, and measure their cost."""
     url = f"ws://127.0.0.1:{port}/driver/set-tracking?userId=1"
 
     async def one() -> Silent:
@@ -127,7 +128,7 @@ async def stay_silent(port: int, count: int, address: str = "127.0.0.2") -> list
 
 
 async def measure(server: services.Uvicorn, drivers: Sequence[int]) -> None:
-    # First, as memory that was used before and is free again would not show.
+    # First, as memory that was used before and freed would hide the growth.
     memory, cpu, began = server.resident(), processor_time(server.pid), time.monotonic()
     silent = await stay_silent(server.port, PHONES)
     opened, grown = time.monotonic() - began, server.resident() - memory
@@ -141,7 +142,7 @@ async def measure(server: services.Uvicorn, drivers: Sequence[int]) -> None:
 
 
 def processor_time(pid: int) -> float:
-    """Seconds of user and system time."""
+    """Return the seconds of user and system time."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

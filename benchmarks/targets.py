@@ -1,4 +1,4 @@
-"""What the project wants to reach, and whether it does."""
+"""The project's performance targets, and whether the results meet them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ TUTORIALS = ("tutorial-uvicorn", "tutorial-daphne")
 
 @dataclass(frozen=True)
 class Target:
-    """A wanted figure beside the measured one, which is None where something was not measured."""
+    """A target and the measured figure, which is None if something was not measured."""
 
     title: str
     wanted: str
@@ -28,7 +28,7 @@ class Target:
 
 
 def targets(results: Results) -> Iterator[Target]:
-    """Each target with what these results say of it."""
+    """Yield each target with the figure of these results."""
     yield _at_least(
         40,
         "Durable updates, times the Channels tutorial's better server",
@@ -80,7 +80,7 @@ def targets(results: Results) -> Iterator[Target]:
 def _ratio(
     results: Results, workload: str, metric: Metric, server: str, others: tuple[str, ...]
 ) -> float | None:
-    """The server's figure by the greatest of the others'."""
+    """Return the server's figure relative to the greatest of the others."""
     own = results.median(workload, server, metric)
     known = [value for other in others if (value := results.median(workload, other, metric))]
     return own / max(known) if own is not None and known else None
@@ -104,7 +104,7 @@ def _target(
 
 
 def _stalled(results: Results) -> Target:
-    """Delivery p99 with stalled watchers, within the spread of the runs without them or 1 ms."""
+    """Compare delivery p99 with and without stalled watchers, to the runs' spread or 1 ms."""
     title = "Delivery p99 with one watcher in ten stalled"
     calm = results.spread("all-reading", "ours", latency("delivery", "p99"))
     stalled = results.median("stalled", "ours", latency("delivery", "p99"))

@@ -1,4 +1,4 @@
-"""What is measured, on whom, how often and for how long."""
+"""The workloads: scenarios, servers, repetitions and durations."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -6,10 +6,10 @@ from typing import Any, Final
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """One table of the report. `scenario` is what `load.scenario.Scenario` is made with.
+    """A table of the report. `scenario` has the arguments of `load.scenario.Scenario`.
 
-    `servers` maps a server's name to its repetitions in the full benchmark; `quick` names those
-    that the quick one runs, once, with what `quick_scenario` changes.
+    `servers` maps a server's name to its repetitions in the full benchmark. `quick` names the
+    servers of the quick benchmark, which runs once with the changes of `quick_scenario`.
     """
 
     name: str
@@ -28,7 +28,7 @@ _CLOSED: Final = {
     "warm_up": 2.0,
     "drain": 60.0,
 }
-# A round of the slowest takes a quarter of the time.
+# A round of the slowest server takes a quarter of the time.
 _QUICK_CLOSED: Final = {"drivers": 500, "watchers": 500, "seconds": 3.0}
 _FAN_OUT: Final = {"watchers": 2_000, "seconds": 3.0, "warm_up": 1.0, "drain": 30.0}
 _FAN_OUT_SERVERS: Final = {"ours": 3, "node": 3, "nchan": 3, "tutorial-uvicorn": 1}
@@ -39,9 +39,8 @@ _CONNECT: Final = {
     "warm_up": 0.0,
     "drain": 0.0,
 }
-# Ten thousand deliveries a second, so that nobody but the stalled watchers is short of CPU, and
-# a hundred updates a second each, so that a stalled watcher's buffers (373 frames) fill while the
-# run warms up.
+# 10,000 deliveries a second, so that only the stalled watchers fall behind, and 100 updates a
+# second each, so that a stalled watcher's buffers (373 frames) fill during the warm-up.
 _PACED: Final = {
     "drivers": 10,
     "watchers": 100,

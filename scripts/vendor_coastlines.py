@@ -1,8 +1,8 @@
-"""Copies the world's coastlines out of an npm package: `python -m scripts.vendor_coastlines`.
+"""Copy the world's coastlines from an npm package: `python -m scripts.vendor_coastlines`.
 
-world-atlas has Natural Earth's land polygons, which are in the public domain. What is kept is
-enough for a base map without tiles: {"unit": degrees per step, "rings": [[x, y, dx, dy, …], …]},
-in longitude and latitude, each point but a ring's first as the step from the one before.
+world-atlas has Natural Earth's land polygons, which are in the public domain. The output suffices
+for a base map without tiles: {"unit": degrees per step, "rings": [[x, y, dx, dy, …], …]}, in
+longitude and latitude, with each point after a ring's first as the step from the point before.
 """
 
 import json
@@ -17,13 +17,13 @@ PACKAGE: Final = "world-atlas@2.0.2"
 INTEGRITY: Final = "sha512-IXfV0qwlKXpckz1FhwXVwKRjiIhOnWttOskm5CtxMsjgE/MXAYRHWJqgXOpM8IkcPBoXnyTU5lFHcYa5ChG0LQ=="  # noqa: E501
 UNIT: Final = 0.01  # degrees, 1.1 km
 TOLERANCE: Final = 0.03  # degrees that a dropped point may lie off the line
-SMALLEST: Final = 0.15  # degrees across, or the island is left out
+MIN_SIZE: Final = 0.15  # degrees across; smaller islands are left out
 
 Point = tuple[float, float]
 
 
 def arcs(topology: dict[str, Any]) -> list[list[Point]]:
-    """TopoJSON's arcs in degrees (its specification, 2.1.3 and 2.1.4)."""
+    """Return TopoJSON's arcs in degrees (its specification, 2.1.3 and 2.1.4)."""
     (sx, sy), (tx, ty) = topology["transform"]["scale"], topology["transform"]["translate"]
     decoded = []
     for arc in topology["arcs"]:
@@ -37,7 +37,7 @@ def arcs(topology: dict[str, Any]) -> list[list[Point]]:
 
 
 def rings(topology: dict[str, Any]) -> list[list[Point]]:
-    """Every ring of the land, lakes included: they are rings inside rings."""
+    """Return every ring of the land, including lakes, which are rings inside rings."""
     lines = arcs(topology)
     found = []
     for geometry in topology["objects"]["land"]["geometries"]:
@@ -52,7 +52,7 @@ def rings(topology: dict[str, Any]) -> list[list[Point]]:
 
 
 def simplify(line: list[Point]) -> list[Point]:
-    """Ramer, Douglas and Peucker's, without the recursion."""
+    """Simplify a line by the Ramer-Douglas-Peucker algorithm, without recursion."""
     keep = {0, len(line) - 1}
     spans = [(0, len(line) - 1)]
     while spans:
@@ -85,7 +85,7 @@ def steps(ring: list[Point]) -> list[int]:
 
 def is_big(ring: list[Point]) -> bool:
     return any(
-        max(axis) - min(axis) > SMALLEST for axis in ([p[0] for p in ring], [p[1] for p in ring])
+        max(axis) - min(axis) > MIN_SIZE for axis in ([p[0] for p in ring], [p[1] for p in ring])
     )
 
 

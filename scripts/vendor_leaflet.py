@@ -1,6 +1,6 @@
-"""Copies Leaflet out of its npm package: `python -m scripts.vendor_leaflet`. Needs npm.
+"""Copy Leaflet from its npm package: `python -m scripts.vendor_leaflet`. Needs npm.
 
-`CHECKSUMS` beside the files is in the format of `sha256sum --check`; a test compares.
+`CHECKSUMS` next to the files has the format of `sha256sum --check`; a test checks it.
 """
 
 import base64
@@ -15,7 +15,7 @@ from typing import Final
 
 PACKAGE: Final = "leaflet@1.9.4"
 INTEGRITY: Final = "sha512-nxS1ynzJOmOlHp+iL3FyWqK89GtNL8U8rvlMOsQdTTssxZwCXh8N2NB3GDQOL+YR3XnWyZAxwQixURb+FA74PA=="  # noqa: E501
-# The source map too: the file names it, and hashed static files refuse what is not there.
+# The source map too: leaflet.js refers to it, and hashed static files need every file referred to.
 FILES: Final = (
     "LICENSE",
     "dist/leaflet.css",
@@ -31,7 +31,7 @@ VENDOR: Final = Path(__file__).parents[1] / "tracking" / "static" / "tracking" /
 
 
 def npm_package(package: str, integrity: str, directory: Path) -> tarfile.TarFile:
-    """The package's archive. Raises ValueError if it is not the one that `integrity` names."""
+    """Return the package's archive. Raises ValueError if it does not match `integrity`."""
     pack = ["npm", "pack", package, "--json", "--silent", "--pack-destination", str(directory)]
     answer = subprocess.run(pack, check=True, capture_output=True, text=True)  # noqa: S603
     archive = (directory / json.loads(answer.stdout)[0]["filename"]).read_bytes()

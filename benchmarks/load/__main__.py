@@ -1,4 +1,4 @@
-"""Runs one scenario in a process of its own: JSON on standard input, JSON on standard output."""
+"""Run one scenario in a process of its own: JSON on standard input, JSON on standard output."""
 
 import gc
 import json
@@ -16,7 +16,7 @@ async def _run(scenario: Scenario) -> dict[str, object]:
 
 def main() -> None:
     """Print the result, or `{"mismatch": ...}` for a void run."""
-    # A collection among thousands of connections stops the loop for milliseconds.
+    # With thousands of connections, a garbage collection stops the loop for milliseconds.
     gc.disable()
     try:
         result = uvloop.run(_run(Scenario(**json.load(sys.stdin))))

@@ -1,4 +1,4 @@
-"""The drivers and watchers, on picows."""
+"""Drivers and watchers, based on picows."""
 
 import asyncio
 import socket
@@ -19,7 +19,7 @@ STALLED_SEGMENT: Final = 536
 
 
 class Client(WSListener):
-    """One connection. Whatever the server does unasked voids the run."""
+    """A connection. A frame or close that the scenario does not expect voids the run."""
 
     transport: WSTransport
 
@@ -53,13 +53,13 @@ class Client(WSListener):
 
 
 class Driver(Client):
-    """Sends fixes: the next one on each acknowledgement, or when told to (open loop)."""
+    """A driver that sends the next fix on each acknowledgement, or on schedule (open loop)."""
 
     def __init__(self, meter: Meter, ledger: DriverLedger, token: bytes) -> None:
         super().__init__(meter)
         self.ledger = ledger
         self.closed_loop = False
-        # When each fix was sent or, in an open loop, should have been; the stored one never was.
+        # By number, when each fix was sent or, in an open loop, scheduled. Fix 0 was never sent.
         self.sent_at = [0.0]
         self._head, self._tail = send_frame_parts(ledger.driver_id, token)
 
@@ -80,12 +80,12 @@ class Driver(Client):
             self.send(now)
 
     def acknowledge(self, payload: bytes) -> int:
-        """The number of the fix that the frame acknowledges. Raises MismatchError."""
+        """Return the number of the fix that the frame acknowledges. Raises MismatchError."""
         return self.ledger.acknowledge(payload)
 
 
 class Watcher(Client):
-    """Asks for a driver's locations and checks each one."""
+    """A watcher that checks each of its driver's locations."""
 
     def __init__(self, meter: Meter, driver: Driver, token: bytes) -> None:
         super().__init__(meter)
@@ -101,8 +101,8 @@ class Watcher(Client):
         transport.send(WSMsgType.TEXT, start_frame(self.token))
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        # The path of nearly every frame of a fan-out, without a call: a frame whose bytes another
-        # watcher had before, and which is news to this one.
+        # The fast path, without a call, for nearly every frame of a fan-out: another watcher has
+        # received the same bytes before, and they are new to this one.
         ledger = self.ledger
         sequence = self._sequences.get(frame.get_payload_as_bytes(), 0)
         if sequence > ledger.seen >= 0:
@@ -119,7 +119,7 @@ class Watcher(Client):
             self.snapshot.set_result(None)
 
     def count(self, sequence: int) -> None:
-        """One delivery of this fix."""
+        """Count one delivery of this fix."""
         meter = self.meter
         meter.deliveries += 1
         sent_at = self.sent_at[sequence]
@@ -127,18 +127,18 @@ class Watcher(Client):
             meter.delivery_latencies.append(perf_counter() - sent_at)
 
     def stall(self) -> None:
-        """Stop reading, as a phone without a network. The server may then close it."""
+        """Stop reading, like a phone without a network. The server may then disconnect it."""
         self.closing = True
         self.transport.underlying_transport.pause_reading()
 
 
 async def connect(client: Client, url: str, *, can_stall: bool = False) -> None:
-    """Open the client's connection; what it says first is up to its `on_ws_connected`."""
+    """Open the client's connection. Its `on_ws_connected` sends the first message."""
     await ws_connect(
         lambda: client,
         url,
         websocket_handshake_timeout=HANDSHAKE_TIMEOUT,
-        # Thousands of connections whose frames are all short.
+        # Small buffers suffice: thousands of connections with short frames.
         read_buffer_init_size=1024,
         socket_factory=_small_socket if can_stall else None,
     )

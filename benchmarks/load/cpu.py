@@ -8,7 +8,7 @@ _TICK: Final = os.sysconf("SC_CLK_TCK")
 
 
 def processes_of(session: int) -> list[int]:
-    """Every process of a session: a server started as a session leader, with all its children."""
+    """Return the processes of a session: a server that leads it, with all its children."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -19,7 +19,7 @@ def processes_of(session: int) -> list[int]:
 
 
 def cpu_seconds(session: int) -> float:
-    """User and system time that the session's living processes have used."""
+    """Return the user and system time, in seconds, of the session's running processes."""
     ticks = 0
     for pid in processes_of(session):
         if fields := _stat(pid):
@@ -28,7 +28,7 @@ def cpu_seconds(session: int) -> float:
 
 
 def memory(session: int) -> int:
-    """Bytes of memory that the session's processes hold, shared pages divided (PSS)."""
+    """Return the memory of the session's processes in bytes, with shared pages divided (PSS)."""
     kibibytes = 0
     for pid in processes_of(session):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
@@ -38,7 +38,7 @@ def memory(session: int) -> int:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat after the command's name, or none if the process is gone."""
+    """Return the fields of /proc/PID/stat after the command's name; none if the process ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

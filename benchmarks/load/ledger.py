@@ -1,4 +1,4 @@
-"""What was sent, and whether what came back matches it. No input or output of its own."""
+"""Records of the fixes sent, and checks of the frames received. No I/O."""
 
 from collections.abc import Iterable
 
@@ -6,11 +6,11 @@ from benchmarks.load.wire import LATITUDES, SEQUENCES, longitude, read_location
 
 
 class MismatchError(Exception):
-    """The server said something that the sent fixes do not explain. The run is void."""
+    """Raised for a frame that does not match the fixes sent. The run is void."""
 
 
 class DriverLedger:
-    """One driver's fixes: numbered from 1 as sent, acknowledged in the same order."""
+    """One driver's fixes, numbered from 1 as sent and acknowledged in the same order."""
 
     __slots__ = ("acknowledged", "driver_id", "longitude", "sent", "sequences")
 
@@ -19,16 +19,16 @@ class DriverLedger:
         self.longitude = longitude(driver_id)
         self.sent = 0
         self.acknowledged = 0
-        # Frames read before: hundreds of watchers get the same bytes.
+        # Parsed frames: hundreds of watchers receive the same bytes.
         self.sequences: dict[bytes, int] = {}
 
     def send(self) -> bytes:
-        """The latitude of the next fix."""
+        """Record the next fix and return its latitude."""
         self.sent += 1
         return LATITUDES[self.sent]
 
     def acknowledge(self, payload: bytes) -> int:
-        """The number of the fix that this frame acknowledges, which must be the oldest one open."""
+        """Return the number of the acknowledged fix, which must be the oldest one open."""
         sequence = self.sequence(payload)
         if sequence > self.sent or sequence != self.acknowledged + 1:
             raise MismatchError(
@@ -39,7 +39,7 @@ class DriverLedger:
         return sequence
 
     def sequence(self, payload: bytes) -> int:
-        """The number of the fix that this frame names."""
+        """Return the number of the fix in this frame."""
         sequence = self.sequences.get(payload)
         if sequence is None:
             sequence = self.sequences[payload] = self._read(payload)
@@ -57,7 +57,7 @@ class DriverLedger:
 
 
 class WatcherLedger:
-    """What one watcher of a driver has seen: a rising subsequence of the driver's fixes."""
+    """The fixes that one watcher of a driver has received: a rising subsequence."""
 
     __slots__ = ("driver", "seen")
 
@@ -66,7 +66,7 @@ class WatcherLedger:
         self.seen = -1
 
     def deliver(self, payload: bytes) -> int:
-        """The number of the fix in this frame, which must be newer than the last one seen."""
+        """Return the number of the fix in this frame, which must be newer than the last one."""
         driver = self.driver
         sequence = driver.sequence(payload)
         if not self.seen < sequence <= driver.sent:
@@ -81,9 +81,9 @@ class WatcherLedger:
 def check_rows(
     rows: Iterable[tuple[int, float, float]], sent: dict[int, int], acknowledged: dict[int, int]
 ) -> None:
-    """Each driver's row (id, latitude, longitude) is its newest acknowledged fix.
+    """Check that each driver's row (id, latitude, longitude) is its newest acknowledged fix.
 
-    Or a newer one, where fixes were still on their way when the run ended.
+    It may be a newer one if fixes were in flight when the run ended. Raises MismatchError.
     """
     stored = {driver_id: (latitude, longitude_) for driver_id, latitude, longitude_ in rows}
     for driver_id, newest in acknowledged.items():

@@ -1,4 +1,4 @@
-"""What is counted while the clock runs, and whether the generator itself kept up."""
+"""The counts of the measured span, and whether the generator kept up."""
 
 import asyncio
 import time
@@ -6,15 +6,15 @@ from typing import Any, Final
 
 from benchmarks.load import cpu
 
-# The generator is the limit when one core has nothing left for it. Its loop's lag says the same of
-# a core that it has to share, but a busy server shows there too, so lag only marks a paced run.
+# The generator is the limit if it uses up a core. The lag of its loop shows the same on a shared
+# core, but a busy server causes lag as well, so lag is checked in paced runs only.
 CPU_LIMIT: Final = 0.9
 LAG_LIMIT: Final = 0.005
 LAG_INTERVAL: Final = 0.01
 
 
 def percentiles(values: list[float]) -> dict[str, float] | None:
-    """p50, p99 and p99.9 in milliseconds, and how many values they stand for."""
+    """Return p50, p99 and p99.9 in milliseconds, and the number of values."""
     if not values:
         return None
     ordered = sorted(values)
@@ -25,7 +25,7 @@ def percentiles(values: list[float]) -> dict[str, float] | None:
 
 
 class Meter:
-    """Counts between `start` and `stop`; the first failure voids the run."""
+    """Count between `start` and `stop`. The first failure voids the run."""
 
     def __init__(self, server: int) -> None:
         self.server = server
@@ -33,7 +33,7 @@ class Meter:
         self.deliveries = 0
         self.acknowledgement_latencies: list[float] = []
         self.delivery_latencies: list[float] = []
-        # Latencies belong to the fixes sent in this span of the clock.
+        # Only latencies of fixes sent within this span are counted.
         self.since = float("inf")
         self.until = float("inf")
         self.failure: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -42,12 +42,12 @@ class Meter:
         self._result: dict[str, Any] = {}
 
     def fail(self, error: Exception) -> None:
-        """Void the run: the waiting scenario raises this error."""
+        """Void the run by raising this error in the waiting scenario."""
         if not self.failure.done():
             self.failure.set_exception(error)
 
     def start(self) -> None:
-        """Begin the measured span, or begin it again."""
+        """Start the measured span, or restart it."""
         self.acknowledgement_latencies.clear()
         self.delivery_latencies.clear()
         self._lags.clear()
@@ -80,7 +80,7 @@ class Meter:
         }
 
     def result(self) -> dict[str, Any]:
-        """The counts of the measured span, and the latencies of the fixes sent in it."""
+        """Return the counts of the measured span, and the latencies of the fixes sent in it."""
         return self._result | {
             "acknowledgement_latency": percentiles(self.acknowledgement_latencies),
             "delivery_latency": percentiles(self.delivery_latencies),

@@ -1,4 +1,4 @@
-"""Drivers and watchers of nginx with nchan, which carries frames and knows nothing about them."""
+"""Drivers and watchers of nginx with nchan, which passes frames on without reading them."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from benchmarks.load.wire import LATITUDES, location
 
 
 class NchanDriver(Driver):
-    """Publishes the frame that the watchers get. The answer only counts what the channel holds."""
+    """A driver that publishes its watchers' frame. nchan's answer is no acknowledgement."""
 
     def __init__(self, meter: Meter, ledger: DriverLedger, token: bytes) -> None:
         super().__init__(meter, ledger, token)
@@ -37,7 +37,7 @@ class NchanDriver(Driver):
 
 
 class NchanWatcher(Watcher):
-    """Subscribes by connecting."""
+    """A watcher, which subscribes by connecting."""
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport

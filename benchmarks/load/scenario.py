@@ -15,14 +15,14 @@ from benchmarks.load.wire import access_token
 # Handshakes in flight while a workload sets up. A storm has no such limit.
 CONNECTING: Final = 64
 CONNECT_TIMEOUT: Final = 60.0
-# uvloop's timers count in milliseconds: an open loop sends what is due once per millisecond.
+# uvloop's timers have a resolution of 1 ms, so an open loop sends the fixes due each millisecond.
 TICK: Final = 0.001
 FIRST_RIDER: Final = 100_001
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """What to do. `rate` is updates per second of all drivers together; None is a closed loop."""
+    """Parameters of a run. `rate` is updates/s of all drivers; None means a closed loop."""
 
     url: str
     server: int
@@ -60,12 +60,12 @@ class Run:
             )
             for index in range(scenario.watchers)
         ]
-        # Spread over the drivers, so that every driver has its share of them.
+        # Stalled watchers are spread evenly over the drivers.
         step = scenario.watchers // scenario.stalled if scenario.stalled else 0
         self.stalled = set(self.watchers[::step][: scenario.stalled]) if step else set()
 
     async def __call__(self) -> dict[str, Any]:
-        """The figures of this run. Raises MismatchError when they are void."""
+        """Run the scenario and return its figures. Raises MismatchError if they are void."""
         work: asyncio.Future[dict[str, Any]] = asyncio.ensure_future(self._work())
         failure = self.meter.failure
         await asyncio.wait([work, failure], return_when=asyncio.FIRST_COMPLETED)
@@ -76,7 +76,7 @@ class Run:
 
     async def _work(self) -> dict[str, Any]:
         if self.scenario.dialect == "nchan":
-            # The snapshot is what the driver published last.
+            # nchan's snapshot is the driver's last message.
             await self._connect_drivers()
             await asyncio.gather(
                 *(driver.stored for driver in self.drivers if isinstance(driver, NchanDriver))
@@ -116,7 +116,7 @@ class Run:
             "connect_generator_cpu_share": (time.process_time() - own_cpu) / elapsed,
         }
         if self.scenario.idle:
-            # Past the hand-over of what the handshakes left behind.
+            # Wait until callbacks left by the handshakes have run.
             await asyncio.sleep(2)
             grown = cpu.memory(self.scenario.server) - before
             result["bytes_per_watcher"] = grown / len(self.watchers)
@@ -138,9 +138,9 @@ class Run:
         self.meter.start()
         loop = asyncio.ensure_future(self._closed() if scenario.rate is None else self._open())
         await asyncio.sleep(scenario.warm_up)
-        # A server that is not through with the first round by now works in waves: all the tokens,
-        # all the writes, then all the answers. Only whole rounds, from the first send to the last
-        # delivery, are fair to it.
+        # A server that has not finished the first round by now works in waves: all tokens, all
+        # writes, then all answers. Only whole rounds, from the first send to the last delivery,
+        # measure it fairly.
         whole_rounds = scenario.rate is None and not all(
             driver.ledger.acknowledged for driver in self.drivers
         )
@@ -165,7 +165,7 @@ class Run:
             driver.send(time.perf_counter())
 
     async def _open(self) -> None:
-        """Send on a schedule that no answer moves, each driver in its turn."""
+        """Send on a fixed schedule, independent of answers, each driver in turn."""
         interval = 1 / self.scenario.rate if self.scenario.rate else 0
         due = time.perf_counter()
         while True:
@@ -187,7 +187,7 @@ class Run:
         return f"{open_fixes} acknowledgements missing, {behind} watchers without the newest fix"
 
     async def _drain(self) -> bool:
-        """Whether every acknowledgement and every watcher's newest fix came in time."""
+        """Tell whether every acknowledgement and every watcher's newest fix came in time."""
         deadline = time.perf_counter() + self.scenario.drain
         while self._missing():
             if time.perf_counter() > deadline:

@@ -17,12 +17,12 @@ SEQUENCES: Final = {latitude: sequence for sequence, latitude in enumerate(LATIT
 
 
 def longitude(driver_id: int) -> bytes:
-    """The longitude of every fix of this driver."""
+    """Return the longitude of all fixes of this driver."""
     return b"20.%06d1" % driver_id
 
 
 def location(driver_id: int, sequence: int) -> bytes:
-    """The frame that names this fix, as a server sends it."""
+    """Return the frame of this fix as a server sends it."""
     return b'{"location_lat": "%b", "location_lon": "%b"}' % (
         LATITUDES[sequence],
         longitude(driver_id),
@@ -30,7 +30,10 @@ def location(driver_id: int, sequence: int) -> bytes:
 
 
 def read_location(payload: bytes) -> tuple[bytes, bytes]:
-    """Latitude and longitude of a server's frame, with or without spaces. Raises ValueError."""
+    """Return latitude and longitude of a server's frame, with or without spaces.
+
+    Raises ValueError.
+    """
     parts = payload.split(b'"')
     if len(parts) != 9 or parts[1] != b"location_lat" or parts[5] != b"location_lon":
         raise ValueError(f"not a location frame: {payload[:200]!r}")
@@ -38,8 +41,9 @@ def read_location(payload: bytes) -> tuple[bytes, bytes]:
 
 
 def access_token(user_id: int, key: str, lifetime: float = 3600) -> bytes:
-    """A token such as SimpleJWT issues to a user without a password (stored as "!"), with the
-    claims that the log-in adds.
+    """Return a token as SimpleJWT issues it, with the claims that the log-in adds.
+
+    The user has no password (stored as "!").
     """
     now = int(time.time())
     claims = {
@@ -56,12 +60,12 @@ def access_token(user_id: int, key: str, lifetime: float = 3600) -> bytes:
 
 
 def start_frame(token: bytes) -> bytes:
-    """What a watcher sends to begin."""
+    """Return the first message of a watcher."""
     return b'{"type": "authenticate", "payload": {"token": "%b", "command": "start"}}' % token
 
 
 def send_frame_parts(driver_id: int, token: bytes) -> tuple[bytes, bytes]:
-    """What stands before and after the latitude in each of a driver's frames."""
+    """Return the text before and after the latitude in each of a driver's frames."""
     return (
         b'{"type": "authenticate", "payload": {"token": "%b", "command": "send", "lat": "' % token,
         b'", "lon": "%b"}}' % longitude(driver_id),

@@ -10,7 +10,7 @@ const { DATABASE_URL, REDIS_URL, JWT_SIGNING_KEY } = process.env;
 const port = Number(process.argv[2]);
 
 const pool = new pg.Pool({ connectionString: DATABASE_URL, max: 10 });
-// Sends the publishes of one turn of the event loop together.
+// Send the publishes of one turn of the event loop together.
 const publisher = new Redis(REDIS_URL, { enableAutoPipelining: true });
 const subscriber = new Redis(REDIS_URL);
 
@@ -47,7 +47,7 @@ function refuse(socket, code, closeCode) {
   socket.close(closeCode);
 }
 
-// The message's payload and user, or undefined after telling the client.
+// Return the message's payload and user, or undefined after sending the client an error.
 function authenticate(socket, data) {
   let payload;
   try {
@@ -80,7 +80,7 @@ function driverConnected(socket, driverId) {
       socket.close(1011);
     }
   }
-  // One after the other: the pool's connections would finish a driver's fixes in any order.
+  // One after the other, or the pool's connections would finish a driver's fixes in any order.
   let last = Promise.resolve();
   socket.on("message", (data) => {
     last = last.then(() => receive(data));

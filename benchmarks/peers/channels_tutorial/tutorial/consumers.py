@@ -12,7 +12,7 @@ from .models import Location
 
 
 class TrackingConsumer(AsyncJsonWebsocketConsumer):
-    """What the driver's and the watcher's consumers share: the group and the check of the token."""
+    """The base of both consumers, with the group and the check of the token."""
 
     async def connect(self):
         query = parse_qs(self.scope["query_string"].decode())
@@ -21,7 +21,7 @@ class TrackingConsumer(AsyncJsonWebsocketConsumer):
         await self.accept()
 
     async def authenticate(self, payload):
-        """The active user that the token names, or None after telling the client."""
+        """Return the active user of the token; None after sending the client an error."""
         try:
             token = AccessToken(payload["token"])
         except TokenError:
@@ -42,7 +42,7 @@ class TrackingConsumer(AsyncJsonWebsocketConsumer):
 
 
 class DriverConsumer(TrackingConsumer):
-    """Saves, publishes and acknowledges each location."""
+    """Save, publish and acknowledge each location."""
 
     async def receive_json(self, content):
         payload = content["payload"]
@@ -68,7 +68,7 @@ class DriverConsumer(TrackingConsumer):
 
 
 class WatcherConsumer(TrackingConsumer):
-    """Joins the driver's group, sends the last known location, then every newer one."""
+    """Join the driver's group, send the last known location, then every newer one."""
 
     joined = False
 

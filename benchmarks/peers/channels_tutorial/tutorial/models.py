@@ -5,7 +5,7 @@ from django.db import models
 
 
 class Location(models.Model):
-    """WGS 84 degrees."""
+    """A driver's last location, in WGS 84 degrees."""
 
     driver = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True

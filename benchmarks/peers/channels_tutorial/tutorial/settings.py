@@ -29,7 +29,7 @@ if _database.scheme == "sqlite":
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": _database.path,
-            # Without these the tutorial's way fails with "database is locked" under load.
+            # Without these, the tutorial's code fails under load with "database is locked".
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
