@@ -63,7 +63,7 @@ class TokenObtainView(simplejwt.TokenObtainPairView):
         operation_id="refresh_token",
         tags=["tokens"],
         summary="New tokens for a refresh token",
-        description="The old refresh token is good for another minute, in case the answer is lost.",
+        description="The old refresh token stays valid for a minute, in case the response is lost.",
         responses=tokens,
     )
 )
@@ -100,7 +100,7 @@ class LogOutView(GenericAPIView[Any]):
     post=extend_schema(
         operation_id="session_token",
         tags=["tokens"],
-        summary="An access token for whoever is logged in to the site",
+        summary="An access token for the logged-in user of the site",
         description="Needs the CSRF token of a page.",
         request=None,
         responses=access,

@@ -162,7 +162,7 @@ class TokenObtainSerializer(simplejwt.TokenObtainSerializer):
         write_only=True,
         required=False,
         max_length=second_factor.MAX_CODE_LENGTH,
-        help_text="For accounts with a second factor: the code of the app, or a recovery code.",
+        help_text="For accounts with a second factor: a code from the app, or a recovery code.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

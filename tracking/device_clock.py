@@ -109,6 +109,18 @@ class DeviceClock:
         corrected = self._add_offset(now, measured)
         return self._in_order(measured, corrected)
 
+    def correct_older(self, now: datetime, measured: datetime) -> datetime:
+        """Return when an older fix of the message that `correct` was called for was measured.
+
+        It does not update the offset.
+        """
+        measured = _without_rollover(now, measured)
+        try:
+            corrected = min(measured + (self._offset or _ZERO), now)
+        except OverflowError:  # in the year 1, by a clock that is ahead
+            corrected = measured
+        return self._in_order(measured, corrected)
+
     def _detect_reset(self, now: datetime, measured: datetime) -> None:
         """Reset the offset once a clock that was ahead was corrected: its times match the arrivals.
 

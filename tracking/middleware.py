@@ -83,7 +83,7 @@ def _https_required(request: HttpRequest) -> HttpResponse:
             "type": "about:blank",
             "title": status.phrase,
             "status": status,
-            "detail": "this is not taken over plain HTTP: use https://",
+            "detail": "plain HTTP is not accepted: use https://",
             "code": "https_required",
         },
         status=status,

@@ -27,10 +27,7 @@ SOON: Final = timedelta(minutes=15)
 
 
 # The error for users who are no drivers: see `is_driver`.
-NO_DRIVER = gettext_lazy(
-    "This user is not a driver and shares no location. "
-    "Choose a driver, or make this user one first."
-)
+NO_DRIVER = gettext_lazy("This user isn't a driver. Choose a driver, or make this user one first.")
 
 
 class Window(NamedTuple):

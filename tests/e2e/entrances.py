@@ -15,10 +15,9 @@ import uvicorn
 from django.core.handlers.asgi import ASGIRequest
 from django.http import QueryDict
 from django.test import Client as Browser
-from ridehail.http import HttpProtocol
 
 from accounts.models import User
-from ridehail.censor import MAX_TEXT
+from ridehail.censor import MAX_TEXT_LENGTH
 from ridehail.logs import JSONWithoutSecrets, LimitClientLines, WithoutSecrets
 from ridehail.proxies import scope_limit_key
 from tracking.access.tokens import verify
@@ -37,7 +36,7 @@ from tracking.protocol import (
 # what is logged of a text.
 HEAD = 16 * 1024
 BODY = 64 * 1024
-LOG = MAX_TEXT
+LOG = MAX_TEXT_LENGTH
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 

@@ -13,7 +13,6 @@ from functools import partial
 from itertools import product
 
 import pytest
-from ridehail.http import MAX_BODY_SIZE, MAX_PARSED
 from websockets.asyncio.client import connect
 
 from accounts.models import MAX_EMAIL_LENGTH

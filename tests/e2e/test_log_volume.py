@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from ridehail.logs import MAX_LINES
+from ridehail.logs import MAX_LINES_PER_SECOND
 from tests import services
 
 from .client import DEADLINE, Driver
@@ -89,7 +89,7 @@ async def test_churn_writes_few_short_lines_which_say_how_many_are_left_out(serv
             group.create_task(take_turn())
     seconds = time.monotonic() - began
     size = len(server.log().encode()) - start
-    assert size < MAX_LINES * MAX_SIZE * (seconds + 2)
+    assert size < MAX_LINES_PER_SECOND * MAX_SIZE * (seconds + 2)
     assert size < CONNECTIONS * MAX_SIZE / 4
 
     # Another one, as soon as a line may be written, says what became of the others.
@@ -103,11 +103,11 @@ async def test_churn_writes_few_short_lines_which_say_how_many_are_left_out(serv
             sent += 1
             await asyncio.sleep(0.1)  # Less often than lines pass; a file tells nobody.
     assert told() == sent
-    assert len(lines_of(server, logger, start)) < MAX_LINES * (seconds + DEADLINE)
+    assert len(lines_of(server, logger, start)) < MAX_LINES_PER_SECOND * (seconds + DEADLINE)
 
 
 async def test_connections_that_have_authenticated_are_all_logged(server, token):
-    start, connections = len(server.log()), 3 * MAX_LINES
+    start, connections = len(server.log()), 3 * MAX_LINES_PER_SECOND
     strangers = handshake(b"/driver/get-tracking?userId=19")
     for _ in range(connections):
         await call(server.port, strangers)

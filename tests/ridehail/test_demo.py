@@ -70,7 +70,7 @@ def test_a_database_with_users_of_its_own_gets_no_accounts_with_known_passwords(
 
 def test_the_demo_refuses_to_run_with_debug_off(settings):
     settings.DEBUG = False
-    with pytest.raises(CommandError, match="DEBUG on only"):
+    with pytest.raises(CommandError, match="only runs with DEBUG on"):
         call_command("demo")
 
 
@@ -88,7 +88,7 @@ def test_a_port_in_use_is_named_with_a_remedy(settings):
 @pytest.mark.parametrize("idle_driver", [False, True])
 def test_the_welcome_says_whether_the_driver_moves_by_itself(idle_driver):
     text = welcome(seed(), 3002, "demo.log", idle_driver=idle_driver)
-    assert ("stands still" in text) is idle_driver
+    assert ("doesn't move until" in text) is idle_driver
     assert ("--idle-driver" in text) is not idle_driver
     assert "ws://localhost:3002/driver/get-tracking?userId=19" in text
     assert "ws://localhost:3002/driver/set-tracking?userId=19" in text

@@ -3,6 +3,7 @@
 import json
 import re
 
+import msgspec
 import pytest
 from django.core.cache import cache
 from drf_spectacular.drainage import GENERATOR_STATS
@@ -10,7 +11,9 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
 from tracking.fix import Fix
-from tracking.protocol import Measurement, details
+from tracking.protocol import Measurement, Verdict, details
+from tracking.protocol.frames import Details, Verdicts
+from tracking.rest.problems import Problem
 
 from ..tracking.fakes import NOON
 
@@ -75,6 +78,17 @@ def test_location_has_the_keys_of_details(schema):
     answer = details(Fix(19, 1, 2, NOON, NOON), "live")
     assert list(location["properties"]) == list(answer)
     assert set(location["required"]) == set(answer)
+
+
+def test_answers_are_described_by_the_types_that_they_are_made_from(schema):
+    components = schema["components"]["schemas"]
+    for kind in (Verdict, Verdicts, Problem):
+        assert tuple(components[kind.__name__]["properties"]) == kind.__struct_fields__
+    found = msgspec.json.schema(Details)["$defs"]["Details"]
+    assert components["Location"]["required"] == found["required"]
+    for name, content in found["properties"].items():
+        if name != "status":  # whose values drf-spectacular makes a component of
+            assert components["Location"]["properties"][name] == content
 
 
 def test_request_has_the_keys_and_bounds_of_a_measurement(schema):
