@@ -173,7 +173,7 @@ def _channel_layer() -> dict[str, Any]:
         for url in urls
     ]
     return {
-        "BACKEND": "ridehail.layers.ChannelLayer",
+        "BACKEND": "tracking.contrib.channels_redis.ChannelLayer",
         "CONFIG": {
             "hosts": hosts,
             # Pub/sub ignores the database number, so two environments on one Redis need two

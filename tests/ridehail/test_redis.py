@@ -11,10 +11,10 @@ import pytest
 import redis
 
 from ridehail.checks import check_redis
-from ridehail.layers import ChannelLayer
 from ridehail.redis import problems
 from tests import services
 from tests.services.program import PROJECT
+from tracking.contrib.channels_redis import ChannelLayer
 from tracking.throttled_log import reason
 
 
@@ -173,7 +173,9 @@ def test_nobody_there_and_tls_to_a_plain_port_are_found_out(server):
 def test_the_check_for_deployment_asks_redis(settings, server):
     def layer(url):
         config = {"hosts": [{"address": url}]}
-        return {"default": {"BACKEND": "ridehail.layers.ChannelLayer", "CONFIG": config}}
+        return {
+            "default": {"BACKEND": "tracking.contrib.channels_redis.ChannelLayer", "CONFIG": config}
+        }
 
     settings.CHANNEL_LAYERS = layer(f"redis://127.0.0.1:{free_port()}")
     assert [message.id for message in check_redis()] == ["ridehail.W001"]

@@ -6,11 +6,11 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from ridehail import layers
-from ridehail.layers import ChannelLayer
 from tests import services
 from tests.faults.proxy import Proxy
 from tracking import metrics
+from tracking.contrib.channels_redis import ChannelLayer
+from tracking.contrib.channels_redis import layer as layer_module
 
 DEADLINE = 10.0
 
@@ -29,9 +29,9 @@ async def proxy(redis):
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch):
-    monkeypatch.setattr(layers, "ASK_AFTER", 0.05)
-    monkeypatch.setattr(layers, "GIVE_UP_AFTER", 0.3)
-    monkeypatch.setattr(layers, "RETRY_AFTER", 0.05)
+    monkeypatch.setattr(layer_module, "ASK_AFTER", 0.05)
+    monkeypatch.setattr(layer_module, "GIVE_UP_AFTER", 0.3)
+    monkeypatch.setattr(layer_module, "RETRY_AFTER", 0.05)
 
 
 def host(port):
@@ -118,7 +118,7 @@ async def test_an_outage_is_logged_briefly_and_ends(layer, redis, proxy, caplog)
 async def test_silence_is_no_outage(layer, caplog):
     channel = await join(layer)
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(4 * layers.GIVE_UP_AFTER):
+        async with asyncio.timeout(4 * layer_module.GIVE_UP_AFTER):
             await layer.receive(channel)
     assert caplog.records == []
 
@@ -126,7 +126,7 @@ async def test_silence_is_no_outage(layer, caplog):
 async def test_a_redis_that_refuses_to_subscribe_is_asked_at_intervals(
     layer, redis, caplog, monkeypatch
 ):
-    monkeypatch.setattr(layers, "RETRY_AFTER", 0.2)
+    monkeypatch.setattr(layer_module, "RETRY_AFTER", 0.2)
     caplog.set_level("INFO")
     channel = await join(layer)
     async with Redis.from_url(redis.url) as operator:
