@@ -1,6 +1,7 @@
 """The channel layer on a real Redis, which is not always there."""
 
 import asyncio
+from itertools import islice
 
 import pytest
 from redis.asyncio import Redis
@@ -31,7 +32,7 @@ async def proxy(redis):
 def _hurry(monkeypatch):
     monkeypatch.setattr(layer_module, "ASK_AFTER", 0.05)
     monkeypatch.setattr(layer_module, "GIVE_UP_AFTER", 0.3)
-    monkeypatch.setattr(layer_module, "RETRY_AFTER", 0.05)
+    monkeypatch.setattr(layer_module, "MAX_RETRY_DELAY", 0.05)
 
 
 def host(port):
@@ -126,7 +127,7 @@ async def test_silence_is_no_outage(layer, caplog):
 async def test_a_redis_that_refuses_to_subscribe_is_asked_at_intervals(
     layer, redis, caplog, monkeypatch
 ):
-    monkeypatch.setattr(layer_module, "RETRY_AFTER", 0.2)
+    monkeypatch.setattr(layer_module, "MAX_RETRY_DELAY", 0.2)
     caplog.set_level("INFO")
     channel = await join(layer)
     async with Redis.from_url(redis.url) as operator:
@@ -140,6 +141,22 @@ async def test_a_redis_that_refuses_to_subscribe_is_asked_at_intervals(
         await operator.execute_command("ACL", "SETUSER", "default", "allchannels")
     assert await hear(layer, channel) == {"text": "hello"}
     assert metrics.degraded.parts() == []
+
+
+async def test_a_connection_that_is_lost_is_replaced_at_once(layer, redis, monkeypatch):
+    monkeypatch.setattr(layer_module, "MAX_RETRY_DELAY", 1000.0)
+    channel = await join(layer)
+    async with Redis.from_url(redis.url) as operator:
+        await operator.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    assert await hear(layer, channel) == {"text": "hello"}
+
+
+def test_attempts_to_reconnect_are_further_and_further_apart_up_to_a_limit(monkeypatch):
+    monkeypatch.setattr(layer_module, "MAX_RETRY_DELAY", 1.0)
+    delays = [*islice(layer_module._retry_delays(), 8)]
+    for delay, expected in zip(delays, [0, 0.25, 0.5, 1, 1, 1, 1, 1], strict=True):
+        assert 0.75 * expected <= delay <= 1.25 * expected
+    assert len(set(delays)) == len(delays)
 
 
 async def degraded(parts):

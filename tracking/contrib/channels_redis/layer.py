@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import random
 import re
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final
 from zlib import crc32
@@ -19,8 +21,8 @@ logger.addFilter(Throttle())
 # it heard nothing for so long that at least three answers are missing.
 ASK_AFTER: Final = 1.0
 GIVE_UP_AFTER: Final = 4.0
-# Between two attempts to reach a Redis that is away.
-RETRY_AFTER: Final = 1.0
+# Seconds between attempts to reconnect, once several in a row have failed, give or take a quarter.
+MAX_RETRY_DELAY: Final = 1.0
 
 _NUMBER: Final = re.compile(r"(?<=\.)[0-9]{1,9}$")
 
@@ -51,6 +53,19 @@ def _shard_of(shards: list[Any], name: str) -> Any:
     return shards[(int(number[0]) if number else crc32(name.encode())) % len(shards)]
 
 
+def _retry_delays() -> Iterator[float]:
+    """Yield the seconds to wait before each attempt to reconnect.
+
+    The first comes at once, as what others send meanwhile is lost. The jitter is for the many
+    workers whose connections broke at the same moment.
+    """
+    yield 0.0
+    delay = MAX_RETRY_DELAY / 4
+    while True:
+        yield delay * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+        delay = min(2 * delay, MAX_RETRY_DELAY)
+
+
 class Subscription(RedisSingleShardConnection):  # type: ignore[misc]
     """The connections to one Redis.
 
@@ -79,6 +94,7 @@ class Subscription(RedisSingleShardConnection):  # type: ignore[misc]
 
     async def _receive_forever(self) -> None:
         loop = asyncio.get_running_loop()
+        delays = _retry_delays()
         try:
             while True:
                 began = loop.time()
@@ -88,10 +104,10 @@ class Subscription(RedisSingleShardConnection):  # type: ignore[misc]
                     logger.error("Nothing is heard from Redis, will keep trying: %s", reason(error))
                 self._failing = True
                 metrics.degraded.begin("receiver", self)
-                if loop.time() - began < RETRY_AFTER:
-                    # It takes connections and refuses what is said on them, such as SUBSCRIBE.
-                    await asyncio.sleep(RETRY_AFTER)
-                await self._reconnect()
+                # Unless it is a Redis that accepts connections and then refuses SUBSCRIBE.
+                if loop.time() - began >= MAX_RETRY_DELAY:
+                    delays = _retry_delays()
+                await self._reconnect(delays)
         finally:
             metrics.degraded.end("receiver", self)
 
@@ -113,15 +129,15 @@ class Subscription(RedisSingleShardConnection):  # type: ignore[misc]
                 self._receive_message(message)
         raise TimeoutError(f"no answer for {GIVE_UP_AFTER} s")
 
-    async def _reconnect(self) -> None:
-        """Return once Redis was told again of all that is subscribed to."""
-        while True:
+    async def _reconnect(self, delays: Iterator[float]) -> None:
+        """Return once connected, with every subscription sent again."""
+        for delay in delays:
+            await asyncio.sleep(delay)
             try:
                 async with self._lock:
                     await self._pubsub.connection.disconnect(nowait=True)
                     await self._pubsub.connect()
             except Exception as error:
                 logger.error("Redis cannot be reached, will keep trying: %s", reason(error))
-                await asyncio.sleep(RETRY_AFTER)
             else:
                 return
