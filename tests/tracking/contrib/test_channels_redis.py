@@ -1,4 +1,4 @@
-"""The channel layer on a real Redis, which is not always there."""
+"""The channel layer on a real Redis that fails and comes back."""
 
 import asyncio
 from itertools import islice
@@ -30,17 +30,16 @@ async def proxy(redis):
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch):
-    monkeypatch.setattr(layer_module, "ASK_AFTER", 0.05)
-    monkeypatch.setattr(layer_module, "GIVE_UP_AFTER", 0.3)
+    monkeypatch.setattr(layer_module, "PING_AFTER", 0.05)
+    monkeypatch.setattr(layer_module, "RECEIVE_TIMEOUT", 0.3)
     monkeypatch.setattr(layer_module, "MAX_RETRY_DELAY", 0.05)
 
 
+TIMEOUTS = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5}
+
+
 def host(port):
-    return {
-        "address": f"redis://127.0.0.1:{port}/0",
-        "socket_timeout": 0.5,
-        "socket_connect_timeout": 0.5,
-    }
+    return {"address": f"redis://127.0.0.1:{port}/0", **TIMEOUTS}
 
 
 @pytest.fixture
@@ -75,7 +74,7 @@ async def hear(layer, channel):
 
 
 async def notice(layer):
-    """Send to the group until Redis is noticed to be away."""
+    """Send to the group until it fails because Redis is unavailable."""
     async with asyncio.timeout(DEADLINE):
         while await is_sent(layer):
             pass
@@ -103,7 +102,7 @@ async def test_a_connection_that_went_mute_without_a_reset_is_made_anew(layer, p
     await proxy.accept()
     assert await hear(layer, channel) == {"text": "hello"}
     assert metrics.degraded.parts() == []
-    assert caplog.records[-1].getMessage() == "Redis is there again"
+    assert caplog.records[-1].getMessage() == "Redis is back"
 
 
 async def test_an_outage_is_logged_briefly_and_ends(layer, redis, proxy, caplog):
@@ -119,7 +118,7 @@ async def test_an_outage_is_logged_briefly_and_ends(layer, redis, proxy, caplog)
 async def test_silence_is_no_outage(layer, caplog):
     channel = await join(layer)
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(4 * layer_module.GIVE_UP_AFTER):
+        async with asyncio.timeout(4 * layer_module.RECEIVE_TIMEOUT):
             await layer.receive(channel)
     assert caplog.records == []
 
@@ -159,6 +158,13 @@ def test_attempts_to_reconnect_are_further_and_further_apart_up_to_a_limit(monke
     assert len(set(delays)) == len(delays)
 
 
+async def test_a_host_has_timeouts_by_default(redis):
+    layer = ChannelLayer(hosts=[("127.0.0.1", redis.port), {"address": redis.url} | TIMEOUTS])
+    one, other = (shard.host for shard in layer._get_layer()._shards)
+    assert (one["socket_timeout"], one["socket_connect_timeout"]) == (2, 2)
+    assert (other["socket_timeout"], other["socket_connect_timeout"]) == (0.5, 0.5)
+
+
 async def degraded(parts):
     async with asyncio.timeout(DEADLINE):
         while metrics.degraded.parts() != parts:  # noqa: ASYNC110 - it tells nobody
@@ -182,7 +188,7 @@ async def test_drivers_are_spread_evenly_over_several_hosts(redis):
         await layer.flush()
 
 
-async def test_a_host_that_is_back_does_not_hide_another_that_is_away(redis):
+async def test_a_host_that_is_back_does_not_hide_another_that_is_unavailable(redis):
     async with Proxy(redis.port) as one, Proxy(redis.port) as other:
         layer = ChannelLayer(hosts=[host(one.port), host(other.port)])
         for shard in layer._get_layer()._shards:

@@ -1,4 +1,4 @@
-"""The channel layer of production: channels_redis' pub/sub, made to outlive what befalls Redis."""
+"""The pub/sub channel layer of channels_redis, with a connection that recovers when Redis fails."""
 
 import asyncio
 import logging
@@ -17,28 +17,32 @@ from tracking.throttled_log import Throttle, reason
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
 
-# A subscription that heard nothing for this long asks whether Redis is there. It begins anew when
-# it heard nothing for so long that at least three answers are missing.
-ASK_AFTER: Final = 1.0
-GIVE_UP_AFTER: Final = 4.0
+# Seconds without a message after which Redis is sent a PING, and seconds after which the connection
+# is replaced: by then at least three PINGs are unanswered.
+PING_AFTER: Final = 1.0
+RECEIVE_TIMEOUT: Final = 4.0
 # Seconds between attempts to reconnect, once several in a row have failed, give or take a quarter.
 MAX_RETRY_DELAY: Final = 1.0
+# Seconds. Without them a Redis that hangs would block everything that is sent.
+DEFAULT_TIMEOUTS: Final = {"socket_timeout": 2, "socket_connect_timeout": 2}
 
 _NUMBER: Final = re.compile(r"(?<=\.)[0-9]{1,9}$")
 
 
 class ChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]
-    """Pub/sub over the Redis hosts of `CONFIG`, a `Subscription` to each of them.
+    """Pub/sub over one or several Redis hosts, with a `Subscription` to each of them.
 
-    In their settings `socket_timeout` and `socket_connect_timeout` bound how long a Redis that
-    hangs holds up who sends.
+    `CONFIG` is that of `channels_redis.pubsub.RedisPubSubChannelLayer`: `hosts`, `prefix`, and so
+    on. `socket_timeout` and `socket_connect_timeout` of a host are 2 s if it does not set them.
     """
 
     def _get_layer(self) -> Any:
         is_new = asyncio.get_running_loop() not in self._layers
         layer = super()._get_layer()
         if is_new:
-            layer._shards = [Subscription(shard.host, layer) for shard in layer._shards]
+            layer._shards = [
+                Subscription({**DEFAULT_TIMEOUTS, **shard.host}, layer) for shard in layer._shards
+            ]
             layer._get_shard = partial(_shard_of, layer._shards)
         return layer
 
@@ -46,8 +50,8 @@ class ChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]
 def _shard_of(shards: list[Any], name: str) -> Any:
     """Return which of several Redis hosts a channel or group is on.
 
-    Groups that are numbered take turns. The original goes by some bits of a CRC, which are the same
-    for up to eight names that differ in their last digit, so that one host would have them all.
+    Groups whose names end in a number take turns. channels_redis uses some bits of a CRC, which
+    are the same for up to eight names that differ in their last digit: all would be on one host.
     """
     number = _NUMBER.search(name)
     return shards[(int(number[0]) if number else crc32(name.encode())) % len(shards)]
@@ -67,30 +71,30 @@ def _retry_delays() -> Iterator[float]:
 
 
 class Subscription(RedisSingleShardConnection):  # type: ignore[misc]
-    """The connections to one Redis.
+    """The connections to one Redis, which recover when it fails.
 
-    It differs from the original where Redis fails. That one listens for ever to a host that is
-    gone without a reset, ends or spins at a `TimeoutError`, writes a traceback each second, and
-    keeps every channel that it could not subscribe to.
+    The original waits without end for a host that is unreachable without a reset, stops or spins
+    at a `TimeoutError`, logs a traceback each second, and keeps every channel that it could not
+    subscribe to.
     """
 
     _receive_task: asyncio.Task[None] | None
-    # From when nothing is heard until something is.
+    # From a failure until the next message is received.
     _failing = False
 
     async def subscribe(self, channel: str) -> None:
-        """Hear what is sent to `channel`, or raise and keep nothing of it."""
+        """Receive what is sent to `channel`. If that fails, raise and forget the channel."""
         try:
             await super().subscribe(channel)
         except BaseException:
-            # The name of a new channel, which its caller then never learns. Groups are elsewhere.
+            # A new channel, whose name its caller never gets. Groups are not among them.
             self.channel_layer.channels.pop(channel, None)
             raise
         if self._receive_task is None:
             self._receive_task = asyncio.create_task(self._receive_forever())
 
     def _ensure_receiver(self) -> None:
-        """Left to `subscribe`: until it succeeds there is nothing to receive from."""
+        """Do nothing: `subscribe` starts the receiver once there is something to receive."""
 
     async def _receive_forever(self) -> None:
         loop = asyncio.get_running_loop()
@@ -100,11 +104,11 @@ class Subscription(RedisSingleShardConnection):  # type: ignore[misc]
                 began = loop.time()
                 try:
                     await self._receive()
-                except Exception as error:  # TimeoutError too, the kernel's word for a lost host
-                    logger.error("Nothing is heard from Redis, will keep trying: %s", reason(error))
+                except Exception as error:  # TimeoutError too: the kernel's error for a lost host
+                    logger.error("Redis is unavailable, will keep trying: %s", reason(error))
                 self._failing = True
                 metrics.degraded.begin("receiver", self)
-                # Unless it is a Redis that accepts connections and then refuses SUBSCRIBE.
+                # A shorter one may be to a Redis that accepts connections and refuses SUBSCRIBE.
                 if loop.time() - began >= MAX_RETRY_DELAY:
                     delays = _retry_delays()
                 await self._reconnect(delays)
@@ -112,22 +116,22 @@ class Subscription(RedisSingleShardConnection):  # type: ignore[misc]
             metrics.degraded.end("receiver", self)
 
     async def _receive(self) -> None:
-        """Receive until Redis is gone; raise `TimeoutError` or what the client library does."""
+        """Receive until the connection fails; raise `TimeoutError` or an error of redis-py."""
         loop = asyncio.get_running_loop()
-        heard_at = loop.time()
-        while loop.time() - heard_at < GIVE_UP_AFTER:
-            message = await self._pubsub.get_message(timeout=ASK_AFTER)
+        received_at = loop.time()
+        while loop.time() - received_at < RECEIVE_TIMEOUT:
+            message = await self._pubsub.get_message(timeout=PING_AFTER)
             if message is None:
                 await self._pubsub.ping("still there?")
                 continue
-            heard_at = loop.time()
+            received_at = loop.time()
             if self._failing:
                 self._failing = False
                 metrics.degraded.end("receiver", self)
-                logger.info("Redis is there again")
+                logger.info("Redis is back")
             if message["type"] == "message":
                 self._receive_message(message)
-        raise TimeoutError(f"no answer for {GIVE_UP_AFTER} s")
+        raise TimeoutError(f"no answer for {RECEIVE_TIMEOUT} s")
 
     async def _reconnect(self, delays: Iterator[float]) -> None:
         """Return once connected, with every subscription sent again."""
@@ -138,6 +142,6 @@ class Subscription(RedisSingleShardConnection):  # type: ignore[misc]
                     await self._pubsub.connection.disconnect(nowait=True)
                     await self._pubsub.connect()
             except Exception as error:
-                logger.error("Redis cannot be reached, will keep trying: %s", reason(error))
+                logger.error("Reconnecting to Redis failed, will keep trying: %s", reason(error))
             else:
                 return
