@@ -1,5 +1,4 @@
 from django.apps import AppConfig
-from django.core import checks
 
 
 class RidehailConfig(AppConfig):
@@ -7,8 +6,6 @@ class RidehailConfig(AppConfig):
 
     def ready(self) -> None:
         from ridehail import cookies, parameters
-        from ridehail.checks import check_redis
 
-        checks.register(check_redis, deploy=True)
-        cookies.install()
-        parameters.install()
+        cookies.mend()
+        parameters.mend()

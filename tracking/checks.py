@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from channels import DEFAULT_CHANNEL_LAYER
-from channels.layers import get_channel_layer
+from channels.layers import InMemoryChannelLayer, get_channel_layer
 from django.apps import AppConfig
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -150,6 +150,34 @@ def _layer() -> Iterator[CheckMessage]:
             hint="Set CHANNEL_LAYERS['default'], to channels.layers.InMemoryChannelLayer to begin.",
             id="tracking.E005",
         )
+
+
+def check_channel_layer(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Check that workers receive each other's messages: `check --deploy`.
+
+    A channel layer may have a method `check()` that returns messages of its own.
+    """
+    if DEFAULT_CHANNEL_LAYER not in getattr(settings, "CHANNEL_LAYERS", {}):
+        return []  # tracking.E005
+    layer = get_channel_layer()
+    if isinstance(layer, InMemoryChannelLayer):
+        return [
+            CheckWarning(
+                "The channel layer is in memory: with more than one worker, watchers do not "
+                "receive what drivers of other workers send.",
+                hint=(
+                    "Set the BACKEND of CHANNEL_LAYERS['default'] to "
+                    "'tracking.contrib.channels_redis.ChannelLayer'. If there is only one worker: "
+                    "SILENCED_SYSTEM_CHECKS = ['tracking.W005']."
+                ),
+                id="tracking.W005",
+            )
+        ]
+    # Of its class: channels_redis' own layer takes any attribute from the running event loop's.
+    check = getattr(type(layer), "check", None)
+    return check(layer) if check is not None else []
 
 
 def _shards(layers: Mapping[str, Any]) -> Iterator[CheckMessage]:

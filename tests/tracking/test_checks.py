@@ -1,6 +1,7 @@
 import pytest
+from django.core.checks import run_checks
 
-from tracking.checks import _shards, check_settings
+from tracking.checks import _shards, check_channel_layer, check_settings
 
 
 def ids():
@@ -48,6 +49,28 @@ def test_a_wrong_setting_is_named(settings, tracking, expected):
 def test_a_missing_channel_layer_is_named(settings):
     settings.CHANNEL_LAYERS = {}
     assert ids() == ["tracking.E005"]
+
+
+def test_a_channel_layer_in_memory_is_warned_of_before_deployment_alone(settings):
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+    (warning,) = check_channel_layer()
+    assert warning.id == "tracking.W005"
+    assert "tracking.contrib.channels_redis.ChannelLayer" in warning.hint
+    found = [message.id for message in run_checks()]
+    assert "tracking.W005" not in found
+    found = [message.id for message in run_checks(include_deployment_checks=True)]
+    assert found.count("tracking.W005") == 1
+
+
+@pytest.mark.parametrize("backend", ["pubsub.RedisPubSubChannelLayer", "core.RedisChannelLayer"])
+def test_the_channel_layers_of_channels_redis_pass(settings, backend):
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": f"channels_redis.{backend}"}}
+    assert check_channel_layer() == []
+
+
+def test_a_missing_channel_layer_is_not_named_twice(settings):
+    settings.CHANNEL_LAYERS = {}
+    assert check_channel_layer() == []
 
 
 def test_a_user_model_without_integer_ids_is_named(monkeypatch):

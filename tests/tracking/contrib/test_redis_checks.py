@@ -1,4 +1,4 @@
-"""What answers at REDIS_URL, on real servers."""
+"""Checks of the Redis hosts behind a channel layer, on real servers."""
 
 import socket
 import subprocess
@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from ridehail.checks import check_redis
-from ridehail.redis import problems
 from tests import services
 from tests.services.program import PROJECT
+from tracking.checks import check_channel_layer
 from tracking.contrib.channels_redis import ChannelLayer
+from tracking.contrib.channels_redis.checks import problems
 from tracking.throttled_log import reason
 
 
@@ -165,34 +165,63 @@ def test_nobody_there_and_tls_to_a_plain_port_are_found_out(server):
     plain = server.url.replace("redis://", "rediss://")
     found = problems([f"redis://127.0.0.1:{free_port()}", plain, server.url])
     assert [(problem.text.partition(":")[0], problem.unreachable) for problem in found] == [
-        ("REDIS_URL, host 1 of 3", True),
-        ("REDIS_URL, host 2 of 3", True),
+        ("Redis host 1 of 3", True),
+        ("Redis host 2 of 3", True),
     ]
 
 
-def test_the_check_for_deployment_asks_redis(settings, server):
-    def layer(url):
-        config = {"hosts": [{"address": url}]}
-        return {
-            "default": {"BACKEND": "tracking.contrib.channels_redis.ChannelLayer", "CONFIG": config}
-        }
+def test_hosts_may_be_given_in_all_forms_of_channels_redis():
+    with running() as port, running("--sentinel") as sentinel:
+        with redis.Redis(port=sentinel) as operator:
+            operator.execute_command("SENTINEL", "MONITOR", "drivers", "127.0.0.1", port, 1)
+        by_sentinel = {"sentinels": [("127.0.0.1", sentinel)], "master_name": "drivers"}
+        hosts = [
+            f"redis://127.0.0.1:{port}",
+            ("127.0.0.1", port),
+            {"host": "127.0.0.1", "port": port},
+            by_sentinel,
+            {**by_sentinel, "master_name": "riders"},
+        ]
+        (problem,) = problems(hosts)
+    assert problem.text.startswith("Redis host 5 of 5: it cannot be used: MasterNotFoundError")
 
-    settings.CHANNEL_LAYERS = layer(f"redis://127.0.0.1:{free_port()}")
-    assert [message.id for message in check_redis()] == ["ridehail.W001"]
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1:6379",
+        {"address": "redis://127.0.0.1:6379/0", "sokcet_timeout": 2},
+        "redis://:hunter22@127.0.0.1:port",
+    ],
+)
+def test_hosts_that_redis_py_cannot_read_are_found_out_without_showing_a_password(host):
+    (problem,) = problems([host])
+    assert "neither a Redis URL nor options" in problem.text
+    assert "hunter22" not in problem.text
+    assert not problem.unreachable
+
+
+def channel_layers(url, **config):
+    backend = "tracking.contrib.channels_redis.ChannelLayer"
+    return {"default": {"BACKEND": backend, "CONFIG": {"hosts": [{"address": url}], **config}}}
+
+
+def test_the_check_for_deployment_asks_redis(settings, server):
+    settings.CHANNEL_LAYERS = channel_layers(f"redis://127.0.0.1:{free_port()}")
+    assert [message.id for message in check_channel_layer()] == ["tracking.W010"]
     with running("--sentinel") as port:
-        settings.CHANNEL_LAYERS = layer(f"redis://127.0.0.1:{port}")
-        assert [message.id for message in check_redis()] == ["ridehail.E001"]
-    settings.CHANNEL_LAYERS = layer(server.url)
-    assert check_redis() == []
+        settings.CHANNEL_LAYERS = channel_layers(f"redis://127.0.0.1:{port}")
+        assert [message.id for message in check_channel_layer()] == ["tracking.E009"]
+    settings.CHANNEL_LAYERS = channel_layers(server.url)
+    assert check_channel_layer() == []
 
 
 def test_the_check_for_deployment_asks_with_the_prefix_of_the_settings(settings):
     with running() as port, user(port, ENOUGH[0]) as url:
-        config = {"hosts": [{"address": url}], "prefix": "ridehail-1"}
-        settings.CHANNEL_LAYERS = {"default": {"BACKEND": "", "CONFIG": config}}
-        assert check_redis() == []
-        config["prefix"] = "staging"
-        assert [message.id for message in check_redis()] == ["ridehail.E001"]
+        settings.CHANNEL_LAYERS = channel_layers(url, prefix="ridehail-1")
+        assert check_channel_layer() == []
+        settings.CHANNEL_LAYERS = channel_layers(url, prefix="staging")
+        assert [message.id for message in check_channel_layer()] == ["tracking.E009"]
 
 
 async def test_two_prefixes_on_one_redis_do_not_hear_each_other(server):

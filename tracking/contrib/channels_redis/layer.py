@@ -10,8 +10,10 @@ from typing import Any, Final
 from zlib import crc32
 
 from channels_redis.pubsub import RedisPubSubChannelLayer, RedisSingleShardConnection
+from django.core.checks import CheckMessage
 
 from tracking import metrics
+from tracking.contrib.channels_redis.checks import DEFAULT_PREFIX, check_hosts
 from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
@@ -45,6 +47,11 @@ class ChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]
             ]
             layer._get_shard = partial(_shard_of, layer._shards)
         return layer
+
+    def check(self) -> list[CheckMessage]:
+        """Return what keeps workers from receiving each other's messages, for system checks."""
+        prefix = self._kwargs.get("prefix", DEFAULT_PREFIX)
+        return check_hosts(self._kwargs.get("hosts", []), prefix)
 
 
 def _shard_of(shards: list[Any], name: str) -> Any:
