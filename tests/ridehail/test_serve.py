@@ -35,3 +35,22 @@ def test_nothing_is_served_with_developers_keys(served, settings, name):
         call_command("serve")
     assert "Set DEBUG=0" in str(refusal.value)
     assert served == []
+
+
+def test_several_workers_without_redis_are_refused(served):
+    with pytest.raises(CommandError, match="--workers 2 needs Redis, and REDIS_URL is not set"):
+        call_command("serve", workers=2)
+    assert served == []
+
+
+def test_several_workers_are_served_with_redis_even_if_it_is_not_running(served, settings, capsys):
+    settings.CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "tracking.contrib.channels_redis.ChannelLayer",
+            "CONFIG": {"hosts": ["redis://127.0.0.1:1"]},
+        }
+    }
+    call_command("serve", workers=2)
+    (config,) = served
+    assert config.workers == 2
+    assert "tracking.W010: Redis host 1 of 1: it cannot be used" in capsys.readouterr().err

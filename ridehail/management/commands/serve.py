@@ -35,6 +35,11 @@ class Command(tracking_serve.Command):
             # Not refused: Redis may be about to start, and workers do without it meanwhile.
             for message in check_channel_layer():
                 self.stderr.write(self.style.ERROR(f"{message.id}: {message.msg}"))
+        elif workers > 1:
+            raise CommandError(
+                f"--workers {workers} needs Redis, and REDIS_URL is not set: a worker would not "
+                "receive what the drivers of another one send. Set REDIS_URL, or start one worker."
+            )
         config = uvicorn.Config(
             "ridehail.asgi:application",
             host=host,
