@@ -163,21 +163,12 @@ def _channel_layer() -> dict[str, Any]:
     urls = [redis.check_url(url.strip()) for url in env.list("REDIS_URL", default=[])]
     if not urls:
         return {"BACKEND": "channels.layers.InMemoryChannelLayer"}
-    hosts = [
-        {
-            "address": url,
-            # Without these, a hanging Redis blocks every broadcast.
-            "socket_timeout": 2,
-            "socket_connect_timeout": 2,
-        }
-        for url in urls
-    ]
     return {
         "BACKEND": "tracking.contrib.channels_redis.ChannelLayer",
         "CONFIG": {
-            "hosts": hosts,
-            # Pub/sub ignores the database number, so two environments on one Redis need two
-            # prefixes.
+            "hosts": [{"address": url} for url in urls],
+            # Pub/sub ignores the number of the database, so that two environments on one Redis need
+            # two prefixes.
             "prefix": env.str("REDIS_PREFIX", default="") or redis.default_prefix(urls),
         },
     }
