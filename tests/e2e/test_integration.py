@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.services import Process
+from tests.services import Process, redis_service
 from tests.services.process import free_port
 from tests.services.program import PROJECT
 
@@ -26,7 +26,8 @@ SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 BLOCK = re.compile(r"^([^\n]*)\n\n```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"(Create|Replace|Append to) `([\w./]+)`:$")
-SERVERS = ("python manage.py runserver", "python manage.py tracking_serve")
+SERVERS = ("python manage.py runserver", "uvicorn")
+REDIS = "redis://localhost:6379/0"
 
 # The document's driver and rider, as the project knows them afterwards.
 AFTERWARDS = """
@@ -52,8 +53,10 @@ class Block(NamedTuple):
     text: str
 
 
-def blocks(port: int) -> list[Block]:
+def blocks(port: int, redis: str = REDIS) -> list[Block]:
     text = DOCUMENT.read_text()
+    assert text.count(REDIS) == 1
+    text = text.replace(REDIS, redis)
     found = [Block(*match.groups()) for match in BLOCK.finditer(text)]
     assert len(found) == text.count("```") / 2
     return [block._replace(text=block.text.replace("3002", str(port))) for block in found]
@@ -140,8 +143,14 @@ def reader(tmp_path) -> Iterator[Reader]:
     reader.stop()
 
 
-def test_document_leads_to_a_project_that_streams_locations(reader):
-    for block in blocks(reader.port):
+@pytest.fixture
+def redis() -> Iterator[str]:
+    with redis_service() as server:
+        yield server.url
+
+
+def test_document_leads_to_a_project_that_streams_locations(reader, redis):
+    for block in blocks(reader.port, redis):
         reader.follow(block)
     # The last server is production's, and the first that sends signals.
     assert "tracking_serve" in reader.server.name
