@@ -24,7 +24,7 @@ logger.addFilter(Throttle())
 PING_AFTER: Final = 1.0
 RECEIVE_TIMEOUT: Final = 4.0
 # Seconds between attempts to reconnect, once several in a row have failed, give or take a quarter.
-MAX_RETRY_DELAY: Final = 1.0
+MAX_RETRY_DELAY: Final = 0.5
 # Seconds. Without them a Redis that hangs would block everything that is sent.
 DEFAULT_TIMEOUTS: Final = {"socket_timeout": 2, "socket_connect_timeout": 2}
 
