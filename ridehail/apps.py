@@ -7,5 +7,5 @@ class RidehailConfig(AppConfig):
     def ready(self) -> None:
         from ridehail import cookies, parameters
 
-        cookies.mend()
-        parameters.mend()
+        cookies.install()
+        parameters.install()

@@ -167,8 +167,8 @@ def _channel_layer() -> dict[str, Any]:
         "BACKEND": "tracking.contrib.channels_redis.ChannelLayer",
         "CONFIG": {
             "hosts": [{"address": url} for url in urls],
-            # Pub/sub ignores the number of the database, so that two environments on one Redis need
-            # two prefixes.
+            # Pub/sub ignores the database number, so two environments on one Redis need two
+            # prefixes.
             "prefix": env.str("REDIS_PREFIX", default="") or redis.default_prefix(urls),
         },
     }

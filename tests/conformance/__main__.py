@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Callable
 
-from . import autobahn, uvicorn
+from . import autobahn, channels_redis, uvicorn
 from .sources import ConformanceError
 
 # Each returns what it ran, in one line, and raises `ConformanceError` if that is not as expected.
 PARTS: dict[str, Callable[[], str]] = {
     "uvicorn": uvicorn.run,
+    "channels_redis": channels_redis.run,
     "Autobahn": autobahn.run,
 }
 

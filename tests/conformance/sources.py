@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tarfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -75,7 +75,12 @@ def python() -> Path:
     return interpreter
 
 
-def run_pytest(directory: Path, arguments: Sequence[str], minimum: int) -> str:
+def run_pytest(
+    directory: Path,
+    arguments: Sequence[str],
+    minimum: int,
+    environment: Mapping[str, str] | None = None,
+) -> str:
     """Run tests in the directory of a source distribution; return how many passed.
 
     Raise `ConformanceError` if any fails, is skipped, or passes although it is marked as a
@@ -88,7 +93,7 @@ def run_pytest(directory: Path, arguments: Sequence[str], minimum: int) -> str:
     done = subprocess.run(
         [*command, "-o", "xfail_strict=true", f"--junitxml={report}", *arguments],
         cwd=directory,
-        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        env={**os.environ, "PYTHONPATH": str(PROJECT), **(environment or {})},
     )
     if not report.exists():
         raise ConformanceError(f"pytest ended with {done.returncode} before it ran a test")

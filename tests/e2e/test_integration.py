@@ -26,7 +26,7 @@ SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 BLOCK = re.compile(r"^([^\n]*)\n\n```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"(Create|Replace|Append to) `([\w./]+)`:$")
-SERVERS = ("python manage.py runserver", "uvicorn")
+SERVERS = ("python manage.py runserver", "python manage.py tracking_serve")
 REDIS = "redis://localhost:6379/0"
 
 # The document's driver and rider, as the project knows them afterwards.

@@ -108,7 +108,7 @@ def test_example_production_settings_cause_no_warning():
         text=True,
     )
     assert run.returncode == 0, run.stderr
-    # Who may watch whom is for the reader to decide, and there is no Redis here.
+    # The reader has to choose a watch policy, and there is no Redis here.
     known = {"tracking.W001", "tracking.W010"}
     assert set(re.findall(r"\((\w+\.[A-Z]\d+)\)", run.stderr)) <= known
 

@@ -1,6 +1,9 @@
 from typing import TYPE_CHECKING, Any
 
+from channels.layers import InMemoryChannelLayer, get_channel_layer
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from tracking.checks import check_channel_layer
 
 if TYPE_CHECKING:
     from tracking.contrib.uvicorn.config import Config
@@ -36,7 +39,22 @@ class Command(BaseCommand):
                 f"The server needs the package {error.name}: install this app with its extra"
                 " [uvicorn]."
             ) from error
+        self.check_layer(workers)
         serve(self.configure(host=host, port=port, workers=workers))
+
+    def check_layer(self, workers: int) -> None:
+        """Refuse several workers that share no channel layer, and show the other messages."""
+        if not isinstance(get_channel_layer(), InMemoryChannelLayer):
+            for message in check_channel_layer():
+                # Not refused: the database stands in for a Redis that is about to start, or fails.
+                self.stderr.write(self.style.ERROR(f"{message.id}: {message.msg}"))
+        elif workers > 1:
+            raise CommandError(
+                f"--workers {workers} needs a channel layer that the workers share, and the default"
+                " one is in memory: a worker would not receive what the drivers of another one"
+                " send. Name tracking.contrib.channels_redis.ChannelLayer in CHANNEL_LAYERS or"
+                " start one worker."
+            )
 
     def configure(self, **options: Any) -> "Config":
         """Return the server's configuration, with these options of `uvicorn.Config`."""

@@ -1,4 +1,4 @@
-"""A pytest plugin that gives the tests of channels_redis our channel layer and our servers."""
+"""Gives the tests of channels_redis our channel layer and our servers."""
 
 import json
 import os
