@@ -9,11 +9,11 @@ import django
 
 django.setup()
 
+from ridehail.demo.simulation.city import City  # noqa: E402
+from ridehail.demo.simulation.vehicle import Vehicle  # noqa: E402
 from tracking.fix import Fix  # noqa: E402
 from tracking.protocol import degrees  # noqa: E402
 from tracking.runtime import Runtime, get_runtime  # noqa: E402
-from tracking.simulation.city import City  # noqa: E402
-from tracking.simulation.vehicle import Vehicle  # noqa: E402
 
 TICK = 0.05  # seconds
 STALE_FOR = timedelta(seconds=20)

@@ -1,7 +1,7 @@
 import json
 
+from ridehail.demo.simulation.city import CITY_FILE, City
 from scripts.city.build import build
-from tracking.simulation.city import CITY_FILE, City
 
 
 def test_the_file_is_what_the_generator_writes_byte_for_byte():

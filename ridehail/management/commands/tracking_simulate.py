@@ -16,8 +16,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken
 
+from ridehail.demo.simulation.fleet import Fleet, Mint, ServerMissing, check_server
 from tracking.permissions import may_publish
-from tracking.simulation.fleet import Fleet, Mint, ServerMissing, check_server
 
 # The part of its life after which a token is replaced, while it is still good.
 RENEW_AFTER: Final = 0.8

@@ -4,8 +4,8 @@ from itertools import islice, pairwise
 
 import pytest
 
-from tracking.simulation.city import City
-from tracking.simulation.vehicle import GPS_ACCURACY, GPS_WORST, Vehicle
+from ridehail.demo.simulation.city import City
+from ridehail.demo.simulation.vehicle import GPS_ACCURACY, GPS_WORST, Vehicle
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ from typing import Any, Final
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidURI
 
-from tracking.simulation.city import City
-from tracking.simulation.phone import Phone
-from tracking.simulation.tally import Tally
-from tracking.simulation.vehicle import Vehicle
+from ridehail.demo.simulation.city import City
+from ridehail.demo.simulation.phone import Phone
+from ridehail.demo.simulation.tally import Tally
+from ridehail.demo.simulation.vehicle import Vehicle
 
 # Seconds that the phones drive which are to become stale or offline.
 SIGNAL: Final = 5.0

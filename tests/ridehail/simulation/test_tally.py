@@ -1,6 +1,6 @@
 import pytest
 
-from tracking.simulation.tally import Latencies, Tally
+from ridehail.demo.simulation.tally import Latencies, Tally
 
 
 def test_percentiles_of_nothing_are_unknown():

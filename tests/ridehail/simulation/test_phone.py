@@ -14,10 +14,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
 
 from accounts.models import User
-from tracking.simulation.city import City
-from tracking.simulation.phone import Phone
-from tracking.simulation.tally import Tally
-from tracking.simulation.vehicle import Vehicle
+from ridehail.demo.simulation.city import City
+from ridehail.demo.simulation.phone import Phone
+from ridehail.demo.simulation.tally import Tally
+from ridehail.demo.simulation.vehicle import Vehicle
 
 DEADLINE = 20
 
@@ -262,8 +262,8 @@ def test_the_command_fails_if_nothing_was_acknowledged(drivers):
 def test_the_command_lets_the_last_drivers_end_their_shift_and_lose_the_signal(
     drivers, monkeypatch
 ):
-    monkeypatch.setattr("tracking.simulation.fleet.SIGNAL", 0.1)
-    monkeypatch.setattr("tracking.simulation.fleet.SHIFT", 0.5)
+    monkeypatch.setattr("ridehail.demo.simulation.fleet.SIGNAL", 0.1)
+    monkeypatch.setattr("ridehail.demo.simulation.fleet.SHIFT", 0.5)
     live, stale, offline = drivers
     fake = FakeServer({})
     with running(fake):

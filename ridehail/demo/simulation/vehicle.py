@@ -6,7 +6,7 @@ from array import array
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from tracking.simulation.city import City, Point
+from ridehail.demo.simulation.city import City, Point
 
 ACCELERATION: Final = 1.8  # m/s², an unhurried driver's
 BRAKING: Final = 2.2  # m/s²

@@ -13,8 +13,8 @@ from typing import Any, Final
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from tracking.simulation.tally import Tally
-from tracking.simulation.vehicle import Vehicle
+from ridehail.demo.simulation.tally import Tally
+from ridehail.demo.simulation.vehicle import Vehicle
 
 # Close codes that say "do not retry as you are", and what is wrong then.
 STOP: Final = {
