@@ -292,7 +292,11 @@ TRACKING = {
     }.items()
 }
 
-# The proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted.
+if DEBUG and not TRACKING["BASE_LAYER"]:
+    # The demo's made-up town. Production draws no streets that are not there.
+    TRACKING["BASE_LAYER"] = "tracking/town.js"
+
+# Who may say, in X-Forwarded-For and X-Forwarded-Proto, whom a request comes from and how.
 TRUSTED_PROXIES = parse_networks(env.list("TRUSTED_PROXIES", default=[]))
 if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

@@ -8,8 +8,10 @@ from channels.layers import InMemoryChannelLayer, get_channel_layer
 from django.apps import AppConfig
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.staticfiles import finders
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
+from django.core.exceptions import SuspiciousFileOperation
 from django.db import connections, models, router
 from django.utils.module_loading import import_string
 from rest_framework_simplejwt import settings as simplejwt
@@ -31,6 +33,7 @@ def check_settings(
         *_policies(),
         *_numbers(),
         *_map_link(),
+        *_base_layer(),
         *_layer(),
         *_shards(getattr(settings, "CHANNEL_LAYERS", {})),
         *_users(),
@@ -137,6 +140,20 @@ def _map_link() -> Iterator[CheckMessage]:
         yield Error(
             "TRACKING['MAP_LINK_URL'] must contain {latitude} and {longitude}.",
             id="tracking.E004",
+        )
+
+
+def _base_layer() -> Iterator[CheckMessage]:
+    path = conf.BASE_LAYER
+    try:
+        found = not path or finders.find(path) is not None
+    except (SuspiciousFileOperation, TypeError):
+        found = False
+    if not found:
+        yield Error(
+            f"TRACKING['BASE_LAYER'] names no static file: {path!r}.",
+            hint="Give the path of a JavaScript module as {% static %} takes it.",
+            id="tracking.E009",
         )
 
 

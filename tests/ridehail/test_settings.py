@@ -42,6 +42,13 @@ def test_a_developer_needs_no_environment():
     assert "InMemory" in found["CHANNEL_LAYERS"]["default"]["BACKEND"]
 
 
+def test_only_developers_see_the_demos_town_on_the_map():
+    assert settings_with("TRACKING")["TRACKING"]["BASE_LAYER"] == "tracking/town.js"
+    assert settings_with("TRACKING", DEBUG="off", **SECRETS)["TRACKING"]["BASE_LAYER"] == ""
+    other = settings_with("TRACKING", TRACKING_BASE_LAYER="tracking/map.js")
+    assert other["TRACKING"]["BASE_LAYER"] == "tracking/map.js"
+
+
 @pytest.mark.parametrize("name", SECRETS)
 @pytest.mark.parametrize("value", ["", "too short", "s" * 31])
 def test_production_refuses_a_secret_that_is_missing_or_short(name, value):

@@ -24,8 +24,9 @@ MAP: Final = {
     "map": "map.js",
     "mapWidget": "map-widget.js",
     "baseLayer": "base-layer.js",
-    "town": "town.js",
-    "labels": "labels.js",
+    "canvasTiles": "canvas-tiles.js",
+    "coastlines": "coastlines.js",
+    "graticule": "graticule.js",
     "mercator": "mercator.js",
 }
 MODULES: Final[dict[str, Mapping[str, str]]] = {
@@ -51,6 +52,15 @@ AGES: Final = {
     "hours_ago": _("%(count)s h ago"),
     "days_ago": _("%(count)s d ago"),
 }
+BASE_LAYER: Final = {
+    "natural_earth": _("Coastlines: Natural Earth"),
+    "no_base_layer": _("The map could not be loaded"),
+    "degrees": _("%(count)s°"),
+    "degrees_north": _("%(count)s° N"),
+    "degrees_south": _("%(count)s° S"),
+    "degrees_east": _("%(count)s° E"),
+    "degrees_west": _("%(count)s° W"),
+}
 CONNECTION: Final = {
     "connecting": _("Connecting…"),
     "reconnecting": _("Connection lost. Reconnecting…"),
@@ -69,12 +79,11 @@ CONNECTION: Final = {
 TEXTS: Final[dict[str, dict[str, str]]] = {
     "driver-map": {
         **AGES,
+        **BASE_LAYER,
         **CONNECTION,
         "map": _("Map. Move with the arrow keys, zoom with plus and minus."),
         "zoom_in": _("Zoom in"),
         "zoom_out": _("Zoom out"),
-        "natural_earth": _("Coastlines: Natural Earth"),
-        "no_base_layer": _("Couldn't load the map"),
         "live": _("Live"),
         "updated": _("Updated %(ago)s"),
         "last_seen": _("Last seen %(ago)s"),
@@ -90,14 +99,13 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
     },
     "fleet-map": {
         **AGES,
+        **BASE_LAYER,
         **CONNECTION,
         "map": _("Map of all drivers. Move with the arrow keys, zoom with plus and minus."),
         "zoom_in": _("Zoom in"),
         "zoom_out": _("Zoom out"),
-        "natural_earth": _("Coastlines: Natural Earth"),
-        "no_base_layer": _("Couldn't load the map"),
-        "closed_4403": _("You don't have access to the live map."),
-        "error_forbidden": _("You don't have access to the live map."),
+        "closed_4403": _("You may not see the fleet."),
+        "error_forbidden": _("You may not see the fleet."),
         "live": _("live"),
         "stale": _("stale"),
         "offline": _("offline"),
@@ -161,6 +169,7 @@ def widget_context(widget: str, **data: Any) -> dict[str, Any]:
         "token_url": resolve_url(conf.TOKEN_URL),
         "tile_url": conf.TILE_URL,
         "tile_attribution": conf.TILE_ATTRIBUTION,
+        "base_layer": static(conf.BASE_LAYER) if conf.BASE_LAYER else "",
         "stale_after": conf.STALE_AFTER,
         "offline_after": conf.OFFLINE_AFTER,
         **data,

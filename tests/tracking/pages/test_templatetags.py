@@ -134,7 +134,7 @@ def test_hashed_static_files_are_what_the_widgets_name(storage, tmp_path, settin
     call_command("collectstatic", interactive=False, verbosity=0)
     page = render(FOREIGN, driver_id=19)
     urls = [url for modules in modules_in(page) for url in modules.values()]
-    urls += re.findall(r'(?:src|href|data-city|data-coastlines)="([^"]+)"', page)
+    urls += re.findall(r'(?:src|href|data-base-layer|data-coastlines)="([^"]+)"', page)
     assert len(urls) > 20
     for url in urls:
         assert re.search(r"\.[0-9a-f]{12}\.\w+$", url), url

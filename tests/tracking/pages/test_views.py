@@ -143,6 +143,15 @@ def test_thresholds_and_tiles_of_the_settings_reach_the_page(client, rider, sett
     assert 'data-token-url="/accounts/token/"' in text
 
 
+def test_base_layer_of_the_settings_reaches_the_page_and_there_is_none_by_default(
+    client, rider, settings
+):
+    settings.TRACKING = {}
+    assert 'data-base-layer=""' in client.get(RIDER_MAP).content.decode()
+    settings.TRACKING = {"BASE_LAYER": "rides/streets.js"}
+    assert 'data-base-layer="/static/rides/streets.js"' in client.get(RIDER_MAP).content.decode()
+
+
 def test_driver_shares_his_own_location(client):
     client.force_login(create("driver", pk=19))
     text = client.get(SHARE).content.decode()

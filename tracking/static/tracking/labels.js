@@ -1,5 +1,5 @@
 /**
- * Names on the base layer: where they fit, and never over each other.
+ * Names on the town's map: where they fit, and never over each other.
  *
  * They are placed for the whole town at once, so that a name which crosses the edge of a tile is
  * drawn by both tiles at the same place.

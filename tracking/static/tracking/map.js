@@ -3,7 +3,7 @@
 /**
  * @param {HTMLElement} element where the map goes
  * @param {object} modules the page's
- * @param {DOMStringMap} options `tileUrl`, `tileAttribution`, `city` and `coastlines` (addresses)
+ * @param {DOMStringMap} options `tileUrl`, `tileAttribution`; `coastlines` and `baseLayer` (addresses)
  * @param {import("./words.js").Words} words
  */
 export function createMap(element, modules, options, words) {
@@ -28,16 +28,8 @@ export function createMap(element, modules, options, words) {
   if (options.tileUrl) {
     L.tileLayer(options.tileUrl, { attribution: options.tileAttribution, maxZoom: 19 }).addTo(map);
   } else {
-    map.attributionControl.addAttribution(words.say("natural_earth"));
-    modules.baseLayer.createBaseLayer(modules, options).then(
-      (layer) => {
-        layer.addTo(map);
-        followScheme(() => layer.redraw());
-        // Nothing to look at yet: then at the town rather than at the whole world.
-        if (map.getZoom() === 2) map.fitBounds(layer.town);
-      },
-      () => map.attributionControl.addAttribution(words.say("no_base_layer")),
-    );
+    modules.baseLayer.addBaseLayer(map, modules, options, words);
+    if (options.baseLayer) addHostLayer(map, modules, options.baseLayer, words);
   }
   leaveTheWheelToThePage(element);
   new ResizeObserver(() => map.invalidateSize({ pan: false })).observe(element);
@@ -67,8 +59,15 @@ function obeyReducedMotion(map) {
   map._tryAnimatedZoom = (...zoom) => !prefersReducedMotion() && _tryAnimatedZoom.apply(map, zoom);
 }
 
-function followScheme(redraw) {
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+/** Let the host's own module draw on the base layer. Without it the map works as well. */
+async function addHostLayer(map, modules, url, words) {
+  try {
+    const { addLayer } = await import(url);
+    await addLayer(map, modules);
+  } catch (error) {
+    map.attributionControl.addAttribution(words.say("no_base_layer"));
+    throw error;
+  }
 }
 
 /**

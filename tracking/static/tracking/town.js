@@ -1,4 +1,4 @@
-/** The demo's town: what city.json says of it, and how it is drawn. */
+/** The demo's town: what city.json says of it, drawn tile by tile on the base layer. */
 
 // Widths in pixels at zoom 16, 0.6 of it with each level outwards, but never below the least.
 const ROADS = [
@@ -7,22 +7,59 @@ const ROADS = [
   { kind: "primary", width: 14, least: 1.8, from: 9 },
 ];
 
-export const TOWN_FROM = 9; // the zoom at which the town is more than a speck
+const MIN_ZOOM = 9; // where the town is more than a speck
+const SEA = 2; // degrees of open sea drawn around the town
 
-/** A line with the box that it fills, for a quick look whether a tile needs it. */
-export function shape(points) {
-  const box = [Infinity, Infinity, -Infinity, -Infinity];
-  for (let i = 0; i < points.length; i += 2) {
-    box[0] = Math.min(box[0], points[i]);
-    box[1] = Math.min(box[1], points[i + 1]);
-    box[2] = Math.max(box[2], points[i]);
-    box[3] = Math.max(box[3], points[i + 1]);
-  }
-  return { points, box };
+const LIGHT = {
+  ...{ built: "#e9e6dd", park: "#c9e2bd", wood: "#d5e6c8", casing: "#cfc9ba" },
+  ...{ primary: "#fbdc91", secondary: "#fff3d0", residential: "#fff" },
+  ...{ label: "#3d434f", halo: "#fbfaf7", quiet: "#3a6a34" },
+};
+const DARK = {
+  ...{ built: "#222934", park: "#1d3329", wood: "#1b2d28", casing: "#151a21" },
+  ...{ primary: "#615b48", secondary: "#4a4b4c", residential: "#353d4a" },
+  ...{ label: "#c3cbd8", halo: "#161b22", quiet: "#8fc79a" },
+};
+
+/** Add the town to a map, as `TRACKING["BASE_LAYER"]` has it. */
+export async function addLayer(map, { leaflet, canvasTiles, mercator: { mercator } }) {
+  const [city, { drawLabel, placeLabels }] = await Promise.all([
+    readJSON(new URL("city.json", import.meta.url)),
+    import("./labels.js"),
+  ]);
+  const town = readTown(city, mercator, canvasTiles.shape);
+  const labels = new Map(); // by zoom
+  const tiles = canvasTiles.createCanvasTiles(leaflet, {
+    bounds: leaflet.latLng(city.latitude, city.longitude).toBounds(2 * SEA * 111_195),
+    minZoom: MIN_ZOOM,
+    readColours(element) {
+      const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
+      const base = canvasTiles.readMapColours(element, ["sea", "land", "line"]);
+      return { ...base, ...(isDark ? DARK : LIGHT) };
+    },
+    draw(pen, zoom, colours) {
+      pen.flood(colours.sea);
+      if (!pen.sees(town.box)) return;
+      drawTown(pen, town, colours, zoom);
+      if (!labels.has(zoom)) labels.set(zoom, placeLabels(pen.context, town, pen.scale, zoom));
+      for (const label of labels.get(zoom)) {
+        drawLabel(pen.context, pen.at(...label.at), label, colours);
+      }
+    },
+  });
+  tiles.addTo(map);
+  // Nothing to look at yet: then at the town rather than at the whole world.
+  if (map.getZoom() === 2) map.fitBounds(town.view);
 }
 
-/** @param {any} city what city.json holds @param {Function} mercator */
-export function readTown(city, mercator) {
+async function readJSON(url) {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url} answered ${response.status}`);
+  return response.json();
+}
+
+/** @param {any} city what city.json holds @param {Function} mercator @param {Function} shape */
+function readTown(city, mercator, shape) {
   const place = (x, y) =>
     mercator(city.longitude + x * city.unit, city.latitude + y * city.unit);
   const line = (steps) => {
@@ -46,8 +83,8 @@ export function readTown(city, mercator) {
   };
 }
 
-/** @param {any} pen the base layer's */
-export function drawTown(pen, town, colours, z) {
+/** @param {any} pen the tile's */
+function drawTown(pen, town, colours, z) {
   const { context } = pen;
   const [left, top] = pen.at(town.box[0], town.box[1]);
   const [right, bottom] = pen.at(town.box[2], town.box[3]);
@@ -55,8 +92,7 @@ export function drawTown(pen, town, colours, z) {
   context.beginPath();
   context.rect(left, top, right - left, bottom - top);
   context.clip();
-  context.fillStyle = colours.land;
-  context.fillRect(0, 0, pen.tile, pen.tile);
+  pen.flood(colours.land);
   pen.fill(town.woods, colours.wood);
   pen.fill(town.built, colours.built);
   pen.fill(town.parks, colours.park);

@@ -10,9 +10,9 @@ export class Words {
   /** @param {Record<string, string>} texts texts by name, with %(name)s for values */
   constructor(texts) {
     this.texts = texts;
-    const language = document.documentElement.lang || undefined;
-    this.numbers = new Intl.NumberFormat(language);
-    this.clock = new Intl.DateTimeFormat(language, { timeStyle: "medium" });
+    this.language = document.documentElement.lang || undefined;
+    this.numbers = new Intl.NumberFormat(this.language);
+    this.clock = new Intl.DateTimeFormat(this.language, { timeStyle: "medium" });
   }
 
   /** Return the named text with its values filled in, or "" if there is none. */
@@ -38,6 +38,12 @@ export class Words {
 
   number(value) {
     return this.numbers.format(value);
+  }
+
+  /** A number with exactly so many decimals. */
+  decimal(value, decimals) {
+    const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
+    return value.toLocaleString(this.language, digits);
   }
 
   time(milliseconds) {

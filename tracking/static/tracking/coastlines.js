@@ -1,0 +1,76 @@
+/** The world's coastlines: fetched when a view is far enough out for them to say something. */
+
+// Natural Earth's 1:50m coast, simplified to 3 km: 11 pixels at zoom 9. Closer, a car on the quay
+// would be shown at sea.
+const MAX_ZOOM = 9;
+// A page begins with the whole world, and mostly knows better a moment later.
+const LOAD_AFTER = 1_000; // ms
+
+/**
+ * Add the coastlines to the map once they are needed.
+ * @param {any} map
+ * @param {any} modules the page's
+ * @param {{ url: string, attribution: string, onError: () => void }} options
+ */
+export function addCoastlines(map, modules, { url, attribution, onError }) {
+  let timer;
+
+  function loadIfFarOut() {
+    clearTimeout(timer);
+    if (map.getZoom() <= MAX_ZOOM) timer = setTimeout(load, LOAD_AFTER);
+  }
+
+  async function load() {
+    map.off("zoomend", loadIfFarOut);
+    try {
+      const response = await fetch(url);
+      if (!response.ok) throw new Error(`${url} answered ${response.status}`);
+      createTiles(modules, await response.json(), attribution).addTo(map);
+    } catch {
+      // The next zoom tries again.
+      map.on("zoomend", loadIfFarOut);
+      onError();
+    }
+  }
+
+  map.on("zoomend", loadIfFarOut);
+  loadIfFarOut();
+}
+
+function createTiles({ leaflet, canvasTiles, mercator: { mercator } }, world, attribution) {
+  const land = Array.from(readRings(world, mercator), canvasTiles.shape);
+  return canvasTiles.createCanvasTiles(leaflet, {
+    attribution,
+    maxZoom: MAX_ZOOM,
+    pane: "base",
+    readColours: (element) => canvasTiles.readMapColours(element, ["sea", "land", "line"]),
+    draw(pen, zoom, colours) {
+      pen.flood(colours.sea);
+      pen.fill(land, colours.land, "evenodd");
+      pen.stroke(land, colours.line, 1);
+    },
+  });
+}
+
+/**
+ * The land's rings in the world's square. One that crosses the antimeridian goes on beyond the edge
+ * of the square, and is there a second time, from beyond the other edge.
+ */
+export function* readRings({ unit, rings }, mercator) {
+  const turn = 360 / unit;
+  for (const steps of rings) {
+    const points = new Float64Array(steps.length);
+    let most = 0;
+    let least = 1;
+    for (let i = 0, x = 0, y = 0; i < steps.length; i += 2) {
+      x += steps[i] - (i ? turn * Math.round(steps[i] / turn) : 0);
+      y += steps[i + 1];
+      points.set(mercator(x * unit, y * unit), i);
+      most = Math.max(most, points[i]);
+      least = Math.min(least, points[i]);
+    }
+    yield points;
+    if (most > 1) yield points.map((value, i) => (i % 2 ? value : value - 1));
+    if (least < 0) yield points.map((value, i) => (i % 2 ? value : value + 1));
+  }
+}
