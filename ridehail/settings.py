@@ -294,7 +294,7 @@ TRACKING = {
 
 if DEBUG and not TRACKING["BASE_LAYER"]:
     # The demo's made-up town. Production draws no streets that are not there.
-    TRACKING["BASE_LAYER"] = "tracking/town.js"
+    TRACKING["BASE_LAYER"] = "demo/town.js"
 
 # Who may say, in X-Forwarded-For and X-Forwarded-Proto, whom a request comes from and how.
 TRUSTED_PROXIES = parse_networks(env.list("TRUSTED_PROXIES", default=[]))
@@ -344,6 +344,7 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "ridehail" / "demo" / "static"] if DEBUG else []
 if not DEBUG:
     # After SecurityMiddleware. In development, runserver serves static files.
     MIDDLEWARE.insert(

@@ -1,4 +1,4 @@
-"""Draws the made-up town: `python -m scripts.city` writes tracking/static/tracking/city.json.
+"""Draws the made-up town: `python -m scripts.city` writes ridehail/demo/static/demo/city.json.
 
 The file, for the simulator and for the base map:
 
@@ -12,13 +12,12 @@ The file, for the simulator and for the base map:
 """
 
 import json
-from pathlib import Path
+
+from ridehail.demo.simulation.city import CITY_FILE
 
 from .build import build
 
 if __name__ == "__main__":
-    target = Path(__file__).parents[2] / "tracking" / "static" / "tracking" / "city.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(build(), encoding="utf-8")
-    city = json.loads(target.read_text(encoding="utf-8"))
-    print(f"{target}: {len(city['streets'])} streets, {target.stat().st_size // 1024} KiB")
+    CITY_FILE.write_text(build(), encoding="utf-8")
+    city = json.loads(CITY_FILE.read_text(encoding="utf-8"))
+    print(f"{CITY_FILE}: {len(city['streets'])} streets, {CITY_FILE.stat().st_size // 1024} KiB")

@@ -3,8 +3,10 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
-const FOLDER = new URL("../../tracking/static/tracking/", import.meta.url);
-const SCRIPTS = readdirSync(FOLDER).filter((name) => name.endsWith(".js"));
+const SCRIPTS = ["tracking/static/tracking", "ridehail/demo/static/demo"]
+  .map((folder) => new URL(`../../${folder}/`, import.meta.url))
+  .flatMap((folder) => readdirSync(folder).map((name) => new URL(name, folder)))
+  .filter(({ pathname }) => pathname.endsWith(".js"));
 
 /** What Safari 15.0 lacks, unless it is asked for with `?.` or `??`. */
 const TOO_NEW = [
@@ -33,9 +35,9 @@ function findTooNew(source) {
   return TOO_NEW.map((pattern) => source.match(pattern)?.[0]).filter(Boolean);
 }
 
-for (const name of SCRIPTS) {
-  test(`${name} uses nothing newer than Safari 15`, () => {
-    assert.deepEqual(findTooNew(readFileSync(new URL(name, FOLDER), "utf8")), []);
+for (const script of SCRIPTS) {
+  test(`${script.pathname.split("/").pop()} uses nothing newer than Safari 15`, () => {
+    assert.deepEqual(findTooNew(readFileSync(script, "utf8")), []);
   });
 }
 

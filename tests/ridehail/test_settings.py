@@ -43,7 +43,7 @@ def test_a_developer_needs_no_environment():
 
 
 def test_only_developers_see_the_demos_town_on_the_map():
-    assert settings_with("TRACKING")["TRACKING"]["BASE_LAYER"] == "tracking/town.js"
+    assert settings_with("TRACKING")["TRACKING"]["BASE_LAYER"] == "demo/town.js"
     assert settings_with("TRACKING", DEBUG="off", **SECRETS)["TRACKING"]["BASE_LAYER"] == ""
     other = settings_with("TRACKING", TRACKING_BASE_LAYER="tracking/map.js")
     assert other["TRACKING"]["BASE_LAYER"] == "tracking/map.js"

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-CITY_FILE: Final = Path(__file__).parents[3] / "tracking" / "static" / "tracking" / "city.json"
+CITY_FILE: Final = Path(__file__).parents[1] / "static" / "demo" / "city.json"
 METRES_PER_DEGREE: Final = 111_195.0  # of the mean Earth radius; enough for a town
 
 # Metres per second: 60, 50 and 30 km/h.
