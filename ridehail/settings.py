@@ -296,7 +296,7 @@ if DEBUG and not TRACKING["BASE_LAYER"]:
     # The demo's made-up town. Production draws no streets that are not there.
     TRACKING["BASE_LAYER"] = "demo/town.js"
 
-# Who may say, in X-Forwarded-For and X-Forwarded-Proto, whom a request comes from and how.
+# The proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted.
 TRUSTED_PROXIES = parse_networks(env.list("TRUSTED_PROXIES", default=[]))
 if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

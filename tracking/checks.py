@@ -153,7 +153,7 @@ def _base_layer() -> Iterator[CheckMessage]:
         yield Error(
             f"TRACKING['BASE_LAYER'] names no static file: {path!r}.",
             hint="Give the path of a JavaScript module as {% static %} takes it.",
-            id="tracking.E009",
+            id="tracking.E012",
         )
 
 

@@ -67,14 +67,15 @@ DEFAULTS: Final[dict[str, Any]] = {
         "https://www.openstreetmap.org/?mlat={latitude}&mlon={longitude}"
         "#map=16/{latitude}/{longitude}"
     ),
-    # The map's tiles, such as https://tiles.example.org/{z}/{x}/{y}.png, and whom to thank for
-    # them. Without a URL the map draws coastlines, degrees and a scale, and asks no other host.
+    # The URL of the map's tiles, such as https://tiles.example.org/{z}/{x}/{y}.png, and their
+    # attribution. Without a URL, the map draws coastlines, degrees and a scale, and loads nothing
+    # from other hosts.
     "TILE_URL": "",
     "TILE_ATTRIBUTION": "",
     # The static path of a JavaScript module that draws more of a map without tiles, such as
     # rides/streets.js: docs/frontend.md says what it exports.
     "BASE_LAYER": "",
-    # Where a logged-in page gets its access token: a path, or the name of a URL.
+    # The path, or URL name, of the view that issues a logged-in page its access token.
     "TOKEN_URL": "/accounts/token/session/",
 }
 

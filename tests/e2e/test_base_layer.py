@@ -170,7 +170,7 @@ async def test_base_layer_that_fails_leaves_the_map_as_it_is_without(tmp_path, b
         visits = Visits(browser.browser, server.http_url)
         async with visits(RIDER, f"/driver/{LAGOS}/map/", reduced_motion="reduce") as page:
             await located(page)
-            await expect(page.get_by_text("The map could not be loaded")).to_be_visible()
+            await expect(page.get_by_text("Couldn't load the map")).to_be_visible()
             await expect(page.locator(".tracking-car")).to_be_visible()
             assert "6.455° N" in await labels(page, "parallel")
         # The console says why.

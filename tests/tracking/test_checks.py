@@ -40,9 +40,9 @@ def test_a_project_without_settings_gets_defaults_that_pass(settings):
         ({"SHARDS": 2.0}, ["tracking.E003"]),
         ({"MAP_LINK_URL": "https://example.org/{latitude}"}, ["tracking.E004"]),
         ({"BASE_LAYER": "tracking/map.js"}, []),
-        ({"BASE_LAYER": "tracking/missing.js"}, ["tracking.E009"]),
-        ({"BASE_LAYER": "/static/tracking/map.js"}, ["tracking.E009"]),
-        ({"BASE_LAYER": 1}, ["tracking.E009"]),
+        ({"BASE_LAYER": "tracking/missing.js"}, ["tracking.E012"]),
+        ({"BASE_LAYER": "/static/tracking/map.js"}, ["tracking.E012"]),
+        ({"BASE_LAYER": 1}, ["tracking.E012"]),
     ],
 )
 def test_a_wrong_setting_is_named(settings, tracking, expected):

@@ -54,7 +54,7 @@ AGES: Final = {
 }
 BASE_LAYER: Final = {
     "natural_earth": _("Coastlines: Natural Earth"),
-    "no_base_layer": _("The map could not be loaded"),
+    "no_base_layer": _("Couldn't load the map"),
     "degrees": _("%(count)s°"),
     "degrees_north": _("%(count)s° N"),
     "degrees_south": _("%(count)s° S"),
@@ -104,8 +104,8 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "map": _("Map of all drivers. Move with the arrow keys, zoom with plus and minus."),
         "zoom_in": _("Zoom in"),
         "zoom_out": _("Zoom out"),
-        "closed_4403": _("You may not see the fleet."),
-        "error_forbidden": _("You may not see the fleet."),
+        "closed_4403": _("You don't have access to the live map."),
+        "error_forbidden": _("You don't have access to the live map."),
         "live": _("live"),
         "stale": _("stale"),
         "offline": _("offline"),
