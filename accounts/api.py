@@ -1,5 +1,6 @@
 """Token views: tokens for credentials, for a refresh token, and for a web session."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from django.db import transaction
@@ -8,7 +9,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.utils import extend_schema, extend_schema_view, inline_serializer
 from rest_framework import serializers
-from rest_framework.authentication import SessionAuthentication
 from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -17,7 +17,9 @@ from rest_framework.views import APIView
 from rest_framework_simplejwt import views as simplejwt
 
 from accounts.tokens import LogOutSerializer, access_token_for
+from tracking.rest.problems import problem_response
 from tracking.rest.throttling import ThrottledRefusals
+from tracking.rest.views import PageAuthentication
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -40,6 +42,21 @@ tokens = inline_serializer(
 access = inline_serializer("Access", {"access": serializers.CharField()})
 
 
+class ProblemDetails:
+    """Answers errors with problem details, in which wrong fields also stand by their names."""
+
+    def get_exception_handler(self) -> Callable[[Exception, Any], Response | None]:
+        return _problem_with_fields
+
+
+def _problem_with_fields(error: Exception, context: Any) -> Response | None:
+    response = problem_response(error, context)
+    # What clients of before read: `{"email": ["This field is required."]}`.
+    if response is not None and isinstance(error, serializers.ValidationError):
+        response.data |= error.detail
+    return response
+
+
 @counted
 @secret
 @uncached
@@ -51,7 +68,7 @@ access = inline_serializer("Access", {"access": serializers.CharField()})
         responses=tokens,
     )
 )
-class TokenObtainView(simplejwt.TokenObtainPairView):
+class TokenObtainView(ProblemDetails, simplejwt.TokenObtainPairView):
     throttle_scope = "log-in"
 
 
@@ -67,7 +84,7 @@ class TokenObtainView(simplejwt.TokenObtainPairView):
         responses=tokens,
     )
 )
-class TokenRefreshView(simplejwt.TokenRefreshView):
+class TokenRefreshView(ProblemDetails, simplejwt.TokenRefreshView):
     throttle_scope = "token"
 
 
@@ -81,8 +98,8 @@ class TokenRefreshView(simplejwt.TokenRefreshView):
         responses={204: None},
     )
 )
-class LogOutView(GenericAPIView[Any]):
-    """End a refresh token and those of the same log-in. Answers 204 for any token, valid or not."""
+class LogOutView(ProblemDetails, GenericAPIView[Any]):
+    """204, whatever the token was worth."""
 
     throttle_scope = "token"
     authentication_classes = ()
@@ -106,11 +123,11 @@ class LogOutView(GenericAPIView[Any]):
         responses=access,
     )
 )
-class SessionTokenView(ThrottledRefusals, APIView):
-    """Answer `{"access": ...}` for the session's user, 403 without a session or its CSRF token."""
+class SessionTokenView(ProblemDetails, ThrottledRefusals, APIView):
+    """`{"access": ...}` for the session's user; 403 without a session or its CSRF token."""
 
     throttle_scope = "token"
-    authentication_classes = (SessionAuthentication,)
+    authentication_classes = (PageAuthentication,)
     permission_classes = (IsAuthenticated,)
 
     def post(self, request: Request) -> Response:

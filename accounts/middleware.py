@@ -12,6 +12,7 @@ from django.utils.deprecation import MiddlewareMixin
 from django.utils.translation import gettext as _
 
 from accounts import idle, second_factor
+from tracking.rest.problems import MEDIA_TYPE, problem
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
@@ -56,5 +57,6 @@ def _refusal(request: HttpRequest) -> HttpResponse:
     if request.get_preferred_type(["application/json", "text/html"]) == "text/html":
         path = request.get_full_path() if request.method in ("GET", "HEAD") else "/"
         return redirect_to_login(path, reverse("accounts:second-factor"))
-    refusal = {"detail": _("Enter the code of your second factor first."), "code": "otp_required"}
-    return JsonResponse(refusal, status=403, headers={"Cache-Control": "no-store"})
+    refusal = problem(403, _("Give the code of your second factor first."), "otp_required")
+    headers = {"Cache-Control": "no-store"}
+    return JsonResponse(refusal, status=403, content_type=MEDIA_TYPE, headers=headers)

@@ -1,4 +1,4 @@
-"""Error pages in the site's design, for browsers. API clients get Django's own responses.
+"""Error pages in the site's frame, for people. Programs get RFC 9457 problem details.
 
 The pages need neither the database nor a context processor: either may be what failed.
 """
@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
@@ -15,6 +15,7 @@ from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext as _
 from django.views import csrf, defaults
 
+from tracking.rest.problems import MEDIA_TYPE, problem
 from tracking.throttled_log import Throttle
 from tracking.throttled_log import reason as describe
 
@@ -25,6 +26,14 @@ logger.addFilter(Throttle())
 API: Final = ("/driver/", "/accounts/token/", "/api/")
 # The pages below these paths.
 PAGES: Final = ("tracking:driver-map", "tracking:share", "tracking:fleet-map", "reference")
+
+# What problem details say, in the codes of REST framework.
+PROBLEMS: Final = {
+    400: ("bad_request", "the server cannot understand this request"),
+    403: ("permission_denied", "this account may not do this, or the CSRF token is missing"),
+    404: ("not_found", "there is nothing at this address"),
+    500: ("error", "the server failed, and has logged it: try again later"),
+}
 
 Ways = list[tuple[str, str]]
 
@@ -109,19 +118,22 @@ def _answer(
     title: str,
     reason: str,
     ways: Ways,
-    api_response: Callable[[], Any],
+    plain: Callable[[], Any],
 ) -> HttpResponse:
+    """Answer with a page, or problem details; with Django's `plain` page if ours fails."""
     page: HttpResponse
-    if not _wants_html(request):
-        page = api_response()
-        return page
+    if not _is_for_people(request):
+        code, detail = PROBLEMS[status]
+        content = problem(status, detail, code)
+        headers = {"Cache-Control": "no-store"}
+        return JsonResponse(content, status=status, content_type=MEDIA_TYPE, headers=headers)
     context = {"status": status, "title": title, "reason": reason, "ways": ways}
     try:
         # Without the request, no context processor runs.
         text = render_to_string("ridehail/error.html", context)
     except Exception as error:  # such as a style sheet that was not collected
-        logger.warning("Could not render an error page: %s", describe(error))
-        page = api_response()
+        logger.warning("An error page could not be made: %s", describe(error))
+        page = plain()
         return page
     page = HttpResponse(text, status=status)
     add_never_cache_headers(page)

@@ -236,6 +236,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["tracking.rest.parsers.SafeJSONParser"],
+    "EXCEPTION_HANDLER": "tracking.rest.problems.problem_response",
     "DEFAULT_THROTTLE_CLASSES": [
         "ridehail.throttling.ClientRateThrottle",
         "ridehail.throttling.NetworkRateThrottle",

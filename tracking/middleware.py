@@ -11,7 +11,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.urls import NoReverseMatch, is_valid_path, reverse
 from django.utils.decorators import sync_and_async_middleware
 
-# Methods that clients may safely repeat at another address.
+from tracking.rest.problems import MEDIA_TYPE, problem
+
+# What is safe to ask for again, at another address.
 _READS: Final = ("GET", "HEAD")
 
 _Respond = (
@@ -79,15 +81,9 @@ def _https_required(request: HttpRequest) -> HttpResponse:
     if _is_of_owntracks(request.path_info):
         status = HTTPStatus.SERVICE_UNAVAILABLE
     return JsonResponse(
-        {
-            "type": "about:blank",
-            "title": status.phrase,
-            "status": status,
-            "detail": "plain HTTP is not accepted: use https://",
-            "code": "https_required",
-        },
+        problem(status, "this is not taken over plain HTTP: use https://", "https_required"),
         status=status,
-        content_type="application/problem+json",
+        content_type=MEDIA_TYPE,
         headers={"Cache-Control": "no-store"},
     )
 

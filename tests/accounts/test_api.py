@@ -7,6 +7,8 @@ from django.urls import reverse
 from accounts.models import User
 from accounts.tokens import access_token_for, refresh_token_for
 
+from ..tracking.rest.problems import MEMBERS, problem_members
+
 pytestmark = pytest.mark.django_db
 
 PASSWORD = " a space at either end "
@@ -55,7 +57,13 @@ def test_email_may_be_typed_in_any_case(client, user):
 def test_wrong_credentials_are_answered_401_and_reveal_nothing(client, user, credentials):
     response = post(client, "/accounts/token/", credentials)
     assert response.status_code == 401
-    assert response.json() == {"detail": "No active account found with the given credentials"}
+    assert problem_members(response, 401) == {
+        "type": "about:blank",
+        "title": "Unauthorized",
+        "status": 401,
+        "detail": "No active account found with the given credentials",
+        "code": "no_active_account",
+    }
 
 
 def test_inactive_user_gets_no_token(client, user):
@@ -74,18 +82,20 @@ def test_inactive_user_gets_no_token(client, user):
         ({"email": ["jonh@gmail.com"], "password": {}}, {"email", "password"}),
         ({"email": "jonh\x00@gmail.com", "password": "x"}, {"email"}),
         (["jonh@gmail.com", "x"], {"non_field_errors"}),
-        ("not JSON", {"detail"}),
+        ("not JSON", set()),
     ],
 )
 def test_malformed_credentials_are_answered_400_naming_the_field(client, user, body, fields):
-    response = post(client, "/accounts/token/", body)
-    assert response.status_code == 400
-    assert response.json().keys() == fields
+    members = problem_members(post(client, "/accounts/token/", body), 400)
+    assert members.keys() - set(MEMBERS) - {"errors"} == fields
+    pointers = {"#" if field == "non_field_errors" else f"#/{field}" for field in fields}
+    assert {each["pointer"] for each in members.get("errors", ())} == pointers
 
 
 def test_token_endpoint_takes_nothing_but_a_json_post(client):
-    assert client.get("/accounts/token/").status_code == 405
-    assert client.post("/accounts/token/", {"email": "a"}).status_code == 415
+    problem_members(client.get("/accounts/token/"), 405)
+    problem_members(client.post("/accounts/token/", {"email": "a"}), 415)
+    problem_members(client.post("/accounts/token/", headers={"Accept": "text/html"}), 406)
 
 
 def test_refresh_gives_an_access_token_with_the_current_claims(client, user):
@@ -128,8 +138,7 @@ def test_refresh_with_an_access_token_is_answered_401(client, user):
 @pytest.mark.parametrize("body", [{}, {"refresh": ""}, {"refresh": None}, {"refresh": []}])
 def test_refresh_without_a_token_is_answered_400_naming_the_field(client, body):
     response = post(client, "/accounts/token/refresh/", body)
-    assert response.status_code == 400
-    assert response.json().keys() == {"refresh"}
+    assert problem_members(response, 400).keys() - set(MEMBERS) - {"errors"} == {"refresh"}
 
 
 def log_in_on_the_web(client, user):
@@ -155,8 +164,7 @@ def test_web_session_gives_an_access_token(client, user):
 def test_web_session_without_its_csrf_token_is_answered_403(client, user):
     log_in_on_the_web(client, user)
     response = post(client, "/accounts/token/session/")
-    assert response.status_code == 403
-    assert "CSRF" in response.json()["detail"]
+    assert "CSRF" in problem_members(response, 403)["detail"]
 
 
 def test_no_session_is_answered_403(client):

@@ -10,6 +10,8 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.tokens import refresh_token_for
 
+from ..tracking.rest.problems import MEMBERS, problem_members
+
 pytestmark = pytest.mark.django_db
 
 LOGIN = "/accounts/login/"
@@ -208,10 +210,10 @@ def test_lock_ends_a_quarter_of_an_hour_after_the_last_failure(client, log_in):
 
 def test_api_says_what_is_wrong_and_when_to_try_again(client):
     response = fail(client, by_api, 5)
-    assert response.json() == {
-        "detail": "Too many failed log-ins. Try again in 15 minutes.",
-        "code": "locked_out",
-    }
+    members = problem_members(response, 429)
+    assert members["detail"] == "Too many failed log-ins. Try again in 15 minutes."
+    assert members["code"] == "locked_out"
+    assert members.keys() == set(MEMBERS)
     assert 890 < int(response["Retry-After"]) <= 900
 
 

@@ -1,4 +1,4 @@
-"""Error pages have the site's design, a reason and links; API clients get Django's responses."""
+"""Error pages have the site's frame, a reason and a way on; programs get problem details."""
 
 import re
 
@@ -6,18 +6,14 @@ import pytest
 from django.contrib.staticfiles import finders
 from django.core.cache import cache
 from django.test import Client
-from django.views import csrf, defaults
 from rest_framework.throttling import SimpleRateThrottle
 
 from accounts.models import User
 from ridehail import errors
 
+from ..tracking.rest.problems import problem
+
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
-NOT_FOUND = (
-    b'\n<!doctype html>\n<html lang="en">\n<head>\n  <title>Not Found</title>\n</head>\n<body>\n'
-    b"  <h1>Not Found</h1><p>The requested resource was not found on this server.</p>\n"
-    b"</body>\n</html>\n"
-)
 
 
 @pytest.fixture(autouse=True)
@@ -150,35 +146,27 @@ def test_program_that_names_no_type_gets_the_pages_outside_the_api(program):
 
 @pytest.mark.parametrize("accept", ["*/*", "application/json", ""])
 @pytest.mark.parametrize("path", ["/driver/nothing/", "/accounts/token/nothing/", "/api/nothing/"])
-def test_program_that_asks_the_api_gets_djangos_own_answer(program, path, accept):
-    response = program.get(path, headers={"Accept": accept})
-    assert (response.status_code, response.content) == (404, NOT_FOUND)
+def test_program_that_asks_the_api_gets_problem_details(program, path, accept):
+    problem(program.get(path, headers={"Accept": accept}), 404, "not_found")
 
 
 @pytest.mark.parametrize(
-    ("path", "status", "default"),
-    [
-        ("/driver/fail/", 500, lambda request: defaults.server_error(request)),
-        ("/driver/suspect/", 400, lambda request: defaults.bad_request(request, None)),
-    ],
+    ("path", "status", "code"),
+    [("/driver/fail/", 500, "error"), ("/driver/suspect/", 400, "bad_request")],
 )
-def test_failures_of_the_api_are_answered_as_before(program, rf, path, status, default):
-    response = program.get(path)
-    assert (response.status_code, response.content) == (status, default(rf.get(path)).content)
+def test_failures_of_the_api_are_problem_details_without_the_reason(program, path, status, code):
+    assert "secret" not in problem(program.get(path), status, code)
 
 
 @pytest.mark.django_db
-def test_search_is_refused_as_before(program, rf):
+def test_search_is_refused_with_problem_details(program):
     program.force_login(User.objects.create_user(email="r@example.org"))
-    response = program.get("/driver/search/?q=x")
-    default = defaults.permission_denied(rf.get("/"), None)
-    assert (response.status_code, response.content) == (403, default.content)
+    problem(program.get("/driver/search/?q=x"), 403, "permission_denied")
 
 
-def test_programs_form_is_refused_as_before(program, rf, settings):
+def test_programs_form_is_refused_with_problem_details(program):
     response = program.post("/driver/share/", headers={"Accept": "application/json"})
-    default = csrf.csrf_failure(rf.post("/driver/share/"), "CSRF cookie not set.")
-    assert (response.status_code, response.content) == (403, default.content)
+    assert "CSRF" in problem(response, 403, "permission_denied")
 
 
 @pytest.mark.django_db

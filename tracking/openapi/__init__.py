@@ -3,6 +3,8 @@
 Said here and not at the views, which work without it. Importing this describes them.
 """
 
+from functools import partial
+
 from drf_spectacular.utils import (
     OpenApiParameter,
     OpenApiResponse,
@@ -21,7 +23,7 @@ from tracking.openapi.parts import (
     OWNTRACKS_BODY,
     STORED,
     STORED_BATCH,
-    GrantErrors,
+    GrantProblem,
     Location,
     LocationPage,
     page_parameters,
@@ -141,8 +143,7 @@ for component, serializer in (
     extend_schema_serializer(component_name=component)(serializer)
 
 
-def _grant_errors(*statuses: int) -> dict[int, type[GrantErrors]]:
-    return dict.fromkeys((*statuses, 401, 403), GrantErrors)
+_grant_responses = partial(responses, body=GrantProblem)
 
 
 describe(
@@ -150,35 +151,35 @@ describe(
         operation_id="list_grants",
         summary="Grants, the newest first",
         parameters=[ListInput, *page_parameters(NewestFirst)],
-        responses={200: GrantOutput(many=True), **_grant_errors(400, 404)},
+        responses=_grant_responses({200: GrantOutput(many=True)}, 400, 404),
     ),
     create=extend_schema(
         operation_id="open_grant",
         summary="Let somebody watch a driver",
         request=OpenInput,
-        responses={201: GrantOutput, **_grant_errors(400)},
+        responses=_grant_responses({201: GrantOutput}, 400, 415),
     ),
     retrieve=extend_schema(
         operation_id="get_grant",
         summary="One grant",
-        responses={200: GrantOutput, **_grant_errors(404)},
+        responses=_grant_responses({200: GrantOutput}, 404),
     ),
     partial_update=extend_schema(
         operation_id="reschedule_grant",
         summary="Move a grant's end",
         request=RescheduleInput,
-        responses={200: GrantOutput, **_grant_errors(400, 404)},
+        responses=_grant_responses({200: GrantOutput}, 400, 404, 415),
     ),
     end=extend_schema(
         operation_id="end_grant",
         summary="End a grant for good",
         request=None,
-        responses={200: GrantOutput, **_grant_errors(404)},
+        responses=_grant_responses({200: GrantOutput}, 404),
     ),
     destroy=extend_schema(
         operation_id="delete_grant",
         summary="End a grant, and answer nothing",
         description="The history is kept.",
-        responses={204: None, **_grant_errors(404)},
+        responses=_grant_responses({204: None}, 404),
     ),
 )(extend_schema(tags=["grants"])(GrantViewSet))

@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
+from drf_spectacular.authentication import SessionScheme
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
@@ -18,6 +19,7 @@ _PROBLEMS: Final = {
     403: "This account may not do this for this driver, or there is no such driver.",
     404: "There is none.",
     413: "The body is larger than 32 KiB.",
+    415: "Send JSON.",
     429: "Too often; `Retry-After` says when to come back.",
     503: "Not stored, or the database is unavailable. To send it again is right, and harmless.",
 }
@@ -41,7 +43,15 @@ class LocationPage(msgspec.Struct):
     results: list[Location]
 
 
-class GrantError(serializers.Serializer[Any]):
+class FieldError(serializers.Serializer[Any]):
+    detail = serializers.CharField(help_text="What is wrong with it.")
+    pointer = serializers.CharField(
+        required=False, help_text="In the body, as a JSON pointer: `#/ends_at`; `#` is all of it."
+    )
+    parameter = serializers.CharField(required=False, help_text="In the query.")
+
+
+class DeprecatedError(serializers.Serializer[Any]):
     code = serializers.CharField()
     message = serializers.CharField()
     fields = serializers.DictField(  # type: ignore[assignment]
@@ -49,8 +59,11 @@ class GrantError(serializers.Serializer[Any]):
     )
 
 
-class GrantErrors(serializers.Serializer[Any]):
-    error = GrantError()
+class GrantProblem(Problem):
+    errors = FieldError(  # type: ignore[assignment]
+        many=True, required=False, help_text="With 400: each field that is wrong."
+    )
+    error = DeprecatedError(help_text="Deprecated, for one release: read the members beside it.")
 
 
 def _fix() -> dict[str, Any]:
@@ -204,12 +217,14 @@ def page_parameters(pagination: type[CursorPagination]) -> list[OpenApiParameter
     ]
 
 
-def responses(good: dict[int, Any], *problems: int) -> dict[Any, Any]:
+def responses(
+    good: dict[int, Any], *problems: int, body: type[Problem] = Problem
+) -> dict[Any, Any]:
     """Return all answers of a view: the good ones, these problems, and those of every view."""
     return {
         **good,
         **{
-            (status, MEDIA_TYPE): OpenApiResponse(Problem, _PROBLEMS[status])
+            (status, MEDIA_TYPE): OpenApiResponse(body, _PROBLEMS[status])
             for status in (*problems, 401, 403, 429, 503)
         },
     }
@@ -221,6 +236,11 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+
+class PageScheme(SessionScheme):  # type: ignore[no-untyped-call]
+    target_class = "tracking.rest.views.PageAuthentication"
+    name = "cookieAuth"
 
 
 class PasswordScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -7,23 +7,19 @@ from typing import Any
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from rest_framework import mixins, serializers, viewsets
-from rest_framework.authentication import SessionAuthentication
 from rest_framework.decorators import action
-from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.pagination import CursorPagination
 from rest_framework.permissions import BasePermission, IsAdminUser
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import exception_handler
 
 from tracking.grants import InvalidGrant, end_grant, open_grant, reschedule_grant
 from tracking.models import WatchGrant, WatchGrantQuerySet
 from tracking.protocol import MAX_ID
 from tracking.rest.parsers import SafeJSONParser
-from tracking.rest.problems import as_http
-from tracking.rest.throttling import GrantThrottle, ThrottledRefusals
-from tracking.rest.views import BearerAuthentication
+from tracking.rest.problems import problem_response
+from tracking.rest.throttling import GrantThrottle
+from tracking.rest.views import BearerAuthentication, PageAuthentication, RestView
 
 
 class AwareDateTimeField(serializers.DateTimeField):
@@ -115,32 +111,26 @@ class GrantPermissions(BasePermission):
 
 
 class GrantViewSet(
-    ThrottledRefusals,
+    RestView,
     mixins.RetrieveModelMixin,
     mixins.ListModelMixin,
     viewsets.GenericViewSet[WatchGrant],
 ):
     """List, open, look at, reschedule and end grants. Nothing is deleted: DELETE ends.
 
-    Errors have the shape of those on the socket, and `fields` where the input is at fault:
-    `{"error": {"code": "invalid", "message": …, "fields": {"ends_at": […]}}}`.
+    Errors are problem details as everywhere, with the member `error` of before for one release.
     """
 
-    # What the host project chose for its own views does not matter here.
-    authentication_classes = (BearerAuthentication, SessionAuthentication)
+    authentication_classes = (BearerAuthentication, PageAuthentication)
     permission_classes = (IsAdminUser, GrantPermissions)
     throttle_classes = (GrantThrottle,)
     parser_classes = (SafeJSONParser,)
-    renderer_classes = (JSONRenderer,)
     pagination_class = NewestFirst
     serializer_class = GrantOutput
     queryset = WatchGrant.objects.all()
 
-    def handle_exception(self, exc: Exception) -> Response:
-        return super().handle_exception(as_http(exc))
-
     def get_exception_handler(self) -> Callable[[Exception, Any], Response | None]:
-        return _error_response
+        return _problem_with_error
 
     def filter_queryset(self, queryset: Any) -> Any:
         if self.action != "list":
@@ -194,18 +184,12 @@ def _valid(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         raise serializers.ValidationError(error.reasons) from error
 
 
-def _error_response(error: Exception, context: Any) -> Response | None:
-    response = exception_handler(error, context)
-    if response is None:
-        return None
-    if isinstance(error, serializers.ValidationError):
-        fields = response.data
-        message = " ".join(f"{name}: {' '.join(messages)}" for name, messages in fields.items())
-        response.data = {"error": {"code": "invalid", "message": message, "fields": fields}}
-    elif isinstance(error, UnsupportedMediaType):
-        message = _("Send JSON, with Content-Type: application/json.")
-        response.data = {"error": {"code": error.default_code, "message": message}}
-    else:
-        detail = response.data["detail"]
-        response.data = {"error": {"code": detail.code, "message": str(detail)}}
+def _problem_with_error(error: Exception, context: Any) -> Response | None:
+    """Add the deprecated `error` to the problem details: `{"code", "message", "fields"?}`."""
+    response = problem_response(error, context)
+    if response is not None:
+        deprecated = {"code": response.data["code"], "message": response.data["detail"]}
+        if isinstance(error, serializers.ValidationError):
+            deprecated["fields"] = error.detail
+        response.data["error"] = deprecated
     return response

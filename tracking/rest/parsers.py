@@ -7,7 +7,10 @@ from rest_framework.parsers import JSONParser
 
 
 class SafeJSONParser(JSONParser):
-    """DRF's own, which answers 400, not 500, to JSON that is nested too deeply to read."""
+    """DRF's own, which answers 400, not 500, to JSON that is nested too deeply to read.
+
+    DRF's own message may quote what was sent.
+    """
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None
@@ -16,3 +19,5 @@ class SafeJSONParser(JSONParser):
             return super().parse(stream, media_type, parser_context)
         except RecursionError:
             raise ParseError("JSON parse error: nested too deeply") from None
+        except ParseError as error:
+            raise ParseError("JSON parse error: send one JSON object, in UTF-8") from error

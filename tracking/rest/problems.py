@@ -1,9 +1,13 @@
 """Errors over HTTP: RFC 9457 problem details, with the codes of the socket's error frames.
 
 `{"type": "about:blank", "title": "Forbidden", "status": 403, "detail": …, "code": "forbidden"}`
+
+Input that is checked field by field adds `errors`, in the form of the RFC's own example:
+`[{"detail": "A grant must end in the future.", "pointer": "#/ends_at"}]`.
 """
 
 import logging
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -16,8 +20,12 @@ from rest_framework.exceptions import (
     MethodNotAllowed,
     ParseError,
     PermissionDenied,
+    UnsupportedMediaType,
+    ValidationError,
 )
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
 from tracking.engine.database import drop_read_only_connections, is_unavailable
@@ -104,21 +112,79 @@ def as_http(error: Exception) -> Exception:
     return error
 
 
+def problem(status: int, detail: str, code: str) -> dict[str, Any]:
+    """Return the members that every problem has."""
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": int(status),
+        "detail": detail,
+        "code": code,
+    }
+
+
 def problem_response(error: Exception, context: Any) -> Response | None:
-    """Return the problem details of an error, DRF's `EXCEPTION_HANDLER`; None for a bug."""
+    """Return the problem details of an error, DRF's `EXCEPTION_HANDLER`; None for a bug.
+
+    Always JSON, whatever the client accepts and the view renders.
+    """
     response = exception_handler(error, context)
     if response is None:
         return None
-    detail = response.data["detail"]
-    # DRF's own message quotes the method, which is input.
-    text = "there is no such method here" if isinstance(error, MethodNotAllowed) else str(detail)
-    problem = Problem(
-        "about:blank",
-        HTTPStatus(response.status_code).phrase,
-        response.status_code,
-        text,
-        detail.code,
-    )
-    response.data = msgspec.to_builtins(problem)
+    status, request = response.status_code, context["request"]
+    if isinstance(error, ValidationError):
+        text = " ".join(f"{name}: {message}" for name, message in _by_field(response.data))
+        place = "parameter" if request.method in ("GET", "HEAD") else "pointer"
+        errors = [_field_error(place, *found) for found in _messages(response.data)]
+        response.data = problem(status, text, error.default_code) | {"errors": errors}
+    else:
+        detail = response.data["detail"]
+        # Some exceptions bring members of their own, among them the code.
+        code = response.data.get("code") or detail.code
+        members = problem(status, _text(error, detail), str(code))
+        response.data = members | {
+            name: value for name, value in response.data.items() if name not in members
+        }
+    request.accepted_renderer = JSONRenderer()
+    request.accepted_media_type = JSONRenderer.media_type
     response.content_type = MEDIA_TYPE
     return response
+
+
+def _text(error: Exception, detail: object) -> str:
+    # DRF's own messages quote the method and the media type, which are input.
+    if isinstance(error, MethodNotAllowed):
+        return "there is no such method here"
+    if isinstance(error, UnsupportedMediaType):
+        return "Send JSON, with Content-Type: application/json."
+    return str(detail)
+
+
+def _by_field(data: Any) -> Iterator[tuple[str, str]]:
+    """Yield each field's name and its messages in one text."""
+    fields: dict[str, list[str]] = {}
+    for path, message in _messages(data):
+        fields.setdefault(".".join(path) or api_settings.NON_FIELD_ERRORS_KEY, []).append(message)
+    for name, messages in fields.items():
+        yield name, " ".join(messages)
+
+
+def _messages(data: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield each message of a `ValidationError` and the path to what it is about."""
+    if isinstance(data, Mapping):
+        for name, found in data.items():
+            of_all = name == api_settings.NON_FIELD_ERRORS_KEY
+            yield from _messages(found, path if of_all else (*path, str(name)))
+    elif isinstance(data, list | tuple):
+        for index, found in enumerate(data):
+            nested = isinstance(found, Mapping | list | tuple)
+            yield from _messages(found, (*path, str(index)) if nested else path)
+    else:
+        yield path, str(data)
+
+
+def _field_error(place: str, path: tuple[str, ...], message: str) -> dict[str, str]:
+    if place == "parameter":
+        return {"detail": message, "parameter": ".".join(path)}
+    # A JSON pointer as a URL fragment, as RFC 9457 has it; "#" is the whole body.
+    return {"detail": message, "pointer": "/".join(("#", *path))}

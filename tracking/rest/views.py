@@ -1,10 +1,12 @@
-"""What the REST views have in common: Bearer tokens, problem details, nothing kept in caches."""
+"""The base of all REST views: Bearer tokens, problem details, nothing kept in caches."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from rest_framework.authentication import BaseAuthentication
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.parsers import BaseParser
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -35,19 +37,33 @@ class BearerAuthentication(BaseAuthentication):
         return 'Bearer realm="api"'
 
 
+class PageAuthentication(SessionAuthentication):
+    """A web session, with its CSRF token for what is no GET: pages call with it."""
+
+    def enforce_csrf(self, request: Request) -> None:
+        try:
+            super().enforce_csrf(request)
+        except PermissionDenied as error:
+            # Django's reason may quote the Origin or the Referer.
+            message = "CSRF Failed: send the page's CSRF token as X-CSRFToken, from this site."
+            raise PermissionDenied(message) from error
+
+
 class RestView(ThrottledRefusals, APIView):
-    """A view whose subclasses raise `TrackingError`, and read bodies by `tracking.rest.bodies`."""
+    """A view whose subclasses raise `TrackingError`, and read bodies by `tracking.rest.bodies` or
+    DRF's parsers.
+    """
 
     # What the host project chose for its own views does not matter here.
     authentication_classes: Sequence[type[BaseAuthentication]] = (BearerAuthentication,)
     permission_classes: Sequence[type[BasePermission]] = (IsAuthenticated,)
     renderer_classes = (JSONRenderer,)
-    parser_classes = ()
+    parser_classes: Sequence[type[BaseParser]] = ()
 
     @classmethod
-    def as_view(cls, **initkwargs: Any) -> Any:
-        """Return the view. What it stores, the pipeline commits, not the request."""
-        return outside_transactions(super().as_view(**initkwargs))
+    def as_view(cls, *args: Any, **initkwargs: Any) -> Any:
+        """Return the view. What it stores is committed when it is done, not with the request."""
+        return outside_transactions(super().as_view(*args, **initkwargs))
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:  # noqa: FBT001, FBT002
         """JSON, whatever a phone's HTTP library says that it prefers."""

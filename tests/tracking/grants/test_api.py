@@ -11,6 +11,7 @@ from accounts.tokens import access_token_for
 from tracking.grants import end_grant, open_grant
 from tracking.models import WatchGrant
 
+from ..rest.problems import problem_members
 from .times import HOUR
 
 pytestmark = pytest.mark.django_db
@@ -67,13 +68,17 @@ def ids(response):
 
 
 def error(response, status):
-    """The error, which has the same shape whatever went wrong."""
-    assert response.status_code == status
-    assert response["Content-Type"] == "application/json"
+    """The deprecated `error`, which says what the problem details around it say."""
     body = response.json()
-    assert body.keys() == {"error"}
-    assert body["error"].keys() - {"fields"} == {"code", "message"}
-    return body["error"]
+    found = body.pop("error")
+    assert found.keys() - {"fields"} == {"code", "message"}
+    if "fields" in found:
+        messages = [each for field in found["fields"].values() for each in field]
+        assert [each["detail"] for each in body["errors"]] == messages
+    members = problem_members(response, status)
+    assert (members["code"], members["detail"]) == (found["code"], found["message"])
+    assert ("errors" in members) is ("fields" in found)
+    return found
 
 
 # Reading
@@ -132,6 +137,11 @@ def test_list_is_filtered_by_driver_watcher_and_whether_live(staff, people, gran
 )
 def test_filter_that_means_nothing_is_answered_400_naming_it(staff, query):
     assert error(staff.get(GRANTS, query), 400)["fields"].keys() == query.keys()
+
+
+def test_wrong_filter_is_named_as_a_parameter(staff):
+    (wrong,) = staff.get(GRANTS, {"live": "maybe"}).json()["errors"]
+    assert wrong == {"detail": "Must be a valid boolean.", "parameter": "live"}
 
 
 def test_page_that_does_not_exist_is_answered_404(staff):
@@ -246,6 +256,17 @@ def test_error_says_what_is_right_and_not_what_was_sent(staff, people, change, a
     response = staff.post(GRANTS, asked | change)
     assert advice in error(response, 400)["message"]
     assert "777123" not in response.content.decode()
+
+
+def test_wrong_input_is_pointed_at(staff):
+    problem = staff.post(GRANTS, {"driver": "x", "watcher": 1, "reference": [], "a": 1}).json()
+    assert {each["pointer"] for each in problem["errors"]} == {
+        "#/driver",
+        "#/reference",
+        "#/ends_at",
+    }
+    asked = {"driver": 1, "watcher": 2, "ends_at": "2999-01-01T00:00:00Z", "a": 1}
+    assert [each["pointer"] for each in staff.post(GRANTS, asked).json()["errors"]] == ["#"]
 
 
 def test_driver_as_its_own_watcher_is_answered_400(staff, people):
@@ -389,6 +410,10 @@ def test_web_session_reads_and_with_its_csrf_token_writes(dispatcher, grant):
     assert ids(client.get(GRANTS)) == [grant.pk]
     found = error(client.post(f"{path_of(grant)}end/"), 403)
     assert "CSRF" in found["message"]
+    evil = {"Origin": "https://secret777123.example"}
+    found = error(client.post(f"{path_of(grant)}end/", headers=evil), 403)
+    assert "CSRF" in found["message"]
+    assert "777123" not in found["message"]
     assert WatchGrant.objects.get().ended_at is None
 
     client.cookies["csrftoken"] = token = "t" * 32
