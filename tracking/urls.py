@@ -8,6 +8,7 @@ from tracking.phones.views import OsmAndView, OwnTracksView
 from tracking.rest.fleet import FleetView
 from tracking.rest.grants import GrantViewSet
 from tracking.rest.locations import BatchView, LocationView
+from tracking.rest.search import SearchView
 from tracking.slashes import either_slash, path
 
 grants = SimpleRouter(use_regex_path=False)
@@ -18,7 +19,7 @@ urlpatterns = [
     page("<int:driver_id>/map/", views.driver_map, name="driver-map"),
     page("share/", views.share, name="share"),
     page("fleet/", views.fleet_map, name="fleet-map"),
-    path("search/", views.search, name="search"),
+    path("search/", SearchView.as_view(), name="search"),
     path("<int:driver_id>/location/", LocationView.as_view(), name="location"),
     path("<int:driver_id>/locations/", BatchView.as_view(), name="locations"),
     path("locations/", FleetView.as_view(), name="fleet-locations"),

@@ -161,7 +161,7 @@ def test_failures_of_the_api_are_problem_details_without_the_reason(program, pat
 @pytest.mark.django_db
 def test_search_is_refused_with_problem_details(program):
     program.force_login(User.objects.create_user(email="r@example.org"))
-    problem(program.get("/driver/search/?q=x"), 403, "permission_denied")
+    problem(program.get("/driver/search/?q=x"), 403, "forbidden")
 
 
 def test_programs_form_is_refused_with_problem_details(program):

@@ -26,6 +26,7 @@ from tracking.openapi.parts import (
     GrantProblem,
     Location,
     LocationPage,
+    SearchResults,
     page_parameters,
     responses,
 )
@@ -40,6 +41,7 @@ from tracking.rest.grants import (
     RescheduleInput,
 )
 from tracking.rest.locations import BatchView, LocationView
+from tracking.rest.search import SearchView
 
 describe(
     get=extend_schema(
@@ -98,6 +100,16 @@ describe(
         responses=responses({200: LocationPage}, 400, 404),
     )
 )(FleetView)
+
+describe(
+    get=extend_schema(
+        operation_id="search_locations",
+        tags=["locations"],
+        summary="Located drivers by name, address or id, for staff",
+        parameters=[OpenApiParameter("q", str, description="A part of a name or an address.")],
+        responses=responses({200: SearchResults}),
+    )
+)(SearchView)
 
 describe(
     post=extend_schema(

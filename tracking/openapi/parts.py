@@ -35,8 +35,25 @@ class Location(frames.Details):
     """A driver's newest location: the content of a details frame on the socket."""
 
 
-class LocationPage(msgspec.Struct):
-    """A page of locations, in the order of the drivers' ids."""
+class SearchResult(serializers.Serializer[Any]):
+    userId = serializers.IntegerField()  # noqa: N815 - the browser client's
+    name = serializers.CharField()
+    email = serializers.CharField()
+    latitude = serializers.FloatField()
+    longitude = serializers.FloatField()
+    status = serializers.ChoiceField(Status.choices)
+    recordedAt = serializers.IntegerField(help_text="Milliseconds since 1970.")  # noqa: N815
+    receivedAt = serializers.IntegerField()  # noqa: N815
+    heardAt = serializers.IntegerField()  # noqa: N815
+
+
+class SearchResults(serializers.Serializer[Any]):
+    drivers = SearchResult(many=True)
+    total = serializers.IntegerField(help_text="How many there are, shown or not.")
+
+
+class Problem(serializers.Serializer[Any]):
+    """RFC 9457 problem details."""
 
     next: Address
     previous: Address

@@ -6,24 +6,17 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
 from tracking.access.tokens import load_users
-from tracking.access_log import record
-from tracking.models import DriverLocation, LocationAccess
-from tracking.people import contact, full_name, own_name, search_lookups
+from tracking.people import own_name
 from tracking.permissions import may_publish, may_view_fleet, watches
 from tracking.protocol import MAX_ID
 from tracking.rest.bridge import call_async, outside_transactions
-from tracking.status import status_of
-
-MOST_RESULTS = 8
 
 
 def _staff_only(view: Callable[[HttpRequest], HttpResponse]) -> Callable[..., HttpResponse]:
@@ -72,28 +65,6 @@ def fleet_map(request: HttpRequest) -> HttpResponse:
     return render(request, "tracking/fleet_map_page.html")
 
 
-@require_safe
-@never_cache
-@_staff_only
-def search(request: HttpRequest) -> HttpResponse:
-    """The first located drivers whose name or address contains `q`, and the number of all of them:
-    `{"drivers": […], "total": 12}`.
-    """
-    query = request.GET.get("q", "").strip()
-    matches = Q()
-    for lookup in search_lookups("driver"):
-        matches |= Q(**{lookup: query})
-    if query.isdecimal():
-        matches |= Q(driver=int(query[:18]))
-    if not query:
-        return JsonResponse({"drivers": [], "total": 0})
-    found = DriverLocation.objects.filter(matches)
-    first = found.select_related("driver").order_by("driver_id")[:MOST_RESULTS]
-    drivers = [_result(location) for location in first]
-    record(request.user.pk, LocationAccess.Way.SEARCH, [location.pk for location in first])
-    return JsonResponse({"drivers": drivers, "total": found.count()})
-
-
 def _watched_name(user: AbstractBaseUser | AnonymousUser, driver_id: int) -> str:
     """Return the driver's name, or "" if there is none or the user may not watch the driver.
 
@@ -105,18 +76,3 @@ def _watched_name(user: AbstractBaseUser | AnonymousUser, driver_id: int) -> str
     driver = load_users([driver_id]).get(driver_id)
     watched = watches(user, driver_id, driver)
     return own_name(driver) if watched and driver is not None else ""
-
-
-def _result(location: DriverLocation) -> dict[str, object]:
-    """A location in the names of the browser's client."""
-    return {
-        "userId": location.driver_id,
-        "name": full_name(location.driver),
-        "email": contact(location.driver),
-        "latitude": location.latitude,
-        "longitude": location.longitude,
-        "status": status_of(location, timezone.now()).value,
-        "recordedAt": int(location.recorded_at.timestamp() * 1000),
-        "receivedAt": int(location.received_at.timestamp() * 1000),
-        "heardAt": int(location.heard.timestamp() * 1000),
-    }

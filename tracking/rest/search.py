@@ -1,0 +1,69 @@
+"""The search of the dispatcher's map, for staff: located drivers by name, address or id."""
+
+from typing import Any, Final
+
+from django.contrib.auth.views import redirect_to_login
+from django.db.models import Q
+from django.http import HttpResponseBase
+from django.utils import timezone
+from rest_framework.exceptions import NotAuthenticated
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from tracking.access_log import record
+from tracking.models import DriverLocation, LocationAccess
+from tracking.people import contact, full_name, search_lookups
+from tracking.rest.fleet import MayViewLocations
+from tracking.rest.throttling import ReadThrottle
+from tracking.rest.views import BearerAuthentication, PageAuthentication, RestView
+from tracking.status import status_of
+
+MAX_RESULTS: Final = 8
+
+
+class SearchView(RestView):
+    """The first located drivers whose name or address contains `q`, and the number of all of them:
+    `{"drivers": […], "total": 12}`.
+    """
+
+    authentication_classes = (BearerAuthentication, PageAuthentication)
+    permission_classes = (IsAuthenticated, MayViewLocations)
+    throttle_classes = (ReadThrottle,)
+
+    def get(self, request: Request) -> Response:
+        query = request.query_params.get("q", "").strip()
+        if not query:
+            return Response({"drivers": [], "total": 0})
+        matches = Q()
+        for lookup in search_lookups("driver"):
+            matches |= Q(**{lookup: query})
+        if query.isdecimal():
+            matches |= Q(driver=int(query[:18]))
+        found = DriverLocation.objects.filter(matches)
+        first = found.select_related("driver").order_by("driver_id")[:MAX_RESULTS]
+        drivers = [_result(location) for location in first]
+        record(request.user.pk, LocationAccess.Way.SEARCH, [location.pk for location in first])
+        return Response({"drivers": drivers, "total": found.count()})
+
+    def handle_exception(self, exc: Exception) -> Any:
+        """Lead a page that is logged out to the log-in, as the page itself does."""
+        if isinstance(exc, NotAuthenticated):
+            response: HttpResponseBase = redirect_to_login(self.request.get_full_path())
+            return response
+        return super().handle_exception(exc)
+
+
+def _result(location: DriverLocation) -> dict[str, object]:
+    """A location in the names of the browser's client."""
+    return {
+        "userId": location.driver_id,
+        "name": full_name(location.driver),
+        "email": contact(location.driver),
+        "latitude": location.latitude,
+        "longitude": location.longitude,
+        "status": status_of(location, timezone.now()).value,
+        "recordedAt": int(location.recorded_at.timestamp() * 1000),
+        "receivedAt": int(location.received_at.timestamp() * 1000),
+        "heardAt": int(location.heard.timestamp() * 1000),
+    }
