@@ -10,16 +10,14 @@ from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.utils import extend_schema, extend_schema_view, inline_serializer
 from rest_framework import serializers
 from rest_framework.generics import GenericAPIView
-from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework_simplejwt import views as simplejwt
 
 from accounts.tokens import LogOutSerializer, access_token_for
+from tracking.rest import session_token as tracking
 from tracking.rest.problems import problem_response
-from tracking.rest.throttling import ThrottledRefusals
-from tracking.rest.views import PageAuthentication
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -123,13 +121,11 @@ class LogOutView(ProblemDetails, GenericAPIView[Any]):
         responses=access,
     )
 )
-class SessionTokenView(ProblemDetails, ThrottledRefusals, APIView):
+class SessionTokenView(tracking.SessionTokenView):
     """`{"access": ...}` for the session's user; 403 without a session or its CSRF token."""
 
     throttle_scope = "token"
-    authentication_classes = (PageAuthentication,)
-    permission_classes = (IsAuthenticated,)
+    throttle_classes = APIView.throttle_classes
 
-    def post(self, request: Request) -> Response:
-        user = cast("User", request.user)
-        return Response({"access": access_token_for(user, request.session)})
+    def token(self, request: Request) -> str:
+        return access_token_for(cast("User", request.user), request.session)

@@ -23,12 +23,6 @@ def without_second_factor(view: View) -> View:
     return view
 
 
-def called_by_page(view: View) -> View:
-    """Mark a view that open pages call by themselves, so that a call is no sign of activity."""
-    view.called_by_page = True  # type: ignore[attr-defined]
-    return view
-
-
 class StaffSessionMiddleware(MiddlewareMixin):
     """Refuse sessions that must give a code first, whichever view they request.
 
@@ -46,6 +40,7 @@ class StaffSessionMiddleware(MiddlewareMixin):
         if not user.is_authenticated:
             return None
         if second_factor.is_staff_account(user):
+            # Views that open pages call by themselves, with nobody there, are marked.
             by_page = getattr(view, "called_by_page", False)
             idle.extend(request.session, idle.idle_time(request) if by_page else timedelta(0))
         if getattr(view, "without_second_factor", False) or not second_factor.is_due(user):

@@ -3,7 +3,7 @@ from django.urls import path
 
 from accounts.api import LogOutView, SessionTokenView, TokenObtainView, TokenRefreshView
 from accounts.forms import LogInForm
-from accounts.middleware import called_by_page, without_second_factor
+from accounts.middleware import without_second_factor
 from accounts.second_factor_views import CodeView, SettingsView, SetUpView
 from accounts.throttling import log_in_view, throttled
 
@@ -12,7 +12,7 @@ urlpatterns = [
     path("token/", without_second_factor(TokenObtainView.as_view()), name="token"),
     path("token/refresh/", without_second_factor(TokenRefreshView.as_view()), name="token-refresh"),
     path("token/logout/", without_second_factor(LogOutView.as_view()), name="token-logout"),
-    path("token/session/", called_by_page(SessionTokenView.as_view()), name="token-session"),
+    path("token/session/", SessionTokenView.as_view(), name="token-session"),
     path(
         "login/",
         log_in_view(

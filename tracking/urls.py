@@ -9,6 +9,7 @@ from tracking.rest.fleet import FleetView
 from tracking.rest.grants import GrantViewSet
 from tracking.rest.locations import BatchView, LocationView
 from tracking.rest.search import SearchView
+from tracking.rest.session_token import SessionTokenView
 from tracking.slashes import either_slash, path
 
 grants = SimpleRouter(use_regex_path=False)
@@ -23,6 +24,7 @@ urlpatterns = [
     path("<int:driver_id>/location/", LocationView.as_view(), name="location"),
     path("<int:driver_id>/locations/", BatchView.as_view(), name="locations"),
     path("locations/", FleetView.as_view(), name="fleet-locations"),
+    path("token/", SessionTokenView.as_view(), name="token"),
     path("report/owntracks/", OwnTracksView.as_view(), name="report-owntracks"),
     path("report/osmand/", OsmAndView.as_view(), name="report-osmand"),
     *either_slash(grants.urls),

@@ -26,6 +26,7 @@ from tracking.openapi.parts import (
     GrantProblem,
     Location,
     LocationPage,
+    PageToken,
     SearchResults,
     page_parameters,
     responses,
@@ -42,6 +43,7 @@ from tracking.rest.grants import (
 )
 from tracking.rest.locations import BatchView, LocationView
 from tracking.rest.search import SearchView
+from tracking.rest.session_token import SessionTokenView
 
 describe(
     get=extend_schema(
@@ -110,6 +112,17 @@ describe(
         responses=responses({200: SearchResults}),
     )
 )(SearchView)
+
+describe(
+    post=extend_schema(
+        operation_id="page_token",
+        tags=["tokens"],
+        summary="An access token for a page that is logged in with a web session",
+        description="Needs the CSRF token of a page. Ends with the web session.",
+        request=None,
+        responses=responses({200: PageToken}),
+    )
+)(SessionTokenView)
 
 describe(
     post=extend_schema(

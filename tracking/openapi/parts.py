@@ -52,6 +52,10 @@ class SearchResults(serializers.Serializer[Any]):
     total = serializers.IntegerField(help_text="How many there are, shown or not.")
 
 
+class PageToken(serializers.Serializer[Any]):
+    access = serializers.CharField()
+
+
 class Problem(serializers.Serializer[Any]):
     """RFC 9457 problem details."""
 

@@ -90,6 +90,13 @@ class GrantThrottle(ByUser):
     default_rate = "50/s"
 
 
+class PageTokenThrottle(ByUser):
+    """Access tokens for the pages of one user."""
+
+    scope = "page-token"
+    default_rate = "120/min"
+
+
 class ThrottledRefusals:
     """For a DRF view: what is refused counts as much as what is answered, and nothing is cached.
 

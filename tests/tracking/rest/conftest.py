@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from django.core.cache import cache
+from rest_framework.throttling import SimpleRateThrottle
 
 from tracking.runtime import runtime
 
@@ -25,6 +26,20 @@ def _nothing_left_behind():
     assert not runtime._runtimes
     opened = set(threading.enumerate()) - before
     assert not [thread for thread in opened if "tracking" in thread.name]
+
+
+@pytest.fixture
+def rates(monkeypatch):
+    """Sets rates for this test."""
+
+    def rates(**changed):
+        named = {name.replace("_", "-"): rate for name, rate in changed.items()}
+        monkeypatch.setattr(
+            SimpleRateThrottle, "THROTTLE_RATES", SimpleRateThrottle.THROTTLE_RATES | named
+        )
+        cache.clear()
+
+    return rates
 
 
 @pytest.fixture

@@ -4,11 +4,9 @@ import json
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.core.cache import cache
 from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
-from rest_framework.throttling import SimpleRateThrottle
 
 from tracking.grants import open_grant
 from tracking.models import DriverLocation, WatchGrant
@@ -17,20 +15,6 @@ from ..fakes import NOON
 from ..sockets import token_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def rates(monkeypatch):
-    """Sets rates for this test."""
-
-    def rates(**changed):
-        named = {name.replace("_", "-"): rate for name, rate in changed.items()}
-        monkeypatch.setattr(
-            SimpleRateThrottle, "THROTTLE_RATES", SimpleRateThrottle.THROTTLE_RATES | named
-        )
-        cache.clear()
-
-    return rates
 
 
 def answers(count, call):
