@@ -16,6 +16,7 @@ from django.db import connections, models, router
 from django.utils.module_loading import import_string
 from rest_framework_simplejwt import settings as simplejwt
 
+from tracking.access.tokens import AccessTokens
 from tracking.conf import DEFAULTS, conf
 from tracking.engine.database import UnsupportedDatabaseError, supported
 from tracking.models import DriverLocation
@@ -31,6 +32,7 @@ def check_settings(
     return [
         *_keys(),
         *_policies(),
+        *_authentication(),
         *_numbers(),
         *_map_link(),
         *_base_layer(),
@@ -89,6 +91,24 @@ def _policies() -> Iterator[CheckMessage]:
                 hint=f"Give the dotted path of a function {arguments}.",
                 id="tracking.E002",
             )
+
+
+def _authentication() -> Iterator[CheckMessage]:
+    path = conf.AUTHENTICATION
+    try:
+        found = isinstance(import_string(path)(), AccessTokens)
+        reason = "is no subclass of tracking.access.tokens.AccessTokens"
+    except Exception as error:  # whatever a host's own class raises
+        found, reason = False, f"cannot be used: {error}"
+    if not found:
+        yield Error(
+            f"TRACKING['AUTHENTICATION'], {path!r}, {reason}.",
+            hint=(
+                "Give the dotted path of tracking.access.tokens.AccessTokens, of "
+                "tracking.access.drf_tokens.DRFTokens, or of a subclass of your own."
+            ),
+            id="tracking.E002",
+        )
 
 
 def _numbers() -> Iterator[CheckMessage]:

@@ -36,12 +36,21 @@ from rides.models import Person, Ride, Waypoint
 ride = Ride.objects.get()
 print(ride.driver_status, [(w.latitude, w.longitude) for w in Waypoint.objects.all()])
 client = Client(headers={"host": "localhost"})
-print(client.get("/driver/1/map/").status_code, client.post("/token/session/").status_code)
+print(client.get("/driver/1/map/").status_code, client.post("/driver/token/").status_code)
 client.force_login(Person.objects.get(username="rob"))
-token = client.post("/token/session/").json()["access"]
+token = client.post("/driver/token/", content_type="application/json").json()["access"]
 print(client.get("/driver/1/map/").status_code)
 look = client.get("/driver/1/location/", headers={"authorization": "Bearer " + token})
 print(look.json()["location_lat"], look.json()["status"])
+import time
+from django.core import signing
+from rest_framework.authtoken.models import Token
+ticket = signing.dumps({"user": 1, "until": time.time() + 60}, salt="rides.ticket")
+late = signing.dumps({"user": 1, "until": time.time() - 60}, salt="rides.ticket")
+key = Token.objects.get(user__username="dora").key
+for authorization in ("Token " + key, "Bearer ticket:" + ticket, "Bearer ticket:" + late):
+    look = client.get("/driver/1/location/", headers={"authorization": authorization})
+    print(look.status_code)
 """
 
 
@@ -165,7 +174,7 @@ def test_document_leads_to_a_project_that_streams_locations(reader, redis):
         if told.startswith("offline") or time.monotonic() > deadline:
             break
     assert told == "offline [(-1.4354, 0.9871), (-1.4355, 0.9872)]"
-    assert pages == ["302 403", "200", "-1.4355 offline"]
+    assert pages == ["302 403", "200", "-1.4355 offline", "200", "200", "401"]
 
 
 def test_document_names_every_package_that_the_app_imports():

@@ -1,6 +1,7 @@
 """Token to user: the signature once per token, the expiry at every use, the user when asked.
 
-The decision is SimpleJWT's own, by the same settings, with one more kind of token where
+`TRACKING["AUTHENTICATION"]` names the class that decides. The decision of `AccessTokens` is
+SimpleJWT's own, by the same settings, with one more kind of token where
 `TRACKING["ACCEPT_LOGIN_TOKENS"]` says so.
 """
 
@@ -8,12 +9,15 @@ import time
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 import jwt
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+from django.utils.module_loading import import_string
 from rest_framework_simplejwt import settings as simplejwt
 from rest_framework_simplejwt import state
 from rest_framework_simplejwt.exceptions import TokenBackendError
@@ -43,8 +47,10 @@ MAX_NAME: Final = 254
 class Claims(NamedTuple):
     """What a token says: its user, and until when in seconds since the epoch.
 
-    The user goes by primary key, or by `owner`, the value of SIMPLE_JWT's USER_ID_FIELD, where that
-    is another field. `password` is a sign of the password that the token was issued for, None where
+    The user goes by primary key, or by `owner`, for which the database is asked: the value of
+    SIMPLE_JWT's USER_ID_FIELD, where that is another field, or what else the class of
+    `TRACKING["AUTHENTICATION"]` makes of it. `expires_at` is `math.inf` for a token that does not
+    expire. `password` is a sign of the password that the token was issued for, None where
     that is not to be checked, and `web_session` the web session that it ends with, if any.
     """
 
@@ -59,21 +65,61 @@ class Claims(NamedTuple):
         return self.password in (None, get_md5_hash_password(user.password))
 
 
+class AccessTokens:
+    """SimpleJWT's access tokens. Subclass it for tokens of other kinds."""
+
+    # Of the header Authorization over HTTP, in lower case.
+    schemes: ClassVar[frozenset[str]] = frozenset({"bearer"})
+
+    def verify(self, token: str) -> Claims:
+        """Return the claims of a token; raise `TokenInvalid`.
+
+        Called on the event loop, once for each new token of a connection, so it asks no database:
+        `load_owners` does. It may, if `may_block` returns True.
+        """
+        return _verify_signature(token)
+
+    def may_block(self) -> bool:
+        """Tell whether `verify` is for a thread."""
+        return state.token_backend.jwks_client is not None
+
+    def load_owners(self, owners: list[str]) -> Mapping[str, AbstractBaseUser]:
+        """Return the users of claims by their `owner`, those alone who exist and may log in.
+
+        Called in a thread, for all who ask at once, and again for open connections every
+        `session.RECHECK_INTERVAL` seconds and after `tracking.revocation.recheck(user_ids)`.
+        """
+        return _load_by_field(owners)
+
+
+@lru_cache(maxsize=1)
+def authentication() -> AccessTokens:
+    """Return what `TRACKING["AUTHENTICATION"]` names, made once."""
+    made: AccessTokens = import_string(conf.AUTHENTICATION)()
+    return made
+
+
+@receiver(setting_changed)
+def _forget_authentication(**kwargs: Any) -> None:
+    """Receive `setting_changed`, which tests send."""
+    authentication.cache_clear()
+
+
 def verify(token: str) -> Claims:
     """Return the claims of an access token; raise `TokenInvalid` or `TokenExpired`.
 
     Does not look at the user: `load_users` and `load_owners` do. With a JWK_URL in SIMPLE_JWT this
     may wait for the network: `may_block` tells.
     """
-    claims = _verify_signature(token)
+    claims = authentication().verify(token)
     if claims.expires_at <= time.time():
         raise TokenExpired
     return claims
 
 
 def may_block() -> bool:
-    """Tell whether `verify` is for a thread: the keys are at a URL."""
-    return state.token_backend.jwks_client is not None
+    """Tell whether `verify` is for a thread: the keys are at a URL, for example."""
+    return authentication().may_block()
 
 
 # Checking HS256 costs 39 µs, this 0.1 µs. A session knows its own token, so this is for those who
@@ -186,7 +232,12 @@ def load_users(user_ids: list[int]) -> Mapping[int, AbstractBaseUser]:
     return {user.pk: user for user in users if _may_log_in(user)}
 
 
-def load_owners(names: list[str]) -> Mapping[str, AbstractBaseUser]:
+def load_owners(owners: list[str]) -> Mapping[str, AbstractBaseUser]:
+    """Return those of the users who exist and may log in, by `Claims.owner`."""
+    return authentication().load_owners(owners)
+
+
+def _load_by_field(names: list[str]) -> Mapping[str, AbstractBaseUser]:
     """Return those of the users who exist and may log in, by SIMPLE_JWT's USER_ID_FIELD."""
     model = get_user_model()
     name = simplejwt.api_settings.USER_ID_FIELD

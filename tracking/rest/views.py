@@ -14,21 +14,22 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from tracking.access.identities import user_of
-from tracking.access.tokens import Claims, verify
+from tracking.access.tokens import Claims, authentication, verify
 from tracking.rest.bridge import outside_transactions
 from tracking.rest.problems import as_http, problem_response
 from tracking.rest.throttling import ThrottledRefusals
 
 
 class BearerAuthentication(BaseAuthentication):
-    """The access tokens of the sockets, in `Authorization: Bearer <token>`.
+    """The access tokens of the sockets, in `Authorization: Bearer <token>`, and whatever schemes
+    `TRACKING["AUTHENTICATION"]` takes beside it.
 
     Not SimpleJWT's, which knows neither an existing log-in's tokens nor the end of a web session.
     """
 
     def authenticate(self, request: Request) -> tuple[AbstractBaseUser, Claims] | None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
+        if scheme.lower() not in authentication().schemes:
             return None
         claims = verify(token.strip())
         return user_of(claims), claims

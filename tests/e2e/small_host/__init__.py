@@ -1,0 +1,1 @@
+"""A host project with nothing but Django, its own user model, and tracking."""

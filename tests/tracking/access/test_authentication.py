@@ -1,0 +1,138 @@
+"""`TRACKING["AUTHENTICATION"]`: a host's own tokens on sockets and over HTTP."""
+
+import math
+
+import pytest
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
+
+from accounts.tokens import access_token_for
+from tracking.access import tokens
+from tracking.access.drf_tokens import DRFTokens
+from tracking.access.identities import user_of
+from tracking.access.tokens import AccessTokens, Claims, verify
+from tracking.protocol import TokenExpired, TokenInvalid
+from tracking.runtime import get_runtime
+
+KEY = "0123456789abcdef0123456789abcdef01234567"
+# Of the tokens in circulation, by token.
+emails = {}
+
+
+class Keys(AccessTokens):
+    """Tokens that are looked up, as a host may have them."""
+
+    schemes = frozenset({"bearer", "key"})
+
+    def verify(self, token):
+        if token == "expired":
+            return Claims(None, 0.0, owner=token)
+        return Claims(None, math.inf, owner=token)
+
+    def may_block(self):
+        return True
+
+    def load_owners(self, owners):
+        wanted = {emails[owner]: owner for owner in owners if owner in emails}
+        users = get_user_model().objects.filter(email__in=wanted)
+        return {wanted[user.email]: user for user in users}
+
+
+@pytest.fixture
+def keys(settings):
+    settings.TRACKING = settings.TRACKING | {"AUTHENTICATION": f"{__name__}.Keys"}
+    emails.clear()
+    return emails
+
+
+@pytest.mark.django_db
+def test_token_of_a_hosts_own_is_its_users_as_long_as_the_host_says_so(keys):
+    user = get_user_model().objects.create_user(email="driver@example.com")
+    keys["a key"] = user.email
+    claims = verify("a key")
+    assert tokens.may_block()
+    assert user_of(claims) == user
+    del keys["a key"]
+    with pytest.raises(TokenInvalid):
+        user_of(claims)
+    with pytest.raises(TokenExpired):
+        verify("expired")
+
+
+@pytest.mark.django_db
+def test_rest_takes_a_hosts_own_tokens_and_schemes(keys, client):
+    user = get_user_model().objects.create_superuser(email="staff@example.com")
+    keys["a-key"] = user.email
+    for authorization in ("Bearer a-key", "Key a-key"):
+        response = client.get("/driver/locations/", headers={"Authorization": authorization})
+        assert response.status_code == 200
+    for authorization in ("Token a-key", "Key another", f"Bearer {access_token_for(user)}"):
+        response = client.get("/driver/locations/", headers={"Authorization": authorization})
+        assert response.status_code == 401
+
+
+async def test_socket_with_a_token_that_does_not_expire_ends_with_it(keys, connect, driver):
+    keys["a key"] = "driver@example.com"
+    socket = await connect("set", driver)
+    await socket.report("a key")
+    assert "location_lat" in await socket.frame()
+    del keys["a key"]
+    await get_runtime().registry._recheck({"users": [driver]})
+    assert (await socket.error(), await socket.close_code()) == ("token_invalid", 4401)
+
+
+# DRF's tokens. Their table is in the host project of `tests/e2e/test_host_log_ins.py`.
+
+
+@pytest.fixture
+def drf():
+    made = DRFTokens.__new__(DRFTokens)
+    made._max_length = len(KEY)
+    return made
+
+
+def test_drf_token_does_not_expire_and_is_looked_up(drf):
+    assert drf.verify(KEY) == Claims(None, math.inf, owner=f"authtoken:{KEY}")
+
+
+def test_access_token_counts_beside_drf_tokens(drf):
+    user = get_user_model()(pk=7, email="a@example.com")
+    assert drf.verify(access_token_for(user)).user_id == 7
+
+
+@pytest.mark.parametrize(
+    "garbage", ["", " ", KEY + "0", f"{KEY[:-1]} ", "\0", "\ud800", "١٢", "a:b", "a.b.c", "a_b"]
+)
+def test_what_can_be_no_drf_token_is_refused_without_a_query(drf, garbage):
+    with pytest.raises(TokenInvalid):
+        drf.verify(garbage)
+
+
+def test_token_equal_to_a_users_name_is_not_that_user(drf, monkeypatch):
+    """By `USER_ID_FIELD` a user may be named by what looks like a token."""
+    asked = []
+    monkeypatch.setattr(tokens, "_load_by_field", lambda names: asked.append(names) or {})
+
+    class Rows:
+        @staticmethod
+        def filter(**lookup):
+            asked.append(lookup)
+            return Rows
+
+        @staticmethod
+        def select_related(name):
+            return []
+
+    class Model:
+        _default_manager = Rows
+
+    drf._model = Model
+    assert drf.load_owners([drf.verify("dora").owner]) == {}
+    assert asked == [{"key__in": ["dora"]}]
+
+
+def test_drf_tokens_need_their_app():
+    assert not apps.is_installed("rest_framework.authtoken")
+    with pytest.raises(ImproperlyConfigured, match=r"rest_framework\.authtoken"):
+        DRFTokens()

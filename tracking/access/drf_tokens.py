@@ -1,0 +1,77 @@
+"""Tokens of `rest_framework.authtoken`: `TRACKING["AUTHENTICATION"]` for hosts that log in by them.
+
+They do not expire. An open connection ends when its token's row or its user is deleted, or the user
+becomes inactive.
+"""
+
+import math
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar, Final
+
+from django.apps import apps
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
+from django.db.models.signals import post_delete
+
+from tracking.access.tokens import AccessTokens, Claims
+from tracking.protocol import TokenInvalid
+from tracking.revocation import recheck
+
+# Of owners that are keys of tokens. Others are names of users, which nobody may have taken for a
+# key, or the other way round.
+_KEY: Final = "authtoken:"
+
+
+class DRFTokens(AccessTokens):
+    """DRF's tokens, and SimpleJWT's beside them: pages get one of those for their web session."""
+
+    schemes: ClassVar[frozenset[str]] = frozenset({"bearer", "token"})
+
+    def __init__(self) -> None:
+        if not apps.is_installed("rest_framework.authtoken"):
+            raise ImproperlyConfigured("'rest_framework.authtoken' is not in INSTALLED_APPS")
+        self._model = _token_model()
+        self._max_length: int = self._model._meta.get_field("key").max_length
+
+    def verify(self, token: str) -> Claims:
+        """Return the claims of either kind. Whether a key exists, `load_owners` finds out."""
+        # A JWT has dots, and a key has none: it is hexadecimal.
+        if "." in token:
+            return super().verify(token)
+        # What can be no key costs no query, and no database has to take it.
+        if len(token) > self._max_length or not (token.isascii() and token.isalnum()):
+            raise TokenInvalid
+        return Claims(None, math.inf, owner=f"{_KEY}{token}")
+
+    def load_owners(self, owners: list[str]) -> Mapping[str, AbstractBaseUser]:
+        """Return the active users by the keys of their tokens, the others by their names."""
+        keys = [owner.removeprefix(_KEY) for owner in owners if owner.startswith(_KEY)]
+        names = [owner for owner in owners if not owner.startswith(_KEY)]
+        found = dict(super().load_owners(names)) if names else {}
+        if keys:
+            rows = self._model._default_manager.filter(key__in=keys)
+            for row in rows.select_related("user"):
+                if row.user.is_active:
+                    found[f"{_KEY}{row.key}"] = row.user
+        return found
+
+
+def connect() -> None:
+    """Have the open sessions of users whose tokens are deleted checked again."""
+    model = _token_model()
+    # Django tells of a deletion through a proxy under the proxy's name alone.
+    for each in apps.get_models():
+        if issubclass(each, model):
+            post_delete.connect(token_deleted, sender=each)
+
+
+def _token_model() -> Any:
+    # By its name, as the app must be installed where the module is imported.
+    return apps.get_app_config("authtoken").get_model("Token")
+
+
+def token_deleted(instance: Any, using: str, **kwargs: Any) -> None:
+    """Receive `post_delete` of tokens."""
+    transaction.on_commit(partial(recheck, [instance.user_id]), using=using)
