@@ -41,7 +41,7 @@ access = inline_serializer("Access", {"access": serializers.CharField()})
 
 
 class ProblemDetails:
-    """Answers errors with problem details, in which wrong fields also stand by their names."""
+    """Answer errors with problem details; invalid fields are members by their names, too."""
 
     def get_exception_handler(self) -> Callable[[Exception, Any], Response | None]:
         return _problem_with_fields
@@ -49,7 +49,7 @@ class ProblemDetails:
 
 def _problem_with_fields(error: Exception, context: Any) -> Response | None:
     response = problem_response(error, context)
-    # What clients of before read: `{"email": ["This field is required."]}`.
+    # Older clients read `{"email": ["This field is required."]}`.
     if response is not None and isinstance(error, serializers.ValidationError):
         response.data |= error.detail
     return response
@@ -97,7 +97,7 @@ class TokenRefreshView(ProblemDetails, simplejwt.TokenRefreshView):
     )
 )
 class LogOutView(ProblemDetails, GenericAPIView[Any]):
-    """204, whatever the token was worth."""
+    """End a refresh token and those of the same log-in. Answers 204 for any token, valid or not."""
 
     throttle_scope = "token"
     authentication_classes = ()
@@ -122,7 +122,7 @@ class LogOutView(ProblemDetails, GenericAPIView[Any]):
     )
 )
 class SessionTokenView(tracking.SessionTokenView):
-    """`{"access": ...}` for the session's user; 403 without a session or its CSRF token."""
+    """Answer `{"access": ...}` for the session's user, 403 without a session or its CSRF token."""
 
     throttle_scope = "token"
     throttle_classes = APIView.throttle_classes

@@ -40,7 +40,7 @@ class StaffSessionMiddleware(MiddlewareMixin):
         if not user.is_authenticated:
             return None
         if second_factor.is_staff_account(user):
-            # Views that open pages call by themselves, with nobody there, are marked.
+            # Views that open pages call by themselves are marked: a call is no sign of activity.
             by_page = getattr(view, "called_by_page", False)
             idle.extend(request.session, idle.idle_time(request) if by_page else timedelta(0))
         if getattr(view, "without_second_factor", False) or not second_factor.is_due(user):
@@ -52,6 +52,6 @@ def _refusal(request: HttpRequest) -> HttpResponse:
     if request.get_preferred_type(["application/json", "text/html"]) == "text/html":
         path = request.get_full_path() if request.method in ("GET", "HEAD") else "/"
         return redirect_to_login(path, reverse("accounts:second-factor"))
-    refusal = problem(403, _("Give the code of your second factor first."), "otp_required")
+    refusal = problem(403, _("Enter the code of your second factor first."), "otp_required")
     headers = {"Cache-Control": "no-store"}
     return JsonResponse(refusal, status=403, content_type=MEDIA_TYPE, headers=headers)

@@ -1,4 +1,4 @@
-"""Error pages in the site's frame, for people. Programs get RFC 9457 problem details.
+"""Error pages in the site's design, for browsers. API clients get RFC 9457 problem details.
 
 The pages need neither the database nor a context processor: either may be what failed.
 """
@@ -27,7 +27,7 @@ API: Final = ("/driver/", "/accounts/token/", "/api/")
 # The pages below these paths.
 PAGES: Final = ("tracking:driver-map", "tracking:share", "tracking:fleet-map", "reference")
 
-# What problem details say, in the codes of REST framework.
+# Code and detail of problem details by status, in the codes of REST framework.
 PROBLEMS: Final = {
     400: ("bad_request", "the server cannot understand this request"),
     403: ("permission_denied", "this account may not do this, or the CSRF token is missing"),
@@ -120,9 +120,9 @@ def _answer(
     ways: Ways,
     plain: Callable[[], Any],
 ) -> HttpResponse:
-    """Answer with a page, or problem details; with Django's `plain` page if ours fails."""
+    """Return an error page, or problem details; Django's `plain` page if rendering fails."""
     page: HttpResponse
-    if not _is_for_people(request):
+    if not _wants_html(request):
         code, detail = PROBLEMS[status]
         content = problem(status, detail, code)
         headers = {"Cache-Control": "no-store"}
@@ -132,7 +132,7 @@ def _answer(
         # Without the request, no context processor runs.
         text = render_to_string("ridehail/error.html", context)
     except Exception as error:  # such as a style sheet that was not collected
-        logger.warning("An error page could not be made: %s", describe(error))
+        logger.warning("Could not render an error page: %s", describe(error))
         page = plain()
         return page
     page = HttpResponse(text, status=status)

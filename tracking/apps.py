@@ -14,7 +14,7 @@ class TrackingConfig(AppConfig):
     def ready(self) -> None:
         from tracking import web_sessions
         from tracking.access import drf_tokens, permission_changes
-        from tracking.checks import check_deployment, check_settings
+        from tracking.checks import check_channel_layer, check_deployment, check_settings
 
         if apps.is_installed("drf_spectacular"):
             from tracking import openapi  # noqa: F401 - describes the REST API

@@ -9,12 +9,12 @@ DEFAULTS: Final[dict[str, Any]] = {
     # (user, driver_id) -> tracking.permissions.Decision, plain or async.
     "PUBLISH_POLICY": "tracking.permissions.own_location",
     "WATCH_POLICY": "tracking.permissions.any_authenticated",
-    # From tokens to users: the dotted path of `tracking.access.tokens.AccessTokens`, of
-    # `tracking.access.drf_tokens.DRFTokens`, or of a subclass of your own.
+    # The dotted path of the class that finds a token's user: `tracking.access.tokens.AccessTokens`,
+    # `tracking.access.drf_tokens.DRFTokens`, or a subclass of your own.
     "AUTHENTICATION": "tracking.access.tokens.AccessTokens",
-    # Whether tokens of exactly the claims id, email, name, iat and exp, signed with the same key,
-    # are access tokens too: an existing log-in's, which SimpleJWT would refuse. Nothing else that
-    # the host signs with that key should look like this.
+    # Whether to accept tokens with exactly the claims id, email, name, iat and exp, signed with the
+    # same key, as access tokens too: those of an existing log-in, which SimpleJWT would refuse. The
+    # host should sign nothing else of this form with that key.
     "ACCEPT_LOGIN_TOKENS": False,
     # Former keys whose signatures are still accepted: to change SIMPLE_JWT's SIGNING_KEY (or
     # VERIFYING_KEY), add the old one for the lifetime of its tokens.
@@ -75,8 +75,11 @@ DEFAULTS: Final[dict[str, Any]] = {
     # from other hosts.
     "TILE_URL": "",
     "TILE_ATTRIBUTION": "",
-    # Where a logged-in page gets its access token: a path, or the name of a URL. The package has
-    # one for hosts whose pages are logged in with Django's sessions: "tracking:token".
+    # The static path of a JavaScript module that draws more of a map without tiles, such as
+    # rides/streets.js: docs/frontend.md says what it exports.
+    "BASE_LAYER": "",
+    # The path, or URL name, of the view that issues a logged-in page its access token. For pages
+    # that are logged in with Django's sessions the package has one: "tracking:token".
     "TOKEN_URL": "/accounts/token/session/",
 }
 

@@ -13,7 +13,7 @@ from django.utils.decorators import sync_and_async_middleware
 
 from tracking.rest.problems import MEDIA_TYPE, problem
 
-# What is safe to ask for again, at another address.
+# Methods that clients may safely repeat at another address.
 _READS: Final = ("GET", "HEAD")
 
 _Respond = (
@@ -81,7 +81,7 @@ def _https_required(request: HttpRequest) -> HttpResponse:
     if _is_of_owntracks(request.path_info):
         status = HTTPStatus.SERVICE_UNAVAILABLE
     return JsonResponse(
-        problem(status, "this is not taken over plain HTTP: use https://", "https_required"),
+        problem(status, "plain HTTP is not accepted: use https://", "https_required"),
         status=status,
         content_type=MEDIA_TYPE,
         headers={"Cache-Control": "no-store"},

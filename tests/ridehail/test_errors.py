@@ -1,4 +1,4 @@
-"""Error pages have the site's frame, a reason and a way on; programs get problem details."""
+"""Error pages have the site's design, a reason and links; API clients get problem details."""
 
 import re
 

@@ -7,11 +7,12 @@ from drf_spectacular.authentication import SessionScheme
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
-from rest_framework import serializers
+from msgspec import UNSET, Meta, UnsetType
 from rest_framework.pagination import CursorPagination
 
 from tracking.protocol import MAX_FIXES_PER_BATCH, Measurement, frames
-from tracking.rest.problems import MEDIA_TYPE, Problem
+from tracking.rest.problems import MEDIA_TYPE, FieldError, Problem
+from tracking.status import Status
 
 _PROBLEMS: Final = {
     400: "What was sent cannot be; `detail` says what would be right.",
@@ -26,8 +27,8 @@ _PROBLEMS: Final = {
 
 
 Address: TypeAlias = Annotated[
-    Annotated[str, msgspec.Meta(extra_json_schema={"format": "uri"})] | None,
-    msgspec.Meta(description="Where the next or previous page is."),
+    Annotated[str, Meta(extra_json_schema={"format": "uri"})] | None,
+    Meta(description="Where the next or previous page is."),
 ]
 
 
@@ -35,56 +36,60 @@ class Location(frames.Details):
     """A driver's newest location: the content of a details frame on the socket."""
 
 
-class SearchResult(serializers.Serializer[Any]):
-    userId = serializers.IntegerField()  # noqa: N815 - the browser client's
-    name = serializers.CharField()
-    email = serializers.CharField()
-    latitude = serializers.FloatField()
-    longitude = serializers.FloatField()
-    status = serializers.ChoiceField(Status.choices)
-    recordedAt = serializers.IntegerField(help_text="Milliseconds since 1970.")  # noqa: N815
-    receivedAt = serializers.IntegerField()  # noqa: N815
-    heardAt = serializers.IntegerField()  # noqa: N815
-
-
-class SearchResults(serializers.Serializer[Any]):
-    drivers = SearchResult(many=True)
-    total = serializers.IntegerField(help_text="How many there are, shown or not.")
-
-
-class PageToken(serializers.Serializer[Any]):
-    access = serializers.CharField()
-
-
-class Problem(serializers.Serializer[Any]):
-    """RFC 9457 problem details."""
+class LocationPage(msgspec.Struct):
+    """A page of locations, in the order of the drivers' ids."""
 
     next: Address
     previous: Address
     results: list[Location]
 
 
-class FieldError(serializers.Serializer[Any]):
-    detail = serializers.CharField(help_text="What is wrong with it.")
-    pointer = serializers.CharField(
-        required=False, help_text="In the body, as a JSON pointer: `#/ends_at`; `#` is all of it."
-    )
-    parameter = serializers.CharField(required=False, help_text="In the query.")
+class SearchResult(msgspec.Struct, rename="camel"):
+    """A located driver, in the names of the browser client."""
+
+    user_id: frames.Id
+    name: str
+    email: str
+    latitude: float
+    longitude: float
+    status: Annotated[str, Meta(extra_json_schema={"enum": Status.values})]
+    recorded_at: Annotated[int, Meta(description="Milliseconds since 1970.")]
+    received_at: Annotated[int, Meta(description="Milliseconds since 1970.")]
+    heard_at: Annotated[int, Meta(description="Milliseconds since 1970.")]
 
 
-class DeprecatedError(serializers.Serializer[Any]):
-    code = serializers.CharField()
-    message = serializers.CharField()
-    fields = serializers.DictField(  # type: ignore[assignment]
-        child=serializers.ListField(child=serializers.CharField()), required=False
-    )
+class SearchResults(msgspec.Struct):
+    """The first located drivers that match."""
+
+    drivers: list[SearchResult]
+    total: Annotated[int, Meta(description="The number of matches, shown or not.")]
+
+
+class PageToken(msgspec.Struct):
+    """The access token of a page."""
+
+    access: str
+
+
+class DeprecatedError(msgspec.Struct):
+    """The error of older releases."""
+
+    code: str
+    message: str
+    fields: dict[str, list[str]] | UnsetType = UNSET
 
 
 class GrantProblem(Problem):
-    errors = FieldError(  # type: ignore[assignment]
-        many=True, required=False, help_text="With 400: each field that is wrong."
-    )
-    error = DeprecatedError(help_text="Deprecated, for one release: read the members beside it.")
+    """RFC 9457 problem details, with the member that older clients of grants read."""
+
+    error: Annotated[
+        DeprecatedError,
+        Meta(description="Deprecated, for one release: read the members beside it."),
+    ]
+    errors: Annotated[
+        list[FieldError] | UnsetType,
+        Meta(description="With 400: each field that is invalid."),
+    ] = UNSET
 
 
 def _fix() -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from django.db import DatabaseError, InterfaceError
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from rest_framework.exceptions import (
     APIException,
     AuthenticationFailed,
@@ -62,6 +62,17 @@ class Problem(msgspec.Struct):
     status: Annotated[int, Meta(description="The status of the response.")]
     detail: Annotated[str, Meta(description="What is wrong, and what would be right.")]
     code: Annotated[str, Meta(description="As in the socket's error frames.")]
+
+
+class FieldError(msgspec.Struct, omit_defaults=True):
+    """One message about invalid input, as in RFC 9457's example."""
+
+    detail: Annotated[str, Meta(description="What is wrong with it.")]
+    pointer: Annotated[
+        str | UnsetType,
+        Meta(description="In the body, as a JSON pointer: `#/ends_at`; `#` is all of it."),
+    ] = UNSET
+    parameter: Annotated[str | UnsetType, Meta(description="In the query.")] = UNSET
 
 
 class NotStoredInTime(APIException):
@@ -114,13 +125,10 @@ def as_http(error: Exception) -> Exception:
 
 def problem(status: int, detail: str, code: str) -> dict[str, Any]:
     """Return the members that every problem has."""
-    return {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": int(status),
-        "detail": detail,
-        "code": code,
-    }
+    members: dict[str, Any] = msgspec.to_builtins(
+        Problem("about:blank", HTTPStatus(status).phrase, int(status), detail, code)
+    )
+    return members
 
 
 def problem_response(error: Exception, context: Any) -> Response | None:
@@ -185,6 +193,9 @@ def _messages(data: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
 
 def _field_error(place: str, path: tuple[str, ...], message: str) -> dict[str, str]:
     if place == "parameter":
-        return {"detail": message, "parameter": ".".join(path)}
-    # A JSON pointer as a URL fragment, as RFC 9457 has it; "#" is the whole body.
-    return {"detail": message, "pointer": "/".join(("#", *path))}
+        found = FieldError(message, parameter=".".join(path))
+    else:
+        # A JSON pointer as a URL fragment, as RFC 9457 has it; "#" is the whole body.
+        found = FieldError(message, pointer="/".join(("#", *path)))
+    members: dict[str, str] = msgspec.to_builtins(found)
+    return members
