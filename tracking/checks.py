@@ -12,7 +12,7 @@ from django.contrib.staticfiles import finders
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import SuspiciousFileOperation
-from django.db import connections, models, router
+from django.db import connections, router
 from django.utils.module_loading import import_string
 from rest_framework_simplejwt import settings as simplejwt
 
@@ -20,6 +20,7 @@ from tracking.access.tokens import AccessTokens
 from tracking.conf import DEFAULTS, conf
 from tracking.engine.database import UnsupportedDatabaseError, supported
 from tracking.models import DriverLocation
+from tracking.people import ids_of
 
 # RFC 7518 section 3.2: an HMAC key as long as the hash, and SHA-256 has 32 bytes.
 MIN_KEY_BYTES = 32
@@ -230,9 +231,11 @@ def _shards(layers: Mapping[str, Any]) -> Iterator[CheckMessage]:
 
 
 def _users() -> Iterator[CheckMessage]:
-    if not isinstance(get_user_model()._meta.pk, models.IntegerField):
+    if ids_of(get_user_model()._meta.pk) is None:
         yield Error(
-            "The user model's primary key must be an integer: it is the driver's id on the wire.",
+            "The user model's primary key must be an integer or a UUID: it is the driver's id on"
+            " the wire.",
+            hint="Users that have another key cannot be tracked.",
             id="tracking.E006",
         )
 

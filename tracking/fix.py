@@ -1,7 +1,6 @@
 """A fix, one timestamped measurement from a device, and the clock that orders arrivals."""
 
 from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
 
 import msgspec
 

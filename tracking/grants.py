@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -20,6 +21,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from tracking import revocation
+from tracking.ids import UserId
 from tracking.models import WatchGrant
 from tracking.permissions import NO_DRIVER, is_driver
 
@@ -34,12 +36,12 @@ class InvalidGrant(ValueError):
 
 def open_grant(
     *,
-    driver: AbstractBaseUser | int,
-    watcher: AbstractBaseUser | int,
+    driver: AbstractBaseUser | UserId,
+    watcher: AbstractBaseUser | UserId,
     ends_at: datetime,
     reference: str = "",
     starts_at: datetime | None = None,
-    by: AbstractBaseUser | int | None = None,
+    by: AbstractBaseUser | UserId | None = None,
 ) -> WatchGrant:
     """Store and return a grant that starts at `starts_at`, by default now.
 
@@ -64,7 +66,7 @@ def open_grant(
 
 
 def reschedule_grant(
-    grant: WatchGrant, *, ends_at: datetime, by: AbstractBaseUser | int | None = None
+    grant: WatchGrant, *, ends_at: datetime, by: AbstractBaseUser | UserId | None = None
 ) -> None:
     """Change when `grant` ends. One that has expired becomes live again.
 
@@ -115,8 +117,8 @@ def end_grants(grants: QuerySet[WatchGrant], *, by: AbstractBaseUser | int | Non
     return len(watchers)
 
 
-def _id(user: AbstractBaseUser | int) -> int:
-    return user if isinstance(user, int) else user.pk
+def _id(user: AbstractBaseUser | UserId) -> Any:
+    return user if isinstance(user, int | UUID) else user.pk
 
 
 def _driver_reasons(driver_id: Any) -> list[str]:
@@ -156,12 +158,13 @@ def _reason(field: str, error: ValidationError) -> str:
     return error.messages[0]
 
 
-def _recheck_on_commit(watcher_ids: Iterable[int], using: str) -> None:
-    if user_ids := sorted(set(watcher_ids)):
+def _recheck_on_commit(watcher_ids: Iterable[UserId], using: str) -> None:
+    # By text: one that was assigned to a grant may be a string, if the host assigned one.
+    if user_ids := sorted(set(watcher_ids), key=str):
         transaction.on_commit(partial(revocation.recheck, user_ids), using=using)
 
 
-def _watchers(grant: WatchGrant) -> set[int]:
+def _watchers(grant: WatchGrant) -> set[UserId]:
     return {grant.watcher_id, grant.stored_watcher_id or grant.watcher_id}
 
 

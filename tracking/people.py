@@ -3,11 +3,25 @@
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import Q
+from django.db.models import Field, ForeignKey, IntegerField, Q, UUIDField
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from tracking.ids import INTEGERS, UUIDS, Ids
 from tracking.lookups import any_case
+
+
+def ids_of(field: "Field[Any, Any]") -> Ids | None:
+    """Return what kind of ids a primary key holds; None if this app knows no such ids."""
+    while isinstance(field, ForeignKey):  # such as the key of a model that inherits from another
+        field = field.target_field
+    if isinstance(field, IntegerField):
+        return INTEGERS
+    return UUIDS if isinstance(field, UUIDField) else None
+
+
+# What the ids of the project's users are. Of others than these, a system check complains.
+USER_IDS: Final[Ids] = ids_of(get_user_model()._meta.pk) or INTEGERS
 
 
 def _existing(*names: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 
+from tracking.ids import to_plain
 from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ def recheck(user_ids: Iterable[int]) -> None:
     Call it after committing a change to data that a policy reads. It never raises. While the
     channel layer is unavailable, sessions notice the change within `session.RECHECK_INTERVAL`.
     """
-    event = {"type": GROUP, "users": list(user_ids)}
+    event = {"type": GROUP, "users": [*map(to_plain, user_ids)]}
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:

@@ -1,9 +1,13 @@
 """The pages and the REST API, for the host project: `path("driver/", include("tracking.urls"))`."""
 
 from django.urls import path as page
+from django.urls import register_converter
+from django.urls.converters import UUIDConverter
 from rest_framework.routers import SimpleRouter
 
+from tracking.ids import UUID_PATTERN, UUIDS
 from tracking.pages import views
+from tracking.people import USER_IDS
 from tracking.phones.views import OsmAndView, OwnTracksView
 from tracking.rest.fleet import FleetView
 from tracking.rest.grants import GrantViewSet
@@ -12,12 +16,21 @@ from tracking.rest.search import SearchView
 from tracking.rest.session_token import SessionTokenView
 from tracking.slashes import either_slash, path
 
+
+class AnyCaseUUIDConverter(UUIDConverter):
+    """Django's own, which knows lower case only; RFC 9562 has readers take either."""
+
+    regex = UUID_PATTERN
+
+
+register_converter(AnyCaseUUIDConverter, UUIDS.converter)
+
 grants = SimpleRouter(use_regex_path=False)
 grants.register("grants", GrantViewSet, basename="grant")
 
 app_name = "tracking"
 urlpatterns = [
-    page("<int:driver_id>/map/", views.driver_map, name="driver-map"),
+    page(f"<{USER_IDS.converter}:driver_id>/map/", views.driver_map, name="driver-map"),
     page("share/", views.share, name="share"),
     page("fleet/", views.fleet_map, name="fleet-map"),
     path("search/", SearchView.as_view(), name="search"),

@@ -8,6 +8,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 
 from tracking.access.tokens import Claims, load_owners, load_users
 from tracking.engine.batching import Loader
+from tracking.ids import UserId
 from tracking.protocol import TokenInvalid
 from tracking.web_sessions import load_ended
 
@@ -16,7 +17,7 @@ class Identities:
     """Loads users by id and by token. `run` runs a function in a thread with a connection."""
 
     def __init__(self, run: Callable[..., Awaitable[Any]]) -> None:
-        self.users: Loader[int, AbstractBaseUser] = Loader(partial(run, load_users))
+        self.users: Loader[UserId, AbstractBaseUser] = Loader(partial(run, load_users))
         self._owners: Loader[str, AbstractBaseUser] = Loader(partial(run, load_owners))
         self._ended: Loader[str, bool] = Loader(partial(run, load_ended))
 

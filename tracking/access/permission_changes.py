@@ -71,7 +71,7 @@ def _changed(
     *,
     action: str,
     reverse: bool,
-    pk_set: set[int] | None,
+    pk_set: set[Any] | None,
     **kwargs: Any,
 ) -> Iterable[Any]:
     """Those that `instance` was given to or taken from; the other way round, `instance`.

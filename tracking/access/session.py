@@ -93,7 +93,7 @@ class Session:
         # The account that it acts for.
         self.user_id: DriverId | None = None
         # The driver whom it is about: what changes about that user has it checked again, too.
-        self.about: int | None = None
+        self.about: DriverId | None = None
         self._token: str | None = None
         self._claims: Claims | None = None
         self._password: int | None = None

@@ -6,7 +6,7 @@ SimpleJWT's own, by the same settings, with one more kind of token where
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, ClassVar, Final, NamedTuple
@@ -25,7 +25,9 @@ from rest_framework_simplejwt.utils import get_md5_hash_password
 
 from tracking.conf import conf
 from tracking.engine.database import any_of
-from tracking.protocol import MAX_ID, TokenExpired, TokenInvalid
+from tracking.ids import MAX_ID, UserId
+from tracking.people import USER_IDS
+from tracking.protocol import TokenExpired, TokenInvalid
 
 # Exactly these claims are an existing log-in's token: no type, no id, its user in `id`.
 LOGIN_CLAIMS: Final = frozenset({"id", "email", "name", "iat", "exp"})
@@ -54,7 +56,7 @@ class Claims(NamedTuple):
     that is not to be checked, and `web_session` the web session that it ends with, if any.
     """
 
-    user_id: int | None
+    user_id: UserId | None
     expires_at: float
     password: str | None = None
     owner: str | None = None
@@ -143,9 +145,9 @@ def _verify_signature(token: str) -> Claims:
         password = str(payload.get(options.REVOKE_TOKEN_CLAIM, ""))
     user_id, owner = None, None
     if is_login:
-        user_id = _positive_integer(payload["id"])
+        user_id = _user_id(payload["id"])
     elif _is_primary_key(options.USER_ID_FIELD):
-        user_id = _positive_integer(payload.get(options.USER_ID_CLAIM))
+        user_id = _user_id(payload.get(options.USER_ID_CLAIM))
     else:
         owner = _name(payload.get(options.USER_ID_CLAIM))
     leeway = state.token_backend.get_leeway().total_seconds()
@@ -201,12 +203,11 @@ def _check_kind(payload: Mapping[str, Any]) -> None:
             raise TokenInvalid("this is not an access token: send the one named access")
 
 
-def _positive_integer(claim: object) -> int:
-    if isinstance(claim, str) and claim.isascii() and claim.isdecimal() and len(claim) < 20:
-        claim = int(claim)
-    if type(claim) is int and 0 < claim <= MAX_ID:
-        return claim
-    raise TokenInvalid
+def _user_id(claim: object) -> UserId:
+    user_id = USER_IDS.parse_claim(claim)
+    if user_id is None:
+        raise TokenInvalid
+    return user_id
 
 
 def _name(claim: object) -> str:
@@ -225,7 +226,7 @@ def _is_primary_key(field: str) -> bool:
     return field in ("pk", key.name, key.attname)
 
 
-def load_users(user_ids: list[int]) -> Mapping[int, AbstractBaseUser]:
+def load_users(user_ids: Sequence[UserId]) -> Mapping[UserId, AbstractBaseUser]:
     """Return those of the users who exist and may log in, in one query."""
     model = get_user_model()
     users = model._default_manager.filter(pk__in=any_of(user_ids, model))

@@ -21,6 +21,7 @@ from django.db import router, transaction
 from django.utils import timezone
 
 from tracking.conf import conf
+from tracking.ids import DriverId, UserId
 from tracking.models import LocationAccess
 from tracking.throttled_log import Throttle, reason
 
@@ -46,13 +47,13 @@ PURGE_INTERVAL: Final = 3600.0
 class Look(NamedTuple):
     """A look to be stored. A `driver_id` of None means all drivers, as on the fleet map."""
 
-    viewer_id: int
-    driver_id: int | None
+    viewer_id: UserId
+    driver_id: DriverId | None
     way: Way
     at: datetime
 
     @property
-    def key(self) -> tuple[int, int | None, Way]:
+    def key(self) -> tuple[UserId, DriverId | None, Way]:
         return self[:3]
 
 
@@ -60,7 +61,7 @@ class Recent:
     """The looks that a stored row covers. Thread-safe."""
 
     def __init__(self) -> None:
-        self._until: OrderedDict[tuple[int, int | None, Way], float] = OrderedDict()
+        self._until: OrderedDict[tuple[UserId, DriverId | None, Way], float] = OrderedDict()
         self._lock = Lock()
 
     def new(self, viewer_id: int | None, way: Way, driver_ids: Iterable[int | None]) -> list[Look]:

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from tracking.asyncapi.close_codes import close_codes, errors
 from tracking.asyncapi.messages import messages
-from tracking.asyncapi.schemas import schemas
+from tracking.asyncapi.schemas import USER_ID, schemas
 
 _DESCRIPTION: Final = """\
 Drivers send where they are, riders and dispatchers see them move. Plain WebSocket text frames, \
@@ -47,12 +47,7 @@ _ROUTES: Final = {
 _USER_ID: Final = {
     "type": "object",
     "properties": {
-        "userId": {
-            "type": "integer",
-            "format": "int64",
-            "minimum": 1,
-            "description": "The driver's id.",
-        }
+        "userId": USER_ID,
     },
     "required": ["userId"],
 }

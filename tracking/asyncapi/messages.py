@@ -98,7 +98,7 @@ _FROM_THE_SERVER: Final[dict[str, tuple[str, str, list[Schema]]]] = {
         [
             {
                 "update": [{**_ITEM, "location_lat": "-2.3125"}],
-                "remove": [20],
+                "remove": [_OTHER_DRIVER],
                 "counts": {"live": 2, "stale": 0, "offline": 2},
             }
         ],

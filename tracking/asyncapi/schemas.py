@@ -13,6 +13,9 @@ from tracking.protocol.messages import DriverMessage, WatcherMessage
 
 Schema = dict[str, Any]
 
+# Of this project's users.
+USER_ID: Final[Schema] = {"description": "The driver's id.", **USER_IDS.schema}
+
 _TEMPLATE: Final = "#/components/schemas/{name}"
 _ENVELOPES: Final = (DriverMessage, WatcherMessage, FleetMessage)
 FRAMES: Final = (
@@ -42,6 +45,11 @@ def schemas() -> dict[str, Schema]:
     }
     found["Bbox"]["items"] = found["Bbox"].pop("prefixItems")
     for schema in found.values():
+        properties = schema.get("properties", {})
+        if "userId" in properties:
+            properties["userId"] = dict(USER_ID)
+        if "remove" in properties:
+            properties["remove"]["items"] = dict(USER_ID)
         schema["description"] = " ".join(schema["description"].split())
     return dict(sorted(found.items()))
 

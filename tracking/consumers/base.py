@@ -15,6 +15,7 @@ from tracking.access.principals import Principal
 from tracking.access.session import Session
 from tracking.conf import conf
 from tracking.consumers.record import ConnectionRecord
+from tracking.ids import to_plain
 from tracking.permissions import Decision
 from tracking.pipeline.outbox import Event, Outbox, abort
 from tracking.protocol import (
@@ -207,10 +208,11 @@ class TrackingConsumer(AsyncConsumer):
         """Clean up after the connection has ended."""
 
     def _end_record(self, event: Event) -> None:
+        user_id = self.session.user_id
         self.record.end(
             event.get("code"),
-            driver=self.driver_id or None,
-            user=self.session.user_id,
+            driver=to_plain(self.driver_id) or None,
+            user=None if user_id is None else to_plain(user_id),
             received=self.received,
             sent=self.outbox.sent,
         )

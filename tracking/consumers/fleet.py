@@ -4,6 +4,7 @@ from channels.db import database_sync_to_async
 
 from tracking.access.principals import Principal
 from tracking.consumers import TrackingConsumer
+from tracking.ids import UserId
 from tracking.models import LocationAccess
 from tracking.permissions import may_view_fleet
 from tracking.protocol import CloseCode, Forbidden
@@ -42,7 +43,7 @@ class FleetConsumer(TrackingConsumer):
             self.record_look(user.pk)
         return True
 
-    def record_look(self, user_id: int | None) -> None:
+    def record_look(self, user_id: UserId | None) -> None:
         self.runtime.access_log.record(user_id, LocationAccess.Way.FLEET)
 
     def break_off(self) -> None:

@@ -6,6 +6,7 @@ from tracking import protocol
 from tracking.access.principals import Principal
 from tracking.consumers.base import TrackingConsumer
 from tracking.fix import Fix
+from tracking.ids import UserId
 from tracking.models import LocationAccess
 from tracking.permissions import Decision, Window, may_watch_driver
 from tracking.protocol import Stop
@@ -55,7 +56,7 @@ class WatcherConsumer(TrackingConsumer):
             self.record_look(principal.user.pk)
         return decision
 
-    def record_look(self, user_id: int | None) -> None:
+    def record_look(self, user_id: UserId | None) -> None:
         self.runtime.access_log.record(user_id, LocationAccess.Way.STREAM, self.driver_id)
 
     def disconnected(self) -> None:

@@ -9,6 +9,7 @@ from django.db.models import Q
 
 from tracking.engine.database import any_of
 from tracking.fix import Fix
+from tracking.ids import DriverId, UserId
 from tracking.models import DriverLocation
 from tracking.people import NAME_FIELDS, active, full_name
 from tracking.pipeline.rows import fix_of
@@ -22,7 +23,7 @@ _COLUMNS: Final = Fix.__struct_fields__
 Mark: TypeAlias = tuple[datetime, datetime | None]
 
 
-def load_page(after: int) -> list[tuple[Fix, str]]:
+def load_page(after: DriverId) -> list[tuple[Fix, str]]:
     """Return up to `PAGE` active drivers whose id is above `after`, by id: newest fix and name."""
     people = [f"driver__{field}" for field in (*NAME_FIELDS, get_user_model().USERNAME_FIELD)]
     rows = DriverLocation.objects.select_related("driver").only(*_COLUMNS, *people)
@@ -32,7 +33,7 @@ def load_page(after: int) -> list[tuple[Fix, str]]:
     ]
 
 
-def load_marks(since: datetime) -> Mapping[int, Mark]:
+def load_marks(since: datetime) -> Mapping[DriverId, Mark]:
     """Return the marks of the active drivers who were heard, or left, at `since` or later.
 
     Reads the whole table, which takes PostgreSQL 1.5 ms for 10,000 drivers. An index on times that
@@ -49,7 +50,7 @@ def load_marks(since: datetime) -> Mapping[int, Mark]:
     }
 
 
-def load_names(user_ids: list[int]) -> Mapping[int, str]:
+def load_names(user_ids: list[UserId]) -> Mapping[UserId, str]:
     """Return the names of those of the users who exist and are active."""
     model = get_user_model()
     users = model._default_manager.filter(active(), pk__in=any_of(user_ids, model))

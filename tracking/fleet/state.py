@@ -55,18 +55,18 @@ class Fleet:
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
-        self._entries: dict[int, Entry] = {}
-        self._expiries: list[tuple[datetime, int]] = []
+        self._entries: dict[DriverId, Entry] = {}
+        self._expiries: list[tuple[datetime, DriverId]] = []
         self.version = 0
         self.counts = dict.fromkeys(Status.values, 0)
         # Those who came by a fix alone: somebody has to look up how they are called.
-        self.nameless: set[int] = set()
+        self.nameless: set[DriverId] = set()
 
     @property
-    def driver_ids(self) -> KeysView[int]:
+    def driver_ids(self) -> KeysView[DriverId]:
         return self._entries.keys()
 
-    def fix_of(self, driver_id: int) -> Fix | None:
+    def fix_of(self, driver_id: DriverId) -> Fix | None:
         """Return the driver's newest fix."""
         entry = self._entries.get(driver_id)
         return entry.fix if entry is not None else None
@@ -88,14 +88,14 @@ class Fleet:
         self._touch(entry)
         self._schedule(entry, now)
 
-    def rename(self, driver_id: int, name: str) -> None:
+    def rename(self, driver_id: DriverId, name: str) -> None:
         """Call a driver that is there `name`."""
         self.nameless.discard(driver_id)
         entry = self._entries.get(driver_id)
         if entry is not None and entry.rename(name):
             self._touch(entry)
 
-    def remove(self, driver_id: int) -> None:
+    def remove(self, driver_id: DriverId) -> None:
         """Forget a driver."""
         self.nameless.discard(driver_id)
         entry = self._entries.pop(driver_id, None)

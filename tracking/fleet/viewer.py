@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tracking.fleet.state import Fleet
+from tracking.ids import DriverId
 from tracking.pipeline.outbox import Outbox
 from tracking.protocol.fleet import Bbox, Kind, encode_batch
 
@@ -38,7 +39,7 @@ class Viewer:
         self._asked = False
         self._moved = asyncio.Event()
         self._version = 0
-        self._shown: set[int] = set()
+        self._shown: set[DriverId] = set()
         self._counts: dict[str, int] = {}
 
     def look(self, bbox: Bbox | None) -> None:
@@ -85,7 +86,7 @@ class Viewer:
         counts = fleet.counts.copy() if is_new or fleet.counts != self._counts else None
         self._counts = counts or self._counts
         items: list[str] = []
-        removed: list[int] = []
+        removed: list[DriverId] = []
         for entry in changed:
             if len(items) == ITEMS_PER_FRAME:
                 await self._send(encode_batch(kind, items, (), counts, more=True))

@@ -8,6 +8,7 @@ from collections.abc import Hashable, Sequence, Set
 from typing import Any, Final
 
 from tracking.fix import Fix
+from tracking.ids import DriverId
 from tracking.metrics.instruments import Counter, Histogram, Instrument, LabelledCounter
 
 # From the time that one worker takes to the delay that users notice.

@@ -15,7 +15,6 @@ from django.views.decorators.http import require_safe
 from tracking.access.tokens import load_users
 from tracking.people import own_name
 from tracking.permissions import may_publish, may_view_fleet, watches
-from tracking.protocol import MAX_ID
 from tracking.rest.bridge import call_async, outside_transactions
 
 
@@ -35,9 +34,9 @@ def _staff_only(view: Callable[[HttpRequest], HttpResponse]) -> Callable[..., Ht
 @never_cache
 @login_required
 @ensure_csrf_cookie
-def driver_map(request: HttpRequest, driver_id: int) -> HttpResponse:
+def driver_map(request: HttpRequest, driver_id: DriverId) -> HttpResponse:
     """The rider's page. It names the driver to nobody who may not watch."""
-    if driver_id < 1:
+    if driver_id == USER_IDS.lowest:
         raise Http404
     context = {"driver_id": driver_id, "driver_name": _watched_name(request.user, driver_id)}
     return render(request, "tracking/driver_map_page.html", context)
@@ -71,7 +70,7 @@ def _watched_name(user: AbstractBaseUser | AnonymousUser, driver_id: int) -> str
     Never the log-in name, which may be an e-mail address.
     """
     assert not isinstance(user, AnonymousUser)  # noqa: S101, for the type checker
-    if driver_id > MAX_ID:
+    if not USER_IDS.is_storable(driver_id):
         return ""
     driver = load_users([driver_id]).get(driver_id)
     watched = watches(user, driver_id, driver)

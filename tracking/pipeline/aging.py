@@ -8,6 +8,7 @@ from heapq import heappop, heappush
 from typing import Final
 
 from tracking.fix import ArrivalClock, Fix
+from tracking.ids import DriverId
 from tracking.status import Status, next_change, status_of
 from tracking.throttled_log import Throttle, reason
 
@@ -42,15 +43,15 @@ class Aging:
     def __init__(
         self,
         clock: ArrivalClock,
-        load_snapshots: Callable[[list[int]], Awaitable[Mapping[int, Fix]]],
-        on_change: Callable[[int, Status, Status], None],
+        load_snapshots: Callable[[list[DriverId]], Awaitable[Mapping[DriverId, Fix]]],
+        on_change: Callable[[DriverId, Status, Status], None],
     ) -> None:
         self._clock = clock
         self._load_snapshots = load_snapshots
         self._on_change = on_change
-        self._followed: dict[int, Followed] = {}
+        self._followed: dict[DriverId, Followed] = {}
         # One look ahead per driver, not one per fix: it finds out whether it came too early.
-        self._looks: list[tuple[datetime, int]] = []
+        self._looks: list[tuple[datetime, DriverId]] = []
         self._task: asyncio.Task[None] | None = None
 
     def follow(self, fix: Fix, status: Status) -> None:

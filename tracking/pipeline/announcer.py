@@ -10,6 +10,7 @@ from django.db import close_old_connections
 
 from tracking.engine.batching import Pump
 from tracking.fix import ArrivalClock, Fix
+from tracking.ids import DriverId
 from tracking.models import DriverLocation
 from tracking.pipeline.aging import Aging
 from tracking.signals import driver_status_changed, location_updated
@@ -37,14 +38,14 @@ class Announcer:
     def __init__(
         self,
         clock: ArrivalClock,
-        load_snapshots: Callable[[list[int]], Awaitable[Mapping[int, Fix]]],
+        load_snapshots: Callable[[list[DriverId]], Awaitable[Mapping[DriverId, Fix]]],
     ) -> None:
         # Not a `DatabaseThread`: what receivers do may take as long as they like.
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="tracking-signals")
         self._clock = clock
         self._aging = Aging(clock, load_snapshots, self._change)
-        self._locations: dict[int, Fix] = {}
-        self._changes: dict[int, Change] = {}
+        self._locations: dict[DriverId, Fix] = {}
+        self._changes: dict[DriverId, Change] = {}
         self._left_out = 0
         self._pump = Pump(self._flush)
 
@@ -55,7 +56,7 @@ class Announcer:
             driver_status_changed.has_listeners(DriverLocation)
         )
 
-    def stored(self, fixes: Iterable[Fix], replaced: Mapping[int, Fix]) -> None:
+    def stored(self, fixes: Iterable[Fix], replaced: Mapping[DriverId, Fix]) -> None:
         """Announce what was committed; `replaced` is what the database held before, by driver."""
         now = self._clock.now()
         # By arrival: an outage of the database may have mixed them.
@@ -89,7 +90,7 @@ class Announcer:
         at = after.disconnected_at or after.heard
         return self._aging.told(before) or status_of(before, at)
 
-    def _change(self, driver_id: int, previous: Status | None, status: Status) -> None:
+    def _change(self, driver_id: DriverId, previous: Status | None, status: Status) -> None:
         untold = self._changes.pop(driver_id, None)
         if untold is not None:
             previous = untold.previous
@@ -111,7 +112,7 @@ class Announcer:
         await loop.run_in_executor(self._executor, announce, list(locations.values()), changes)
 
 
-def announce(locations: list[Fix], changes: Mapping[int, Change]) -> None:
+def announce(locations: list[Fix], changes: Mapping[DriverId, Change]) -> None:
     """Send the signals, and raise nothing, so that no receiver keeps others from being told.
 
     Django logs the errors of receivers, and who raised them.

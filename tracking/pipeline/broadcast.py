@@ -16,6 +16,7 @@ from tracking import metrics
 from tracking.conf import conf
 from tracking.engine.batching import Pump
 from tracking.fix import Fix
+from tracking.ids import DriverId
 from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
@@ -27,9 +28,10 @@ RETRY_AFTER: Final = 0.5
 _decoder: Final = msgspec.msgpack.Decoder(list[Fix])
 
 
-def shard_of(driver_id: int) -> str:
+def shard_of(driver_id: DriverId) -> str:
     """Return the name of the group that carries a driver's fixes."""
-    return f"tracking.shard.{driver_id % conf.SHARDS}"
+    # An id's hash is the same in every process: of an integer itself, of a UUID its number's.
+    return f"tracking.shard.{hash(driver_id) % conf.SHARDS}"
 
 
 def all_shards() -> list[str]:
@@ -122,7 +124,7 @@ class _Shard:
     """What waits for one group: the newest fix of each driver."""
 
     def __init__(self, send: Callable[[list[Fix]], Awaitable[bool]]) -> None:
-        self.newest: dict[int, Fix] = {}
+        self.newest: dict[DriverId, Fix] = {}
         self.pump = Pump(self._flush)
         self._send = send
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from tracking.device_clock import DeviceClock
 from tracking.fix import Fix
+from tracking.ids import DriverId
 from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
@@ -26,11 +27,11 @@ class DeviceClocks:
     `load` returns a driver's stored fix.
     """
 
-    def __init__(self, load: Callable[[int], Awaitable[Fix | None]]) -> None:
+    def __init__(self, load: Callable[[DriverId], Awaitable[Fix | None]]) -> None:
         self._load = load
-        self._clocks: dict[tuple[int, int | None], DeviceClock] = {}
+        self._clocks: dict[tuple[DriverId, int | None], DeviceClock] = {}
 
-    async def new(self, driver_id: int) -> DeviceClock:
+    async def new(self, driver_id: DriverId) -> DeviceClock:
         """Return a clock for a device that has just connected."""
         stored = None
         try:
@@ -40,7 +41,7 @@ class DeviceClocks:
             logger.warning("A device's clock could not be read: %s", reason(error))
         return DeviceClock(None if stored is None else stored.clock_offset)
 
-    async def of(self, driver_id: int, device_id: int | None) -> DeviceClock:
+    async def of(self, driver_id: DriverId, device_id: int | None) -> DeviceClock:
         """Return the clock of a driver's device that reports over HTTP."""
         key = driver_id, device_id
         clock = self._clocks.get(key)

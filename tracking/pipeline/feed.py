@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 from tracking.fix import Fix
+from tracking.ids import DriverId
 from tracking.pipeline.outbox import Event, Outbox
 from tracking.protocol import encode_details, encode_location, encode_unknown
 from tracking.status import Status, next_change, status_of
@@ -25,7 +26,7 @@ class Feed:
         "watchers",
     )
 
-    def __init__(self, driver_id: int) -> None:
+    def __init__(self, driver_id: DriverId) -> None:
         self.driver_id = driver_id
         self.watchers: set[Outbox] = set()
         # Those who asked for details, and hear of changes of the status alone, too.

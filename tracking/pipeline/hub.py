@@ -17,6 +17,7 @@ from tracking import metrics
 from tracking.engine.batching import Loader
 from tracking.engine.receiver import Receiver
 from tracking.fix import Fix
+from tracking.ids import DriverId
 from tracking.pipeline.broadcast import all_shards, decode_batch, shard_of
 from tracking.pipeline.feed import Feed
 from tracking.pipeline.outbox import Outbox
@@ -46,13 +47,13 @@ class Hub:
         self,
         receiver: Receiver,
         origin: str,
-        load_snapshots: Callable[[list[int]], Awaitable[Mapping[int, Fix]]],
+        load_snapshots: Callable[[list[DriverId]], Awaitable[Mapping[DriverId, Fix]]],
     ) -> None:
         self._receiver = receiver
         self._origin = origin
         self._load_snapshots = load_snapshots
         self._snapshots = Loader(load_snapshots)
-        self._feeds: dict[int, Feed] = {}
+        self._feeds: dict[DriverId, Feed] = {}
         self._followers: set[Callable[[Fix], None]] = set()
         self._shards: set[str] = set()
         self._healing: asyncio.Task[None] | None = None
@@ -60,7 +61,7 @@ class Hub:
 
     async def join(
         self,
-        driver_id: int,
+        driver_id: DriverId,
         watcher: Outbox,
         *,
         details: bool = False,
@@ -94,12 +95,12 @@ class Hub:
         finally:
             patience.cancel()
 
-    def limit(self, driver_id: int, watcher: Outbox, since: datetime | None) -> None:
+    def limit(self, driver_id: DriverId, watcher: Outbox, since: datetime | None) -> None:
         """Deliver to `watcher`, if it has joined, what was recorded at `since` or later."""
         if (feed := self._feeds.get(driver_id)) is not None:
             feed.limit(watcher, since)
 
-    def leave(self, driver_id: int, watcher: Outbox) -> Fix | None:
+    def leave(self, driver_id: DriverId, watcher: Outbox) -> Fix | None:
         """Deliver nothing more to `watcher`; return the newest it may have seen."""
         feed = self._feeds.get(driver_id)
         if feed is None:

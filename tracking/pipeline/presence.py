@@ -15,6 +15,7 @@ import msgspec
 
 from tracking.engine.receiver import Event, Receiver
 from tracking.fix import ArrivalClock, Fix
+from tracking.ids import DriverId, from_plain, to_plain
 from tracking.pipeline.storage import Waiter
 from tracking.throttled_log import Throttle, reason
 
@@ -76,14 +77,14 @@ class Presence:
         self._load_snapshots = load_snapshots
         self._submit = submit
         self._draining = draining
-        self._drivers: dict[int, Driver] = {}
+        self._drivers: dict[DriverId, Driver] = {}
         # In the order of leaving.
-        self._departures: dict[int, Departure] = {}
+        self._departures: dict[DriverId, Departure] = {}
         self._task: asyncio.Task[None] | None = None
         receiver.handle(QUESTION, self._answer)
         receiver.handle(ANSWER, self._forgive)
 
-    async def arrive(self, driver_id: int) -> None:
+    async def arrive(self, driver_id: DriverId) -> None:
         """Count a driver's new connection, before its first fix is submitted.
 
         Each call is to be followed by one of `depart`, even if it was cancelled.
@@ -99,7 +100,7 @@ class Presence:
         if driver is not None:
             driver.newest = fix.merged_with(driver.newest)
 
-    def depart(self, driver_id: int) -> None:
+    def depart(self, driver_id: DriverId) -> None:
         """Count a driver's connection no more; with the last one, the driver begins to leave."""
         driver = self._drivers[driver_id]
         driver.connections -= 1
@@ -143,7 +144,7 @@ class Presence:
                     for driver_id, departure in self._departures.items()
                     if departure.until <= loop.time()
                 }
-                asked = await self._tell({"type": QUESTION, "drivers": list(due)})
+                asked = await self._tell({"type": QUESTION, "drivers": [*map(to_plain, due)]})
                 await asyncio.sleep(deadline - loop.time())
                 try:
                     await self._settle(due, asked=asked)
@@ -152,7 +153,7 @@ class Presence:
         finally:
             self._task = None
 
-    async def _settle(self, due: Mapping[int, Departure], *, asked: bool) -> None:
+    async def _settle(self, due: Mapping[DriverId, Departure], *, asked: bool) -> None:
         absent = list(self._still(due))
         if not absent:
             return
@@ -173,22 +174,22 @@ class Presence:
                 left = msgspec.structs.replace(newest, disconnected_at=departure.at)
                 self._submit([left], self)
 
-    def _still(self, due: Mapping[int, Departure]) -> list[int]:
+    def _still(self, due: Mapping[DriverId, Departure]) -> list[DriverId]:
         """Those of the drivers who have not come back since, perhaps to leave once more."""
         return [pk for pk, departure in due.items() if self._departures.get(pk) is departure]
 
     async def _answer(self, event: Event) -> None:
         connected = [
             driver_id
-            for driver_id in event["drivers"]
+            for driver_id in map(from_plain, event["drivers"])
             if driver_id in self._drivers and self._drivers[driver_id].connections
         ]
         if connected:
-            await self._tell({"type": ANSWER, "drivers": connected})
+            await self._tell({"type": ANSWER, "drivers": [*map(to_plain, connected)]})
 
     async def _forgive(self, event: Event) -> None:
         """They are connected to another worker."""
-        for driver_id in event["drivers"]:
+        for driver_id in map(from_plain, event["drivers"]):
             if self._departures.pop(driver_id, None) is not None:
                 del self._drivers[driver_id]
 

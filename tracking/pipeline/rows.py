@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from tracking.engine.database import any_of, is_locked, is_unavailable, sqlstate, supported
 from tracking.fix import DriverId, Fix
 from tracking.models import DriverLocation
+from tracking.people import USER_IDS
 from tracking.throttled_log import Throttle
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ _COLUMNS: Final = Fix.__struct_fields__
 _ROWS: Final = {
     "postgresql": (
         "SELECT {columns} FROM json_to_recordset(%s) AS fix ("
-        "driver_id bigint, latitude float8, longitude float8, recorded_at timestamptz,"
+        "driver_id {id_type}, latitude float8, longitude float8, recorded_at timestamptz,"
         " received_at timestamptz, accuracy float8, heading float8, speed float8,"
         " disconnected_at timestamptz, heard_at timestamptz, clock_offset float8)"
     ),
@@ -38,8 +39,16 @@ _ROWS: Final = {
 
 # SQLite keeps a time as Django writes it: a space for the T, and no Z.
 _SQLITE_TIME: Final = "rtrim(replace(json_extract(value, '$.{0}'), 'T', ' '), 'Z')"
+_SQLITE_VALUE: Final = "json_extract(value, '$.{0}')"
+_SQLITE_ID: Final = USER_IDS.sqlite_value.format(_SQLITE_VALUE)
 _SQLITE_VALUES: Final = ", ".join(
-    (_SQLITE_TIME if column.endswith("_at") else "json_extract(value, '$.{0}')").format(column)
+    (
+        _SQLITE_TIME
+        if column.endswith("_at")
+        else _SQLITE_ID
+        if column == "driver_id"
+        else _SQLITE_VALUE
+    ).format(column)
     for column in _COLUMNS
 )
 
@@ -91,16 +100,18 @@ class PartlyStoredError(Exception):
     be stored, and drivers whose fix failed for a reason that may pass.
     """
 
-    def __init__(self, rejected: set[int], discarded: set[int], failed: set[int]) -> None:
+    def __init__(
+        self, rejected: set[DriverId], discarded: set[DriverId], failed: set[DriverId]
+    ) -> None:
         super().__init__(f"{len(failed)} failed, {len(rejected) + len(discarded)} were refused")
         self.rejected = rejected
         self.discarded = discarded
         self.failed = failed
         # What the database held before, by driver, where it was asked.
-        self.replaced: Mapping[int, Fix] = {}
+        self.replaced: Mapping[DriverId, Fix] = {}
 
     @property
-    def unstored(self) -> set[int]:
+    def unstored(self) -> set[DriverId]:
         """All drivers whose fix is not stored."""
         return self.rejected | self.discarded | self.failed
 
@@ -118,9 +129,9 @@ def upsert(
     being stored: then raise `PartlyStoredError`. Raise what the database raised when it is
     unavailable, or when all fail. Repeating is harmless.
     """
-    rejected: set[int] = set()
-    discarded: set[int] = set()
-    failed: set[int] = set()
+    rejected: set[DriverId] = set()
+    discarded: set[DriverId] = set()
+    failed: set[DriverId] = set()
     singled_out = 0
     cause: Exception | None = None
     parts = [fixes]
@@ -239,11 +250,13 @@ def _upsert_statement(vendor: str, table: str) -> str:
         f"{column} = {_ASSIGNMENTS.get(column, _ASSIGNMENT).format(column=column, **names)}"
         for column in _COLUMNS[1:]
     )
-    rows = _ROWS[supported(vendor)].format(columns=columns, values=_SQLITE_VALUES)
+    rows = _ROWS[supported(vendor)].format(
+        columns=columns, values=_SQLITE_VALUES, id_type=USER_IDS.sql_type
+    )
     return _UPSERT.format(columns=columns, rows=rows, assignments=assignments, **names)
 
 
-def locked_drivers(driver_ids: Collection[int]) -> set[int]:
+def locked_drivers(driver_ids: Collection[DriverId]) -> set[DriverId]:
     """Return those of the drivers whose row another transaction holds, without waiting for it."""
     using = router.db_for_write(DriverLocation)
     if connections[using].vendor != "postgresql":
@@ -254,7 +267,8 @@ def locked_drivers(driver_ids: Collection[int]) -> set[int]:
     with transaction.atomic(using):
         # The lock that the upsert takes.
         free = rows.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True)
-        return set(rows.values_list("pk", flat=True)) - set(free)
+        stored: set[DriverId] = set(rows.values_list("pk", flat=True))
+        return stored.difference(free)
 
 
 def fix_of(location: DriverLocation) -> Fix:
@@ -262,11 +276,13 @@ def fix_of(location: DriverLocation) -> Fix:
     return Fix(*(getattr(location, column) for column in _COLUMNS))
 
 
-def load_snapshots(driver_ids: list[int]) -> Mapping[int, Fix]:
+def load_snapshots(driver_ids: list[DriverId]) -> Mapping[DriverId, Fix]:
     """Return the stored fixes of those of the drivers who have one."""
     return _snapshots(DriverLocation.objects.all(), driver_ids)
 
 
-def _snapshots(rows: QuerySet[DriverLocation], driver_ids: list[int]) -> Mapping[int, Fix]:
+def _snapshots(
+    rows: QuerySet[DriverLocation], driver_ids: list[DriverId]
+) -> Mapping[DriverId, Fix]:
     stored = rows.filter(pk__in=any_of(driver_ids, DriverLocation))
     return {row[0]: Fix(*row) for row in stored.values_list(*_COLUMNS)}

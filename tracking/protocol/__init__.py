@@ -3,6 +3,7 @@
 Pure functions on text: no Django, no Channels, no asyncio. `docs/protocol.md` is the contract.
 """
 
+from tracking.ids import MAX_ID
 from tracking.protocol.batches import (
     RawFixes,
     decode_driver_message,
@@ -40,7 +41,6 @@ from tracking.protocol.messages import (
     DECIMALS,
     EXPECTED,
     MAX_FIXES_PER_BATCH,
-    MAX_ID,
     Measurement,
     Measurements,
     Send,

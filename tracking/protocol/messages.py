@@ -9,10 +9,8 @@ import msgspec
 from msgspec import Meta
 
 from tracking.fix import Fix
+from tracking.ids import INTEGERS, DriverId, Ids
 from tracking.protocol.errors import InvalidLocation, InvalidMessage, InvalidUserId
-
-# A PostgreSQL bigint, which is what Django's keys are.
-MAX_ID: Final = 2**63 - 1
 
 MAX_FIXES_PER_BATCH: Final = 100
 
@@ -20,7 +18,6 @@ MAX_FIXES_PER_BATCH: Final = 100
 DECIMALS: Final = 7
 
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_INTEGER: Final = re.compile(r"[0-9]{1,19}")
 
 
 Time: TypeAlias = Annotated[datetime, Meta(tz=True)]
@@ -130,7 +127,7 @@ def refusal(error: msgspec.ValidationError, shape: str) -> InvalidMessage:
     return kind(expected or f"expected {shape}")
 
 
-def to_fix(measurement: Measurement, driver_id: int, now: datetime) -> Fix:
+def to_fix(measurement: Measurement, driver_id: DriverId, now: datetime) -> Fix:
     """Return the fix that arrived `now`; raise `InvalidMessage` or `InvalidLocation`.
 
     The device's clock is believed, except for what lies in the future: that was measured now.
@@ -203,9 +200,10 @@ def degrees(name: str, value: float | str | None, limit: int) -> float:
     return round(value, DECIMALS) + 0.0
 
 
-def parse_driver_id(query_string: bytes) -> int:
+def parse_driver_id(query_string: bytes, ids: Ids = INTEGERS) -> DriverId:
     """Return the driver's id from the handshake's query string; raise `InvalidUserId`."""
     values = parse_qs(query_string.decode("latin-1"), keep_blank_values=True).get("userId", [])
-    if len(values) == 1 and _INTEGER.fullmatch(values[0]) and 0 < int(values[0]) <= MAX_ID:
-        return int(values[0])
-    raise InvalidUserId
+    driver_id = ids.parse(values[0]) if len(values) == 1 else None
+    if driver_id is None:
+        raise InvalidUserId(f"connect with ?userId=<the driver's id>, one {ids.description}")
+    return driver_id

@@ -14,8 +14,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tracking.grants import InvalidGrant, end_grant, open_grant, reschedule_grant
+from tracking.ids import MAX_ID
 from tracking.models import WatchGrant, WatchGrantQuerySet
-from tracking.protocol import MAX_ID
+from tracking.rest.fields import user_id_field
 from tracking.rest.parsers import SafeJSONParser
 from tracking.rest.problems import problem_response
 from tracking.rest.throttling import GrantThrottle
@@ -48,8 +49,8 @@ class Input(serializers.Serializer[Any]):
 
 
 class OpenInput(Input):
-    driver = serializers.IntegerField(min_value=1)
-    watcher = serializers.IntegerField(min_value=1)
+    driver = user_id_field(min_value=1)
+    watcher = user_id_field(min_value=1)
     starts_at = AwareDateTimeField(required=False, allow_null=True)
     ends_at = AwareDateTimeField()
     reference = serializers.CharField(required=False, allow_blank=True)
@@ -60,8 +61,8 @@ class RescheduleInput(Input):
 
 
 class ListInput(serializers.Serializer[Any]):
-    driver = serializers.IntegerField(required=False, max_value=MAX_ID)
-    watcher = serializers.IntegerField(required=False, max_value=MAX_ID)
+    driver = user_id_field(required=False, max_value=MAX_ID)
+    watcher = user_id_field(required=False, max_value=MAX_ID)
     live = serializers.BooleanField(required=False)
 
 
@@ -161,7 +162,7 @@ class GrantViewSet(
 
 
 def _filtered(
-    grants: WatchGrantQuerySet, *, live: bool | None = None, **users: int
+    grants: WatchGrantQuerySet, *, live: bool | None = None, **users: Any
 ) -> WatchGrantQuerySet:
     grants = grants.filter(**users)
     if live is None:

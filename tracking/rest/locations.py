@@ -18,11 +18,12 @@ from rest_framework.throttling import BaseThrottle
 
 from tracking.access.tokens import load_users
 from tracking.access_log import record
+from tracking.ids import DriverId
 from tracking.models import DriverLocation, LocationAccess
+from tracking.people import USER_IDS
 from tracking.permissions import Window, may_publish, may_watch_driver
 from tracking.pipeline.rows import load_snapshots
 from tracking.protocol import (
-    MAX_ID,
     Forbidden,
     Measurement,
     RawFixes,
@@ -70,7 +71,7 @@ class MayWatch(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         driver_id = view.kwargs["driver_id"]
-        if driver_id > MAX_ID:
+        if not USER_IDS.is_storable(driver_id):
             return False
         driver = load_users([driver_id]).get(driver_id)
         decision = call_async(may_watch_driver, _user(request), driver_id, driver)
@@ -116,7 +117,7 @@ class LocationView(ReportingView):
     def get_throttles(self) -> list[BaseThrottle]:
         return [ReportThrottle() if self.request.method == "PUT" else ReadThrottle()]
 
-    def get(self, request: Request, driver_id: int) -> HttpResponseBase:
+    def get(self, request: Request, driver_id: DriverId) -> HttpResponseBase:
         fix = load_snapshots([driver_id]).get(driver_id)
         if fix is None or (self.since is not None and fix.recorded_at < self.since):
             raise NotFound("this driver has no location yet", "no_location")
@@ -132,7 +133,7 @@ class LocationView(ReportingView):
         conditional = get_conditional_response(request._request, etag=etag, response=response)
         return cast("HttpResponse", conditional)
 
-    def put(self, request: Request, driver_id: int) -> Response:
+    def put(self, request: Request, driver_id: DriverId) -> Response:
         """Report a location. A late one is accepted, and never moves the dot back."""
         measurement = decode_body(_measurement_decoder, read_body(request._request))
         return self.report(driver_id, [measurement], measurement.sent_at)
@@ -141,7 +142,7 @@ class LocationView(ReportingView):
 class BatchView(ReportingView):
     """What a driver's device measured while offline."""
 
-    def post(self, request: Request, driver_id: int) -> Response:
+    def post(self, request: Request, driver_id: DriverId) -> Response:
         batch = decode_body(_batch_decoder, read_body(request._request))
         good, rejected = judge(one_by_one(batch.fixes))
         count_refusals("rest", [verdict.code for verdict in rejected])

@@ -21,6 +21,7 @@ from tracking.engine.database import DatabaseThread
 from tracking.engine.receiver import Receiver
 from tracking.fix import ArrivalClock, DriverId, Fix
 from tracking.fleet.hub import FleetHub
+from tracking.ids import DriverId
 from tracking.pipeline.announcer import Announcer
 from tracking.pipeline.broadcast import Publisher
 from tracking.pipeline.clocks import DeviceClocks

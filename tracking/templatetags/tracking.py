@@ -18,7 +18,7 @@ register = template.Library()
 
 
 @register.inclusion_tag("tracking/driver_map.html")
-def driver_map(driver_id: int | str, name: str = "") -> dict[str, Any]:
+def driver_map(driver_id: DriverId | str, name: str = "") -> dict[str, Any]:
     """One driver on a map, as far as the user who is logged in may watch that driver.
 
     `name` is shown to whoever sees the page; without one the map says "Driver 19".
@@ -37,7 +37,7 @@ def fleet_map() -> dict[str, Any]:
 
 
 @register.inclusion_tag("tracking/share_location.html")
-def share_location(driver_id: int | str) -> dict[str, Any]:
+def share_location(driver_id: DriverId | str) -> dict[str, Any]:
     """A button that shares where this phone is, for that driver and nobody else."""
     return _context("share", driver_id=_driver_id("share_location", driver_id))
 
@@ -46,10 +46,14 @@ def _context(widget: str, **data: Any) -> dict[str, Any]:
     return widget_context(widget, log_in_url=resolve_url(settings.LOGIN_URL), **data)
 
 
-def _driver_id(tag: str, value: object) -> int:
-    """The id as a number. An empty one would show as a map that never finds its driver."""
-    text = str(value)
-    # Digits alone: int() would take " 1_9 ", too.
-    if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or not int(text):
-        raise TemplateSyntaxError(f"{tag} takes a driver's id, a positive integer, not {value!r}")
-    return int(text)
+def _driver_id(tag: str, value: Any) -> DriverId:
+    """Return the id. An empty one would show as a map that never finds its driver."""
+    lowest: Any = USER_IDS.lowest
+    # An integer may be larger than any that is stored. It is nobody's, which the socket says.
+    is_id = type(value) is type(lowest) and value > lowest
+    driver_id = value if is_id else USER_IDS.parse(str(value))
+    if driver_id is None:
+        raise TemplateSyntaxError(
+            f"{tag} takes a driver's id, a {USER_IDS.description}, not {value!r}"
+        )
+    return driver_id

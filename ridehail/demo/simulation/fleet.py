@@ -48,7 +48,7 @@ class Fleet:
 
     def __init__(
         self,
-        mints: Mapping[int, Mint],
+        mints: Mapping[DriverId, Mint],
         *,
         url: str,
         interval: float,

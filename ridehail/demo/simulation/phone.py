@@ -36,7 +36,7 @@ class Phone:
 
     def __init__(
         self,
-        driver_id: int,
+        driver_id: DriverId,
         vehicle: Vehicle,
         mint: Callable[[], tuple[str, float]],
         *,

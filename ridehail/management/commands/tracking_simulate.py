@@ -53,7 +53,7 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int, help="the same drives again")
         parser.add_argument(
             "--exclude",
-            type=int,
+            type=_user_id,
             action="append",
             default=[],
             metavar="ID",
@@ -71,7 +71,7 @@ class Command(BaseCommand):
 
     async def _simulate(
         self,
-        mints: dict[int, Mint],
+        mints: dict[DriverId, Mint],
         *,
         url: str,
         interval: float,
@@ -117,7 +117,7 @@ class Command(BaseCommand):
         return f"\r\x1b[K{text}" if self.stdout.isatty() else text
 
 
-async def _find_drivers(wanted: int, exclude: list[int]) -> list[AbstractBaseUser]:
+async def _find_drivers(wanted: int, exclude: list[Any]) -> list[AbstractBaseUser]:
     """The first active users who may publish for themselves."""
     users = get_user_model()._default_manager.filter(is_active=True).exclude(pk__in=exclude)
     found: list[AbstractBaseUser] = []
@@ -184,6 +184,13 @@ def _stopping_on_signals(stop: asyncio.Event) -> Iterator[None]:
     finally:
         for number in signals:
             loop.remove_signal_handler(number)
+
+
+def _user_id(text: str) -> UserId:
+    user_id = USER_IDS.parse(text)
+    if user_id is None:
+        raise ArgumentTypeError(f"{text} is not a {USER_IDS.description}")
+    return user_id
 
 
 def _positive(kind: type) -> Any:

@@ -1,0 +1,110 @@
+"""The ids of users: positive integers, or UUIDs where the project's user model has such a key.
+
+All that depends on which of the two they are is here; `tracking.people.USER_IDS` says which. The
+rest of the app passes ids on, and compares and sorts them.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import ClassVar, Final, Protocol, TypeAlias
+from uuid import UUID
+
+UserId: TypeAlias = int | UUID
+# A driver's id is that of its user.
+DriverId: TypeAlias = UserId
+
+# A PostgreSQL bigint, which is what Django's keys are.
+MAX_ID: Final = 2**63 - 1
+
+_INTEGER: Final = re.compile(r"[0-9]{1,19}")
+# RFC 9562: written in lower case, read in either. No braces, no `urn:uuid:`, no missing dashes.
+UUID_PATTERN: Final = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_UUID: Final = re.compile(UUID_PATTERN)
+
+
+class Ids(Protocol):
+    """The ids of one kind: how they are read, routed, stored and described."""
+
+    # For error messages, after "a" or "one".
+    description: ClassVar[str]
+    # Django's path converter.
+    converter: ClassVar[str]
+    # PostgreSQL's type, and SQLite's expression for what it stores of an id in JSON.
+    sql_type: ClassVar[str]
+    sqlite_value: ClassVar[str]
+    # JSON Schema, and two examples.
+    schema: ClassVar[Mapping[str, object]]
+    examples: ClassVar[tuple[int | str, int | str]]
+    # Below all ids there are.
+    lowest: ClassVar[UserId]
+
+    def parse(self, text: str) -> UserId | None:
+        """Return the id that clients write so; None if it is none."""
+
+    def parse_claim(self, claim: object) -> UserId | None:
+        """Return the id that a token's claim gives; None if it is none."""
+
+    def is_storable(self, user_id: UserId) -> bool:
+        """Tell whether the database's type can hold an id that was in a URL."""
+
+
+class IntegerIds:
+    """The keys of Django's own user model."""
+
+    description: ClassVar[str] = "positive integer"
+    converter: ClassVar[str] = "int"
+    sql_type: ClassVar[str] = "bigint"
+    sqlite_value: ClassVar[str] = "{}"
+    schema: ClassVar[Mapping[str, object]] = {"format": "int64", "type": "integer", "minimum": 1}
+    examples: ClassVar[tuple[int | str, int | str]] = (19, 20)
+    lowest: ClassVar[UserId] = 0
+
+    def parse(self, text: str) -> UserId | None:
+        return self.parse_claim(int(text)) if _INTEGER.fullmatch(text) else None
+
+    def parse_claim(self, claim: object) -> UserId | None:
+        if isinstance(claim, str):
+            return self.parse(claim)
+        return claim if type(claim) is int and 0 < claim <= MAX_ID else None
+
+    def is_storable(self, user_id: UserId) -> bool:
+        return isinstance(user_id, int) and user_id <= MAX_ID
+
+
+class UUIDs:
+    """The keys of a user model with a `UUIDField`. On the wire they are strings."""
+
+    description: ClassVar[str] = "UUID"
+    converter: ClassVar[str] = "tracking_uuid"
+    sql_type: ClassVar[str] = "uuid"
+    # As Django stores them: 32 digits.
+    sqlite_value: ClassVar[str] = "replace({}, '-', '')"
+    schema: ClassVar[Mapping[str, object]] = {"format": "uuid", "type": "string"}
+    examples: ClassVar[tuple[int | str, int | str]] = (
+        "0c9f3a52-7d1e-4b86-9f0e-5a3c2d1b4e6f",
+        "f1d2e3c4-5b6a-4798-8a9b-0c1d2e3f4a5b",
+    )
+    lowest: ClassVar[UserId] = UUID(int=0)
+
+    def parse(self, text: str) -> UserId | None:
+        return UUID(text) if _UUID.fullmatch(text) else None
+
+    def parse_claim(self, claim: object) -> UserId | None:
+        return self.parse(claim) if isinstance(claim, str) else None
+
+    def is_storable(self, user_id: UserId) -> bool:
+        return isinstance(user_id, UUID)
+
+
+INTEGERS: Final = IntegerIds()
+UUIDS: Final = UUIDs()
+
+
+def to_plain(user_id: UserId) -> int | str:
+    """Return an id as JSON and the channel layers carry it."""
+    return user_id if isinstance(user_id, int) else str(user_id)
+
+
+def from_plain(value: int | str) -> UserId:
+    """Return the id that `to_plain` gave."""
+    return value if isinstance(value, int) else UUID(value)
