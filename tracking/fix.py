@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-# A driver's id: the primary key of the driver's user.
-DriverId: TypeAlias = int
+from tracking.ids import DriverId
 
 
 class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -88,7 +88,7 @@ def reschedule_grant(
     grant.save(update_fields=["ends_at", "changed_by"])
 
 
-def end_grant(grant: WatchGrant, *, by: AbstractBaseUser | int | None = None) -> None:
+def end_grant(grant: WatchGrant, *, by: AbstractBaseUser | UserId | None = None) -> None:
     """End `grant` now, also before it starts. Do nothing if it was ended or deleted before.
 
     `by` is the user who ends it.
@@ -99,7 +99,7 @@ def end_grant(grant: WatchGrant, *, by: AbstractBaseUser | int | None = None) ->
     grant.ended_at, grant.ended_by_id = ended or (None, None)
 
 
-def end_grants(grants: QuerySet[WatchGrant], *, by: AbstractBaseUser | int | None = None) -> int:
+def end_grants(grants: QuerySet[WatchGrant], *, by: AbstractBaseUser | UserId | None = None) -> int:
     """End those of `grants` that have not been ended, and return their number."""
     using = router.db_for_write(WatchGrant)
     with transaction.atomic(using=using):

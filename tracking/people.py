@@ -1,5 +1,7 @@
 """Names and search fields of users, for any user model."""
 
+from typing import Any, Final
+
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import FieldDoesNotExist

@@ -48,12 +48,12 @@ Decision: TypeAlias = bool | datetime | Window
 Policy = Callable[[AbstractBaseUser, DriverId], Decision | Awaitable[Decision]]
 
 
-async def may_publish(user: AbstractBaseUser, driver_id: int) -> bool:
+async def may_publish(user: AbstractBaseUser, driver_id: DriverId) -> bool:
     """Return the answer of `TRACKING["PUBLISH_POLICY"]`."""
     return bool(await _apply(conf.PUBLISH_POLICY, user, driver_id))
 
 
-async def may_watch(user: AbstractBaseUser, driver_id: int) -> Decision:
+async def may_watch(user: AbstractBaseUser, driver_id: DriverId) -> Decision:
     """Return the answer of `TRACKING["WATCH_POLICY"]`, or False for a time that has passed."""
     return await _apply(conf.WATCH_POLICY, user, driver_id)
 
@@ -82,7 +82,7 @@ def is_driver(user: AbstractBaseUser) -> bool:
     return bool(_apply_here(conf.PUBLISH_POLICY, user, user.pk))
 
 
-def watches(user: AbstractBaseUser, driver_id: int, driver: AbstractBaseUser | None) -> bool:
+def watches(user: AbstractBaseUser, driver_id: DriverId, driver: AbstractBaseUser | None) -> bool:
     """Tell whether `may_watch_driver` permits watching now. For synchronous code."""
     publishes = bool(_apply_here(conf.PUBLISH_POLICY, driver or user, driver_id))
     try:
@@ -102,7 +102,7 @@ async def _apply(dotted_path: str, user: AbstractBaseUser, driver_id: DriverId) 
     return _as_of_now(await answer if inspect.isawaitable(answer) else answer)
 
 
-def _apply_here(dotted_path: str, user: AbstractBaseUser, driver_id: int) -> Decision:
+def _apply_here(dotted_path: str, user: AbstractBaseUser, driver_id: DriverId) -> Decision:
     """Apply the policy in this thread, with its database connections and transactions."""
     policy: Policy = import_string(dotted_path)
     answer = policy(user, driver_id)
@@ -122,22 +122,22 @@ def _as_of_now(answer: Decision) -> Decision:
     return bool(answer)
 
 
-async def own_location(user: AbstractBaseUser, driver_id: int) -> bool:
+async def own_location(user: AbstractBaseUser, driver_id: DriverId) -> bool:
     """Permit drivers to publish for themselves. Without a `role` field, every user is a driver."""
     return user.pk == driver_id and getattr(user, "role", "driver") == "driver"
 
 
-async def any_authenticated(user: AbstractBaseUser, driver_id: int) -> bool:
+async def any_authenticated(user: AbstractBaseUser, driver_id: DriverId) -> bool:
     """Permit every authenticated user to watch every driver."""
     return True
 
 
-def staff_only(user: AbstractBaseUser, driver_id: int) -> bool:
+def staff_only(user: AbstractBaseUser, driver_id: DriverId) -> bool:
     """Permit only staff who may view last known locations."""
     return may_view_fleet(user)
 
 
-def granted(user: AbstractBaseUser, driver_id: int) -> Decision:
+def granted(user: AbstractBaseUser, driver_id: DriverId) -> Decision:
     """Permit staff who may view last known locations, the driver, and watchers with a live grant.
 
     A grant permits fixes recorded from `TRACKING["GRANT_LEAD_TIME"]` before its start. Several live

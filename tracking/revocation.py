@@ -11,7 +11,7 @@ from typing import Any, Final
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 
-from tracking.ids import to_plain
+from tracking.ids import UserId, to_plain
 from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ GROUP: Final = "tracking.recheck"
 BROADCAST_TIMEOUT: Final = 2.0
 
 
-def recheck(user_ids: Iterable[int]) -> None:
+def recheck(user_ids: Iterable[UserId]) -> None:
     """Check all open sessions of these users again, on every worker.
 
     Call it after committing a change to data that a policy reads. It never raises. While the

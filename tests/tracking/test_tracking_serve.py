@@ -9,6 +9,15 @@ from tracking.contrib.uvicorn.config import Config
 from tracking.management.commands import tracking_serve
 
 
+# A layer that workers share. Nothing listens there, which is shown and not refused.
+SHARED = {
+    "default": {
+        "BACKEND": "tracking.contrib.channels_redis.ChannelLayer",
+        "CONFIG": {"hosts": ["redis://127.0.0.1:1"]},
+    }
+}
+
+
 @pytest.fixture
 def served(monkeypatch):
     """The configurations that were served, instead of serving them."""
@@ -21,6 +30,7 @@ def served(monkeypatch):
 
 def test_options_and_settings_reach_the_server(served, settings):
     settings.TRACKING = {"MAX_MESSAGE_SIZE": 1234}
+    settings.CHANNEL_LAYERS = SHARED
     call_command("tracking_serve", "--host", "::1", "--port", "4711", "--workers", "3")
     (served_with,) = served
     assert (served_with.host, served_with.port, served_with.workers) == ("::1", 4711, 3)

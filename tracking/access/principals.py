@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
-from tracking.fix import DriverId
+from tracking.ids import UserId
 
 Kind: TypeAlias = Literal["user", "device", "share_link"]
 
@@ -13,7 +13,7 @@ class PrincipalId(NamedTuple):
     """The name of a principal: its kind, and the primary key of its row."""
 
     kind: Kind
-    pk: DriverId
+    pk: UserId
 
 
 class Principal(NamedTuple):

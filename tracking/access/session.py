@@ -15,7 +15,7 @@ from tracking.access.principals import Principal, PrincipalId, user_principal
 from tracking.access.registry import Registry
 from tracking.access.tokens import Claims, may_block, verify
 from tracking.conf import conf
-from tracking.fix import DriverId
+from tracking.ids import DriverId, UserId
 from tracking.permissions import Decision, Window
 from tracking.protocol import (
     Forbidden,
@@ -91,7 +91,7 @@ class Session:
         # Set once a token was accepted.
         self.principal: PrincipalId | None = None
         # The account that it acts for.
-        self.user_id: DriverId | None = None
+        self.user_id: UserId | None = None
         # The driver whom it is about: what changes about that user has it checked again, too.
         self.about: DriverId | None = None
         self._token: str | None = None

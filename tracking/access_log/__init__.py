@@ -64,7 +64,9 @@ class Recent:
         self._until: OrderedDict[tuple[UserId, DriverId | None, Way], float] = OrderedDict()
         self._lock = Lock()
 
-    def new(self, viewer_id: int | None, way: Way, driver_ids: Iterable[int | None]) -> list[Look]:
+    def new(
+        self, viewer_id: UserId | None, way: Way, driver_ids: Iterable[DriverId | None]
+    ) -> list[Look]:
         """Return the looks at these drivers that no row covers; none if the log is off."""
         if viewer_id is None or not conf.ACCESS_LOG_DAYS:
             return []
@@ -99,7 +101,9 @@ class Recent:
 recent: Final = Recent()
 
 
-def record(viewer_id: int | None, way: Way, driver_ids: Iterable[int | None] = (None,)) -> None:
+def record(
+    viewer_id: UserId | None, way: Way, driver_ids: Iterable[DriverId | None] = (None,)
+) -> None:
     """Record a look at these drivers, by default at all drivers. For synchronous code."""
     looks = recent.new(viewer_id, way, driver_ids)
     if not looks:
@@ -119,10 +123,7 @@ def store(looks: Sequence[Look]) -> None:
     """Insert rows, and delete old ones every PURGE_INTERVAL: see ACCESS_LOG_DAYS."""
     rows = LocationAccess.objects.using(router.db_for_write(LocationAccess))
     rows.bulk_create(
-        (
-            LocationAccess(viewer_id=viewer, driver_id=driver, way=way, at=at)
-            for viewer, driver, way, at in looks
-        ),
+        (LocationAccess(**look._asdict()) for look in looks),
         batch_size=BATCH_SIZE,
     )
     _purge()

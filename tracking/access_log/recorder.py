@@ -7,6 +7,7 @@ from typing import Any, Final
 from tracking.access_log import BATCH_SIZE, Look, Way, log_lost, recent, store
 from tracking.engine.batching import Pump
 from tracking.engine.database import is_unavailable
+from tracking.ids import DriverId, UserId
 
 # The number of looks that may wait while the database is unavailable. More are dropped, and
 # counted in the log.
@@ -25,7 +26,7 @@ class Recorder:
         self._timer: asyncio.TimerHandle | None = None
         self._pump = Pump(self._flush)
 
-    def record(self, viewer_id: int | None, way: Way, driver_id: int | None = None) -> None:
+    def record(self, viewer_id: UserId | None, way: Way, driver_id: DriverId | None = None) -> None:
         """Record a look at a driver, by default at all drivers. Never blocks."""
         looks = recent.new(viewer_id, way, [driver_id])
         if not looks:

@@ -148,7 +148,7 @@ class WatchGrantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
             obj.save()
 
 
-def _user_name(user_id: int | None) -> str:
+def _user_name(user_id: Any) -> str:
     """Return the user's name, "#" and the id of a deleted user, or a dash for None."""
     if user_id is None:
         return "–"

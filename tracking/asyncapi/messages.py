@@ -7,6 +7,8 @@ import msgspec
 
 from tracking.asyncapi.schemas import Schema, envelope, reference
 from tracking.fix import Fix
+from tracking.ids import from_plain, to_plain
+from tracking.people import USER_IDS
 from tracking.protocol import (
     encode_details,
     encode_expiry_warning,
@@ -16,8 +18,9 @@ from tracking.protocol import (
 from tracking.protocol.fleet import encode_item, encode_name
 
 _RECEIVED_AT: Final = datetime(2026, 1, 31, 12, 0, 0, 412_000, tzinfo=UTC)
+_DRIVER, _OTHER_DRIVER = map(from_plain, USER_IDS.examples)
 _FIX: Final = Fix(
-    19,
+    _DRIVER,
     -2.3123,
     2.4535,
     _RECEIVED_AT.replace(microsecond=0),
@@ -86,7 +89,7 @@ _FROM_THE_SERVER: Final[dict[str, tuple[str, str, list[Schema]]]] = {
     "location": ("A location", "Location", [_POINT]),
     "batchAcknowledgement": ("A batch that was accepted in part", "BatchAcknowledgement", []),
     "details": ("A location with details", "Details", [_DETAILS]),
-    "unknown": ("No location yet", "Unknown", [_example(encode_unknown(19))]),
+    "unknown": ("No location yet", "Unknown", [_example(encode_unknown(_DRIVER))]),
     "snapshot": (
         "Everybody in view",
         "Snapshot",
@@ -98,7 +101,7 @@ _FROM_THE_SERVER: Final[dict[str, tuple[str, str, list[Schema]]]] = {
         [
             {
                 "update": [{**_ITEM, "location_lat": "-2.3125"}],
-                "remove": [_OTHER_DRIVER],
+                "remove": [to_plain(_OTHER_DRIVER)],
                 "counts": {"live": 2, "stale": 0, "offline": 2},
             }
         ],

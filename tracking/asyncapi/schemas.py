@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tracking.people import USER_IDS
 from tracking.protocol import frames
 from tracking.protocol.fleet import Bbox, FleetMessage
 from tracking.protocol.messages import DriverMessage, WatcherMessage

@@ -15,7 +15,8 @@ from tracking.access.principals import Principal
 from tracking.access.session import Session
 from tracking.conf import conf
 from tracking.consumers.record import ConnectionRecord
-from tracking.ids import to_plain
+from tracking.ids import DriverId, to_plain
+from tracking.people import USER_IDS
 from tracking.permissions import Decision
 from tracking.pipeline.outbox import Event, Outbox, abort
 from tracking.protocol import (
@@ -47,7 +48,7 @@ class TrackingConsumer(AsyncConsumer):
 
     route = ""  # In logs and metrics.
     address = ""
-    driver_id = 0  # Set from the handshake's query string.
+    driver_id: DriverId = 0  # Set from the handshake's query string.
     limit_key: Hashable = None  # Of the rate limit that connections share.
 
     async def __call__(  # type: ignore[override]
@@ -194,7 +195,7 @@ class TrackingConsumer(AsyncConsumer):
 
     def read_query(self, query_string: bytes) -> None:
         """Read the driver's id from the handshake; raise `InvalidUserId`."""
-        self.driver_id = protocol.parse_driver_id(query_string)
+        self.driver_id = protocol.parse_driver_id(query_string, USER_IDS)
 
     async def receive(self, text: str) -> None:
         """Act on one message; raise `TrackingError`."""

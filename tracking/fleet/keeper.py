@@ -12,9 +12,11 @@ from collections.abc import Awaitable, Callable, Hashable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from tracking.fix import DriverId, Fix
+from tracking.fix import Fix
 from tracking.fleet.rows import load_marks, load_names, load_page
 from tracking.fleet.state import Fleet
+from tracking.ids import UserId
+from tracking.people import USER_IDS
 from tracking.pipeline.hub import Hub
 from tracking.pipeline.rows import load_snapshots
 from tracking.throttled_log import reason
@@ -67,7 +69,7 @@ class Keeper:
             self.fleet = Fleet(self._now)
             self.loaded = asyncio.Event()
 
-    def look_up(self, user_ids: list[DriverId]) -> None:
+    def look_up(self, user_ids: list[UserId]) -> None:
         """Look up drivers of whom something changed: the deleted and deactivated vanish at once."""
         if known := self.fleet.driver_ids & set(user_ids):
             self.fleet.nameless.update(known)
@@ -111,7 +113,7 @@ class Keeper:
         """Read everybody again, with their names; forget who is no longer there."""
         fleet = self.fleet
         gone = fleet.driver_ids - fleet.nameless
-        after = 0
+        after = USER_IDS.lowest
         while page := await self._read(load_page, after):
             for fix, name in page:
                 fleet.take(fix)

@@ -10,6 +10,7 @@ from itertools import takewhile
 from typing import Final
 
 from tracking.fix import Fix
+from tracking.ids import DriverId
 from tracking.protocol.fleet import encode_item, encode_name
 from tracking.status import Status, next_change, status_of
 

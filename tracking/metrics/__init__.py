@@ -75,7 +75,7 @@ INSTRUMENTS: Final[Sequence[Instrument]] = (
 )
 
 
-def stored(written: int, waiting: Sequence[tuple[Fix, Any]], rejected: Set[int]) -> None:
+def stored(written: int, waiting: Sequence[tuple[Fix, Any]], rejected: Set[DriverId]) -> None:
     """Count a committed batch of the fixes of `written` drivers, `rejected` among them.
 
     `waiting` are the fixes whose senders wait for the answer, each with its sender.

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from tracking.conf import conf
+from tracking.ids import UserId
 from tracking.models.fields import by_user
 
 
@@ -73,7 +74,7 @@ class WatchGrant(models.Model):
     ended_by = by_user(_("ended by"))
 
     # The watcher of the stored row during a save: see `tracking.grants`.
-    stored_watcher_id: int | None = None
+    stored_watcher_id: UserId | None = None
 
     objects = WatchGrantQuerySet.as_manager()
 

@@ -13,7 +13,8 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
 from tracking.access.tokens import load_users
-from tracking.people import own_name
+from tracking.ids import DriverId
+from tracking.people import USER_IDS, own_name
 from tracking.permissions import may_publish, may_view_fleet, watches
 from tracking.rest.bridge import call_async, outside_transactions
 
@@ -64,7 +65,7 @@ def fleet_map(request: HttpRequest) -> HttpResponse:
     return render(request, "tracking/fleet_map_page.html")
 
 
-def _watched_name(user: AbstractBaseUser | AnonymousUser, driver_id: int) -> str:
+def _watched_name(user: AbstractBaseUser | AnonymousUser, driver_id: DriverId) -> str:
     """Return the driver's name, or "" if there is none or the user may not watch the driver.
 
     Never the log-in name, which may be an e-mail address.

@@ -67,7 +67,7 @@ class Presence:
         layer: Any,
         receiver: Receiver,
         clock: ArrivalClock,
-        load_snapshots: Callable[[list[int]], Awaitable[Mapping[int, Fix]]],
+        load_snapshots: Callable[[list[DriverId]], Awaitable[Mapping[DriverId, Fix]]],
         submit: Callable[[Sequence[Fix], Waiter], None],
         draining: Callable[[], bool],
     ) -> None:

@@ -10,7 +10,8 @@ from django.db import DataError, IntegrityError, connections, router, transactio
 from django.db.models import QuerySet
 
 from tracking.engine.database import any_of, is_locked, is_unavailable, sqlstate, supported
-from tracking.fix import DriverId, Fix
+from tracking.fix import Fix
+from tracking.ids import DriverId
 from tracking.models import DriverLocation
 from tracking.people import USER_IDS
 from tracking.throttled_log import Throttle

@@ -14,7 +14,8 @@ from django.db import Error
 from tracking import metrics
 from tracking.engine.batching import Pump
 from tracking.engine.database import DatabaseThread
-from tracking.fix import DriverId, Fix
+from tracking.fix import Fix
+from tracking.ids import DriverId
 from tracking.pipeline.announcer import Announcer
 from tracking.pipeline.rows import (
     PartlyStoredError,

@@ -9,7 +9,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from tracking.fix import DriverId, Fix
+from tracking.fix import Fix
+from tracking.ids import DriverId
 from tracking.protocol import frames
 from tracking.protocol.errors import TrackingError
 from tracking.protocol.messages import DECIMALS

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 import msgspec
 from msgspec import UNSET, Meta
 
-from tracking.fix import DriverId, Fix
+from tracking.fix import Fix
+from tracking.ids import DriverId
 from tracking.protocol import InvalidMessage, Start, Stop, decode, frames
 from tracking.protocol.encoding import details_of, encode
 

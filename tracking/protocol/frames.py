@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from tracking.fix import DriverId
+from tracking.ids import DriverId
 from tracking.protocol.errors import ERRORS, InvalidLocation, InvalidMessage
 from tracking.protocol.messages import DECIMALS
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest
 
-from tracking.fix import DriverId
+from tracking.ids import DriverId
 from tracking.protocol import Measurement
 from tracking.rest.bridge import call_async
 from tracking.runtime import get_runtime

@@ -12,8 +12,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tracking.access_log import record
+from tracking.ids import to_plain
 from tracking.models import DriverLocation, LocationAccess
-from tracking.people import contact, full_name, search_lookups
+from tracking.people import USER_IDS, contact, full_name, search_lookups
 from tracking.rest.fleet import MayViewLocations
 from tracking.rest.throttling import ReadThrottle
 from tracking.rest.views import BearerAuthentication, PageAuthentication, RestView
@@ -38,8 +39,10 @@ class SearchView(RestView):
         matches = Q()
         for lookup in search_lookups("driver"):
             matches |= Q(**{lookup: query})
-        if query.isdecimal():
-            matches |= Q(driver=int(query[:18]))
+        # Digits of any script, as people type them.
+        driver_id = USER_IDS.parse(str(int(query[:18])) if query.isdecimal() else query)
+        if driver_id is not None:
+            matches |= Q(driver=driver_id)
         found = DriverLocation.objects.filter(matches)
         first = found.select_related("driver").order_by("driver_id")[:MAX_RESULTS]
         drivers = [_result(location) for location in first]
@@ -57,7 +60,7 @@ class SearchView(RestView):
 def _result(location: DriverLocation) -> dict[str, object]:
     """A location in the names of the browser's client."""
     return {
-        "userId": location.driver_id,
+        "userId": to_plain(location.driver_id),
         "name": full_name(location.driver),
         "email": contact(location.driver),
         "latitude": location.latitude,

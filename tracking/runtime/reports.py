@@ -8,7 +8,8 @@ from typing import Final, Protocol
 import msgspec
 
 from tracking.device_clock import DeviceClock
-from tracking.fix import ArrivalClock, DriverId, Fix
+from tracking.fix import ArrivalClock, Fix
+from tracking.ids import DriverId
 from tracking.pipeline.clocks import DeviceClocks
 from tracking.pipeline.storage import Waiter
 from tracking.protocol import InvalidLocation, Measurement, TokenInvalid, TrackingError

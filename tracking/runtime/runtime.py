@@ -19,7 +19,7 @@ from tracking.device_clock import DeviceClock
 from tracking.engine.batching import Loader
 from tracking.engine.database import DatabaseThread
 from tracking.engine.receiver import Receiver
-from tracking.fix import ArrivalClock, DriverId, Fix
+from tracking.fix import ArrivalClock, Fix
 from tracking.fleet.hub import FleetHub
 from tracking.ids import DriverId
 from tracking.pipeline.announcer import Announcer
@@ -116,7 +116,7 @@ class Runtime:
                 fixes[index] = _corrected(fixes[index], recorded_at, clock)
         return fixes
 
-    async def last_known(self, driver_id: int) -> Fix | None:
+    async def last_known(self, driver_id: DriverId) -> Fix | None:
         """Return a driver's stored fix, or None; raise database errors."""
         return await self._snapshots.get(driver_id)
 

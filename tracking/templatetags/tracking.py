@@ -12,7 +12,9 @@ from django.conf import settings
 from django.shortcuts import resolve_url
 from django.template import TemplateSyntaxError
 
+from tracking.ids import DriverId
 from tracking.pages.widgets import reverse_or_empty, widget_context
+from tracking.people import USER_IDS
 
 register = template.Library()
 

@@ -15,6 +15,7 @@ from ridehail.demo.simulation.city import City
 from ridehail.demo.simulation.phone import Phone
 from ridehail.demo.simulation.tally import Tally
 from ridehail.demo.simulation.vehicle import Vehicle
+from tracking.ids import DriverId
 
 # Seconds that the phones drive which are to become stale or offline.
 SIGNAL: Final = 5.0

@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from ridehail.demo.simulation.tally import Tally
 from ridehail.demo.simulation.vehicle import Vehicle
+from tracking.ids import DriverId
 
 # Close codes that say "do not retry as you are", and what is wrong then.
 STOP: Final = {

@@ -17,6 +17,8 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken
 
 from ridehail.demo.simulation.fleet import Fleet, Mint, ServerMissing, check_server
+from tracking.ids import DriverId, UserId
+from tracking.people import USER_IDS
 from tracking.permissions import may_publish
 
 # The part of its life after which a token is replaced, while it is still good.

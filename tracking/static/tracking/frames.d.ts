@@ -38,8 +38,8 @@ export interface Details {
   location_lat: string;
   /** WGS 84 degrees, canonical: no exponent, no trailing zeros, no -0. */
   location_lon: string;
-  /** The driver's id. */
-  userId: number;
+  /** The driver's id: a string where the users have UUIDs. */
+  userId: number | string;
   /**
    * When the place was measured, by the device's clock, corrected where that is wrong: RFC 3339,
    * UTC, milliseconds.
@@ -63,8 +63,8 @@ export interface Details {
 
 /** In place of details, for a driver who has no location yet. */
 export interface Unknown {
-  /** The driver's id. */
-  userId: number;
+  /** The driver's id: a string where the users have UUIDs. */
+  userId: number | string;
   status: "unknown";
 }
 
@@ -100,8 +100,8 @@ export interface FleetItem {
   location_lat: string;
   /** WGS 84 degrees, canonical: no exponent, no trailing zeros, no -0. */
   location_lon: string;
-  /** The driver's id. */
-  userId: number;
+  /** The driver's id: a string where the users have UUIDs. */
+  userId: number | string;
   /**
    * When the place was measured, by the device's clock, corrected where that is wrong: RFC 3339,
    * UTC, milliseconds.
@@ -136,7 +136,7 @@ export interface Counts {
 export interface Snapshot {
   snapshot: FleetItem[];
   /** The drivers that left the viewport, or are no longer there at all. */
-  remove?: number[];
+  remove?: (number | string)[];
   counts: Counts;
   /**
    * The batch goes on in the next frame. The first frame without this key, be it the snapshot or an
@@ -149,7 +149,7 @@ export interface Snapshot {
 export interface Update {
   update: FleetItem[];
   /** The drivers that left the viewport, or are no longer there at all. */
-  remove?: number[];
+  remove?: (number | string)[];
   counts?: Counts;
   /**
    * The batch goes on in the next frame. The first frame without this key, be it the snapshot or an

@@ -122,7 +122,7 @@ interface CommonOptions extends ConnectionOptions {
 export type LocationFrame = frames.Location & Partial<frames.Details> & Record<string, unknown>;
 
 export interface WatchOptions extends CommonOptions {
-  driverId: UserId;
+  driverId: frames.FleetItem["userId"];
   /** Ask for status, times, heading, speed and accuracy. Default: true. */
   details?: boolean;
   /**
@@ -168,7 +168,7 @@ export type Subscribe = (
 ) => (() => void) | void;
 
 export interface ShareOptions extends CommonOptions {
-  driverId: UserId;
+  driverId: frames.FleetItem["userId"];
   source: Subscribe | AsyncIterable<SourceFix>;
   /** Milliseconds between sends, of the newest fix each. Default: 5000. */
   interval?: number;
