@@ -8,7 +8,6 @@ from tracking.contrib.uvicorn import config, supervisor
 from tracking.contrib.uvicorn.config import Config
 from tracking.management.commands import tracking_serve
 
-
 # A layer that workers share. Nothing listens there, which is shown and not refused.
 SHARED = {
     "default": {
