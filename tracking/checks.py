@@ -256,9 +256,11 @@ def _roles() -> Iterator[CheckMessage]:
 
 def _signing_key() -> Iterator[CheckMessage]:
     key = simplejwt.api_settings.SIGNING_KEY or ""
+    own = "SIGNING_KEY" in (getattr(settings, "SIMPLE_JWT", None) or {})
+    name = "SIMPLE_JWT['SIGNING_KEY']" if own else "SECRET_KEY, which signs the tokens,"
     if simplejwt.api_settings.ALGORITHM.startswith("HS") and len(key.encode()) < MIN_KEY_BYTES:
         yield Error(
-            f"SIMPLE_JWT['SIGNING_KEY'] has fewer than {MIN_KEY_BYTES} bytes: it can be guessed.",
+            f"{name} has fewer than {MIN_KEY_BYTES} bytes: it can be guessed.",
             hint="Make one with: python -c 'import secrets; print(secrets.token_urlsafe(50))'",
             id="tracking.E007",
         )

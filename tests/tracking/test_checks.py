@@ -101,7 +101,21 @@ def test_a_user_model_that_does_not_tell_drivers_from_passengers_is_warned_of(
 
 def test_a_signing_key_that_can_be_guessed_is_named(settings):
     settings.SIMPLE_JWT = {**settings.SIMPLE_JWT, "SIGNING_KEY": "x" * 31}
-    assert ids() == ["tracking.E007"]
+    (error,) = check_settings()
+    assert error.id == "tracking.E007"
+    assert "SIMPLE_JWT['SIGNING_KEY'] has fewer" in error.msg
+
+
+def test_a_secret_key_that_signs_the_tokens_is_named_as_such(settings):
+    settings.SECRET_KEY = "x" * 31
+    assert ids() == []
+    # SimpleJWT's default, which it reads when it is imported.
+    settings.SIMPLE_JWT = {"ALGORITHM": "HS256"}
+    simplejwt.api_settings.SIGNING_KEY = settings.SECRET_KEY
+    (error,) = check_settings()
+    assert error.id == "tracking.E007"
+    assert "SIMPLE_JWT" not in error.msg
+    assert "SECRET_KEY, which signs the tokens, has fewer" in error.msg
 
 
 def test_a_redirect_that_loses_reports_is_named(settings):
