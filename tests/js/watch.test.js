@@ -30,6 +30,19 @@ test("a watcher starts the stream with details", async () => {
   assert.deepEqual(browser.socket.payloads, [{ command: "start", details: true }]);
 });
 
+const BASES = {
+  "/live/": "wss://pages.example/live/",
+  "/live": "wss://pages.example/live/",
+  "wss://live.example.com/": "wss://live.example.com/",
+  "ws://localhost:8001": "ws://localhost:8001/",
+};
+for (const [url, root] of Object.entries(BASES)) {
+  test(`the sockets are below ${url} where the page says so`, async () => {
+    const { browser } = await opened(watchDriver, { url });
+    assert.equal(browser.socket.url, `${root}driver/get-tracking?userId=19`);
+  });
+}
+
 test("a watcher without details sends what every server knows", async () => {
   const { browser } = await opened(watchDriver, { details: false });
   assert.deepEqual(browser.socket.payloads, [{ command: "start" }]);

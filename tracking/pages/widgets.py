@@ -165,7 +165,7 @@ def widget_context(widget: str, **data: Any) -> dict[str, Any]:
         "widget": widget,
         "modules": json.dumps(modules),
         "texts": json.dumps(texts, ensure_ascii=False),
-        "root": get_script_prefix(),
+        "root": conf.SOCKET_URL or get_script_prefix(),
         "token_url": resolve_url(conf.TOKEN_URL),
         "tile_url": conf.TILE_URL,
         "tile_attribution": conf.TILE_ATTRIBUTION,

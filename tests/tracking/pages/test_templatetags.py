@@ -70,6 +70,15 @@ def test_what_is_no_driver_id_is_an_error_that_names_the_tag(tag, wrong):
         render("{% load tracking %}{% " + tag + " driver_id %}", driver_id=wrong)
 
 
+@pytest.mark.parametrize("tag", ["driver_map 19", "fleet_map", "share_location 19"])
+@pytest.mark.parametrize("url", ["/live/", "wss://live.example.com/"])
+def test_widgets_take_the_sockets_from_where_the_setting_says(settings, tag, url):
+    text = "{% load tracking %}{% " + tag + " %}"
+    assert 'data-url="/"' in render(text)
+    settings.TRACKING = {"SOCKET_URL": url}
+    assert f'data-url="{url}"' in render(text)
+
+
 def test_host_project_overrides_a_block_and_keeps_the_rest(tmp_path, settings):
     (tmp_path / "tracking").mkdir()
     (tmp_path / "tracking" / "driver_map.html").write_text(
