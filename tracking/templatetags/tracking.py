@@ -8,8 +8,6 @@ To change what it looks like, override its template or parts of it:
 from typing import Any
 
 from django import template
-from django.conf import settings
-from django.shortcuts import resolve_url
 from django.template import TemplateSyntaxError
 
 from tracking.ids import DriverId
@@ -23,6 +21,8 @@ register = template.Library()
 def driver_map(driver_id: DriverId | str, name: str = "") -> dict[str, Any]:
     """One driver on a map, as far as the user who is logged in may watch that driver.
 
+    `driver_id` is the driver's user or that user's id: where drivers have a profile, give the
+    profile's user.
     `name` is shown to whoever sees the page; without one the map says "Driver 19".
     """
     return _context("driver-map", driver_id=_driver_id("driver_map", driver_id), driver_name=name)
@@ -45,7 +45,7 @@ def share_location(driver_id: DriverId | str) -> dict[str, Any]:
 
 
 def _context(widget: str, **data: Any) -> dict[str, Any]:
-    return widget_context(widget, log_in_url=resolve_url(settings.LOGIN_URL), **data)
+    return widget_context(widget, log_in_url=log_in_url(), **data)
 
 
 def _driver_id(tag: str, value: Any) -> DriverId:

@@ -6,10 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser, Group
 from django.core.management import call_command
 from django.template import Context, Template, TemplateSyntaxError
 from django.template.loader import get_template
 from django.utils import translation
+from django.utils.functional import SimpleLazyObject
 
 from tracking.pages.widgets import MODULES, TEXTS
 
@@ -68,6 +71,39 @@ def test_driver_id_may_be_a_string_of_digits(tag, text):
 def test_what_is_no_driver_id_is_an_error_that_names_the_tag(tag, wrong):
     with pytest.raises(TemplateSyntaxError, match=f"^{tag} takes a driver's id"):
         render("{% load tracking %}{% " + tag + " driver_id %}", driver_id=wrong)
+
+
+@pytest.mark.parametrize("tag", ["driver_map", "share_location"])
+def test_driver_may_be_a_user(tag):
+    user = get_user_model()(pk=19)
+    text = "{% load tracking %}{% " + tag + " user %}"
+    assert 'data-driver-id="19"' in render(text, user=user)
+    # As the context processor gives it.
+    assert 'data-driver-id="19"' in render(text, user=SimpleLazyObject(lambda: user))
+
+
+@pytest.mark.parametrize("tag", ["driver_map", "share_location"])
+def test_profile_of_a_driver_is_refused_with_what_to_give_instead(tag):
+    """Its key is not the user's, and would be another driver's."""
+    with pytest.raises(TemplateSyntaxError, match=f"^{tag} takes a driver's id .* profile's user"):
+        render("{% load tracking %}{% " + tag + " profile %}", profile=Group(pk=19))
+
+
+@pytest.mark.parametrize("nobody", [AnonymousUser(), get_user_model()()])
+def test_user_without_an_id_is_refused(nobody):
+    with pytest.raises(TemplateSyntaxError, match=r"^driver_map takes a driver's id"):
+        render("{% load tracking %}{% driver_map nobody %}", nobody=nobody)
+
+
+@pytest.mark.parametrize("tag", ["driver_map 19", "fleet_map", "share_location 19"])
+@pytest.mark.parametrize("log_in", ["no-such-page", None])
+def test_widgets_do_without_a_log_in_page(settings, tag, log_in):
+    text = "{% load tracking %}{% " + tag + " %}"
+    assert 'data-part="log-in"' in render(text)
+    settings.LOGIN_URL = log_in
+    page = render(text)
+    assert 'data-log-in-url=""' in page
+    assert 'data-part="log-in"' not in page
 
 
 @pytest.mark.parametrize("tag", ["driver_map 19", "fleet_map", "share_location 19"])
