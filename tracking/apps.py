@@ -11,6 +11,12 @@ class TrackingConfig(AppConfig):
     verbose_name = _("Live tracking")
     default_auto_field = "django.db.models.BigAutoField"
 
+    def import_models(self) -> None:
+        from tracking.project_checks import require_apps
+
+        require_apps()
+        super().import_models()
+
     def ready(self) -> None:
         from tracking import web_sessions
         from tracking.access import drf_tokens, permission_changes

@@ -44,6 +44,7 @@ def check_settings(
         *_signing_key(),
         *_databases(),
         *_redirects(),
+        *check_project(),
     ]
 
 

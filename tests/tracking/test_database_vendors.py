@@ -88,8 +88,10 @@ def test_using_it_all_the_same_says_what_is_wrong(monkeypatch, use):
     assert DriverLocation.objects.count() == 0
 
 
-@pytest.mark.parametrize("command", ["check", "migrate"])
-def test_neither_check_nor_migrate_passes(command):
+@pytest.mark.parametrize(
+    "command", [["check"], ["migrate"], ["runserver", "--noreload", "127.0.0.1:0"], ["serve"]]
+)
+def test_neither_checks_nor_servers_start(command):
     with services.sqlite() as url:
         environment = services.environment(
             url,
@@ -97,4 +99,4 @@ def test_neither_check_nor_migrate_passes(command):
             HOST_DATABASE=json.dumps({"ENGINE": f"{ENGINES}.elsewhere"}),
         )
         with pytest.raises(ServiceError, match=r"tracking\.E008"):
-            services.manage(environment, command)
+            services.manage(environment, *command)
