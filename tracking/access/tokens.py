@@ -173,7 +173,8 @@ def _decode(token: str) -> dict[str, Any]:
         except jwt.InvalidSignatureError as error:
             if number == len(conf.FALLBACK_KEYS):
                 raise TokenInvalid from error
-        except (jwt.InvalidTokenError, ValueError, OverflowError) as error:
+        except (jwt.InvalidTokenError, ValueError, OverflowError, TypeError) as error:
+            # PyJWT before 2.14 lets a time that is a list raise TypeError.
             raise TokenInvalid from error
     raise TokenInvalid
 
