@@ -1,15 +1,13 @@
-"""docs/integration.md, followed word by word in a new project."""
+"""docs/integration.md, followed word by word in a new project, with the package as a wheel."""
 
-import ast
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Iterator
-from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,11 +16,14 @@ import pytest
 from tests.services import Process, redis_service
 from tests.services.process import free_port
 from tests.services.program import PROJECT
+from tests.wheel import build_wheel
 
 from .client import DEADLINE
 
 DOCUMENT = PROJECT / "docs" / "integration.md"
-SCRIPTS = Path(sysconfig.get_path("scripts"))
+# What the document makes is followed; what a project may have already is another test's.
+END = "\n## 7. "
+INSTALL_TIMEOUT = 300  # seconds: an empty cache of packages, a slow network
 
 BLOCK = re.compile(r"^([^\n]*)\n\n```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"(Create|Replace|Append to) `([\w./]+)`:$")
@@ -53,6 +54,14 @@ for authorization in ("Token " + key, "Bearer ticket:" + ticket, "Bearer ticket:
     print(look.status_code)
 """
 
+# The folder of the environment that has the package, and what of this project can be imported.
+PLACES = """
+from importlib.util import find_spec
+from pathlib import Path
+import tracking
+print(Path(tracking.__file__).parents[4], find_spec("ridehail"), find_spec("accounts"))
+"""
+
 
 class Block(NamedTuple):
     """A block of the document, its language, and the line before it."""
@@ -78,25 +87,28 @@ class Server(Process):
         super().__init__(line, environment=environment, directory=directory)
         self.port = port
         program, *arguments = shlex.split(line)
-        self._command = [str(SCRIPTS / program), *arguments]
+        found = shutil.which(program, path=environment["PATH"])
+        assert found is not None
+        self._command = [found, *arguments]
 
     def command(self) -> list[str]:
         return self._command
 
 
 class Reader:
-    """Somebody who does what the document says."""
+    """Somebody who does what the document says, with nothing but Python, a wheel and an index."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, wheel: Path, constraints: Path) -> None:
         self.directory = directory
+        self.wheel = wheel
         self.port = free_port()
         self.server: Server | None = None
         self.printed = ""
         self.environment = {
-            "PATH": os.pathsep.join([str(SCRIPTS), os.environ["PATH"]]),
-            "HOME": str(directory),
-            # All is installed, so that the index is asked for nothing.
-            "PIP_NO_INDEX": "1",
+            **{name: value for name, value in os.environ.items() if not OURS.match(name)},
+            # As activating the environment does, which lasts as long as a shell.
+            "PATH": os.pathsep.join([str(directory / ".venv/bin"), PYTHON, os.environ["PATH"]]),
+            "PIP_CONSTRAINT": str(constraints),
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PYTHONUNBUFFERED": "1",
         }
@@ -109,7 +121,7 @@ class Reader:
                 block.text.strip(), self.port, self.environment, self.directory
             ).__enter__()
         elif block.language == "sh":
-            self.run(block.text)
+            self.run(block.text.replace(CHECKOUT, str(self.wheel)))
         elif block.words == "It prints:":
             assert self.printed == block.text
         else:
@@ -130,7 +142,7 @@ class Reader:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=INSTALL_TIMEOUT,
         )
         assert answer.returncode == 0, answer.stdout + answer.stderr
         self.directory = Path(answer.stderr.splitlines()[-1])
@@ -145,9 +157,15 @@ class Reader:
 
 @pytest.fixture
 def reader(tmp_path) -> Iterator[Reader]:
-    """Beside a checkout of this project."""
-    (tmp_path / "ridehail").symlink_to(PROJECT)
-    reader = Reader(tmp_path)
+    """Somebody in an empty folder."""
+    wheel = build_wheel(tmp_path / "wheel")
+    constraints = tmp_path / "constraints.txt"
+    # Reproducible: the versions that all other tests have, too.
+    lock = (PROJECT / "requirements.lock").read_text()
+    constraints.write_text("\n".join(re.findall(r"^[\w.-]+==[^\\\n]+", lock, re.MULTILINE)))
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    reader = Reader(folder, wheel, constraints)
     yield reader
     reader.stop()
 
@@ -161,6 +179,9 @@ def redis() -> Iterator[str]:
 def test_document_leads_to_a_project_that_streams_locations(reader, redis):
     for block in blocks(reader.port, redis):
         reader.follow(block)
+    # The package is the wheel's, and nothing of this project is within reach.
+    places = reader.run(f"python -c '{PLACES}'").split()
+    assert places == [str(reader.directory.parent / ".venv"), "None", "None"]
     # The last server is production's, and the first that sends signals.
     assert "tracking_serve" in reader.server.name
     printed = reader.run("python try_it.py")
