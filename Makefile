@@ -66,8 +66,18 @@ bench: services  ## Measure this project and its peers, in ten minutes (QUICK=1:
 	if command -v npm >/dev/null; then cd benchmarks/peers/node && npm ci --no-audit --no-fund --silent; fi
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
+coverage: services  ## Show which lines and branches of tracking/ the tests in the process reach
+	mkdir -p .coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -m "not alone" --numprocesses 2 --dist loadfile tests/tracking tests/accounts tests/ridehail
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+nox: $(VENV)/.dev  ## Test on every Python and Django there is here, and on the lowest versions
+	$(BIN)/nox
+
 clean:  ## Remove what make and the tests have made
-	rm -rf $(VENV) .make staticfiles artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .nox .coverage .make staticfiles artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/.venv:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version + ". Give another with: make PYTHON=python3.12")'
