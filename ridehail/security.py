@@ -12,6 +12,7 @@ def content_security_policy(allowed_hosts: Sequence[str], tile_url: str) -> dict
     """
     # https://{s}.tiles.example/{z}/{x}/{y}.png comes from https://*.tiles.example
     tiles = urlsplit(tile_url.replace("{s}", "*"))
+    sockets = urlsplit(socket_url)
     return {
         "DIRECTIVES": {
             "default-src": ["'none'"],
@@ -23,7 +24,11 @@ def content_security_policy(allowed_hosts: Sequence[str], tile_url: str) -> dict
                 "data:",
                 *([f"{tiles.scheme}://{tiles.netloc}"] if tiles.netloc else []),
             ],
-            "connect-src": ["'self'", *(_sockets(host) for host in allowed_hosts if host != "*")],
+            "connect-src": [
+                "'self'",
+                *(_sockets(host) for host in allowed_hosts if host != "*"),
+                *([f"{sockets.scheme}://{sockets.netloc}"] if sockets.netloc else []),
+            ],
             "form-action": ["'self'"],
             "base-uri": ["'none'"],
             "frame-ancestors": ["'none'"],

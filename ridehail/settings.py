@@ -324,7 +324,7 @@ CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "ridehail.errors.csrf_failure"
 
 CONTENT_SECURITY_POLICY = security.content_security_policy(
-    ALLOWED_HOSTS, TRACKING.get("TILE_URL", "")
+    ALLOWED_HOSTS, TRACKING.get("TILE_URL", ""), TRACKING.get("SOCKET_URL", "")
 )
 PERMISSIONS_POLICY = security.PERMISSIONS_POLICY
 
