@@ -51,6 +51,20 @@ def test_pages_send_strangers_to_the_log_in_page_and_back(client, page):
     assert response.url == f"/accounts/login/?next={page}"
 
 
+@pytest.mark.parametrize("log_in", ["no-such-page", None])
+def test_pages_fail_for_strangers_without_a_log_in_page(client, settings, log_in):
+    """As docs/integration.md and the check `tracking.W009` say."""
+    client.raise_request_exception = False
+    settings.LOGIN_URL = log_in
+    assert client.get(RIDER_MAP).status_code == 500
+
+
+@pytest.mark.parametrize("page", [RIDER_MAP, SHARE, FLEET])
+def test_admins_log_in_page_will_do(client, settings, page):
+    settings.LOGIN_URL = "admin:login"
+    assert client.get(page).url == f"/admin/login/?next={page}"
+
+
 @pytest.mark.parametrize("page", [RIDER_MAP, SHARE])
 def test_pages_have_no_inline_script_style_or_handler(client, rider, page):
     text = client.get(page).content.decode()
