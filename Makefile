@@ -9,7 +9,7 @@ HOST ?= 127.0.0.1
 # Workers hear of each other through Redis; without it there can be only one.
 WORKERS ?= $(if $(REDIS_URL),2,1)
 
-.PHONY: help demo test check js format serve lock services faults conformance bench clean
+.PHONY: help demo test check js format serve lock services faults conformance bench coverage nox clean
 
 help:  ## Show what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)

@@ -5,10 +5,12 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 
-def content_security_policy(allowed_hosts: Sequence[str], tile_url: str) -> dict[str, Any]:
-    """Return django-csp's setting for a site on `allowed_hosts` with map tiles from `tile_url`.
+def content_security_policy(
+    allowed_hosts: Sequence[str], tile_url: str, socket_url: str = ""
+) -> dict[str, Any]:
+    """Return django-csp's setting for a site on `allowed_hosts`.
 
-    `tile_url` may be empty.
+    Map tiles come from `tile_url`, and the sockets are at `socket_url`; both may be empty.
     """
     # https://{s}.tiles.example/{z}/{x}/{y}.png comes from https://*.tiles.example
     tiles = urlsplit(tile_url.replace("{s}", "*"))

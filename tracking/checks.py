@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from channels import DEFAULT_CHANNEL_LAYER
 from channels.layers import InMemoryChannelLayer, get_channel_layer
@@ -21,6 +22,7 @@ from tracking.conf import DEFAULTS, conf
 from tracking.engine.database import UnsupportedDatabaseError, supported
 from tracking.models import DriverLocation
 from tracking.people import ids_of
+from tracking.project_checks import check_project
 
 # RFC 7518 section 3.2: an HMAC key as long as the hash, and SHA-256 has 32 bytes.
 MIN_KEY_BYTES = 32
@@ -37,6 +39,7 @@ def check_settings(
         *_numbers(),
         *_map_link(),
         *_base_layer(),
+        *_socket_url(),
         *_layer(),
         *_shards(getattr(settings, "CHANNEL_LAYERS", {})),
         *_users(),
@@ -176,6 +179,26 @@ def _base_layer() -> Iterator[CheckMessage]:
             f"TRACKING['BASE_LAYER'] names no static file: {path!r}.",
             hint="Give the path of a JavaScript module as {% static %} takes it.",
             id="tracking.E012",
+        )
+
+
+def _socket_url() -> Iterator[CheckMessage]:
+    if not conf.SOCKET_URL:
+        return
+    try:
+        url = urlsplit(conf.SOCKET_URL)
+        complete = url.scheme in ("ws", "wss") and bool(url.hostname)
+    except (ValueError, AttributeError, TypeError):
+        complete = False
+    else:
+        complete = complete or (conf.SOCKET_URL.startswith("/") and not url.netloc)
+        complete = complete and not url.query and not url.fragment
+    if not complete:
+        yield Error(
+            "TRACKING['SOCKET_URL'] must be a path that begins with / or an address that begins "
+            "with ws:// or wss://, without ? and #.",
+            hint="For example '/live/' or 'wss://live.example.com/'; '' for this site's own root.",
+            id="tracking.E011",
         )
 
 

@@ -78,6 +78,9 @@ DEFAULTS: Final[dict[str, Any]] = {
     # The static path of a JavaScript module that draws more of a map without tiles, such as
     # rides/streets.js: docs/frontend.md says what it exports.
     "BASE_LAYER": "",
+    # The start of the sockets' addresses, where they are below a prefix or on another host:
+    # "/live/" or "wss://live.example.com/". Empty: at the root of the page's host.
+    "SOCKET_URL": "",
     # The path, or URL name, of the view that issues a logged-in page its access token. For pages
     # that are logged in with Django's sessions the package has one: "tracking:token".
     "TOKEN_URL": "/accounts/token/session/",

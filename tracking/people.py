@@ -77,5 +77,8 @@ def contact(user: AbstractBaseUser) -> str:
 
 
 def identity(user: AbstractBaseUser) -> SafeString:
-    """Return the HTML of a user in the admin's lists: the name with the contact below it."""
-    return format_html('{}<span class="tracking-contact">{}</span>', full_name(user), contact(user))
+    """Return the HTML of a user in the admin's lists: the name, and below it another contact."""
+    name, address = full_name(user), contact(user)
+    if name == address:
+        return format_html("{}", name)
+    return format_html('{}<span class="tracking-contact">{}</span>', name, address)

@@ -99,6 +99,19 @@ def test_cookies_are_for_https_only_in_production():
     }
 
 
+@pytest.mark.parametrize(
+    ("socket_url", "origin"),
+    [
+        ("wss://live.example.com/sockets/", ["wss://live.example.com"]),
+        ("/live/", []),
+        ("", []),
+    ],
+)
+def test_pages_may_connect_to_the_sockets_of_another_host(socket_url, origin):
+    directives = content_security_policy([], "", socket_url)["DIRECTIVES"]
+    assert directives["connect-src"] == ["'self'", *origin]
+
+
 def test_example_production_settings_cause_no_warning():
     run = subprocess.run(
         [sys.executable, "manage.py", "check", "--deploy"],

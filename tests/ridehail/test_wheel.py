@@ -19,9 +19,9 @@ PACKAGE = PROJECT / "tracking"
 METADATA = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
 # Where an extra may be imported: nothing else of the package imports these modules.
 OPTIONAL = {
-    "api": ["rest/schema"],
-    "redis": ["contrib"],
-    "uvicorn": ["contrib", "simulation"],
+    "api": ["openapi"],
+    "redis": ["contrib/channels_redis"],
+    "uvicorn": ["contrib/uvicorn"],
 }
 
 

@@ -1,5 +1,6 @@
 import pytest
 from django.core.checks import run_checks
+from rest_framework_simplejwt import settings as simplejwt
 
 from tracking.checks import _shards, check_channel_layer, check_settings
 
@@ -47,6 +48,18 @@ def test_a_project_without_settings_gets_defaults_that_pass(settings):
         ({"BASE_LAYER": "tracking/missing.js"}, ["tracking.E012"]),
         ({"BASE_LAYER": "/static/tracking/map.js"}, ["tracking.E012"]),
         ({"BASE_LAYER": 1}, ["tracking.E012"]),
+        ({"SOCKET_URL": "live/"}, ["tracking.E011"]),
+        ({"SOCKET_URL": "live.example.com"}, ["tracking.E011"]),
+        ({"SOCKET_URL": "//live.example.com/"}, ["tracking.E011"]),
+        ({"SOCKET_URL": "https://live.example.com/"}, ["tracking.E011"]),
+        ({"SOCKET_URL": "wss://"}, ["tracking.E011"]),
+        ({"SOCKET_URL": "wss://[live/"}, ["tracking.E011"]),
+        ({"SOCKET_URL": "/live/?a=b"}, ["tracking.E011"]),
+        ({"SOCKET_URL": 7}, ["tracking.E011"]),
+        ({"SOCKET_URL": "/live"}, []),
+        ({"SOCKET_URL": "/live/"}, []),
+        ({"SOCKET_URL": "ws://localhost:8001"}, []),
+        ({"SOCKET_URL": "wss://live.example.com/sockets/"}, []),
     ],
 )
 def test_a_wrong_setting_is_named(settings, tracking, expected):

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from django.conf import settings
 from django.shortcuts import resolve_url
 from django.templatetags.static import static
 from django.urls import NoReverseMatch, get_script_prefix, reverse
@@ -174,6 +175,14 @@ def widget_context(widget: str, **data: Any) -> dict[str, Any]:
         "offline_after": conf.OFFLINE_AFTER,
         **data,
     }
+
+
+def log_in_url() -> str:
+    """Return the address of the project's log-in page, or "" if LOGIN_URL names none."""
+    try:
+        return resolve_url(settings.LOGIN_URL)
+    except (NoReverseMatch, TypeError):
+        return ""
 
 
 def reverse_or_empty(name: str, *arguments: Any) -> str:

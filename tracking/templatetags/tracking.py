@@ -8,17 +8,20 @@ To change what it looks like, override its template or parts of it:
 from typing import Any
 
 from django import template
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db.models import Model
 from django.template import TemplateSyntaxError
 
 from tracking.ids import DriverId
-from tracking.pages.widgets import reverse_or_empty, widget_context
+from tracking.pages.widgets import log_in_url, reverse_or_empty, widget_context
 from tracking.people import USER_IDS
 
 register = template.Library()
 
 
 @register.inclusion_tag("tracking/driver_map.html")
-def driver_map(driver_id: DriverId | str, name: str = "") -> dict[str, Any]:
+def driver_map(driver_id: DriverId | str | AbstractBaseUser, name: str = "") -> dict[str, Any]:
     """One driver on a map, as far as the user who is logged in may watch that driver.
 
     `driver_id` is the driver's user or that user's id: where drivers have a profile, give the
@@ -39,7 +42,7 @@ def fleet_map() -> dict[str, Any]:
 
 
 @register.inclusion_tag("tracking/share_location.html")
-def share_location(driver_id: DriverId | str) -> dict[str, Any]:
+def share_location(driver_id: DriverId | str | AbstractBaseUser) -> dict[str, Any]:
     """A button that shares where this phone is, for that driver and nobody else."""
     return _context("share", driver_id=_driver_id("share_location", driver_id))
 
@@ -49,13 +52,21 @@ def _context(widget: str, **data: Any) -> dict[str, Any]:
 
 
 def _driver_id(tag: str, value: Any) -> DriverId:
-    """Return the id. An empty one would show as a map that never finds its driver."""
+    """Return the id of a driver given by id or as a user. An empty id would never be found."""
+    if isinstance(value, get_user_model()):
+        value = value.pk
+    elif isinstance(value, Model):
+        # Its own id may be that of another user.
+        raise TemplateSyntaxError(
+            f"{tag} takes a driver's id or the driver as a user, not {value!r}: give it the "
+            "profile's user"
+        )
     lowest: Any = USER_IDS.lowest
-    # An integer may be larger than any that is stored. It is nobody's, which the socket says.
+    # An integer larger than any that is stored is nobody's, and the socket refuses it.
     is_id = type(value) is type(lowest) and value > lowest
     driver_id = value if is_id else USER_IDS.parse(str(value))
     if driver_id is None:
         raise TemplateSyntaxError(
-            f"{tag} takes a driver's id, a {USER_IDS.description}, not {value!r}"
+            f"{tag} takes a driver's id, a {USER_IDS.description}, or a user, not {value!r}"
         )
     return driver_id
