@@ -203,4 +203,4 @@ class Times:
 class NoAudience:
     """An announcer to whose signals nobody listens."""
 
-    wanted = False
+    has_receivers = False

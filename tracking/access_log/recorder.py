@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from tracking.access_log import BATCH_SIZE, Look, Way, log_lost, recent, store
-from tracking.engine.batching import Pump
+from tracking.engine.batching import Flusher
 from tracking.engine.database import is_unavailable
 from tracking.ids import DriverId, UserId
 
@@ -24,7 +24,7 @@ class Recorder:
         self._run = run
         self._waiting: list[Look] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._pump = Pump(self._flush)
+        self._flusher = Flusher(self._flush)
 
     def record(self, viewer_id: UserId | None, way: Way, driver_id: DriverId | None = None) -> None:
         """Record a look at a driver, by default at all drivers. Never blocks."""
@@ -37,17 +37,17 @@ class Recorder:
             return
         self._waiting += looks
         if self._timer is None:
-            self._pump.wake()
+            self._flusher.schedule()
 
     async def drain(self) -> None:
         """Wait until everything is stored that can be stored."""
-        await self._pump.drain()
+        await self._flusher.drain()
 
     async def close(self) -> None:
         """Stop, and drop the looks that are still waiting."""
         if self._timer is not None:
             self._timer.cancel()
-        await self._pump.close()
+        await self._flusher.close()
         if self._waiting:
             self._drop(self._waiting, BufferError("the server is stopping"))
             self._waiting = []
@@ -67,7 +67,7 @@ class Recorder:
 
     def _retry(self) -> None:
         self._timer = None
-        self._pump.wake()
+        self._flusher.schedule()
 
     def _drop(self, looks: list[Look], error: Exception) -> None:
         # So that the next look of each viewer is recorded again.

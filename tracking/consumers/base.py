@@ -63,7 +63,7 @@ class TrackingConsumer(AsyncConsumer):
         await send({"type": "websocket.accept", "headers": self.record.headers})
         self.runtime = get_runtime()
         self.outbox = Outbox(
-            send, self.give_up, scope.get("extensions", {}).get("tracking.send_now")
+            send, self.connection_failed, scope.get("extensions", {}).get("tracking.send_now")
         )
         self.task = asyncio.current_task()
         self.failure: Exception | None = None
@@ -177,7 +177,7 @@ class TrackingConsumer(AsyncConsumer):
         self.record.close(code, reason)
         self.outbox.close(code, *farewell)
 
-    def give_up(self, error: Exception) -> None:
+    def connection_failed(self, error: Exception) -> None:
         """End the connection, because nothing can be sent any more."""
         self.failure = error
         self.record.close(1006, "not_reading" if isinstance(error, TimeoutError) else "send_failed")

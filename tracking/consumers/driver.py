@@ -22,7 +22,7 @@ from tracking.protocol import (
 )
 
 # Seconds for which nothing is read from a driver, to slow it down: fewer than watchers notice.
-PATIENCE: Final = 0.2
+MAX_PAUSE: Final = 0.2
 
 
 class DriverConsumer(TrackingConsumer):
@@ -107,7 +107,7 @@ class DriverConsumer(TrackingConsumer):
         if self.unacknowledged >= MAX_UNACKNOWLEDGED and not self.stalled:
             self.resume = asyncio.Event()
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(MAX_PAUSE):
                     await self.resume.wait()
             except TimeoutError:
                 self.stalled = True

@@ -22,7 +22,7 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
-class Pump:
+class Flusher:
     """Awaits `flush` when scheduled, again if scheduled meanwhile, and never twice at once.
 
     `flush` takes all that its owner has gathered, and handles its own errors, so that nobody waits
@@ -35,7 +35,7 @@ class Pump:
         self._woken = False
         self._task: asyncio.Task[None] | None = None
 
-    def wake(self) -> None:
+    def schedule(self) -> None:
         """Flush what was gathered, once the flush under way is done."""
         self._woken = True
         if self._task is None:
@@ -78,20 +78,20 @@ class Loader(Generic[Key, Value]):
     def __init__(self, load: Callable[[list[Key]], Awaitable[Mapping[Key, Value]]]) -> None:
         self._load = load
         self._waiting: dict[Key, asyncio.Future[Value | None]] = {}
-        self._pump = Pump(self._flush)
+        self._flusher = Flusher(self._flush)
 
     async def get(self, key: Key) -> Value | None:
         """Return the value of `key`, read after this call, or None; raise the errors of `load`."""
         future = self._waiting.get(key)
         if future is None:
             future = self._waiting[key] = asyncio.get_running_loop().create_future()
-            self._pump.wake()
+            self._flusher.schedule()
         # Shielded, because others may wait for the same key.
         return await asyncio.shield(future)
 
     async def close(self) -> None:
         """Stop, and cancel those who still wait."""
-        await self._pump.close()
+        await self._flusher.close()
         for future in self._waiting.values():
             future.cancel()
 

@@ -28,11 +28,11 @@ Result = TypeVar("Result")
 
 # After this long without an answer a connection is taken for lost. Longer than any statement here
 # takes, and than a lock that somebody holds on purpose.
-ANSWER_WITHIN: Final = 15.0
+ANSWER_TIMEOUT: Final = 15.0
 # Between two looks at whether that is so.
-LOOK_INTERVAL: Final = 1.0
+CHECK_INTERVAL: Final = 1.0
 # How long closing waits for an answer.
-CLOSE_WITHIN: Final = 2.0
+CLOSE_TIMEOUT: Final = 2.0
 
 _ELEMENTS: Final = {
     "postgresql": f"SELECT json_array_elements_text(%s)::{USER_IDS.sql_type}",
@@ -115,7 +115,7 @@ class DatabaseThread:
     """
 
     def __init__(self, name: str, lock_wait: float | None = None) -> None:
-        """`lock_wait` is how many seconds a statement waits for a lock, at most `ANSWER_WITHIN`."""
+        """`lock_wait` limits how long a statement waits for a lock, in seconds."""
         self._name = name
         self._lock_wait = lock_wait
         self._executor = self._new_executor()
@@ -132,7 +132,7 @@ class DatabaseThread:
     async def run(self, function: Callable[..., Result], *args: object) -> Result:
         """Return `function(*args)`; it must be safe to repeat, as a lost connection makes it be.
 
-        A database that does not answer within `ANSWER_WITHIN` seconds is as good as away.
+        A database that does not answer within `ANSWER_TIMEOUT` seconds is as good as away.
         """
         loop = asyncio.get_running_loop()
         executor = self._executor
@@ -142,7 +142,7 @@ class DatabaseThread:
             self._replace(executor)
             raise
         if self._timer is None:
-            self._timer = loop.call_later(LOOK_INTERVAL, self._look)
+            self._timer = loop.call_later(CHECK_INTERVAL, self._check)
         self._answers.add(answer)
         try:
             return await answer
@@ -155,16 +155,16 @@ class DatabaseThread:
     def close(self, within: float | None = None) -> None:
         """Close the connection and end the thread, after what it is running unless that hangs.
 
-        It hangs once it took `within` seconds more, by default `CLOSE_WITHIN`.
+        It hangs once it took `within` seconds more, by default `CLOSE_TIMEOUT`.
         """
         if self._timer is not None:
             self._timer.cancel()
         self._closing = True
         try:
             closing = self._executor.submit(connections.close_all)
-            closing.result(CLOSE_WITHIN if within is None else within)
+            closing.result(CLOSE_TIMEOUT if within is None else within)
         except TimeoutError:
-            self._hang_up()
+            self._disconnect()
         except RuntimeError:
             logger.warning("The thread %s had ended before", self._name)
         self._executor.shutdown()
@@ -212,7 +212,9 @@ class DatabaseThread:
         """
         if many:
             return execute(sql, params, many, context)
-        seconds = ANSWER_WITHIN if self._lock_wait is None else min(self._lock_wait, ANSWER_WITHIN)
+        seconds = (
+            ANSWER_TIMEOUT if self._lock_wait is None else min(self._lock_wait, ANSWER_TIMEOUT)
+        )
         limit = f"SET LOCAL lock_timeout = {int(seconds * 1000)}; "
         result = execute(limit + sql, params, many, context)
         if (
@@ -248,7 +250,7 @@ class DatabaseThread:
             with self._lock:
                 self._waiting_since = None
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         """In the event loop: see whether the thread waits in vain."""
         self._timer = None
         if not self._answers:
@@ -260,12 +262,12 @@ class DatabaseThread:
                     answer.set_exception(BrokenExecutor(f"the thread {self._name} has died"))
             return
         since = self._waiting_since
-        if since is not None and monotonic() - since >= ANSWER_WITHIN:
+        if since is not None and monotonic() - since >= ANSWER_TIMEOUT:
             logger.error("The database does not answer, will try a new connection")
-            self._hang_up()
-        self._timer = asyncio.get_running_loop().call_later(LOOK_INTERVAL, self._look)
+            self._disconnect()
+        self._timer = asyncio.get_running_loop().call_later(CHECK_INTERVAL, self._check)
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         """End what the thread waits for with an error."""
         with self._lock:
             if self._waiting_since is not None:

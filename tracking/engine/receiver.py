@@ -17,7 +17,7 @@ Event = dict[str, Any]
 # Seconds between two attempts on a failing channel layer, and until an unused group is left.
 RETRY_AFTER: Final = 1.0
 # Seconds that a caller of `join` waits for a channel layer that hangs.
-PATIENCE: Final = 1.0
+JOIN_TIMEOUT: Final = 1.0
 # Seconds. The in-memory and the core Redis layer drop members that have not joined again for a day.
 REJOIN_AFTER: Final = 3600.0
 
@@ -49,7 +49,7 @@ class Receiver:
             self._tasks.add(asyncio.create_task(self._keep_forever()))
         if group not in self._joined and not self._failing:
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(JOIN_TIMEOUT):
                     await self._memberships.get(group)
             except TimeoutError as error:
                 self._fail(error)  # Until the attempt under way succeeds, no other caller waits.

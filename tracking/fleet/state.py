@@ -15,7 +15,7 @@ from tracking.protocol.fleet import encode_item, encode_name
 from tracking.status import Status, next_change, status_of
 
 # Of drivers whose status changes between two turns of the event loop: some 4 µs each.
-MOST_EXPIRIES: Final = 1_000
+MAX_EXPIRIES: Final = 1_000
 
 
 class Entry:
@@ -109,7 +109,7 @@ class Fleet:
         Bounded, because when the fixes stop coming all drivers become stale at once.
         """
         now = self._now()
-        for _ in range(MOST_EXPIRIES):
+        for _ in range(MAX_EXPIRIES):
             if not self._expiries or self._expiries[0][0] > now:
                 return False
             due, driver_id = heappop(self._expiries)

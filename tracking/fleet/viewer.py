@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 INTERVAL: Final = 1.0
 # From any batch to the next, however often the viewport moves: a snapshot of 10,000 drivers costs
 # 6 ms, and 60 ms if nobody has seen them yet.
-LEAST_INTERVAL: Final = 0.25
+MIN_INTERVAL: Final = 0.25
 # Some 260 KB, below what clients and servers take by default, mostly 1 MiB. A frame takes 6 ms,
 # and between two of them everybody else has a turn.
 ITEMS_PER_FRAME: Final = 1_000
@@ -56,9 +56,9 @@ class Viewer:
             while True:
                 await self._let_time_pass(fleet)
                 await self._send_batch(fleet)
-                await asyncio.sleep(LEAST_INTERVAL)
+                await asyncio.sleep(MIN_INTERVAL)
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(INTERVAL - LEAST_INTERVAL):
+                    async with asyncio.timeout(INTERVAL - MIN_INTERVAL):
                         await self._moved.wait()
         except Exception:
             logger.exception("A viewer of the fleet was lost")

@@ -68,7 +68,7 @@ class Aging:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._scan_forever())
 
-    def told(self, stored: Fix) -> Status | None:
+    def announced_status(self, stored: Fix) -> Status | None:
         """Return what was announced last of the driver of `stored`, if it is from this worker."""
         followed = self._followed.get(stored.driver_id)
         if followed is None or followed.fix.heard != stored.heard:

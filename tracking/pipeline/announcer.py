@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from django.db import close_old_connections
 
-from tracking.engine.batching import Pump
+from tracking.engine.batching import Flusher
 from tracking.fix import ArrivalClock, Fix
 from tracking.ids import DriverId
 from tracking.models import DriverLocation
@@ -47,10 +47,10 @@ class Announcer:
         self._locations: dict[DriverId, Fix] = {}
         self._changes: dict[DriverId, Change] = {}
         self._left_out = 0
-        self._pump = Pump(self._flush)
+        self._flusher = Flusher(self._flush)
 
     @property
-    def wanted(self) -> bool:
+    def has_receivers(self) -> bool:
         """Whether anybody listens."""
         return location_updated.has_listeners(DriverLocation) or (
             driver_status_changed.has_listeners(DriverLocation)
@@ -73,22 +73,22 @@ class Announcer:
                 self._locations[fix.driver_id] = after
             if status is not previous:
                 self._change(fix.driver_id, previous, status)
-        self._pump.wake()
+        self._flusher.schedule()
 
     async def drain(self) -> None:
         """Wait until the receivers have been told everything."""
-        await self._pump.drain()
+        await self._flusher.drain()
 
     async def close(self) -> None:
         """Stop, untold what is not yet told."""
         await self._aging.close()
-        await self._pump.close()
+        await self._flusher.close()
         self._executor.shutdown(wait=False)
 
     def _status_before(self, before: Fix, after: Fix) -> Status:
         # What this worker has not announced, has not happened. Another would have by now.
         at = after.disconnected_at or after.heard
-        return self._aging.told(before) or status_of(before, at)
+        return self._aging.announced_status(before) or status_of(before, at)
 
     def _change(self, driver_id: DriverId, previous: Status | None, status: Status) -> None:
         untold = self._changes.pop(driver_id, None)
@@ -97,7 +97,7 @@ class Announcer:
             self._left_out += 1
         if status is not previous:
             self._changes[driver_id] = Change(status, previous)
-        self._pump.wake()
+        self._flusher.schedule()
 
     async def _flush(self) -> None:
         locations, self._locations = self._locations, {}

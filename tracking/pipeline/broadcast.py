@@ -14,7 +14,7 @@ import msgspec
 
 from tracking import metrics
 from tracking.conf import conf
-from tracking.engine.batching import Pump
+from tracking.engine.batching import Flusher
 from tracking.fix import Fix
 from tracking.ids import DriverId
 from tracking.throttled_log import Throttle, reason
@@ -79,11 +79,11 @@ class Publisher:
 
     async def drain(self) -> None:
         """Wait until all that was given is sent."""
-        await asyncio.gather(*(shard.pump.drain() for shard in self._shards.values()))
+        await asyncio.gather(*(shard.flusher.drain() for shard in self._shards.values()))
 
     async def close(self) -> None:
         """Stop, unsent what is not yet sent."""
-        await asyncio.gather(*(shard.pump.close() for shard in self._shards.values()))
+        await asyncio.gather(*(shard.flusher.close() for shard in self._shards.values()))
 
     async def _send(self, name: str, fixes: list[Fix]) -> bool:
         """Return whether the channel layer took them."""
@@ -125,12 +125,12 @@ class _Shard:
 
     def __init__(self, send: Callable[[list[Fix]], Awaitable[bool]]) -> None:
         self.newest: dict[DriverId, Fix] = {}
-        self.pump = Pump(self._flush)
+        self.flusher = Flusher(self._flush)
         self._send = send
 
     def publish(self, fix: Fix) -> None:
         self._keep(fix)
-        self.pump.wake()
+        self.flusher.schedule()
 
     def _keep(self, fix: Fix) -> None:
         waiting = self.newest.get(fix.driver_id)
@@ -143,5 +143,5 @@ class _Shard:
         if newest and not await self._send(list(newest.values())):
             for fix in newest.values():
                 self._keep(fix)
-            self.pump.wake()
+            self.flusher.schedule()
             await asyncio.sleep(RETRY_AFTER)

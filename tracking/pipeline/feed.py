@@ -64,7 +64,7 @@ class Feed:
             return
         self.add(watcher, details=details, since=since)
         if waited is not None and watcher not in self.waiting:
-            self.greet(watcher)
+            self.send_snapshot(watcher)
 
     def remove(self, watcher: Outbox) -> None:
         """Deliver nothing more to `watcher`."""
@@ -75,7 +75,7 @@ class Feed:
             self._timer.cancel()
             self._timer = None
 
-    def greet(self, watcher: Outbox) -> None:
+    def send_snapshot(self, watcher: Outbox) -> None:
         """Deliver what is known to one who has just come."""
         if self.held:
             return
@@ -96,7 +96,7 @@ class Feed:
         else:
             self._offer_details(fix, now)
 
-    def learn(self, stored: Fix | None) -> int:
+    def update(self, stored: Fix | None) -> int:
         """Take what the database has, and deliver the newest from now on.
 
         Return to how many watchers what it has was news; those who only begin do not count.
@@ -107,7 +107,7 @@ class Feed:
         if first:
             unseen = self.detailed if self.newest is None else ()
             for watcher in (*unseen, *self.waiting):
-                self.greet(watcher)
+                self.send_snapshot(watcher)
         return deliveries
 
     def release(self) -> None:

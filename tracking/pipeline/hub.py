@@ -31,7 +31,7 @@ logger.addFilter(Throttle())
 HEAL_INTERVAL: Final = 0.9
 # Seconds that watchers wait for what is stored before they get what comes without it, which is
 # when the database stands still.
-SNAPSHOT_PATIENCE: Final = 1.0
+SNAPSHOT_TIMEOUT: Final = 1.0
 # Deliveries between two turns of the event loop: 256 take about 3 ms (9 to 12 µs each).
 DELIVERIES_PER_TURN: Final = 256
 
@@ -75,20 +75,20 @@ class Hub:
         A watcher that joins again gets the newest location again: so a client can find out
         whether its connection is alive. `seen` is what it brings from the last time.
         """
-        self._heal_from_now_on()
+        self._start_healing()
         feed = self._feeds.get(driver_id)
         if feed is None:
             feed = self._feeds[driver_id] = Feed(driver_id)
         if seen is not None:
             feed.offer(seen)
         feed.add(watcher, details=details, since=since)
-        feed.greet(watcher)
+        feed.send_snapshot(watcher)
         if feed.known:
             return
-        patience = asyncio.get_running_loop().call_later(SNAPSHOT_PATIENCE, feed.release)
+        patience = asyncio.get_running_loop().call_later(SNAPSHOT_TIMEOUT, feed.release)
         try:
             await self._join_shard(shard_of(driver_id))
-            feed.learn(await self._snapshots.get(driver_id))
+            feed.update(await self._snapshots.get(driver_id))
         except Exception as error:  # whatever it is, healing tries again
             logger.warning("A snapshot could not be read: %s", reason(error))
             feed.release()
@@ -112,7 +112,7 @@ class Hub:
 
     async def follow(self, follower: Callable[[Fix], None]) -> None:
         """Have `follower` called with whatever comes of any driver, old or new, from now on."""
-        self._heal_from_now_on()
+        self._start_healing()
         self._followers.add(follower)
         for shard in all_shards():
             await self._join_shard(shard)
@@ -153,7 +153,7 @@ class Hub:
             feed.close()
         await self._snapshots.close()
 
-    def _heal_from_now_on(self) -> None:
+    def _start_healing(self) -> None:
         if self._healing is None:
             self._healing = asyncio.create_task(self._heal_forever())
 
@@ -192,12 +192,12 @@ class Hub:
             stored = await self._load_snapshots(quiet)
             for driver_id in quiet:
                 if driver_id in self._feeds:
-                    self._learn(self._feeds[driver_id], stored.get(driver_id))
+                    self._update(self._feeds[driver_id], stored.get(driver_id))
 
     @staticmethod
-    def _learn(feed: Feed, fix: Fix | None) -> None:
+    def _update(feed: Feed, fix: Fix | None) -> None:
         try:
-            deliveries = feed.learn(fix)
+            deliveries = feed.update(fix)
         except Exception:  # a bug of one feed's, and the others are read again all the same
             logger.exception("A location that was read again could not be delivered")
         else:

@@ -116,9 +116,9 @@ class Outbox:
             self._fail(error)
             return
         rest = _rest_of(sending, future)
-        self._task = asyncio.get_running_loop().create_task(self._see_through(rest))
+        self._task = asyncio.get_running_loop().create_task(self._finish_sending(rest))
 
-    async def _see_through(self, sending: Awaitable[None]) -> None:
+    async def _finish_sending(self, sending: Awaitable[None]) -> None:
         try:
             async with asyncio.timeout(conf.SEND_TIMEOUT):
                 await sending

@@ -1,8 +1,8 @@
 """Which drivers are connected to this process, and which of them have left.
 
 A connection that ends says little: phones change networks, and come back within seconds, often to
-another worker. So a driver has left once `GRACE` seconds have gone by without a connection or a
-newer fix anywhere.
+another worker. So a driver has left once `GRACE_PERIOD` seconds have gone by without a connection
+or a newer fix anywhere.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
 
 # Seconds that a driver has to come back.
-GRACE: Final = 5.0
+GRACE_PERIOD: Final = 5.0
 
 # Seconds after that in which the other workers answer whether a driver is connected to one of them.
 # They need milliseconds. To ask before would miss who comes back in between.
-ANSWER_TIME: Final = 0.25
+ANSWER_TIMEOUT: Final = 0.25
 
 GROUP: Final = "tracking.presence"
 QUESTION: Final = "tracking.presence.question"
@@ -82,7 +82,7 @@ class Presence:
         self._departures: dict[DriverId, Departure] = {}
         self._task: asyncio.Task[None] | None = None
         receiver.handle(QUESTION, self._answer)
-        receiver.handle(ANSWER, self._forgive)
+        receiver.handle(ANSWER, self._cancel_departures)
 
     async def arrive(self, driver_id: DriverId) -> None:
         """Count a driver's new connection, before its first fix is submitted.
@@ -94,7 +94,7 @@ class Presence:
         driver.connections += 1
         await self._receiver.join(GROUP)
 
-    def heard(self, fix: Fix) -> None:
+    def record(self, fix: Fix) -> None:
         """Note a fix that was submitted here."""
         driver = self._drivers.get(fix.driver_id)
         if driver is not None:
@@ -112,7 +112,7 @@ class Presence:
             del self._drivers[driver_id]
             return
         loop = asyncio.get_running_loop()
-        self._departures[driver_id] = Departure(self._clock.now(), loop.time() + GRACE)
+        self._departures[driver_id] = Departure(self._clock.now(), loop.time() + GRACE_PERIOD)
         if self._task is None:
             self._task = loop.create_task(self._settle_forever())
 
@@ -138,13 +138,13 @@ class Presence:
             while self._departures:
                 first = next(iter(self._departures.values()))
                 await asyncio.sleep(first.until - loop.time())
-                deadline = loop.time() + ANSWER_TIME
+                deadline = loop.time() + ANSWER_TIMEOUT
                 due = {
                     driver_id: departure
                     for driver_id, departure in self._departures.items()
                     if departure.until <= loop.time()
                 }
-                asked = await self._tell({"type": QUESTION, "drivers": [*map(to_plain, due)]})
+                asked = await self._send({"type": QUESTION, "drivers": [*map(to_plain, due)]})
                 await asyncio.sleep(deadline - loop.time())
                 try:
                     await self._settle(due, asked=asked)
@@ -185,17 +185,17 @@ class Presence:
             if driver_id in self._drivers and self._drivers[driver_id].connections
         ]
         if connected:
-            await self._tell({"type": ANSWER, "drivers": [*map(to_plain, connected)]})
+            await self._send({"type": ANSWER, "drivers": [*map(to_plain, connected)]})
 
-    async def _forgive(self, event: Event) -> None:
+    async def _cancel_departures(self, event: Event) -> None:
         """They are connected to another worker."""
         for driver_id in map(from_plain, event["drivers"]):
             if self._departures.pop(driver_id, None) is not None:
                 del self._drivers[driver_id]
 
-    async def _tell(self, event: Event) -> bool:
+    async def _send(self, event: Event) -> bool:
         try:
-            async with asyncio.timeout(ANSWER_TIME):
+            async with asyncio.timeout(ANSWER_TIMEOUT):
                 await self._layer.group_send(GROUP, event)
         except Exception as error:  # each layer has errors of its own
             logger.warning("Other workers could not be asked about drivers: %s", reason(error))

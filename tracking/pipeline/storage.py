@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from django.db import Error
 
 from tracking import metrics
-from tracking.engine.batching import Pump
+from tracking.engine.batching import Flusher
 from tracking.engine.database import DatabaseThread
 from tracking.fix import Fix
 from tracking.ids import DriverId
@@ -72,8 +72,8 @@ class Storage:
         self._aside_waiting: list[tuple[Fix, Waiter]] = []
         self._aside_tried: list[tuple[Fix, Waiter]] = []
         self._gone: set[Waiter] = set()
-        self._pump = Pump(self._flush)
-        self._retries = Pump(self._retry)
+        self._flusher = Flusher(self._flush)
+        self._retries = Flusher(self._retry)
         self._failing = False
 
     def store(self, fixes: Sequence[Fix], waiter: Waiter | None) -> None:
@@ -101,7 +101,7 @@ class Storage:
             return
         if waiter is not None:
             self._waiting.append((fix, waiter))
-        self._pump.wake()
+        self._flusher.schedule()
 
     def forget(self, waiter: Waiter) -> None:
         """Tell `waiter` nothing more, or whoever reconnects during an outage leaves much behind."""
@@ -116,15 +116,15 @@ class Storage:
 
     async def drain(self) -> None:
         """Wait until all is stored."""
-        await self._pump.drain()
+        await self._flusher.drain()
         while self._aside:
             await self._retries.drain()
-            await self._pump.drain()
+            await self._flusher.drain()
 
     async def close(self) -> None:
         """Stop, unacknowledged what is not yet stored."""
         await self._retries.close()
-        await self._pump.close()
+        await self._flusher.close()
 
     def _keep_newest(self, fix: Fix) -> None:
         newest = self._newest
@@ -151,14 +151,14 @@ class Storage:
             later = [entry for entry in self._waiting if entry[0].driver_id in failed]
             self._waiting = [entry for entry in self._waiting if entry[0].driver_id not in failed]
             self._aside_waiting += waiting + later
-            self._retries.wake()
+            self._retries.schedule()
             return
         for fix in newest.values():
             self._keep_newest(fix)
         self._waiting = self._present(waiting + self._waiting)
         self._gone.clear()
         await asyncio.sleep(RETRY_AFTER)
-        self._pump.wake()
+        self._flusher.schedule()
 
     async def _retry(self) -> None:
         await asyncio.sleep(RETRY_AFTER)
@@ -184,9 +184,9 @@ class Storage:
         self._aside_waiting = [entry for entry in entries if entry[0].driver_id in self._aside]
         self._aside_tried = []
         if self._newest:
-            self._pump.wake()
+            self._flusher.schedule()
         if self._aside:
-            self._retries.wake()
+            self._retries.schedule()
 
     def _present(self, waiting: list[tuple[Fix, Waiter]]) -> list[tuple[Fix, Waiter]]:
         return [entry for entry in waiting if entry[1] not in self._gone]
@@ -258,7 +258,7 @@ class Storage:
 
     async def _commit(self, fixes: list[Fix], every: Mapping[DriverId, list[Fix]]) -> Set[DriverId]:
         sinks = (self._sinks, every) if self._sinks else ()
-        if not self._announcer.wanted:
+        if not self._announcer.has_receivers:
             return await self._thread.run(upsert, fixes, *sinks)
         partly: PartlyStoredError | None = None
         try:

@@ -37,11 +37,11 @@ INTERVAL: Final = 5.0
 # subscription, loses one, rarely two.
 MAX_MISSED: Final = 3
 # Seconds that a message may take. Load balancers are answered within 2 s.
-HEAR_WITHIN: Final = 1.5
+ECHO_TIMEOUT: Final = 1.5
 # Seconds for which a result is kept.
 KEEP: Final = 1.0
 # Age at which the row of a worker is deleted.
-FORGET_AFTER: Final = timedelta(seconds=30)
+ROW_LIFETIME: Final = timedelta(seconds=30)
 
 
 class Sign(NamedTuple):
@@ -79,8 +79,8 @@ class Heartbeat:
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         # Raises, within 2 s, if this worker does not receive its own or others' messages.
-        self.probe: Probe[None] = Probe(self._check, keep=KEEP, timeout=HEAR_WITHIN + 0.5)
-        receiver.handle(EVENT, self._hear)
+        self.probe: Probe[None] = Probe(self._check, keep=KEEP, timeout=ECHO_TIMEOUT + 0.5)
+        receiver.handle(EVENT, self._receive)
 
     def start(self) -> None:
         """Send heartbeats from now on. Calling it again changes nothing."""
@@ -118,12 +118,12 @@ class Heartbeat:
                 await self._layer.group_send(group, event | {"shard": shard})
             self._sent = sending
             try:
-                async with asyncio.timeout(HEAR_WITHIN):
+                async with asyncio.timeout(ECHO_TIMEOUT):
                     await self._echo.wait()
             except TimeoutError as error:
                 raise ConnectionError("a heartbeat that was sent did not come back") from error
 
-    async def _hear(self, event: Event) -> None:
+    async def _receive(self, event: Event) -> None:
         worker, shard = event["worker"], event["shard"]
         heard = self._heard.setdefault(worker, {})
         heard[shard] = max(event["round"], heard.get(shard, 0))
@@ -212,5 +212,5 @@ def exchange(worker: str, sign: Sign) -> dict[str, Sign]:
     # The database's clock, in each statement.
     if not workers.filter(pk=worker).update(sent=sign.sent, seen_at=Now()):
         workers.create(pk=worker, name=sign.name, sent=sign.sent, seen_at=Now())
-    workers.filter(seen_at__lt=Now() - FORGET_AFTER).delete()
+    workers.filter(seen_at__lt=Now() - ROW_LIFETIME).delete()
     return {pk: Sign(name, sent) for pk, name, sent in workers.values_list("pk", "name", "sent")}

@@ -12,10 +12,10 @@ MAX_REFUSED: Final = 100
 
 # The part of a dropped message that each accepted one makes up for: a burst now and then decays
 # within minutes, while a client that keeps sending more than a tenth above the rate is closed.
-FORGIVEN: Final = 0.1
+REFUSAL_DECAY: Final = 0.1
 
 # Seconds for which a limit outlives its connections: by then a burst is available again.
-KEPT: Final = 60.0
+LIMIT_LIFETIME: Final = 60.0
 
 
 class RateLimit:
@@ -42,7 +42,7 @@ class RateLimit:
         self._filled_at = now
         if self._tokens >= 1:
             self._tokens -= 1
-            self._refused = max(0.0, self._refused - FORGIVEN)
+            self._refused = max(0.0, self._refused - REFUSAL_DECAY)
             return
         self._refused += 1
         error = RateLimited()
@@ -54,7 +54,7 @@ class RateLimit:
 class SharedLimits:
     """One `RateLimit` for each key, shared by all connections that join with it.
 
-    It outlives them by `KEPT` seconds, or a new connection would come with a new burst.
+    It outlives them by `LIMIT_LIFETIME` seconds, or a new connection would come with a new burst.
     """
 
     def __init__(self) -> None:
@@ -81,7 +81,9 @@ class SharedLimits:
         """Stop counting a connection."""
         self._connections[key] -= 1
         if not self._connections[key]:
-            self._timers[key] = asyncio.get_running_loop().call_later(KEPT, self._forget, key)
+            self._timers[key] = asyncio.get_running_loop().call_later(
+                LIMIT_LIFETIME, self._forget, key
+            )
 
     def _forget(self, key: Hashable) -> None:
         del self._timers[key], self._connections[key], self._limits[key]

@@ -129,7 +129,7 @@ class Runtime:
         metrics.fixes_received.value += len(fixes)
         newest = fixes[-1]
         try:
-            self.presence.heard(newest)
+            self.presence.record(newest)
             self.hub.deliver(newest)
             self._publisher.publish(newest)
         except Exception:  # a bug there is no reason to store nothing

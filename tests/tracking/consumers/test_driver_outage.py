@@ -25,7 +25,7 @@ class Outage:
         self._is_over = False
         self.attempts = Log()
         monkeypatch.setattr(storage, "RETRY_AFTER", 0.01)
-        monkeypatch.setattr(driver_module, "PATIENCE", 0.02)
+        monkeypatch.setattr(driver_module, "MAX_PAUSE", 0.02)
         monkeypatch.setattr(driver_module, "MAX_UNACKNOWLEDGED", LIMIT)
         monkeypatch.setattr(self._storage, "_thread", self)
 

@@ -5,13 +5,13 @@ import operator
 import pytest
 from django.db import OperationalError
 
-from tracking.engine.batching import Loader, Pump
+from tracking.engine.batching import Flusher, Loader
 
 from ..fakes import Loads, Log, settle, within_deadline
 
 
 class Work:
-    """Gathers items for a pump, whose flushes can be held up."""
+    """Gathers items for a flusher, whose flushes can be held up."""
 
     def __init__(self):
         self.gathered = []
@@ -21,11 +21,11 @@ class Work:
         self.gate.set()
         self.error = None
         self.under_way = 0
-        self.pump = Pump(self.flush)
+        self.flusher = Flusher(self.flush)
 
     def give(self, item):
         self.gathered.append(item)
-        self.pump.wake()
+        self.flusher.schedule()
 
     async def flush(self):
         batch, self.gathered = self.gathered, []
@@ -45,7 +45,7 @@ class Work:
 async def work():
     work = Work()
     yield work
-    await work.pump.close()
+    await work.flusher.close()
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
@@ -78,7 +78,7 @@ async def test_two_flushes_are_never_under_way_at_once(work):
         await settle()
     assert work.under_way == 1
     work.gate.set()
-    await within_deadline(work.pump.drain())
+    await within_deadline(work.flusher.drain())
     assert functools.reduce(operator.iadd, work.flushed, []) == list(range(10))
 
 
@@ -128,7 +128,7 @@ async def test_a_cancellation_that_comes_from_the_batch_does_not_end_the_pump(wo
 
 async def test_a_pump_without_work_has_no_task(work):
     work.give("a")
-    await work.pump.drain()
+    await work.flusher.drain()
     await settle()
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
@@ -137,7 +137,7 @@ async def test_draining_waits_for_what_gathered_and_what_gathers_meanwhile(work)
     work.gate.clear()
     work.give("a")
     await work.started.reach(1)
-    draining = asyncio.create_task(work.pump.drain())
+    draining = asyncio.create_task(work.flusher.drain())
     work.give("b")
     await settle()
     assert not draining.done()
@@ -147,20 +147,20 @@ async def test_draining_waits_for_what_gathered_and_what_gathers_meanwhile(work)
 
 
 async def test_draining_without_work_is_done(work):
-    await within_deadline(work.pump.drain())
+    await within_deadline(work.flusher.drain())
 
 
 async def test_closing_gives_up_the_flush_under_way(work):
     work.gate.clear()
     work.give("a")
     await work.started.reach(1)
-    await within_deadline(work.pump.close())
+    await within_deadline(work.flusher.close())
     assert (work.under_way, work.flushed) == (0, [])
 
 
 async def test_closing_right_after_waking_ends_it_too(work):
     work.give("a")
-    await within_deadline(work.pump.close())
+    await within_deadline(work.flusher.close())
     assert work.flushed == []
 
 
@@ -170,11 +170,11 @@ async def test_a_flush_may_wake_its_own_pump():
     async def flush():
         times.append("flush")
         if len(times) < 3:
-            pump.wake()
+            flusher.schedule()
 
-    pump = Pump(flush)
-    pump.wake()
-    await within_deadline(pump.drain())
+    flusher = Flusher(flush)
+    flusher.schedule()
+    await within_deadline(flusher.drain())
     assert len(times) == 3
 
 

@@ -91,7 +91,7 @@ async def test_what_would_end_who_waits_is_an_error_of_the_work(thread, kind):
 async def test_a_thread_that_has_died_is_replaced_and_whoever_waits_for_it_gets_an_error(
     thread, monkeypatch
 ):
-    monkeypatch.setattr(database_module, "LOOK_INTERVAL", 0.01)
+    monkeypatch.setattr(database_module, "CHECK_INTERVAL", 0.01)
     assert await thread.run(len, "alive") == 5
     # What executors take from their queue has a method `run`; what has none ends the thread.
     thread._executor._work_queue.put(object())

@@ -25,9 +25,9 @@ def sleep(seconds):
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch, postgresql):
-    monkeypatch.setattr(database_module, "ANSWER_WITHIN", 0.3)
-    monkeypatch.setattr(database_module, "LOOK_INTERVAL", 0.05)
-    monkeypatch.setattr(database_module, "CLOSE_WITHIN", 0.1)
+    monkeypatch.setattr(database_module, "ANSWER_TIMEOUT", 0.3)
+    monkeypatch.setattr(database_module, "CHECK_INTERVAL", 0.05)
+    monkeypatch.setattr(database_module, "CLOSE_TIMEOUT", 0.1)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ async def test_a_lock_held_for_long_leaves_no_process_of_postgresql_behind(threa
 
 
 async def test_closing_waits_for_no_answer_that_does_not_come(thread, monkeypatch):
-    monkeypatch.setattr(database_module, "ANSWER_WITHIN", FOR_LONG)
+    monkeypatch.setattr(database_module, "ANSWER_TIMEOUT", FOR_LONG)
     assert await within_deadline(thread.run(sleep, 0)) == "awake"
     waiting = thread._executor.submit(thread._call, sleep, FOR_LONG)
     thread.close()

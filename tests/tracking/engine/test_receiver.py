@@ -20,7 +20,7 @@ async def receiver(receiver):
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch):
     monkeypatch.setattr(receiver_module, "RETRY_AFTER", 0.01)
-    monkeypatch.setattr(receiver_module, "PATIENCE", 0.05)
+    monkeypatch.setattr(receiver_module, "JOIN_TIMEOUT", 0.05)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ async def test_nobody_waits_long_for_a_layer_that_hangs_and_the_next_not_at_all(
 ):
     layer.hold = asyncio.Event()
     await within_deadline(receiver.join("group"))
-    monkeypatch.setattr(receiver_module, "PATIENCE", 3600)
+    monkeypatch.setattr(receiver_module, "JOIN_TIMEOUT", 3600)
     await within_deadline(receiver.join("other"))
     layer.hold.set()
     while {"group", "other"} != set(layer.added):

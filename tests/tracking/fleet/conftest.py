@@ -16,7 +16,7 @@ from .viewers import Following, Rows, Viewer
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     monkeypatch.setattr(fleet_viewer, "INTERVAL", 0.02)
-    monkeypatch.setattr(fleet_viewer, "LEAST_INTERVAL", 0.01)
+    monkeypatch.setattr(fleet_viewer, "MIN_INTERVAL", 0.01)
     monkeypatch.setattr(fleet_keeper, "HEAL_INTERVAL", 0.01)
 
 

@@ -170,7 +170,7 @@ def test_a_driver_removed_and_back_again_expires_by_its_new_fix(fleet, clock):
 
 
 def test_many_who_expire_at_once_are_taken_in_turns(fleet, clock, monkeypatch):
-    monkeypatch.setattr(fleet_module, "MOST_EXPIRIES", 2)
+    monkeypatch.setattr(fleet_module, "MAX_EXPIRIES", 2)
     for driver_id in (1, 2, 3):
         fleet.take(fix_of(driver_id))
     clock.second = conf.STALE_AFTER

@@ -110,7 +110,7 @@ async def test_another_viewport_gets_its_own_snapshot(viewer, rows):
 async def test_a_viewport_that_moves_all_the_time_costs_a_snapshot_now_and_then(
     viewer, rows, monkeypatch
 ):
-    monkeypatch.setattr(fleet_viewer, "LEAST_INTERVAL", 0.2)
+    monkeypatch.setattr(fleet_viewer, "MIN_INTERVAL", 0.2)
     monkeypatch.setattr(fleet_viewer, "INTERVAL", 0.3)
     rows.add(fix_of(1))
     viewer.look()

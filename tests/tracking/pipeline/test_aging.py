@@ -138,13 +138,13 @@ async def test_changes_wait_for_the_database(follow, clock, changes, stored, cap
 
 async def test_what_was_told_is_known_of_the_stored_fix_alone(aging, follow):
     follow(fix_of(second=1), STALE)
-    assert aging.told(fix_of(second=1)) is STALE
-    assert aging.told(fix_of(second=2)) is None
-    assert aging.told(fix_of(driver_id=20)) is None
+    assert aging.announced_status(fix_of(second=1)) is STALE
+    assert aging.announced_status(fix_of(second=2)) is None
+    assert aging.announced_status(fix_of(driver_id=20)) is None
 
 
 async def test_who_is_offline_is_not_followed(aging, follow):
     follow(fix_of(), LIVE)
     follow(fix_of(second=1), OFFLINE)
     await until_idle(aging)
-    assert aging.told(fix_of()) is None
+    assert aging.announced_status(fix_of()) is None

@@ -95,11 +95,11 @@ async def test_nothing_is_wanted_unless_somebody_listens(announcer, connect):
     def listener_to_others(**kwargs):
         """Listens to what is never sent."""
 
-    assert not announcer.wanted
+    assert not announcer.has_receivers
     location_updated.connect(listener_to_others, sender=Announcer)
-    assert not announcer.wanted
+    assert not announcer.has_receivers
     connect(location_updated, listener)
-    assert announcer.wanted
+    assert announcer.has_receivers
 
 
 async def test_receivers_hear_in_a_thread_of_their_own_once_per_batch(announcer, receivers):

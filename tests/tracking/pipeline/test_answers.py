@@ -201,7 +201,7 @@ async def test_what_is_locked_is_not_waited_for_again_until_it_is_free(storage, 
 class BrokenAnnouncer:
     """Cannot announce anything."""
 
-    wanted = True
+    has_receivers = True
 
     def stored(self, fixes, replaced):
         raise AttributeError("a bug")
@@ -351,7 +351,7 @@ async def test_a_row_that_somebody_holds_keeps_the_others_waiting_no_longer_than
     monkeypatch.setattr(storage_module, "RETRY_AFTER", 0.01)
     thread, holder = DatabaseThread("test-answers", lock_wait=0.2), DatabaseThread("test-holder")
     audience = NoAudience()
-    monkeypatch.setattr(audience, "wanted", wanted)
+    monkeypatch.setattr(audience, "has_receivers", wanted)
     monkeypatch.setattr(audience, "stored", lambda fixes, replaced: None, raising=False)
     storage = Storage(thread, audience)
     held, released = threading.Event(), threading.Event()

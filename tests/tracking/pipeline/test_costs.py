@@ -70,7 +70,7 @@ async def test_a_burst_of_one_driver_costs_what_one_message_costs(app_layer, dri
     await settle()
     assert counts["batches"] == counts["statements"] == counts["thread hops"] == 1
     assert len(app_layer.sent) - sent == 1
-    # One for each pump that woke.
+    # One for each flusher that woke.
     assert counts["tasks"] == 2
     assert tokens._verify_signature.cache_info() == signatures
     await server.end()

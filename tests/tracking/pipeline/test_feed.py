@@ -22,7 +22,7 @@ async def test_change_right_after_the_status_was_looked_at_is_not_missed(setting
     monkeypatch.setattr(feed_module, "datetime", clock)
     feed = Feed(19)
     feed.add(Outbox(Client(), lambda error: None), details=True)
-    feed.learn(fix_of())
+    feed.update(fix_of())
     assert feed._timer.when() - asyncio.get_running_loop().time() < 1
     feed.close()
 
@@ -47,13 +47,13 @@ async def join(feed, since, *, details=False):
     client = Client()
     outbox = Outbox(client, lambda error: None)
     feed.add(outbox, details=details, since=fix_of(second=since).recorded_at)
-    feed.greet(outbox)
+    feed.send_snapshot(outbox)
     return client, outbox
 
 
 @pytest.mark.parametrize(("details", "first"), [(False, []), (True, ["unknown"])])
 async def test_what_was_recorded_before_is_not_shown(feed, details, first):
-    feed.learn(fix_of(second=1, latitude=1.0))
+    feed.update(fix_of(second=1, latitude=1.0))
     client, _ = await join(feed, 10, details=details)
     assert told(client) == first
     feed.offer(fix_of(second=9, latitude=2.0))
@@ -64,7 +64,7 @@ async def test_what_was_recorded_before_is_not_shown(feed, details, first):
 
 
 async def test_late_fix_from_before_is_not_shown_when_it_arrives(feed):
-    feed.learn(None)
+    feed.update(None)
     client, _ = await join(feed, 10)
     late = msgspec.structs.replace(fix_of(second=5), received_at=fix_of(second=20).received_at)
     feed.offer(late)
@@ -73,7 +73,7 @@ async def test_late_fix_from_before_is_not_shown_when_it_arrives(feed):
 
 
 async def test_what_was_recorded_since_is_shown_at_once(feed):
-    feed.learn(fix_of(second=10, latitude=1.0))
+    feed.update(fix_of(second=10, latitude=1.0))
     client, _ = await join(feed, 10)
     assert told(client) == ["1"]
     assert not feed.waiting
@@ -83,12 +83,12 @@ async def test_what_was_recorded_since_is_shown_at_once(feed):
 async def test_snapshot_that_comes_after_the_watcher_is_judged_too(feed, stored, shown):
     client, _ = await join(feed, 10, details=True)
     assert told(client) == []
-    feed.learn(fix_of(second=stored, latitude=7.0))
+    feed.update(fix_of(second=stored, latitude=7.0))
     assert told(client) == shown
 
 
 async def test_who_waits_hears_nothing_of_the_status_and_may_leave(feed):
-    feed.learn(fix_of(second=1))
+    feed.update(fix_of(second=1))
     client, outbox = await join(feed, 10)
     feed.offer(msgspec.structs.replace(fix_of(second=1), heard_at=fix_of(second=9).received_at))
     assert told(client) == []
@@ -98,7 +98,7 @@ async def test_who_waits_hears_nothing_of_the_status_and_may_leave(feed):
 
 @pytest.mark.parametrize("details", [False, True])
 async def test_a_stream_is_limited_while_it_is_open(feed, details):
-    feed.learn(fix_of(second=10, latitude=1.0))
+    feed.update(fix_of(second=10, latitude=1.0))
     client, outbox = await join(feed, 10, details=details)
     feed.limit(outbox, fix_of(second=20).recorded_at)
     feed.offer(fix_of(second=19, latitude=2.0))
@@ -108,7 +108,7 @@ async def test_a_stream_is_limited_while_it_is_open(feed, details):
 
 
 async def test_a_wider_limit_shows_at_once_what_was_hidden(feed):
-    feed.learn(fix_of(second=10, latitude=1.0))
+    feed.update(fix_of(second=10, latitude=1.0))
     client, outbox = await join(feed, 20)
     feed.limit(outbox, None)
     assert told(client) == ["1"]

@@ -62,7 +62,7 @@ async def test_late_fix_that_arrives_between_joining_and_reading_is_not_shown(hu
 
 
 async def test_what_comes_does_not_wait_for_a_database_that_stands_still(hub, stored, monkeypatch):
-    monkeypatch.setattr(hub_module, "SNAPSHOT_PATIENCE", 0.05)
+    monkeypatch.setattr(hub_module, "SNAPSHOT_TIMEOUT", 0.05)
     stored.gate.clear()
     watcher = Watcher()
     joining = asyncio.create_task(hub.join(19, watcher.outbox))

@@ -16,8 +16,8 @@ DRIVER = 19
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch):
-    monkeypatch.setattr(presence_module, "GRACE", 0.08)
-    monkeypatch.setattr(presence_module, "ANSWER_TIME", 0.04)
+    monkeypatch.setattr(presence_module, "GRACE_PERIOD", 0.08)
+    monkeypatch.setattr(presence_module, "ANSWER_TIMEOUT", 0.04)
 
 
 class Worker:
@@ -40,7 +40,7 @@ class Worker:
     async def connect(self, *fixes):
         await within_deadline(self.presence.arrive(DRIVER))
         for fix in fixes:
-            self.presence.heard(fix)
+            self.presence.record(fix)
 
     def disconnect(self):
         self.presence.depart(DRIVER)
@@ -142,7 +142,7 @@ async def test_driver_who_is_connected_to_another_worker_has_not_left(worker, ot
 async def test_driver_who_came_back_elsewhere_just_in_time_has_not_left(
     worker, other, layer, monkeypatch
 ):
-    monkeypatch.setattr(presence_module, "GRACE", 0.2)
+    monkeypatch.setattr(presence_module, "GRACE_PERIOD", 0.2)
     await worker.connect(fix_of(second=5))
     worker.disconnect()
     await asyncio.sleep(0.15)
@@ -184,12 +184,12 @@ async def test_driver_with_a_newer_fix_elsewhere_has_not_left_if_nobody_can_be_a
 async def test_driver_who_goes_on_over_http_has_not_left(worker):
     await worker.connect(fix_of(second=5))
     worker.disconnect()
-    worker.presence.heard(fix_of(second=105))
+    worker.presence.record(fix_of(second=105))
     assert await worker.settled() == []
 
 
 async def test_driver_without_a_connection_is_not_noted(worker):
-    worker.presence.heard(fix_of(second=5))
+    worker.presence.record(fix_of(second=5))
     assert await worker.settled() == []
     assert worker.presence._drivers == {}
 
@@ -239,7 +239,7 @@ async def test_driver_who_comes_back_while_it_is_looked_up_has_not_left(worker, 
 async def test_many_departures_are_asked_and_looked_up_together(worker, layer, stored):
     for driver_id in range(1, 101):
         await worker.presence.arrive(driver_id)
-        worker.presence.heard(fix_of(driver_id, 5))
+        worker.presence.record(fix_of(driver_id, 5))
     for driver_id in range(1, 101):
         worker.presence.depart(driver_id)
     await worker.departures.reach(100)

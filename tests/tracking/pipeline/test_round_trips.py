@@ -78,8 +78,8 @@ def look(name):
 async def test_a_wait_for_a_lock_ends_with_the_statement_behind_a_bouncer(
     database, bouncer, monkeypatch
 ):
-    monkeypatch.setattr(database_module, "ANSWER_WITHIN", 0.3)
-    monkeypatch.setattr(database_module, "LOOK_INTERVAL", 600)  # PostgreSQL alone ends it.
+    monkeypatch.setattr(database_module, "ANSWER_TIMEOUT", 0.3)
+    monkeypatch.setattr(database_module, "CHECK_INTERVAL", 600)  # PostgreSQL alone ends it.
     postgres, bouncer = bouncer
     reach(monkeypatch, bouncer.port)
     name = postgres.url.rpartition("/")[2]

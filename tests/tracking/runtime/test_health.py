@@ -131,7 +131,7 @@ async def test_ready_but_degraded_without_the_channel_layer(app_layer):
 async def test_ready_but_degraded_while_nothing_that_is_sent_comes_back(
     app_layer, monkeypatch, caplog
 ):
-    monkeypatch.setattr(heartbeat, "HEAR_WITHIN", 0.05)
+    monkeypatch.setattr(heartbeat, "ECHO_TIMEOUT", 0.05)
     app_layer.losing = True
     status, answer = await get("ready")
     assert (status, answer["status"]) == (200, "degraded")

@@ -35,7 +35,7 @@ class Network(Layer):
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch):
     monkeypatch.setattr(heartbeat, "KEEP", 0)
-    monkeypatch.setattr(heartbeat, "HEAR_WITHIN", 0.05)
+    monkeypatch.setattr(heartbeat, "ECHO_TIMEOUT", 0.05)
 
 
 class Fleet:
@@ -222,7 +222,7 @@ async def test_what_is_heard_of_strangers_is_not_kept(fleet, network):
     """Such as another installation's on the same Redis and prefix."""
     a = fleet.add(network, "a")
     await fleet.beat()
-    await a._hear({"worker": "stranger", "shard": 0, "round": 1, "message": 1})
+    await a._receive({"worker": "stranger", "shard": 0, "round": 1, "message": 1})
     await fleet.beat()
     assert a._heard.keys() == {a._id}
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tracking.protocol import CloseCode, RateLimited
-from tracking.runtime.rate_limits import KEPT, RateLimit, SharedLimits
+from tracking.runtime.rate_limits import LIMIT_LIFETIME, RateLimit, SharedLimits
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +106,7 @@ async def test_who_comes_back_has_no_new_burst(monkeypatch):
 
 
 async def test_limit_of_a_driver_who_left_is_forgotten_after_a_while(monkeypatch):
-    monkeypatch.setattr("tracking.runtime.rate_limits.KEPT", 0.01)
+    monkeypatch.setattr("tracking.runtime.rate_limits.LIMIT_LIFETIME", 0.01)
     limits = SharedLimits()
     limits.join(19)
     limits.join(20)
@@ -148,11 +148,11 @@ def test_driver_who_comes_and_goes_for_minutes_gets_the_rate_and_no_more(monkeyp
     monkeypatch.setattr("tracking.runtime.rate_limits.asyncio.get_running_loop", lambda: timers)
     limits = SharedLimits()
     count = 0
-    for now in every(0.1, 3 * KEPT):
+    for now in every(0.1, 3 * LIMIT_LIFETIME):
         timers.pass_to(now)
         count += taken(limits.join(19), [now] * 60)[0]
         limits.leave(19)
         assert len(timers.due) == 1
-    assert count <= 20 + 5 * 3 * KEPT
-    timers.pass_to(timers.now + KEPT)
+    assert count <= 20 + 5 * 3 * LIMIT_LIFETIME
+    timers.pass_to(timers.now + LIMIT_LIFETIME)
     assert (len(limits), timers.due) == (0, [])
