@@ -13,7 +13,7 @@ class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     `recorded_at` is when the location was measured, by the device's clock, corrected by
     `clock_offset` seconds unless that is None. It is never later than `received_at`, the time of
     arrival by the server's clock. All times are aware UTC. The field names are the columns of
-    `DriverLocation`: `rows` relies on it.
+    `DriverLocation`, which `pipeline.rows` relies on.
 
     The location and the phone are tracked separately. `heard_at` is when the phone last sent
     anything, if that is later than `received_at`. `disconnected_at` is when the driver's connection
@@ -38,7 +38,7 @@ class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         return self.heard_at or self.received_at
 
     def is_newer_than(self, other: "Fix | None") -> bool:
-        """Tell whether this fix adds anything to `other`."""
+        """Return True if this fix adds anything to `other`."""
         return self.merged_with(other) is not other
 
     def merged_with(self, other: "Fix | None") -> "Fix":
@@ -46,7 +46,7 @@ class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
         The location is the one measured last, and with equal times the one that arrived last;
         `heard` is the later of both; `disconnected_at` stays until the phone is heard again. Return
-        `other` itself if this fix adds nothing. `rows` does the same in SQL.
+        `other` itself if this fix adds nothing. `pipeline.rows` does the same in SQL.
         """
         if other is None:
             return self
@@ -64,13 +64,13 @@ class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         )
 
     def has_newer_place_than(self, other: "Fix") -> bool:
-        """Tell whether this location is newer: by `recorded_at`, then by `received_at`."""
+        """Return True if this location is newer: by `recorded_at`, then by `received_at`."""
         if self.recorded_at != other.recorded_at:
             return self.recorded_at > other.recorded_at
         return self.received_at > other.received_at
 
     def is_elsewhere(self, other: "Fix | None") -> bool:
-        """Tell whether this location is a new measurement and does not repeat `other`'s."""
+        """Return True if this location is a new measurement and does not repeat `other`'s."""
         return (
             other is None
             or self.recorded_at != other.recorded_at

@@ -1,7 +1,7 @@
-"""The ids of users: positive integers, or UUIDs where the project's user model has such a key.
+"""The ids of users: positive integers, or UUIDs if the project's user model has such a key.
 
-All that depends on which of the two they are is here; `tracking.people.USER_IDS` says which. The
-rest of the app passes ids on, and compares and sorts them.
+All code that depends on the kind is here; `tracking.people.USER_IDS` is the project's kind. The
+rest of the app only passes ids on, compares and sorts them.
 """
 
 import re
@@ -10,42 +10,43 @@ from typing import ClassVar, Final, Protocol, TypeAlias
 from uuid import UUID
 
 UserId: TypeAlias = int | UUID
-# A driver's id is that of its user.
+# A driver's id is its user's id.
 DriverId: TypeAlias = UserId
 
-# A PostgreSQL bigint, which is what Django's keys are.
+# The maximum of a PostgreSQL bigint, the type of Django's keys.
 MAX_ID: Final = 2**63 - 1
 
 _INTEGER: Final = re.compile(r"[0-9]{1,19}")
-# RFC 9562: written in lower case, read in either. No braces, no `urn:uuid:`, no missing dashes.
+# RFC 9562: written in lower case, read in either case. Braces, `urn:uuid:` and missing dashes are
+# refused.
 UUID_PATTERN: Final = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _UUID: Final = re.compile(UUID_PATTERN)
 
 
 class Ids(Protocol):
-    """The ids of one kind: how they are read, routed, stored and described."""
+    """One kind of ids: its parsing, routing, storage and description."""
 
     # For error messages, after "a" or "one".
     description: ClassVar[str]
     # Django's path converter.
     converter: ClassVar[str]
-    # PostgreSQL's type, and SQLite's expression for what it stores of an id in JSON.
+    # PostgreSQL's type, and SQLite's expression that converts an id in JSON to the stored value.
     sql_type: ClassVar[str]
     sqlite_value: ClassVar[str]
     # JSON Schema, and two examples.
     schema: ClassVar[Mapping[str, object]]
     examples: ClassVar[tuple[int | str, int | str]]
-    # Below all ids there are.
+    # Less than any id.
     lowest: ClassVar[UserId]
 
     def parse(self, text: str) -> UserId | None:
-        """Return the id that clients write so; None if it is none."""
+        """Return the id of a client's text; None if it is not an id."""
 
     def parse_claim(self, claim: object) -> UserId | None:
-        """Return the id that a token's claim gives; None if it is none."""
+        """Return the id in a token's claim; None if it is not an id."""
 
     def is_storable(self, user_id: UserId) -> bool:
-        """Tell whether the database's type can hold an id that was in a URL."""
+        """Return True if the database's type can hold an id that was in a URL."""
 
 
 class IntegerIds:
@@ -101,10 +102,10 @@ UUIDS: Final = UUIDs()
 
 
 def to_plain(user_id: UserId) -> int | str:
-    """Return an id as JSON and the channel layers carry it."""
+    """Return an id in the form that JSON and channel layers can carry."""
     return user_id if isinstance(user_id, int) else str(user_id)
 
 
 def from_plain(value: int | str) -> UserId:
-    """Return the id that `to_plain` gave."""
+    """Return the id for a result of `to_plain`."""
     return value if isinstance(value, int) else UUID(value)

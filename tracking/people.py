@@ -14,7 +14,7 @@ from tracking.lookups import any_case
 
 
 def ids_of(field: "Field[Any, Any]") -> Ids | None:
-    """Return what kind of ids a primary key holds; None if this app knows no such ids."""
+    """Return the kind of ids that a primary key holds; None if it is not supported."""
     while isinstance(field, ForeignKey):  # such as the key of a model that inherits from another
         field = field.target_field
     if isinstance(field, IntegerField):
@@ -22,7 +22,7 @@ def ids_of(field: "Field[Any, Any]") -> Ids | None:
     return UUIDS if isinstance(field, UUIDField) else None
 
 
-# What the ids of the project's users are. Of others than these, a system check complains.
+# The kind of ids of the project's users. A system check reports unsupported kinds.
 USER_IDS: Final[Ids] = ids_of(get_user_model()._meta.pk) or INTEGERS
 
 
@@ -38,7 +38,7 @@ def _existing(*names: str) -> tuple[str, ...]:
     return tuple(fields)
 
 
-# The app relies only on what every user model has, and on these usual field names.
+# The app relies only on fields of every user model, and on these usual names if they exist.
 NAME_FIELDS = _existing("name", "first_name", "last_name")
 SEARCH_FIELDS = _existing(
     get_user_model().USERNAME_FIELD, get_user_model().get_email_field_name(), *NAME_FIELDS

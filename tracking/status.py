@@ -38,8 +38,8 @@ def status_of(located: Located, now: datetime) -> Status:
     silent = (now - located.heard).total_seconds()
     if located.disconnected_at is not None or silent >= conf.OFFLINE_AFTER:
         return Status.OFFLINE
-    # A fix is measured before it is received, so an age below STALE_AFTER implies a phone that was
-    # heard as recently.
+    # A fix is measured before it is received, so an age below STALE_AFTER implies that the phone
+    # sent something as recently.
     age = (now - located.recorded_at).total_seconds()
     return Status.LIVE if age < conf.STALE_AFTER else Status.STALE
 

@@ -1,4 +1,4 @@
-"""The wire: decoding what clients send, encoding what they get, errors and close codes.
+"""The wire protocol: decoding clients' messages, encoding frames, errors and close codes.
 
 Pure functions on text: no Django, no Channels, no asyncio. `docs/protocol.md` is the contract.
 """

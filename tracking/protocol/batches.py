@@ -1,4 +1,4 @@
-"""Batches of what was measured while offline: each fix is judged by itself."""
+"""Batches of fixes measured while offline: each fix is validated separately."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -26,12 +26,12 @@ _END_OF_TIME: Final = datetime.max.replace(tzinfo=UTC)
 
 _SHAPE: Final = '"token": …, "command": "send", "lat": …, "lon": …'
 
-# A batch of which nothing is read yet but where each fix begins and ends.
+# A batch that is split into fixes, which are not decoded yet.
 RawFixes = Annotated[list[msgspec.Raw], Meta(min_length=1, max_length=MAX_FIXES_PER_BATCH)]
 
 
 class Unreadable(Measurement):
-    """Stands in a batch for a fix that cannot be decoded."""
+    """The placeholder in a batch for a fix that cannot be decoded."""
 
     error: InvalidMessage | None = None
 
@@ -54,8 +54,9 @@ _measurement_decoder: Final = msgspec.json.Decoder(Measurement)
 
 
 def decode_driver_message(text: str) -> Send | SendBatch:
-    """Return the payload of a message on set-tracking; raise `InvalidMessage`, or
-    `InvalidLocation` where only the location is wrong.
+    """Return the payload of a message on set-tracking.
+
+    Raise `InvalidMessage`, or `InvalidLocation` if only the location is wrong.
     """
     try:
         return decode(_driver_decoder, text, _SHAPE).payload
@@ -63,14 +64,14 @@ def decode_driver_message(text: str) -> Send | SendBatch:
         try:
             raw = _raw_decoder.decode(text).payload
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            raw = None  # Not even a batch: what was wrong first is what to say.
+            raw = None  # Not even a batch: report the first error.
         if raw is None:
             raise
     return SendBatch(one_by_one(raw.fixes), raw.token, raw.details, raw.sent_at)
 
 
 def one_by_one(fixes: Iterable[msgspec.Raw]) -> list[Measurement]:
-    """Return the fixes of a batch, `Unreadable` in the place of those that cannot be decoded."""
+    """Return the fixes of a batch, with `Unreadable` for those that cannot be decoded."""
     return [_read(fix) for fix in fixes]
 
 
@@ -84,9 +85,9 @@ def _read(fix: msgspec.Raw) -> Measurement:
 
 
 def judge(measurements: Sequence[Measurement]) -> tuple[list[Measurement], list[Verdict]]:
-    """Return the fixes of a batch that are good, and verdicts on the others.
+    """Return the valid fixes of a batch, and verdicts on the others.
 
-    Raise what is wrong with the first if none is good: `InvalidMessage` or `InvalidLocation`.
+    If none is valid, raise the error of the first: `InvalidMessage` or `InvalidLocation`.
     """
     good, verdicts = [], []
     first: InvalidMessage | None = None
@@ -112,9 +113,9 @@ def _check(measurement: Measurement) -> None:
 
 
 def oldest_first(measurements: Sequence[Measurement]) -> list[Measurement]:
-    """Return a batch by the device's own clock; what was measured at the same time keeps its order.
+    """Return a batch sorted by the device's clock; fixes of the same time keep their order.
 
-    A fix without a time was measured when it arrives, after all that have one.
+    A fix without a time counts as measured on arrival, after all that have one.
     """
     return sorted(measurements, key=_recorded)
 

@@ -28,7 +28,7 @@ def encode(frame: frames.Frame) -> str:
     return msgspec.json.format(_encoder.encode(frame), indent=0).decode()
 
 
-# What stands around the degrees. This frame is made for every fix: 1.0 µs, with `encode` 1.9 µs.
+# The text around the degrees. This frame is made for every fix: 1.0 µs, with `encode` 1.9 µs.
 _BEFORE, _BETWEEN, _AFTER = encode(frames.Location("|", "|")).split("|")
 
 
@@ -58,12 +58,12 @@ def details(fix: Fix, status: str) -> dict[str, Any]:
 
 
 def encode_unknown(driver_id: DriverId) -> str:
-    """Return the details frame of a driver who has no location yet."""
+    """Return the details frame of a driver that has no location yet."""
     return encode(frames.Unknown(driver_id, "unknown"))
 
 
 def encode_expiry_warning(seconds: int) -> str:
-    """Return the frame that says in how many seconds the token expires."""
+    """Return the frame that warns that the token expires in `seconds`."""
     return encode(frames.ExpiryWarning(seconds))
 
 
@@ -73,7 +73,7 @@ def encode_error(error: TrackingError) -> str:
 
 
 def format_degrees(value: float) -> str:
-    """Return the canonical decimal of what `degrees` returned: no exponent, no trailing zeros."""
+    """Return a result of `degrees` as a canonical decimal: no exponent, no trailing zeros."""
     return f"{value:.{DECIMALS}f}".rstrip("0").rstrip(".")
 
 

@@ -1,10 +1,10 @@
-"""What clients do wrong, and how a connection ends.
+"""Errors of clients, and the close codes that end a connection.
 
 TrackingError
 ├── InvalidMessage          not a message of this route
 │   └── InvalidLocation     lat or lon missing, not a number, out of range
 ├── InvalidUserId           userId missing, repeated, not a positive integer
-├── TokenInvalid            bad signature, wrong type, user gone or inactive
+├── TokenInvalid            bad signature, wrong type, user deleted or inactive
 ├── TokenExpired
 ├── Forbidden               may not publish for, or watch, this driver
 ├── NotYet                  may watch this driver soon
@@ -32,10 +32,10 @@ class CloseCode(IntEnum):
 
 
 class TrackingError(Exception):
-    """What a client did wrong: `code` and the message go into an error frame.
+    """An error of the client: `code` and the message are sent in an error frame.
 
-    `close_code` ends the connection; with None it stays open. Messages say what is wrong and
-    what would be right, and never quote the input or the token.
+    The connection is closed with `close_code`; with None it stays open. Messages say what is wrong
+    and what is expected, and never quote the input or the token.
     """
 
     code: ClassVar[str]
@@ -103,7 +103,7 @@ class OverCapacity(TrackingError):
     close_code = CloseCode.TRY_AGAIN_LATER
 
 
-# Every error, in the order in which they are defined.
+# All errors, in the order of their definition.
 ERRORS: Final = [
     kind
     for kind in list(globals().values())

@@ -1,4 +1,4 @@
-"""The wire of the fleet route: what a viewer asks for, and the batches that it gets.
+"""The wire protocol of the fleet route: viewers' messages, and the batches that they get.
 
 Pure functions on text, as in `protocol`. `docs/protocol.md` is the contract.
 """
@@ -16,8 +16,8 @@ from tracking.ids import DriverId
 from tracking.protocol import InvalidMessage, Start, Stop, decode, frames
 from tracking.protocol.encoding import details_of, encode
 
-# A snapshot replaces what the client knows of a viewport, an update adds to it. A large batch of
-# either goes on in updates.
+# A snapshot replaces the client's state of a viewport, an update adds to it. A large batch of
+# either kind continues in updates.
 Kind = Literal["snapshot", "update"]
 
 _Longitude = Annotated[float, Meta(description="Beyond 180 it wraps, as on a map that is panned.")]
@@ -27,7 +27,7 @@ _Latitude = Annotated[float, Meta(ge=-90, le=90)]
 class Bbox(NamedTuple):
     """A part of the earth, as in GeoJSON (RFC 7946): WGS 84 degrees, edges included.
 
-    One whose east is less than its west crosses the antimeridian.
+    A box whose east is less than its west crosses the antimeridian.
     """
 
     west: _Longitude
@@ -44,9 +44,9 @@ class Bbox(NamedTuple):
 
 
 class FleetStart(Start, tag="start"):
-    """The payload that begins a stream of the fleet; without `bbox`, of everybody."""
+    """The payload that begins a stream of the fleet; without `bbox`, of all drivers."""
 
-    # Any JSON, so that what is wrong with it can be told.
+    # Any JSON, so that the error can describe a bounding box.
     bbox: Any = None
 
 
@@ -64,7 +64,7 @@ _BBOX: Final = (
 
 
 def decode_fleet_message(text: str) -> FleetStart | Stop:
-    """Return the payload of a message on the fleet's route, `bbox` being a `Bbox` or None.
+    """Return the payload of a message on the fleet's route; its `bbox` is a `Bbox` or None.
 
     Raise `InvalidMessage`.
     """
@@ -75,19 +75,20 @@ def decode_fleet_message(text: str) -> FleetStart | Stop:
 
 
 def to_bbox(value: object) -> Bbox:
-    """Return the bounding box that a list of four numbers is, longitudes beyond 180 wrapped; raise
-    `InvalidMessage`.
+    """Return the bounding box of a list of four numbers; raise `InvalidMessage`.
+
+    Longitudes beyond 180 are wrapped.
     """
     try:
         bbox = msgspec.convert(value, Bbox)
     except msgspec.ValidationError as error:
         raise InvalidMessage(_BBOX) from error
-    # Written so that NaN is refused, too.
+    # Negated, so that NaN is refused as well.
     if not (bbox.south <= bbox.north and isfinite(bbox.west) and isfinite(bbox.east)):
         raise InvalidMessage(_BBOX)
     if bbox.east - bbox.west >= 360:
         return bbox._replace(west=-180.0, east=180.0)
-    # Each edge on the side of the antimeridian that the box is on.
+    # Each edge stays on the side of the antimeridian that the box is on.
     west = bbox.west if abs(bbox.west) <= 180 else (bbox.west + 180) % 360 - 180
     east = bbox.east if abs(bbox.east) <= 180 else 180 - (180 - bbox.east) % 360
     return bbox._replace(west=west, east=east)
@@ -96,8 +97,8 @@ def to_bbox(value: object) -> Bbox:
 def encode_name(name: str | None) -> msgspec.Raw:
     """Return the JSON of a driver's name, for `encode_item`.
 
-    ASCII only: one other character would make the text of a whole batch twice to four times as
-    large while it is put together.
+    The JSON is ASCII only: one other character would make the text of a whole batch two to four
+    times as large while it is assembled.
     """
     return msgspec.Raw(json.dumps(name).encode())
 
@@ -115,9 +116,9 @@ def encode_batch(
     *,
     more: bool = False,
 ) -> str:
-    """Return the frame that carries items already encoded; the rest only if there is any.
+    """Return the frame for encoded items; other keys are left out if they are empty.
 
-    With `more`, the batch goes on in the next frame.
+    With `more`, the batch continues in the next frame.
     """
     rest: Any = {
         "remove": list(removed) or UNSET,
@@ -129,5 +130,5 @@ def encode_batch(
         if kind == "snapshot"
         else frames.Update(update=[], **rest)
     )
-    # The items' list is the first key. To encode it here would format every item again.
+    # The list of items is the first key. Encoding it here would format every item again.
     return encode(frame).replace("[]", f"[{', '.join(items)}]", 1)

@@ -1,7 +1,7 @@
 """The frames of the server, each defined once as a type.
 
 Encoding (`protocol.encoding`), the AsyncAPI and OpenAPI documents and the types of the browser
-client all derive from these types. The keys go out in the order of the fields.
+client all derive from these types. The keys are sent in the order of the fields.
 """
 
 from typing import Annotated, Final, Literal, TypeAlias
@@ -20,7 +20,7 @@ Degrees: TypeAlias = Annotated[
         description="WGS 84 degrees, canonical: no exponent, no trailing zeros, no -0.",
     ),
 ]
-# The constraints of ids are of the document alone: they stand here for every kind of key.
+# The constraints of ids are for the documents alone, and are the same for every kind of key.
 Id: TypeAlias = Annotated[
     DriverId,
     Meta(
@@ -48,17 +48,17 @@ class Location(Frame):
 
 
 class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A fix of a batch that was not accepted: its place in the batch, and what is wrong with it."""
+    """A fix of a batch that was not accepted: its index in the batch, and the error."""
 
-    index: Annotated[int, Meta(ge=0, description="Its place in the batch, from 0.")]
+    index: Annotated[int, Meta(ge=0, description="Its position in the batch, from 0.")]
     code: Annotated[
         str,
         Meta(
-            description="As in error frames; `too_large`, of a whole body, over HTTP alone.",
+            description="As in error frames; `too_large` is for a whole body, over HTTP only.",
             extra_json_schema={"enum": [InvalidMessage.code, InvalidLocation.code, "too_large"]},
         ),
     ]
-    message: Annotated[str, Meta(description="What would be right.")]
+    message: Annotated[str, Meta(description="A description of the error.")]
 
 
 Rejected: TypeAlias = Annotated[list[Verdict], Meta(min_length=1)]
@@ -77,7 +77,7 @@ class Verdicts(Frame):
 
 
 class Counts(Frame):
-    """How many drivers have which status, the whole fleet over."""
+    """The number of drivers of the whole fleet by status."""
 
     live: Count
     stale: Count
@@ -91,7 +91,7 @@ class Details(Location):
     recorded_at: Annotated[
         str,
         Meta(
-            description="When the place was measured, by the device's clock, corrected where that"
+            description="When the location was measured, by the device's clock, corrected if that"
             " is wrong: RFC 3339, UTC, milliseconds.",
             extra_json_schema=_TIME,
         ),
@@ -109,7 +109,7 @@ class Details(Location):
     heard_at: Annotated[
         str,
         Meta(
-            description="When the phone was heard last, whatever it said.",
+            description="When the phone's last message arrived, even without a newer location.",
             extra_json_schema=_TIME,
         ),
     ]
@@ -127,27 +127,27 @@ class Details(Location):
 
 
 class Unknown(Frame):
-    """In place of details, for a driver who has no location yet."""
+    """Sent instead of details, for a driver that has no location yet."""
 
     driver_id: Id = msgspec.field(name="userId")
     status: Literal["unknown"]
 
 
 class ExpiryWarning(Frame):
-    """The token expires in so many seconds: send a newer one."""
+    """A warning that the token expires in this many seconds: send a newer one."""
 
     token_expires_in: Count
 
 
 class ErrorContent(Frame):
-    """What is wrong, for programs and for people. It never repeats the token or the input."""
+    """The error, for programs and for people. It never repeats the token or the input."""
 
     code: Annotated[str, Meta(extra_json_schema={"enum": [error.code for error in ERRORS]})]
     message: str
 
 
 class Error(Frame):
-    """What the client did wrong. Which of them end the connection, `x-errors` says."""
+    """An error of the client. `x-errors` lists the errors that end the connection."""
 
     error: ErrorContent
 
@@ -159,7 +159,7 @@ class FleetItem(Details):
     name: Annotated[
         msgspec.Raw,
         Meta(
-            description="Null for the moment in which the server looks it up.",
+            description="Null until the server has looked it up.",
             extra_json_schema={"anyOf": [{"type": "string"}, {"type": "null"}]},
         ),
     ]
@@ -167,21 +167,21 @@ class FleetItem(Details):
 
 Removed: TypeAlias = Annotated[
     list[Id] | UnsetType,
-    Meta(description="The drivers that left the viewport, or are no longer there at all."),
+    Meta(description="The drivers that left the viewport or no longer exist."),
 ]
 
 
 More: TypeAlias = Annotated[
     Literal[True] | UnsetType,
     Meta(
-        description="The batch goes on in the next frame. The first frame without this key, be it"
-        " the snapshot or an update, completes the snapshot."
+        description="The batch continues in the next frame. The first frame without this key,"
+        " a snapshot or an update, completes the snapshot."
     ),
 ]
 
 
 class Snapshot(Frame, kw_only=True):
-    """Everybody in the viewport, or the first part of it. It replaces what was shown before."""
+    """All drivers in the viewport, or the first part of them, in place of earlier frames."""
 
     snapshot: list[FleetItem]
     remove: Removed = UNSET

@@ -1,4 +1,4 @@
-"""What clients send: the decoders of each route's messages, and the handshake's query string."""
+"""Decoders of clients' messages on each route, and of the handshake's query string."""
 
 import re
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from tracking.protocol.errors import InvalidLocation, InvalidMessage, InvalidUse
 
 MAX_FIXES_PER_BATCH: Final = 100
 
-# About 1 cm on the ground; more is noise, and costs bytes in every frame.
+# About 1 cm on the ground; more digits are noise, and cost bytes in every frame.
 DECIMALS: Final = 7
 
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -24,9 +24,10 @@ Time: TypeAlias = Annotated[datetime, Meta(tz=True)]
 
 
 class Measurement(msgspec.Struct):
-    """What a device measured; `to_fix` checks the degrees, and reads the numbers that phones give
-    for what they do not know. Names and units of the W3C's Geolocation API. Without `recorded_at`
-    the time of arrival counts. `sent_at` is when the message was sent, by the same clock.
+    """A measurement of a device, with the names and units of the W3C's Geolocation API. `to_fix`
+    checks the degrees, and treats numbers that phones send for unknown values as unknown. Without
+    `recorded_at` the time of arrival counts. `sent_at` is when the message was sent, by the same
+    clock.
     """
 
     lat: float | str | None = None
@@ -38,7 +39,7 @@ class Measurement(msgspec.Struct):
     sent_at: Time | None = None
 
 
-# What was measured while offline.
+# Fixes measured while offline.
 Measurements: TypeAlias = Annotated[
     list[Measurement], Meta(min_length=1, max_length=MAX_FIXES_PER_BATCH)
 ]
@@ -52,7 +53,7 @@ class Start(msgspec.Struct, tag_field="command", tag="start"):
 
 
 class Stop(msgspec.Struct, tag_field="command", tag="stop"):
-    """The payload that ends a stream, and keeps the connection."""
+    """The payload that ends a stream, and keeps the connection open."""
 
     token: str | None = None
 
@@ -64,8 +65,8 @@ class Send(Measurement, tag_field="command", tag="send"):
 
 
 class SendBatch(msgspec.Struct, tag_field="command", tag="send_batch"):
-    """The payload that carries what was measured while offline; with `details`, its
-    acknowledgement says which fixes were not accepted.
+    """The payload that carries fixes measured while offline; with `details`, its acknowledgement
+    lists the fixes that were not accepted.
     """
 
     fixes: Measurements
@@ -89,7 +90,7 @@ _watcher_decoder: Final = msgspec.json.Decoder(WatcherMessage)
 
 _WATCHER_SHAPE: Final = '"token": …, "command": "start"'
 
-# What is right, by the key that is wrong.
+# Error messages by the key that is wrong.
 EXPECTED: Final = {
     "lat": "lat must be a decimal string or a number",
     "lon": "lon must be a decimal string or a number",
@@ -109,7 +110,7 @@ def decode_watcher_message(text: str) -> Start | Stop:
 
 
 def decode(decoder: msgspec.json.Decoder[_Message], text: str, shape: str) -> _Message:
-    """Return the message; raise `InvalidMessage`, which says what the payload's `shape` is."""
+    """Return the message; raise `InvalidMessage`, which quotes the payload's expected `shape`."""
     try:
         return decoder.decode(text)
     except msgspec.ValidationError as error:
@@ -119,8 +120,8 @@ def decode(decoder: msgspec.json.Decoder[_Message], text: str, shape: str) -> _M
 
 
 def refusal(error: msgspec.ValidationError, shape: str) -> InvalidMessage:
-    """Return what tells a client what would be right: for one key, or the `shape` of it all."""
-    # msgspec ends its message with where: "Expected `str`, got `null` - at `$.payload.lat`".
+    """Return the error for the client: the expected value of one key, or the whole `shape`."""
+    # msgspec ends its message with the path: "Expected `str`, got `null` - at `$.payload.lat`".
     where = str(error).rpartition("`$.")[2].partition("`")[0].rpartition(".")[2]
     expected = EXPECTED.get(where.partition("[")[0])
     kind = InvalidLocation if where in ("lat", "lon") else InvalidMessage
@@ -130,8 +131,8 @@ def refusal(error: msgspec.ValidationError, shape: str) -> InvalidMessage:
 def to_fix(measurement: Measurement, driver_id: DriverId, now: datetime) -> Fix:
     """Return the fix that arrived `now`; raise `InvalidMessage` or `InvalidLocation`.
 
-    The device's clock is believed, except for what lies in the future: that was measured now.
-    `DeviceClock` knows better.
+    The device's time is accepted unless it is in the future, which counts as `now`. `DeviceClock`
+    corrects it further.
     """
     latitude, longitude = place(measurement)
     recorded_at = measurement.recorded_at
@@ -166,23 +167,22 @@ def utc(recorded_at: datetime) -> datetime:
         raise InvalidMessage(EXPECTED["recorded_at"]) from error
 
 
-# Phones say with a negative number that they do not know, as iOS does, or with an accuracy of 0.
-# Adding zero turns -0.0 into 0.0: SQLite does not keep the sign, and the snapshot must read like
-# the live frame.
+# Phones send a negative number for an unknown value, as iOS does, or an accuracy of 0. Adding zero
+# turns -0.0 into 0.0: SQLite does not store the sign, and a snapshot must equal the live frame.
 
 
 def known_heading(value: float | None) -> float | None:
-    """Return degrees from 0 to below 360, or None for what a phone does not know."""
+    """Return degrees from 0 to below 360, or None for an unknown value."""
     return None if value is None or value < 0 else value % 360 + 0.0
 
 
 def known_speed(value: float | None) -> float | None:
-    """Return a speed of 0 or more, or None for what a phone does not know."""
+    """Return a speed of 0 or more, or None for an unknown value."""
     return None if value is None or value < 0 else value + 0.0
 
 
 def known_accuracy(value: float | None) -> float | None:
-    """Return metres above 0, or None for what a phone does not know."""
+    """Return metres above 0, or None for an unknown value."""
     return None if value is None or value <= 0 else value
 
 

@@ -13,13 +13,13 @@ export interface Location {
   location_lon: string;
 }
 
-/** A fix of a batch that was not accepted: its place in the batch, and what is wrong with it. */
+/** A fix of a batch that was not accepted: its index in the batch, and the error. */
 export interface Verdict {
-  /** Its place in the batch, from 0. */
+  /** Its position in the batch, from 0. */
   index: number;
-  /** As in error frames; `too_large`, of a whole body, over HTTP alone. */
+  /** As in error frames; `too_large` is for a whole body, over HTTP only. */
   code: "invalid_message" | "invalid_location" | "too_large";
-  /** What would be right. */
+  /** A description of the error. */
   message: string;
 }
 
@@ -41,7 +41,7 @@ export interface Details {
   /** The driver's id: a string where the users have UUIDs. */
   userId: number | string;
   /**
-   * When the place was measured, by the device's clock, corrected where that is wrong: RFC 3339,
+   * When the location was measured, by the device's clock, corrected if that is wrong: RFC 3339,
    * UTC, milliseconds.
    */
   recorded_at: string;
@@ -53,7 +53,7 @@ export interface Details {
   speed: number | null;
   /** Metres. */
   accuracy: number | null;
-  /** When the phone was heard last, whatever it said. */
+  /** When the phone's last message arrived, even without a newer location. */
   heard_at: string;
   /** Seconds by which the device's clock is behind, and was corrected. */
   clock_offset: number | null;
@@ -61,19 +61,19 @@ export interface Details {
   status: "live" | "stale" | "offline";
 }
 
-/** In place of details, for a driver who has no location yet. */
+/** Sent instead of details, for a driver that has no location yet. */
 export interface Unknown {
   /** The driver's id: a string where the users have UUIDs. */
   userId: number | string;
   status: "unknown";
 }
 
-/** The token expires in so many seconds: send a newer one. */
+/** A warning that the token expires in this many seconds: send a newer one. */
 export interface ExpiryWarning {
   token_expires_in: number;
 }
 
-/** What is wrong, for programs and for people. It never repeats the token or the input. */
+/** The error, for programs and for people. It never repeats the token or the input. */
 export interface ErrorContent {
   code:
     | "invalid_message"
@@ -89,7 +89,7 @@ export interface ErrorContent {
   message: string;
 }
 
-/** What the client did wrong. Which of them end the connection, `x-errors` says. */
+/** An error of the client. `x-errors` lists the errors that end the connection. */
 export interface Error {
   error: ErrorContent;
 }
@@ -103,7 +103,7 @@ export interface FleetItem {
   /** The driver's id: a string where the users have UUIDs. */
   userId: number | string;
   /**
-   * When the place was measured, by the device's clock, corrected where that is wrong: RFC 3339,
+   * When the location was measured, by the device's clock, corrected if that is wrong: RFC 3339,
    * UTC, milliseconds.
    */
   recorded_at: string;
@@ -115,31 +115,31 @@ export interface FleetItem {
   speed: number | null;
   /** Metres. */
   accuracy: number | null;
-  /** When the phone was heard last, whatever it said. */
+  /** When the phone's last message arrived, even without a newer location. */
   heard_at: string;
   /** Seconds by which the device's clock is behind, and was corrected. */
   clock_offset: number | null;
   /** How fresh the location is. */
   status: "live" | "stale" | "offline";
-  /** Null for the moment in which the server looks it up. */
+  /** Null until the server has looked it up. */
   name: string | null;
 }
 
-/** How many drivers have which status, the whole fleet over. */
+/** The number of drivers of the whole fleet by status. */
 export interface Counts {
   live: number;
   stale: number;
   offline: number;
 }
 
-/** Everybody in the viewport, or the first part of it. It replaces what was shown before. */
+/** All drivers in the viewport, or the first part of them, in place of earlier frames. */
 export interface Snapshot {
   snapshot: FleetItem[];
-  /** The drivers that left the viewport, or are no longer there at all. */
+  /** The drivers that left the viewport or no longer exist. */
   remove?: (number | string)[];
   counts: Counts;
   /**
-   * The batch goes on in the next frame. The first frame without this key, be it the snapshot or an
+   * The batch continues in the next frame. The first frame without this key, a snapshot or an
    * update, completes the snapshot.
    */
   more?: true;
@@ -148,11 +148,11 @@ export interface Snapshot {
 /** The drivers that changed since the last frame, or the next part of a snapshot. */
 export interface Update {
   update: FleetItem[];
-  /** The drivers that left the viewport, or are no longer there at all. */
+  /** The drivers that left the viewport or no longer exist. */
   remove?: (number | string)[];
   counts?: Counts;
   /**
-   * The batch goes on in the next frame. The first frame without this key, be it the snapshot or an
+   * The batch continues in the next frame. The first frame without this key, a snapshot or an
    * update, completes the snapshot.
    */
   more?: true;
