@@ -1,4 +1,4 @@
-"""Tokens of `rest_framework.authtoken`: `TRACKING["AUTHENTICATION"]` for hosts that log in by them.
+"""Tokens of `rest_framework.authtoken`, for `TRACKING["AUTHENTICATION"]` of hosts that use them.
 
 They do not expire. An open connection ends when its token's row or its user is deleted, or the user
 becomes inactive.
@@ -19,13 +19,13 @@ from tracking.access.tokens import AccessTokens, Claims
 from tracking.protocol import TokenInvalid
 from tracking.revocation import recheck
 
-# Of owners that are keys of tokens. Others are names of users, which nobody may have taken for a
-# key, or the other way round.
+# The prefix of owners that are keys of tokens. Owners without it are names of users, which must
+# never be mistaken for a key, or the other way round.
 _KEY: Final = "authtoken:"
 
 
 class DRFTokens(AccessTokens):
-    """DRF's tokens, and SimpleJWT's beside them: pages get one of those for their web session."""
+    """DRF's tokens, and also SimpleJWT's, which pages get for their web session."""
 
     schemes: ClassVar[frozenset[str]] = frozenset({"bearer", "token"})
 
@@ -36,17 +36,17 @@ class DRFTokens(AccessTokens):
         self._max_length: int = self._model._meta.get_field("key").max_length
 
     def verify(self, token: str) -> Claims:
-        """Return the claims of either kind. Whether a key exists, `load_owners` finds out."""
-        # A JWT has dots, and a key has none: it is hexadecimal.
+        """Return the claims of either kind of token; `load_owners` checks that a key exists."""
+        # A JWT has dots; a key is hexadecimal and has none.
         if "." in token:
             return super().verify(token)
-        # What can be no key costs no query, and no database has to take it.
+        # Impossible keys cost no query and never reach the database.
         if len(token) > self._max_length or not (token.isascii() and token.isalnum()):
             raise TokenInvalid
         return Claims(None, math.inf, owner=f"{_KEY}{token}")
 
     def load_owners(self, owners: list[str]) -> Mapping[str, AbstractBaseUser]:
-        """Return the active users by the keys of their tokens, the others by their names."""
+        """Return active users by owner: the prefixed key of their token, or their name."""
         keys = [owner.removeprefix(_KEY) for owner in owners if owner.startswith(_KEY)]
         names = [owner for owner in owners if not owner.startswith(_KEY)]
         found = dict(super().load_owners(names)) if names else {}
@@ -59,16 +59,16 @@ class DRFTokens(AccessTokens):
 
 
 def connect() -> None:
-    """Have the open sessions of users whose tokens are deleted checked again."""
+    """Check the open sessions of a user again whenever the user's token is deleted."""
     model = _token_model()
-    # Django tells of a deletion through a proxy under the proxy's name alone.
+    # For a deletion through a proxy model, Django sends the signal with the proxy as the sender.
     for each in apps.get_models():
         if issubclass(each, model):
             post_delete.connect(token_deleted, sender=each)
 
 
 def _token_model() -> Any:
-    # By its name, as the app must be installed where the module is imported.
+    # By name, because importing the module requires that the app is installed.
     return apps.get_app_config("authtoken").get_model("Token")
 
 

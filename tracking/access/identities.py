@@ -1,4 +1,4 @@
-"""The users of one process's connections, loaded together when many ask at once."""
+"""The users of one process's connections; concurrent requests share queries."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -14,7 +14,7 @@ from tracking.web_sessions import load_ended
 
 
 class Identities:
-    """Loads users by id and by token. `run` runs a function in a thread with a connection."""
+    """Loads users by id and by token. `run` runs a function in a database thread."""
 
     def __init__(self, run: Callable[..., Awaitable[Any]]) -> None:
         self.users: Loader[UserId, AbstractBaseUser] = Loader(partial(run, load_users))
@@ -22,7 +22,7 @@ class Identities:
         self._ended: Loader[str, bool] = Loader(partial(run, load_ended))
 
     async def user_of(self, claims: Claims) -> AbstractBaseUser:
-        """Return the user of a token, as the database knows it now; raise `TokenInvalid`."""
+        """Return the user of a token as the database has it now; raise `TokenInvalid`."""
         if claims.user_id is not None:
             user = await self.users.get(claims.user_id)
         else:
@@ -31,13 +31,13 @@ class Identities:
         return _judge(claims, user, ended=bool(ended))
 
     async def close(self) -> None:
-        """Stop; whoever still waits is cancelled."""
+        """Stop, and cancel pending requests."""
         for loader in (self.users, self._owners, self._ended):
             await loader.close()
 
 
 def user_of(claims: Claims) -> AbstractBaseUser:
-    """Do as `Identities.user_of` does, for one caller in a thread."""
+    """Return the user of a token, in a thread, as `Identities.user_of` does on the event loop."""
     if claims.user_id is not None:
         user = load_users([claims.user_id]).get(claims.user_id)
     else:

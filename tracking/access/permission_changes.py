@@ -1,4 +1,4 @@
-"""Permissions and groups that are given or taken have their users' open sessions checked again."""
+"""Receivers that check users' open sessions again when their permissions or groups change."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -15,7 +15,7 @@ from tracking.revocation import recheck
 
 
 def connect() -> None:
-    """Hear of changes, as far as the user model has Django's permissions and groups."""
+    """Connect the receivers, as far as the user model has Django's permissions and groups."""
     if (permissions := _between_users_and(Permission, "user_permissions")) is not None:
         m2m_changed.connect(user_permissions_changed, sender=permissions)
     if (memberships := _between_users_and(Group, "groups")) is not None:
@@ -44,12 +44,12 @@ def group_permissions_changed(instance: Model, using: str, **change: Any) -> Non
 
 
 def group_deleted(instance: Model, using: str, **kwargs: Any) -> None:
-    """Receive `pre_delete` of a group; afterwards nobody knows who was in it."""
+    """Receive `pre_delete` of a group, as its members are unknown afterwards."""
     _recheck(_users(using).filter(groups=instance.pk), using)
 
 
 def _between_users_and(model: type[Model], name: str) -> type[Model] | None:
-    """The model between users and `model`, if users have such a field of that name."""
+    """Return the model between users and `model`, if the user model has such a field `name`."""
     users = get_user_model()
     try:
         field = users._meta.get_field(name)
@@ -74,9 +74,10 @@ def _changed(
     pk_set: set[Any] | None,
     **kwargs: Any,
 ) -> Iterable[Any]:
-    """Those that `instance` was given to or taken from; the other way round, `instance`.
+    """Return the keys of the rows on the users' side (or the groups') that a change affects.
 
-    What is cleared away is read before, inside the transaction that clears it.
+    That is `instance` itself, or if `reverse`, the rows that it was added to or removed from. For a
+    clear these are read before it, inside its transaction.
     """
     if action not in ("post_add", "post_remove", "pre_clear"):
         return ()

@@ -1,4 +1,4 @@
-"""The party that a connection acts for, in the terms that sessions and policies share."""
+"""The party that a connection acts for, as sessions and policies see it."""
 
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -10,7 +10,7 @@ Kind: TypeAlias = Literal["user", "device", "share_link"]
 
 
 class PrincipalId(NamedTuple):
-    """The name of a principal: its kind, and the primary key of its row."""
+    """The identifier of a principal: its kind, and the primary key of its row."""
 
     kind: Kind
     pk: UserId
@@ -19,8 +19,8 @@ class PrincipalId(NamedTuple):
 class Principal(NamedTuple):
     """A user, a device or a share link, and the account that it acts for.
 
-    `user` is the account as the database knows it now: the user itself, the driver whose device it
-    is, or the rider who shares a trip. Policies are asked about that account.
+    `user` is the account as the database has it now: the user itself, the driver whose device it
+    is, or the rider who shares a trip. Policies decide about that account.
     """
 
     id: PrincipalId
@@ -28,5 +28,5 @@ class Principal(NamedTuple):
 
 
 def user_principal(user: AbstractBaseUser) -> Principal:
-    """Return the principal of a user who has logged in."""
+    """Return the principal of a logged-in user."""
     return Principal(PrincipalId("user", user.pk), user)

@@ -1,7 +1,7 @@
-"""The process's open sessions, and their check when something about a user changes.
+"""The process's open sessions, which are checked again when something about a user changes.
 
-`tracking.revocation` sends the notice; each process receives it here. What counts is what the
-database and the policies say then.
+`tracking.revocation` sends the notice, and each process receives it here. The notice carries no
+decision: the database and the policies are asked again.
 """
 
 from collections.abc import Callable
@@ -13,14 +13,14 @@ from tracking.revocation import GROUP
 
 
 class Revocable(Protocol):
-    """A session."""
+    """A session that can be checked again."""
 
     @property
     def is_open(self) -> bool:
-        """Whether its token was judged good."""
+        """True once its token was accepted."""
 
     def recheck(self) -> None:
-        """Find out whether the user may still be here, and end if not."""
+        """Check that the session is still permitted, and end it if not."""
 
 
 class Registry:
@@ -29,26 +29,26 @@ class Registry:
     def __init__(
         self, receiver: Receiver, on_change: Callable[[list[UserId]], None] | None = None
     ) -> None:
-        """`on_change` is called with the users of whom something changed, after the sessions."""
+        """Call `on_change` with the users that changed, after their sessions were checked."""
         self._receiver = receiver
         self._on_change = on_change
         self._sessions: dict[UserId, set[Revocable]] = {}
-        # By the user whom they are about, if that is another.
+        # By the user that they are about, if that is another one than their own.
         self._about: dict[UserId, set[Revocable]] = {}
         receiver.handle(GROUP, self._recheck)
 
     async def listen(self) -> None:
-        """Hear of changes from when this returns, so call it before a session's first check."""
+        """Receive notices of changes from now on; call this before a session's first check."""
         await self._receiver.join(GROUP)
 
     def add(self, user_id: UserId, session: Revocable, about: DriverId | None = None) -> None:
-        """Have `session` checked again with its user's others, and with those about `about`."""
+        """Check `session` again whenever `user_id` or `about` changes."""
         self._sessions.setdefault(user_id, set()).add(session)
         if about is not None:
             self._about.setdefault(about, set()).add(session)
 
     def discard(self, user_id: UserId, session: Revocable, about: DriverId | None = None) -> None:
-        """Forget `session`."""
+        """Remove `session`."""
         _discard(self._sessions, user_id, session)
         if about is not None:
             _discard(self._about, about, session)
@@ -56,7 +56,7 @@ class Registry:
     def count(self, user_id: UserId) -> int:
         """Return how many open sessions a user has in this process.
 
-        A token that is not judged yet may be anybody's invention.
+        Sessions whose token is not verified yet do not count, as it may be forged.
         """
         return sum(session.is_open for session in self._sessions.get(user_id, ()))
 

@@ -1,4 +1,4 @@
-"""The authenticated side of a connection: its principal, and until when it may stay."""
+"""The authenticated side of a connection: its principal, and how long it may stay open."""
 
 import asyncio
 import logging
@@ -30,30 +30,30 @@ from tracking.throttled_log import Throttle, reason
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
 
-# How long the decision that a user is active and permitted stands on an open connection.
+# Seconds for which the decision that a user is active and permitted stands on an open connection.
 # 5,000 connections cost 170 checks a second, which share a handful of queries.
 RECHECK_INTERVAL: Final = 30.0
 
-# A permission that has a time is asked about again at that time, and ends so long after it
-# whatever became of the question. Half of the second within which whoever lost a permission is
-# to be cut off: the other half is for the close to arrive.
+# A permission with an end is checked again at that end, and ends this many seconds later unless the
+# check prolonged it. A connection must be closed within a second after its permission ended: this
+# is half of it, and the other half is for the close frame to arrive.
 PROLONGING_TIMEOUT: Final = 0.5
 
-# Seconds after which the timer looks again, however far away what it waits for.
+# Longest delay of the timer in seconds; it is set again until what it waits for is due.
 MAX_DELAY: Final = 86_400.0
 
-# Seconds before the token runs out that whoever asked for it is warned.
+# Seconds before the token expires at which a client that asked for it is warned.
 EXPIRY_WARNING: Final = 30.0
 
 
 class Session:
     """The authenticated side of one connection.
 
-    `authorize` decides whether a principal may be here, and until when. `on_end` is called once,
-    with the reason why a session that was good is good no longer: at the second its token or its
-    permission expires, when its user's sessions are checked again, and within `RECHECK_INTERVAL`
-    after any change. A policy that fails ends it; a database that does not answer leaves the last
-    decision standing.
+    `authorize` decides whether a principal is permitted, and until when. `on_end` is called once,
+    with the reason, when an open session ends: at the second its token or its permission expires,
+    when a check of its user's sessions fails, and within `RECHECK_INTERVAL` after any change. A
+    policy that raises ends the session; while the database does not answer, the last decision
+    stands.
     """
 
     __slots__ = (
@@ -92,7 +92,7 @@ class Session:
         self.principal: PrincipalId | None = None
         # The account that it acts for.
         self.user_id: UserId | None = None
-        # The driver whom it is about: what changes about that user has it checked again, too.
+        # The driver that it is about: changes of that user cause a check as well.
         self.about: DriverId | None = None
         self._token: str | None = None
         self._claims: Claims | None = None
@@ -100,10 +100,10 @@ class Session:
         self._until = math.inf
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[Any] | None = None
-        # How often a change was told of: a check that began before the last one begins anew.
+        # The number of notices of changes: a check that began before the last one is repeated.
         self._changes = 0
-        # The loop's time of the next check, which only the end of a check moves. None while one
-        # that was due is under way.
+        # The loop's time of the next check, which only the end of a check moves. None while a
+        # scheduled check is running.
         self._recheck_at: float | None = None
         self._ended = False
         self._warn: Callable[[int], None] | None = None
@@ -111,15 +111,15 @@ class Session:
 
     @property
     def is_open(self) -> bool:
-        """Whether the session is a user's."""
+        """True once a token was accepted."""
         return self._claims is not None
 
     async def authenticate(self, token: str | None) -> None:
         """Accept a message that carries `token`, or none because an earlier one did.
 
         Raise `TokenInvalid`, `TokenExpired`, `Forbidden`, `OverCapacity`, or `InvalidMessage` if
-        no token ever came. The token of an open session costs one comparison; a newer one of the
-        same user extends it.
+        no token was sent yet. The token of an open session costs one comparison; a newer token of
+        the same user extends the session.
         """
         if token is None and self._token is None:
             raise InvalidMessage("token is missing: log in and send the access token")
@@ -139,11 +139,11 @@ class Session:
         elif user_id != self.user_id:
             raise Forbidden("this connection belongs to another user: open one of your own")
         elif claims.expires_at < self._claims.expires_at:
-            return  # An older one that came late shortens nothing.
+            return  # An older token that arrives late does not shorten the session.
         try:
             principal, until, password = await self._check(claims)
             if self._claims is None:
-                # Now that the token is known to be the user's.
+                # Only now is the token known to be the user's.
                 others = self._registry.count(user_id)
                 if 0 < conf.MAX_CONNECTIONS_PER_USER <= others:
                     raise OverCapacity("too many connections of this user: close some of them")
@@ -154,26 +154,26 @@ class Session:
         self._until, self._password = until, password
         self._token, self._claims = token, claims
         self.principal, self.user_id = principal, user_id
-        # A token that is to live for less than that has no warning: it would never end.
+        # A token with a shorter lifetime has no warning: warnings and renewals would never end.
         warn_at = claims.expires_at - EXPIRY_WARNING
         self._warn_at = warn_at if time.time() < warn_at else math.inf
         self._checked()
 
     def warn_with(self, warn: Callable[[int], None] | None) -> None:
-        """Have `warn` told `EXPIRY_WARNING` before each token runs out, in how many seconds."""
+        """Call `warn` with the remaining seconds, `EXPIRY_WARNING` before each token expires."""
         self._warn = warn
         self._set_timer()
 
     def recheck(self) -> None:
-        """Find out whether the user may still be here, and end if not."""
-        # A check under way may have read what is no longer so: it will be made once more.
+        """Check that the user is still permitted, and end the session if not."""
+        # A running check may have read outdated rows, so it is repeated.
         self._changes += 1
         idle = self._task is None or self._task.done()
         if self._claims is not None and idle and not self._ended:
             self._task = asyncio.get_running_loop().create_task(self._recheck())
 
     def close(self) -> None:
-        """Stop the clock, and be forgotten."""
+        """Cancel the timer and running checks, and leave the registry."""
         self._ended = True
         if self._timer is not None:
             self._timer.cancel()
@@ -202,7 +202,7 @@ class Session:
 
     async def _recheck(self) -> None:
         claims = None
-        while claims is not self._claims:  # Else a newer token came meanwhile: judge that one.
+        while claims is not self._claims:  # Else a newer token came meanwhile: check that one.
             claims = self._claims
             assert claims is not None  # noqa: S101 - only an authenticated session is rechecked
             end: TrackingError | None = None
@@ -213,13 +213,13 @@ class Session:
             except TrackingError as error:
                 end = error
             except (DatabaseError, OSError) as error:
-                # A database that is away decides nothing, but it cannot prolong a permission.
+                # An unavailable database changes no decision, and prolongs no permission.
                 logger.warning("A session could not be checked again: %s", reason(error))
                 if self._until <= time.time():
                     end = Forbidden()
             except Exception:
-                # Of the policy, and an error in it is never a yes.
-                logger.exception("A session was ended, as checking it again failed")
+                # Raised by the policy; an error never permits.
+                logger.exception("A session was ended because checking it again failed")
                 end = Forbidden()
         if end is None:
             self._checked()
@@ -251,7 +251,7 @@ class Session:
             delay = min(delay, self._recheck_at - loop.time())
         if self._warn is not None:
             delay = min(delay, self._warn_at - time.time())
-        # Some event loops take no more than weeks; what is due by then is looked at anew.
+        # Some event loops accept no more than weeks, so a longer delay is split.
         self._timer = loop.call_later(min(max(0.0, delay), MAX_DELAY), self._on_timer)
 
     def _on_timer(self) -> None:
@@ -269,4 +269,4 @@ class Session:
         if self._recheck_at is not None and self._recheck_at <= asyncio.get_running_loop().time():
             self._recheck_at = None
             self.recheck()
-        self._set_timer()  # Now: a check that takes long must not outlast the token.
+        self._set_timer()  # Set now: a check that takes long must not outlast the token.

@@ -1,8 +1,8 @@
-"""Token to user: the signature once per token, the expiry at every use, the user when asked.
+"""The way from a token to its user.
 
-`TRACKING["AUTHENTICATION"]` names the class that decides. The decision of `AccessTokens` is
-SimpleJWT's own, by the same settings, with one more kind of token where
-`TRACKING["ACCEPT_LOGIN_TOKENS"]` says so.
+The signature is checked once per token, the expiry at every use, and the user is loaded on request.
+`TRACKING["AUTHENTICATION"]` names the class that decides. `AccessTokens` decides as SimpleJWT does,
+by the same settings, and with `TRACKING["ACCEPT_LOGIN_TOKENS"]` it accepts one more kind of token.
 """
 
 import time
@@ -29,31 +29,31 @@ from tracking.ids import MAX_ID, UserId
 from tracking.people import USER_IDS
 from tracking.protocol import TokenExpired, TokenInvalid
 
-# Exactly these claims are an existing log-in's token: no type, no id, its user in `id`.
+# A token of an existing log-in has exactly these claims: no type, no token id, its user in `id`.
 LOGIN_CLAIMS: Final = frozenset({"id", "email", "name", "iat", "exp"})
 
-# Which web session a token ends with: see `tracking.web_sessions`.
+# The claim that names the web session that a token ends with: see `tracking.web_sessions`.
 WEB_SESSION_CLAIM: Final = "web_session"
 
-# By how much the clock of the server that issues tokens may be ahead of this one's: a token that
-# begins in a second would lock its owner out.
+# By how much the clock of the server that issues tokens may be ahead of this server's: without
+# this, a token that is valid only from the next second on would be refused.
 ISSUER_AHEAD: Final = timedelta(seconds=10)
 
-# The last second of the year 9999. What claims to live longer is no time.
+# The last second of the year 9999. A later expiry is refused as invalid.
 END_OF_TIME: Final = 253_402_300_799
 
-# Longer names of users are in no field that could be their id.
+# Characters. No field that serves as an id holds longer names of users.
 MAX_NAME: Final = 254
 
 
 class Claims(NamedTuple):
-    """What a token says: its user, and until when in seconds since the epoch.
+    """The contents of a token: its user, and its expiry in seconds since the epoch.
 
-    The user goes by primary key, or by `owner`, for which the database is asked: the value of
-    SIMPLE_JWT's USER_ID_FIELD, where that is another field, or what else the class of
-    `TRACKING["AUTHENTICATION"]` makes of it. `expires_at` is `math.inf` for a token that does not
-    expire. `password` is a sign of the password that the token was issued for, None where
-    that is not to be checked, and `web_session` the web session that it ends with, if any.
+    The user is given by primary key in `user_id`, or by `owner`, which `load_owners` looks up: the
+    value of SIMPLE_JWT's USER_ID_FIELD if that is not the primary key, or whatever the class of
+    `TRACKING["AUTHENTICATION"]` uses. `expires_at` is `math.inf` for a token that does not expire.
+    `password` is a hash of the password that the token was issued for, None if it is not to be
+    checked, and `web_session` the web session that the token ends with, if any.
     """
 
     user_id: UserId | None
@@ -63,32 +63,33 @@ class Claims(NamedTuple):
     web_session: str | None = None
 
     def fit(self, user: AbstractBaseUser) -> bool:
-        """Tell whether the user's password is still that one."""
+        """Return True if the user's password is still the one that the token was issued for."""
         return self.password in (None, get_md5_hash_password(user.password))
 
 
 class AccessTokens:
     """SimpleJWT's access tokens. Subclass it for tokens of other kinds."""
 
-    # Of the header Authorization over HTTP, in lower case.
+    # The accepted schemes of the HTTP header Authorization, in lower case.
     schemes: ClassVar[frozenset[str]] = frozenset({"bearer"})
 
     def verify(self, token: str) -> Claims:
         """Return the claims of a token; raise `TokenInvalid`.
 
-        Called on the event loop, once for each new token of a connection, so it asks no database:
-        `load_owners` does. It may, if `may_block` returns True.
+        Called on the event loop, once for each new token of a connection, so it must not query the
+        database, which is for `load_owners`. If `may_block` returns True it is called in a thread
+        and may block.
         """
         return _verify_signature(token)
 
     def may_block(self) -> bool:
-        """Tell whether `verify` is for a thread."""
+        """Return True if `verify` must be called in a thread."""
         return state.token_backend.jwks_client is not None
 
     def load_owners(self, owners: list[str]) -> Mapping[str, AbstractBaseUser]:
-        """Return the users of claims by their `owner`, those alone who exist and may log in.
+        """Return the users of claims by `owner`; only users that exist and may log in.
 
-        Called in a thread, for all who ask at once, and again for open connections every
+        Called in a thread, for concurrent requests together, and again for open connections every
         `session.RECHECK_INTERVAL` seconds and after `tracking.revocation.recheck(user_ids)`.
         """
         return _load_by_field(owners)
@@ -96,7 +97,7 @@ class AccessTokens:
 
 @lru_cache(maxsize=1)
 def authentication() -> AccessTokens:
-    """Return what `TRACKING["AUTHENTICATION"]` names, made once."""
+    """Return the one instance of the class that `TRACKING["AUTHENTICATION"]` names."""
     made: AccessTokens = import_string(conf.AUTHENTICATION)()
     return made
 
@@ -110,8 +111,8 @@ def _forget_authentication(**kwargs: Any) -> None:
 def verify(token: str) -> Claims:
     """Return the claims of an access token; raise `TokenInvalid` or `TokenExpired`.
 
-    Does not look at the user: `load_users` and `load_owners` do. With a JWK_URL in SIMPLE_JWT this
-    may wait for the network: `may_block` tells.
+    Does not check the user: `load_users` and `load_owners` do. With a JWK_URL in SIMPLE_JWT this
+    may wait for the network, which `may_block` reports.
     """
     claims = authentication().verify(token)
     if claims.expires_at <= time.time():
@@ -120,12 +121,12 @@ def verify(token: str) -> Claims:
 
 
 def may_block() -> bool:
-    """Tell whether `verify` is for a thread: the keys are at a URL, for example."""
+    """Return True if `verify` must be called in a thread, for example as the keys are at a URL."""
     return authentication().may_block()
 
 
-# Checking HS256 costs 39 µs, this 0.1 µs. A session knows its own token, so this is for those who
-# come back. Only what was found valid is kept: a flood of bad tokens pushes no good one out.
+# Checking HS256 costs 39 µs, a cache hit 0.1 µs. A session remembers its own token, so the cache is
+# for clients that reconnect. Only valid tokens are cached: a flood of bad ones evicts none.
 @lru_cache(maxsize=1_000)
 def _verify_signature(token: str) -> Claims:
     if not token:
@@ -162,7 +163,7 @@ def _verify_signature(token: str) -> Claims:
 
 
 def _decode(token: str) -> dict[str, Any]:
-    """Return a token's claims if the signature is good and the token has begun."""
+    """Return a token's claims; raise `TokenInvalid` for a bad signature or a future start."""
     try:
         newest = state.token_backend.get_verifying_key(token)  # type: ignore[arg-type]
     except TokenBackendError as error:
@@ -174,7 +175,7 @@ def _decode(token: str) -> dict[str, Any]:
             if number == len(conf.FALLBACK_KEYS):
                 raise TokenInvalid from error
         except (jwt.InvalidTokenError, ValueError, OverflowError, TypeError) as error:
-            # PyJWT before 2.14 lets a time that is a list raise TypeError.
+            # PyJWT before 2.14 raises TypeError for a time that is a list.
             raise TokenInvalid from error
     raise TokenInvalid
 
@@ -188,7 +189,7 @@ def _decode_with(key: Any, token: str) -> dict[str, Any]:
         audience=backend.audience,
         issuer=backend.issuer,
         leeway=max(backend.get_leeway(), ISSUER_AHEAD),
-        # The expiry is looked at each time that a token is used.
+        # The expiry is checked at each use of a token.
         options={"verify_aud": backend.audience is not None, "verify_exp": False},
     )
     return payload
@@ -214,7 +215,7 @@ def _user_id(claim: object) -> UserId:
 def _name(claim: object) -> str:
     if isinstance(claim, bool) or not isinstance(claim, str | int):
         raise TokenInvalid
-    # An integer of more digits takes long to write out.
+    # Converting an integer of more digits to text takes long.
     if isinstance(claim, int) and not -MAX_ID <= claim <= MAX_ID:
         raise TokenInvalid
     if not 0 < len(name := str(claim)) <= MAX_NAME:
@@ -228,19 +229,19 @@ def _is_primary_key(field: str) -> bool:
 
 
 def load_users(user_ids: Sequence[UserId]) -> Mapping[UserId, AbstractBaseUser]:
-    """Return those of the users who exist and may log in, in one query."""
+    """Return the users that exist and may log in, by id, in one query."""
     model = get_user_model()
     users = model._default_manager.filter(pk__in=any_of(user_ids, model))
     return {user.pk: user for user in users if _may_log_in(user)}
 
 
 def load_owners(owners: list[str]) -> Mapping[str, AbstractBaseUser]:
-    """Return those of the users who exist and may log in, by `Claims.owner`."""
+    """Return the users that exist and may log in, by `Claims.owner`."""
     return authentication().load_owners(owners)
 
 
 def _load_by_field(names: list[str]) -> Mapping[str, AbstractBaseUser]:
-    """Return those of the users who exist and may log in, by SIMPLE_JWT's USER_ID_FIELD."""
+    """Return the users that exist and may log in, by SIMPLE_JWT's USER_ID_FIELD."""
     model = get_user_model()
     name = simplejwt.api_settings.USER_ID_FIELD
     field = model._meta.get_field(name)
@@ -249,7 +250,7 @@ def _load_by_field(names: list[str]) -> Mapping[str, AbstractBaseUser]:
         try:
             values.append(field.to_python(value))  # type: ignore[union-attr]
         except (ValidationError, ValueError, TypeError):
-            continue  # Such as what is no UUID: nobody's.
+            continue  # No user has it, for example if it is not a UUID.
     users = model._default_manager.filter(**{f"{name}__in": values})
     return {str(getattr(user, name)): user for user in users if _may_log_in(user)}
 

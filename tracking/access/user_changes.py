@@ -1,4 +1,4 @@
-"""Changes of users that Django tells of have their open sessions checked again."""
+"""Receivers that check a user's open sessions again when Django signals a change of the user."""
 
 from collections.abc import Collection
 from functools import partial
@@ -13,7 +13,7 @@ from tracking.revocation import recheck
 
 
 def connect(model: type[Model]) -> None:
-    """Hear of changes made through `model`: the user model, or one that inherits from it."""
+    """Receive changes made through `model`: the user model, or one that inherits from it."""
     post_save.connect(user_changed, sender=model)
     post_delete.connect(user_changed, sender=model)
 
@@ -28,7 +28,7 @@ def user_changed(
     **kwargs: Any,
 ) -> None:
     """Receive `post_save` and `post_delete` of the user model and of those that inherit from it."""
-    # Every log-in saves its time.
+    # Each log-in saves `last_login`, which changes no permission.
     if not created and set(update_fields or ["all"]) != {"last_login"}:
         user_id = instance.serializable_value(get_user_model()._meta.pk.attname)
         transaction.on_commit(partial(recheck, [user_id]), using=using)

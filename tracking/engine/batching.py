@@ -1,7 +1,7 @@
-"""Natural batching: work that arrives while the last batch is under way becomes the next batch.
+"""Natural batching: work that arrives while one batch is processed forms the next batch.
 
-A single item leaves at once, and no timer delays it. Under load batches grow by themselves, and the
-cost of an item falls. Broadcast, storage and loading all run on this one class.
+A single item is processed at once, without the delay of a timer. Under load batches grow, and the
+cost of an item falls. Broadcast, storage and loading all use `Flusher`.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from tracking.throttled_log import Throttle
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
 
-# Splits of one batch. Beyond it the cause concerns most keys, and each split costs two loads.
+# Splits of one batch. With more, the cause concerns most keys, and each split costs two loads.
 MAX_SPLITS: Final = 32
 
 Key = TypeVar("Key")
@@ -23,11 +23,11 @@ Value = TypeVar("Value")
 
 
 class Flusher:
-    """Awaits `flush` when scheduled, again if scheduled meanwhile, and never twice at once.
+    """Awaits `flush` when scheduled, again if scheduled meanwhile, and never concurrently.
 
-    `flush` takes all that its owner has gathered, and handles its own errors, so that nobody waits
-    for an answer that never comes. An error that escapes is logged, and the next batch goes on. A
-    task exists only while there is work.
+    `flush` processes all items that its owner has collected, and must handle its own errors, so
+    that every caller gets a result. An error that it raises is logged, and the next batch is
+    processed. A task exists only while there is work.
     """
 
     def __init__(self, flush: Callable[[], Awaitable[None]]) -> None:
@@ -36,18 +36,18 @@ class Flusher:
         self._task: asyncio.Task[None] | None = None
 
     def schedule(self) -> None:
-        """Flush what was gathered, once the flush under way is done."""
+        """Flush the collected items, after the current flush if there is one."""
         self._woken = True
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def drain(self) -> None:
-        """Wait until all that was gathered is flushed."""
+        """Wait until all collected items are flushed."""
         if self._task is not None:
             await asyncio.wait([self._task])
 
     async def close(self) -> None:
-        """Stop, and cancel the flush under way."""
+        """Stop, and cancel the current flush."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -70,7 +70,7 @@ class Flusher:
 
 
 class Loader(Generic[Key, Value]):
-    """Loads values by key: those that are requested during one load, together in the next.
+    """Loads values by key; keys requested during one load are loaded together in the next.
 
     `load` maps a list of keys to the values that exist.
     """
@@ -90,7 +90,7 @@ class Loader(Generic[Key, Value]):
         return await asyncio.shield(future)
 
     async def close(self) -> None:
-        """Stop, and cancel those who still wait."""
+        """Stop, and cancel pending requests."""
         await self._flusher.close()
         for future in self._waiting.values():
             future.cancel()
@@ -106,18 +106,18 @@ class Loader(Generic[Key, Value]):
                     found = [values.get(key) for key in keys]
                 except Exception as error:
                     if len(keys) > 1 and splits < MAX_SPLITS and not is_unavailable(error):
-                        # One key may be at fault, which is no reason to fail the others.
+                        # One key may be at fault, and must not fail the others.
                         splits += 1
                         middle = len(keys) // 2
                         parts += [keys[middle:], keys[:middle]]
                         continue
                     for key in keys:
                         waiting[key].set_exception(error)
-                        waiting[key].exception()  # Retrieved: the caller may have been cancelled.
+                        waiting[key].exception()  # Mark as retrieved: the caller may be cancelled.
                 else:
                     for key, value in zip(keys, found, strict=True):
                         waiting[key].set_result(value)
         finally:
-            # Only those that have no result, after a cancellation.
+            # Affects only futures without a result, after a cancellation.
             for future in waiting.values():
                 future.cancel()

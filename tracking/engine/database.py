@@ -1,4 +1,4 @@
-"""Threads with a database connection of their own, for work that event loops must not wait for."""
+"""Threads with their own database connection, for queries that must not block the event loop."""
 
 import asyncio
 import logging
@@ -26,12 +26,12 @@ logger.addFilter(Throttle())
 
 Result = TypeVar("Result")
 
-# After this long without an answer a connection is taken for lost. Longer than any statement here
-# takes, and than a lock that somebody holds on purpose.
+# Seconds without an answer after which a connection counts as lost. Longer than any statement here
+# takes, and than a lock is normally held.
 ANSWER_TIMEOUT: Final = 15.0
-# Between two looks at whether that is so.
+# Seconds between two checks of that.
 CHECK_INTERVAL: Final = 1.0
-# How long closing waits for an answer.
+# Seconds that `close` waits for a running function.
 CLOSE_TIMEOUT: Final = 2.0
 
 _ELEMENTS: Final = {
@@ -41,14 +41,14 @@ _ELEMENTS: Final = {
 
 
 class UnsupportedDatabaseError(ImproperlyConfigured):
-    """The statements of this app are written for PostgreSQL and SQLite, and for nothing else."""
+    """The database is neither PostgreSQL nor SQLite, for which alone there are statements."""
 
 
 def supported(vendor: str) -> str:
-    """Return a connection's vendor if locations can be stored there.
+    """Return `vendor` if locations can be stored there; raise `UnsupportedDatabaseError`.
 
-    Engines that are built on Django's own are of the same vendor. Django itself sees to it that the
-    version is one that it supports, and each of these can do what is needed.
+    Engines that are built on Django's own have the same vendor. Django checks that it supports the
+    server's version, and every such version has the features that are needed.
     """
     if vendor not in _ELEMENTS:
         raise UnsupportedDatabaseError(
@@ -58,32 +58,33 @@ def supported(vendor: str) -> str:
 
 
 def any_of(ids: Sequence[UserId], model: type[Model]) -> RawSQL:
-    """Return what `filter(pk__in=...)` takes for any number of users' ids, as one parameter.
+    """Return the argument of `filter(pk__in=...)` for any number of users' ids, as one parameter.
 
     A parameter per id costs psycopg more to bind than PostgreSQL to answer (measured in a storm
-    of 5,000 reconnects: 7.5 % of the worker's profile), and SQLite takes 32,766 of them.
+    of 5,000 reconnects: 7.5 % of the worker's profile), and SQLite accepts at most 32,766.
     """
     vendor = connections[router.db_for_read(model)].vendor
     return RawSQL(_ELEMENTS[supported(vendor)], [msgspec.json.encode(ids).decode()])  # noqa: S611 - one of two constants
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Tell whether the database cannot be used now, whatever it is asked; a new connection may.
+    """Return True if the database is unavailable for any statement; a new connection may help.
 
-    Beside lost connections that is a server which takes no writes: PostgreSQL's class 25, which
-    Django calls an `InternalError`, holds "read-only transaction" of a primary that was demoted.
+    Apart from lost connections this includes a server that accepts no writes: PostgreSQL's class
+    25, which Django raises as `InternalError`, contains "read-only transaction" of a demoted
+    primary.
     """
     return isinstance(error, OperationalError | InterfaceError) or _takes_no_writes(error)
 
 
 def sqlstate(error: BaseException) -> str:
-    """Return PostgreSQL's code of one of Django's errors, from either driver; empty without one."""
+    """Return the SQLSTATE of one of Django's errors, with either driver; empty without one."""
     cause = error.__cause__ if isinstance(error, Error) else None
     return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or ""
 
 
 def is_locked(error: BaseException) -> bool:
-    """Tell whether a statement of PostgreSQL gave up waiting for a lock."""
+    """Return True if a statement of PostgreSQL timed out waiting for a lock."""
     return sqlstate(error) == "55P03"
 
 
@@ -92,17 +93,17 @@ def _takes_no_writes(error: BaseException) -> bool:
 
 
 def drop_read_only_connections(error: BaseException) -> None:
-    """If `error` says that PostgreSQL takes no writes, use this thread's connections no more.
+    """Close this thread's connections if `error` says that PostgreSQL accepts no writes.
 
-    A pool takes a connection to a primary that was demoted for a good one, as it answers, and
-    would hand it out again until it is an hour old.
+    A connection to a demoted primary still answers, so a pool considers it good, and would hand it
+    out again until it is an hour old.
     """
     if not _takes_no_writes(error):
         return
     for connection in connections.all(initialized_only=True):
         if connection.vendor == "postgresql" and connection.connection is not None:
             connection.connection.close()
-            if not connection.in_atomic_block:  # whose end does the same
+            if not connection.in_atomic_block:  # its end closes it as well
                 connection.close()
 
 
@@ -115,30 +116,30 @@ class DatabaseThread:
     """
 
     def __init__(self, name: str, lock_wait: float | None = None) -> None:
-        """`lock_wait` limits how long a statement waits for a lock, in seconds."""
+        """Let each statement wait at most `lock_wait` seconds for a lock."""
         self._name = name
         self._lock_wait = lock_wait
         self._executor = self._new_executor()
         self._answers: set[asyncio.Future[Any]] = set()
         self._closing = False
         self._timer: asyncio.TimerHandle | None = None
-        # Taken by the thread before it may close a connection: whoever breaks one from outside must
-        # not hit another socket that got its number.
+        # Held while connections may be closed: shutting one down from another thread must not hit
+        # a new socket with the same file descriptor.
         self._lock = Lock()
         self._connections: list[Any] = []
         self._thread: Thread | None = None
         self._waiting_since: float | None = None
 
     async def run(self, function: Callable[..., Result], *args: object) -> Result:
-        """Return `function(*args)`; it must be safe to repeat, as a lost connection makes it be.
+        """Return `function(*args)`, which must be safe to repeat: a lost connection repeats it.
 
-        A database that does not answer within `ANSWER_TIMEOUT` seconds is as good as away.
+        A database that does not answer within `ANSWER_TIMEOUT` counts as unavailable.
         """
         loop = asyncio.get_running_loop()
         executor = self._executor
         try:
             answer = loop.run_in_executor(executor, self._call, function, *args)
-        except RuntimeError:  # It has ended, or there is no room for a thread.
+        except RuntimeError:  # It has ended, or no thread can be started.
             self._replace(executor)
             raise
         if self._timer is None:
@@ -153,9 +154,9 @@ class DatabaseThread:
             self._answers.discard(answer)
 
     def close(self, within: float | None = None) -> None:
-        """Close the connection and end the thread, after what it is running unless that hangs.
+        """Close the connection and end the thread, after the running function.
 
-        It hangs once it took `within` seconds more, by default `CLOSE_TIMEOUT`.
+        A function that runs for `within` more seconds, by default `CLOSE_TIMEOUT`, is interrupted.
         """
         if self._timer is not None:
             self._timer.cancel()
@@ -166,7 +167,7 @@ class DatabaseThread:
         except TimeoutError:
             self._disconnect()
         except RuntimeError:
-            logger.warning("The thread %s had ended before", self._name)
+            logger.warning("The thread %s had already ended", self._name)
         self._executor.shutdown()
 
     def _new_executor(self) -> ThreadPoolExecutor:
@@ -175,17 +176,18 @@ class DatabaseThread:
         )
 
     def _replace(self, executor: ThreadPoolExecutor) -> None:
-        """Make another executor: one never has a second thread in place of one that ended."""
+        """Make another executor, as an executor never replaces a thread that ended."""
         if self._executor is executor and not self._closing:
-            logger.error("The thread %s has ended, will start another", self._name)
+            logger.error("The thread %s has ended, starting another", self._name)
             executor.shutdown(wait=False)
             self._thread = None
             self._executor = self._new_executor()
 
     def _begin(self) -> None:
-        """In the thread: have connections from no pool, which are for giving them back.
+        """Configure this thread's connections; runs in the thread. Pools are disabled.
 
-        A pool would hand out those that broke in it one by one, and try to reconnect ever less.
+        A pool is for connections that are returned. It would hand out its broken connections one
+        by one, and reconnect less and less often.
         """
         self._thread = current_thread()
         self._connections = list(connections.all())
@@ -193,7 +195,7 @@ class DatabaseThread:
             own = {**connection.settings_dict["OPTIONS"]}
             own.pop("pool", None)
             if connection.vendor == "postgresql":
-                # Several statements at once go with client-side binding only, Django's default.
+                # Several statements in one query need client-side binding, Django's default.
                 own.pop("server_side_binding", None)
                 connection.execute_wrappers.append(self._limit_lock_wait)
             connection.settings_dict = {**connection.settings_dict, "OPTIONS": own}
@@ -201,14 +203,15 @@ class DatabaseThread:
     def _limit_lock_wait(
         self, execute: Callable[..., Any], sql: str, params: Any, many: Any, context: dict[str, Any]
     ) -> Any:
-        """Have PostgreSQL give up its wait for a lock by the time that we do.
+        """Make PostgreSQL stop waiting for a lock when this thread does.
 
-        It does not notice that we hung up before it has the lock, so that each try would leave one
-        more process behind, until there are no connections to be had. Not `statement_timeout`,
-        which ends a commit's wait for a synchronous standby too, and calls that a success.
+        PostgreSQL does not notice a closed connection before it has the lock, so each retry would
+        leave one more process behind, until no connections are left. `statement_timeout` is not
+        used, as it also ends a commit's wait for a synchronous standby, and reports success.
 
-        For this transaction alone: behind a PgBouncer in transaction mode the session is not ours.
-        In the same message, so that it costs no round trip (12 µs, of 300 for a batch of one fix).
+        The limit is set for this transaction alone, as PgBouncer in transaction mode shares the
+        session, and in the same message, so that it costs no round trip (12 µs, of 300 for a batch
+        of one fix).
         """
         if many:
             return execute(sql, params, many, context)
@@ -230,14 +233,14 @@ class DatabaseThread:
         except Exception as error:
             if self._closing or not is_unavailable(error) or is_locked(error):
                 raise
-            # A connection that broke while it lay idle shows only when used, one to a primary that
-            # was demoted shows when it is written to, and a deadlock's victim is told to try again:
-            # a second try on a new connection decides.
+            # A connection that broke while idle fails only when it is used, one to a demoted
+            # primary only when it is written to, and the victim of a deadlock should retry: the
+            # result of a second try on a new connection counts.
             connections.close_all()
             with self._waiting():
                 return function(*args)
         except BaseException as error:
-            # In the event loop a CancelledError would end whoever waits, SystemExit the worker.
+            # In the event loop a CancelledError would end the waiting task, SystemExit the worker.
             raise RuntimeError(f"{type(error).__name__} in {self._name}") from error
 
     @contextmanager
@@ -251,7 +254,7 @@ class DatabaseThread:
                 self._waiting_since = None
 
     def _check(self) -> None:
-        """In the event loop: see whether the thread waits in vain."""
+        """Detect a thread that has died or waits too long; runs in the event loop."""
         self._timer = None
         if not self._answers:
             return
@@ -263,12 +266,12 @@ class DatabaseThread:
             return
         since = self._waiting_since
         if since is not None and monotonic() - since >= ANSWER_TIMEOUT:
-            logger.error("The database does not answer, will try a new connection")
+            logger.error("The database does not answer, trying a new connection")
             self._disconnect()
         self._timer = asyncio.get_running_loop().call_later(CHECK_INTERVAL, self._check)
 
     def _disconnect(self) -> None:
-        """End what the thread waits for with an error."""
+        """Make the statement that the thread waits for fail."""
         with self._lock:
             if self._waiting_since is not None:
                 for connection in self._connections:
@@ -276,14 +279,14 @@ class DatabaseThread:
 
 
 def _shut_down(connection: Any) -> None:
-    """End a connection's socket, if it has one, so that who waits for it gets an error.
+    """Shut down a connection's socket, if it has one, so that a waiting thread gets an error.
 
-    No timeout of the kernel would: of a server that hangs, or a proxy whose other side is gone, it
-    gets all the acknowledgements that it wants.
+    Timeouts of the kernel do not help: a server that hangs, or a proxy whose server is unavailable,
+    still acknowledges all packets.
     """
     if not hasattr(connection, "fileno"):
         return
-    with suppress(Exception):  # each driver has errors of its own for what is closed already
+    with suppress(Exception):  # each driver has errors of its own for a closed connection
         duplicate = socket.socket(fileno=os.dup(connection.fileno()))
         try:
             duplicate.shutdown(socket.SHUT_RDWR)
