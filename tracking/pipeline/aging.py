@@ -1,4 +1,4 @@
-"""What time makes of drivers that send nothing: live becomes stale, and stale offline."""
+"""Status changes of drivers that send nothing: live becomes stale, and stale offline."""
 
 import asyncio
 import logging
@@ -15,6 +15,7 @@ from tracking.throttled_log import Throttle, reason
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
 
+# Seconds between two checks for drivers whose status is due to change.
 SCAN_INTERVAL: Final = 0.5
 
 # A fix that arrived in time may be committed a little later, by another worker.
@@ -22,7 +23,7 @@ COMMIT_TIME: Final = timedelta(seconds=0.25)
 
 
 class Followed:
-    """A driver: the stored fix, the status that was announced, and when to look again."""
+    """A driver: the stored fix, the announced status, and when the status is checked next."""
 
     __slots__ = ("due", "fix", "status")
 
@@ -33,11 +34,12 @@ class Followed:
 
 
 class Aging:
-    """Tells `on_change(driver_id, previous, status)` of the drivers that this worker stored last.
+    """Calls `on_change(driver_id, previous, status)` when the status of a driver changes with time.
 
-    It looks only at drivers whose time has come, and into the database before it speaks: if another
-    worker has heard of the driver since, the driver is that worker's. `load_snapshots` maps driver
-    ids to their stored fixes.
+    Each worker does so for the drivers whose newest fix it stored. It checks only drivers whose
+    change is due, and reads their rows before it calls `on_change`: if another worker has stored a
+    fix of the driver since, that worker announces the driver's changes. `load_snapshots` maps
+    driver ids to their stored fixes.
     """
 
     def __init__(
@@ -50,12 +52,13 @@ class Aging:
         self._load_snapshots = load_snapshots
         self._on_change = on_change
         self._followed: dict[DriverId, Followed] = {}
-        # One look ahead per driver, not one per fix: it finds out whether it came too early.
-        self._looks: list[tuple[datetime, DriverId]] = []
+        # One scheduled check per driver, not one per fix: a check that runs too early is
+        # scheduled again.
+        self._checks: list[tuple[datetime, DriverId]] = []
         self._task: asyncio.Task[None] | None = None
 
     def follow(self, fix: Fix, status: Status) -> None:
-        """Take over a driver, whose fix this worker has stored and whose status was announced."""
+        """Announce a driver's later changes; this worker stored `fix` and announced `status`."""
         if status is Status.OFFLINE:
             self._followed.pop(fix.driver_id, None)
             return
@@ -69,14 +72,14 @@ class Aging:
             self._task = asyncio.get_running_loop().create_task(self._scan_forever())
 
     def announced_status(self, stored: Fix) -> Status | None:
-        """Return what was announced last of the driver of `stored`, if it is from this worker."""
+        """Return the status that this worker announced last for `stored`; None if it did not."""
         followed = self._followed.get(stored.driver_id)
         if followed is None or followed.fix.heard != stored.heard:
             return None
         return followed.status
 
     async def close(self) -> None:
-        """Stop."""
+        """Stop announcing changes."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -87,8 +90,8 @@ class Aging:
                 await asyncio.sleep(SCAN_INTERVAL)
                 try:
                     await self._scan()
-                except Exception as error:  # the database is away, the next round tries
-                    logger.warning("Silent drivers could not be looked up: %s", reason(error))
+                except Exception as error:  # the database is unavailable; the next round retries
+                    logger.warning("Silent drivers could not be checked: %s", reason(error))
         finally:
             self._task = None
 
@@ -101,11 +104,11 @@ class Aging:
             stored = await self._load_snapshots([fix.driver_id for fix, _ in due])
         except BaseException:
             for _, followed in due:
-                self._look_at(followed, now)
+                self._schedule_at(followed, now)
             raise
         for fix, followed in due:
             if self._followed.get(fix.driver_id) is not followed or followed.fix is not fix:
-                continue  # A newer one was stored here meanwhile.
+                continue  # This worker stored a newer fix meanwhile.
             row = stored.get(fix.driver_id)
             if row is None or row.heard != fix.heard or row.disconnected_at:
                 del self._followed[fix.driver_id]
@@ -115,10 +118,10 @@ class Aging:
             self._on_change(fix.driver_id, before, status)
 
     def _take_due(self, now: datetime) -> list[Followed]:
-        """Return the drivers whose status is no longer what was announced."""
+        """Return the drivers whose status differs from the announced one, and unschedule them."""
         due = []
-        while self._looks and self._looks[0][0] <= now:
-            at, driver_id = heappop(self._looks)
+        while self._checks and self._checks[0][0] <= now:
+            at, driver_id = heappop(self._checks)
             followed = self._followed.get(driver_id)
             if followed is None or followed.due != at:
                 continue
@@ -131,8 +134,8 @@ class Aging:
 
     def _schedule(self, followed: Followed, now: datetime) -> None:
         delay = next_change(followed.fix, now - COMMIT_TIME)
-        self._look_at(followed, now + timedelta(seconds=delay or 0.0))
+        self._schedule_at(followed, now + timedelta(seconds=delay or 0.0))
 
-    def _look_at(self, followed: Followed, at: datetime) -> None:
+    def _schedule_at(self, followed: Followed, at: datetime) -> None:
         followed.due = at
-        heappush(self._looks, (at, followed.fix.driver_id))
+        heappush(self._checks, (at, followed.fix.driver_id))

@@ -1,4 +1,4 @@
-"""Sends the signals, at nobody's cost but its own thread's, and at none if nobody listens."""
+"""The sender of Django signals: a thread of its own, and no cost without receivers."""
 
 import asyncio
 import logging
@@ -29,10 +29,11 @@ class Change(NamedTuple):
 
 
 class Announcer:
-    """Gathers what there is to tell while the receivers are at work.
+    """Sends `location_updated` and `driver_status_changed` for what was committed.
 
-    Of a driver it keeps the newest location, and of several changes of status what they come to:
-    so it never holds more than one of each, however slow the receivers are.
+    What is committed while receivers are running waits for the next round. For each driver only
+    the newest location waits, and several changes of status are combined into one, so that slow
+    receivers never make it hold more than one of each per driver.
     """
 
     def __init__(
@@ -40,26 +41,26 @@ class Announcer:
         clock: ArrivalClock,
         load_snapshots: Callable[[list[DriverId]], Awaitable[Mapping[DriverId, Fix]]],
     ) -> None:
-        # Not a `DatabaseThread`: what receivers do may take as long as they like.
+        # Not a `DatabaseThread`: receivers may run for any length of time.
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="tracking-signals")
         self._clock = clock
         self._aging = Aging(clock, load_snapshots, self._change)
         self._locations: dict[DriverId, Fix] = {}
         self._changes: dict[DriverId, Change] = {}
-        self._left_out = 0
+        self._replaced = 0
         self._flusher = Flusher(self._flush)
 
     @property
     def has_receivers(self) -> bool:
-        """Whether anybody listens."""
+        """True if either signal has receivers."""
         return location_updated.has_listeners(DriverLocation) or (
             driver_status_changed.has_listeners(DriverLocation)
         )
 
     def stored(self, fixes: Iterable[Fix], replaced: Mapping[DriverId, Fix]) -> None:
-        """Announce what was committed; `replaced` is what the database held before, by driver."""
+        """Announce committed fixes; `replaced` holds the rows they replaced, by driver."""
         now = self._clock.now()
-        # By arrival: an outage of the database may have mixed them.
+        # In the order of arrival, which an outage of the database may have changed.
         for fix in sorted(fixes, key=lambda fix: fix.received_at):
             before = replaced.get(fix.driver_id)
             after = fix.merged_with(before)
@@ -69,32 +70,33 @@ class Announcer:
             status = status_of(after, now)
             self._aging.follow(after, status)
             if fix.disconnected_at is None and after.is_elsewhere(before):
-                self._left_out += fix.driver_id in self._locations
+                self._replaced += fix.driver_id in self._locations
                 self._locations[fix.driver_id] = after
             if status is not previous:
                 self._change(fix.driver_id, previous, status)
         self._flusher.schedule()
 
     async def drain(self) -> None:
-        """Wait until the receivers have been told everything."""
+        """Wait until all signals are sent."""
         await self._flusher.drain()
 
     async def close(self) -> None:
-        """Stop, untold what is not yet told."""
+        """Stop, and drop signals that are not yet sent."""
         await self._aging.close()
         await self._flusher.close()
         self._executor.shutdown(wait=False)
 
     def _status_before(self, before: Fix, after: Fix) -> Status:
-        # What this worker has not announced, has not happened. Another would have by now.
+        # A change that this worker did not announce is announced from now on: if another worker
+        # were responsible for the driver, it would have announced the change by now.
         at = after.disconnected_at or after.heard
         return self._aging.announced_status(before) or status_of(before, at)
 
     def _change(self, driver_id: DriverId, previous: Status | None, status: Status) -> None:
-        untold = self._changes.pop(driver_id, None)
-        if untold is not None:
-            previous = untold.previous
-            self._left_out += 1
+        unsent = self._changes.pop(driver_id, None)
+        if unsent is not None:
+            previous = unsent.previous
+            self._replaced += 1
         if status is not previous:
             self._changes[driver_id] = Change(status, previous)
         self._flusher.schedule()
@@ -102,22 +104,22 @@ class Announcer:
     async def _flush(self) -> None:
         locations, self._locations = self._locations, {}
         changes, self._changes = self._changes, {}
-        if self._left_out:
+        if self._replaced:
             logger.warning(
-                "The receivers of tracking's signals are slow: %d were left out for newer ones",
-                self._left_out,
+                "Receivers of tracking's signals are slow: %d signals were replaced by newer ones",
+                self._replaced,
             )
-            self._left_out = 0
+            self._replaced = 0
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._executor, announce, list(locations.values()), changes)
 
 
 def announce(locations: list[Fix], changes: Mapping[DriverId, Change]) -> None:
-    """Send the signals, and raise nothing, so that no receiver keeps others from being told.
+    """Send the signals; raise nothing, so that no receiver prevents others from being called.
 
-    Django logs the errors of receivers, and who raised them.
+    Django logs the errors of receivers together with their names.
     """
-    # As around each request: receivers may use the database.
+    # As Django does around each request, because receivers may use the database.
     _guard(close_old_connections)
     if locations:
         _guard(location_updated.send_robust, DriverLocation, fixes=locations)
@@ -136,6 +138,6 @@ def _guard(function: Callable[..., object], *args: object, **kwargs: object) -> 
     try:
         function(*args, **kwargs)
     except BaseException:
-        # `send_robust` lets pass what is no Exception: a receiver's SystemExit would end the
+        # `send_robust` catches subclasses of Exception only: a receiver's SystemExit would end the
         # worker, its CancelledError the task that waits for it.
-        logger.exception("A signal was not received by all")
+        logger.exception("A signal did not reach all its receivers")

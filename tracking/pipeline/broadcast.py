@@ -1,6 +1,6 @@
 """The fast path between workers: fixes in batches, over a few channel-layer groups.
 
-Drivers are spread over `TRACKING["SHARDS"]` groups, so that a worker hears only of shards in
+Drivers are spread over `TRACKING["SHARDS"]` groups, so that a worker receives only the shards in
 which it has watchers, and a batch costs one message per shard instead of one per driver.
 """
 
@@ -22,7 +22,7 @@ from tracking.throttled_log import Throttle, reason
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
 
-# How long a failed batch waits for the channel layer to come back.
+# Seconds before a failed batch is sent again.
 RETRY_AFTER: Final = 0.5
 
 _decoder: Final = msgspec.msgpack.Decoder(list[Fix])
@@ -30,19 +30,19 @@ _decoder: Final = msgspec.msgpack.Decoder(list[Fix])
 
 def shard_of(driver_id: DriverId) -> str:
     """Return the name of the group that carries a driver's fixes."""
-    # An id's hash is the same in every process: of an integer itself, of a UUID its number's.
+    # An id's hash is the same in every process: integers hash to themselves, UUIDs as integers.
     return f"tracking.shard.{hash(driver_id) % conf.SHARDS}"
 
 
 def all_shards() -> list[str]:
-    """Return the names of the groups that together carry everybody's fixes."""
+    """Return the names of the groups that together carry all drivers' fixes."""
     return [shard_of(number) for number in range(conf.SHARDS)]
 
 
 def encode_batch(fixes: list[Fix], origin: str) -> dict[str, Any]:
-    """Return the channel-layer event that carries fixes, and which runtime they come from.
+    """Return the channel-layer event that carries `fixes`; `origin` names the sending runtime.
 
-    The fixes go as bytes, because the in-memory layer copies anything else deeply.
+    The fixes are encoded as bytes, because the in-memory layer makes deep copies of all else.
     """
     return {"type": "tracking.fixes", "origin": origin, "fixes": msgspec.msgpack.encode(fixes)}
 
@@ -53,10 +53,10 @@ def decode_batch(event: dict[str, Any]) -> list[Fix]:
 
 
 class Publisher:
-    """Sends fixes to their shards. While the channel layer is away it holds the newest of each
-    driver, and sends them when it is back.
+    """Sends fixes to their shards.
 
-    Shards may be on Redis hosts of their own, so that each is tried by itself.
+    While the channel layer is unavailable it holds the newest fix of each driver, and sends them
+    when the layer is back. Shards may be on different Redis hosts, so each is retried separately.
     """
 
     def __init__(self, layer: Any, origin: str) -> None:
@@ -74,19 +74,19 @@ class Publisher:
         shard.publish(fix)
 
     def __len__(self) -> int:
-        """Return how many fixes wait, beside those under way."""
+        """Return how many fixes wait to be sent, without those being sent."""
         return sum(len(shard.newest) for shard in self._shards.values())
 
     async def drain(self) -> None:
-        """Wait until all that was given is sent."""
+        """Wait until all published fixes are sent."""
         await asyncio.gather(*(shard.flusher.drain() for shard in self._shards.values()))
 
     async def close(self) -> None:
-        """Stop, unsent what is not yet sent."""
+        """Stop, and drop fixes that are not yet sent."""
         await asyncio.gather(*(shard.flusher.close() for shard in self._shards.values()))
 
     async def _send(self, name: str, fixes: list[Fix]) -> bool:
-        """Return whether the channel layer took them."""
+        """Return True if the channel layer accepted the fixes."""
         event = self._encode(fixes)
         if event is None:
             return True
@@ -112,7 +112,7 @@ class Publisher:
         """Return the event, without the fixes that cannot be encoded; None if nothing is left."""
         try:
             return encode_batch(fixes, self._origin)
-        except Exception:  # whatever it is, it is not the channel layer's
+        except Exception:  # the fault of a fix, not of the channel layer
             logger.exception("A location could not be broadcast")
             if len(fixes) == 1:
                 return None
@@ -121,7 +121,7 @@ class Publisher:
 
 
 class _Shard:
-    """What waits for one group: the newest fix of each driver."""
+    """The fixes that wait for one group: the newest of each driver."""
 
     def __init__(self, send: Callable[[list[Fix]], Awaitable[bool]]) -> None:
         self.newest: dict[DriverId, Fix] = {}

@@ -1,4 +1,4 @@
-"""The devices' clocks: what is known of them here, and what the database keeps."""
+"""The clocks of devices: offsets known to this process, and those that the database keeps."""
 
 import asyncio
 import logging
@@ -13,16 +13,16 @@ from tracking.throttled_log import Throttle, reason
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
 
-# Of devices that report over HTTP, without a connection that could keep them: some 400 bytes each.
-# The one made first is dropped first, and begins with what the database has.
+# Clocks of devices that report over HTTP, and so have no connection to keep them: some 400 bytes
+# each. Beyond this the oldest is dropped; its device's next clock starts from the stored offset.
 MAX_CLOCKS: Final = 16_384
 
-# Seconds that a first fix waits for what the database has. Live locations do not wait for it.
+# Seconds that a device's first fix waits for the stored offset. Later fixes do not wait.
 LOAD_TIMEOUT: Final = 1.0
 
 
 class DeviceClocks:
-    """Gives each device its clock, with the offset that its driver's stored fix was corrected by.
+    """Creates the clocks of devices, each with the offset of its driver's stored fix.
 
     `load` returns a driver's stored fix.
     """
@@ -37,8 +37,8 @@ class DeviceClocks:
         try:
             async with asyncio.timeout(LOAD_TIMEOUT):
                 stored = await self._load(driver_id)
-        except Exception as error:  # a clock can be judged anew
-            logger.warning("A device's clock could not be read: %s", reason(error))
+        except Exception as error:  # the offset can be measured again
+            logger.warning("The stored offset of a clock could not be read: %s", reason(error))
         return DeviceClock(None if stored is None else stored.clock_offset)
 
     async def of(self, driver_id: DriverId, device_id: int | None) -> DeviceClock:
@@ -47,7 +47,7 @@ class DeviceClocks:
         clock = self._clocks.get(key)
         if clock is None:
             clock = await self.new(driver_id)
-            # Of two requests at once, the second takes the first one's.
+            # Of two concurrent requests, the second uses the clock of the first.
             clock = self._clocks.setdefault(key, clock)
             if len(self._clocks) > MAX_CLOCKS:
                 del self._clocks[next(iter(self._clocks))]

@@ -1,4 +1,4 @@
-"""One driver's newest fix in this process, and those who watch it."""
+"""One driver's newest fix in this process, and its watchers."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from tracking.status import Status, next_change, status_of
 
 
 class Feed:
-    """What is known of one driver, and who watches. It never goes back in time."""
+    """The newest known fix of one driver, and its watchers. It never goes back in time."""
 
     __slots__ = (
         "_status",
@@ -29,27 +29,29 @@ class Feed:
     def __init__(self, driver_id: DriverId) -> None:
         self.driver_id = driver_id
         self.watchers: set[Outbox] = set()
-        # Those who asked for details, and hear of changes of the status alone, too.
+        # Watchers of details, who also receive changes of the status alone.
         self.detailed: set[Outbox] = set()
-        # Those who may see nothing that was recorded before a time, until something was since;
-        # and whether with details.
+        # Watchers who may see nothing recorded before a time, until a fix recorded at or after it
+        # arrives: that time, and whether they watch details.
         self.waiting: dict[Outbox, tuple[datetime, bool]] = {}
         self.newest: Fix | None = None
-        # Whether the database was asked.
+        # True once the database has answered.
         self.known = False
-        # Whether what comes is kept until it has answered: it may be older than what is stored.
+        # True while fixes are kept until the database has answered: they may be older than the
+        # stored one.
         self.held = True
+        # True if nothing new came since the last healing round.
         self.quiet = True
         self._status: Status | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def is_watched(self) -> bool:
-        """Whether there is anybody to deliver to, now or later."""
+        """True if there is a watcher to deliver to, now or later."""
         return bool(self.watchers or self.detailed or self.waiting)
 
     def add(self, watcher: Outbox, *, details: bool, since: datetime | None = None) -> None:
-        """Deliver to `watcher` from now on what was recorded at `since` or later."""
+        """Deliver to `watcher` from now on; with `since`, only fixes recorded at it or later."""
         self.remove(watcher)
         if since is not None and (self.newest is None or self.newest.recorded_at < since):
             self.waiting[watcher] = since, details
@@ -57,7 +59,7 @@ class Feed:
             (self.detailed if details else self.watchers).add(watcher)
 
     def limit(self, watcher: Outbox, since: datetime | None) -> None:
-        """Deliver from now on what was recorded at `since` or later, if `watcher` is there."""
+        """Limit `watcher`, if it watches, to fixes recorded at `since` or later; None: no limit."""
         waited = self.waiting.get(watcher)
         details = waited[1] if waited is not None else watcher in self.detailed
         if waited is None and not details and watcher not in self.watchers:
@@ -76,7 +78,7 @@ class Feed:
             self._timer = None
 
     def send_snapshot(self, watcher: Outbox) -> None:
-        """Deliver what is known to one who has just come."""
+        """Deliver the current state to `watcher`, unless the feed is held."""
         if self.held:
             return
         if watcher in self.waiting:
@@ -97,9 +99,10 @@ class Feed:
             self._offer_details(fix, now)
 
     def update(self, stored: Fix | None) -> int:
-        """Take what the database has, and deliver the newest from now on.
+        """Merge the stored fix, None if there is none, and deliver the newest from now on.
 
-        Return to how many watchers what it has was news; those who only begin do not count.
+        Return the number of watchers that the stored fix was delivered to as an update. Snapshots
+        for new watchers do not count.
         """
         deliveries = 0 if stored is None else self.offer(stored)
         first, self.known = not self.known, True
@@ -111,19 +114,19 @@ class Feed:
         return deliveries
 
     def release(self) -> None:
-        """Deliver the newest from now on, whatever the database has."""
+        """Deliver the newest from now on without waiting for the database."""
         if self.held:
             self.held = False
             if self.newest is not None:
                 self._deliver(self.newest, moved=True)
 
     def close(self) -> None:
-        """Deliver nothing more."""
+        """Stop: cancel the timer of the status."""
         if self._timer is not None:
             self._timer.cancel()
 
     def offer(self, fix: Fix) -> int:
-        """Deliver what `fix` says that was not known; return to how many watchers."""
+        """Deliver `fix` if it says anything new; return the number of deliveries."""
         last = self.newest
         newest = fix.merged_with(last)
         if newest is last:
@@ -137,7 +140,7 @@ class Feed:
         deliveries = 0
         if self.waiting:
             self._admit(fix)
-        # A departure, or a phone that is only heard, is for those who asked for details.
+        # A departure, or a fix that arrived without being newer, matters for details only.
         if self.watchers and moved:
             event = _location(fix)
             for watcher in self.watchers:
@@ -149,7 +152,7 @@ class Feed:
         return deliveries
 
     def _admit(self, fix: Fix) -> None:
-        """Deliver from now on to those who waited for what was recorded by the time of `fix`."""
+        """Start delivering to the waiting watchers whose time `fix` has reached."""
         for watcher, (since, details) in list(self.waiting.items()):
             if fix.recorded_at >= since:
                 self.add(watcher, details=details)
@@ -162,11 +165,11 @@ class Feed:
         self._watch_status(fix, now)
 
     def _watch_status(self, fix: Fix, now: datetime) -> None:
-        """Set the timer for when the status changes by itself from what it was `now`.
+        """Set the timer for the next change of status that follows from time alone.
 
-        That is the time at which the status was looked at, or a change right after could be missed.
-        A timer that is set stays: fixes that come meanwhile cost nothing, and when it is due, it
-        finds that the time is not.
+        `now` is the time at which the current status was determined: with a later one, a change in
+        between could be missed. A timer that is already set stays, so that fixes cost nothing; when
+        it runs too early because of newer fixes, it is set again.
         """
         if self._timer is not None:
             return

@@ -1,10 +1,11 @@
-"""From fixes to watchers.
+"""The path from fixes to watchers.
 
-What this process's own drivers send is delivered at once; what others send comes through the
-channel layer, in batches. A watcher joins the driver's shard group first and reads the snapshot
-second, so that nothing falls between the two; what comes meanwhile waits for the snapshot, as it
-may be late. All the time the hub reads again what it may have missed: a lost message heals by
-itself, and with the channel layer gone watchers live off the database.
+Fixes of drivers connected to this process are delivered at once; those of other processes arrive
+through the channel layer, in batches. A watcher joins the driver's shard group first and reads the
+snapshot second, so that no fix is missed between the two; fixes that arrive meanwhile wait for the
+snapshot, as they may be older than it. The hub periodically reads from the database what it may
+have missed: this repairs the loss of a message, and serves watchers from the database while the
+channel layer is unavailable.
 """
 
 import asyncio
@@ -26,21 +27,22 @@ from tracking.throttled_log import Throttle, reason
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
 
-# A feed that was quiet for one whole interval is read again. So a watcher's view is at most two
-# intervals old when the channel layer loses messages or is gone: less than 2 s, reading included.
+# Seconds. A feed that was quiet for one whole interval is read again. So a watcher's view is at
+# most two intervals old when the channel layer loses messages or is unavailable: less than 2 s,
+# reading included.
 HEAL_INTERVAL: Final = 0.9
-# Seconds that watchers wait for what is stored before they get what comes without it, which is
-# when the database stands still.
+# Seconds that watchers wait for the stored fix before they get live ones without it, which happens
+# when the database does not answer.
 SNAPSHOT_TIMEOUT: Final = 1.0
 # Deliveries between two turns of the event loop: 256 take about 3 ms (9 to 12 µs each).
 DELIVERIES_PER_TURN: Final = 256
 
 
 class Hub:
-    """Decodes a batch once, encodes a frame once, hands it to those who watch.
+    """Delivers fixes to watchers; each batch is decoded once, and each frame encoded once.
 
-    `load_snapshots` maps driver ids to their stored fixes. Batches of `origin` are this
-    process's own, and were delivered before they were sent.
+    `load_snapshots` maps driver ids to their stored fixes. Batches of `origin` are this process's
+    own: they are skipped, as their fixes were delivered before they were sent.
     """
 
     def __init__(
@@ -70,10 +72,11 @@ class Hub:
     ) -> None:
         """Deliver the driver's newest location to `watcher`, and every newer one from now on.
 
-        Nothing that was recorded before `since`: until then it is a driver without a location.
+        With `since`, nothing recorded before that time: until a newer fix comes, the driver counts
+        as one without a location.
 
-        A watcher that joins again gets the newest location again: so a client can find out
-        whether its connection is alive. `seen` is what it brings from the last time.
+        A watcher that joins again gets the newest location again, so that a client can check
+        that its connection is alive. `seen` is what `leave` returned to it the last time.
         """
         self._start_healing()
         feed = self._feeds.get(driver_id)
@@ -85,23 +88,23 @@ class Hub:
         feed.send_snapshot(watcher)
         if feed.known:
             return
-        patience = asyncio.get_running_loop().call_later(SNAPSHOT_TIMEOUT, feed.release)
+        timer = asyncio.get_running_loop().call_later(SNAPSHOT_TIMEOUT, feed.release)
         try:
             await self._join_shard(shard_of(driver_id))
             feed.update(await self._snapshots.get(driver_id))
-        except Exception as error:  # whatever it is, healing tries again
+        except Exception as error:  # of any kind: healing retries
             logger.warning("A snapshot could not be read: %s", reason(error))
             feed.release()
         finally:
-            patience.cancel()
+            timer.cancel()
 
     def limit(self, driver_id: DriverId, watcher: Outbox, since: datetime | None) -> None:
-        """Deliver to `watcher`, if it has joined, what was recorded at `since` or later."""
+        """Limit `watcher`, if it has joined, to fixes recorded at `since` or later."""
         if (feed := self._feeds.get(driver_id)) is not None:
             feed.limit(watcher, since)
 
     def leave(self, driver_id: DriverId, watcher: Outbox) -> Fix | None:
-        """Deliver nothing more to `watcher`; return the newest it may have seen."""
+        """Deliver nothing more to `watcher`; return the newest fix that it may have received."""
         feed = self._feeds.get(driver_id)
         if feed is None:
             return None
@@ -111,33 +114,33 @@ class Hub:
         return feed.newest
 
     async def follow(self, follower: Callable[[Fix], None]) -> None:
-        """Have `follower` called with whatever comes of any driver, old or new, from now on."""
+        """Call `follower` from now on with every fix of every driver, also with late ones."""
         self._start_healing()
         self._followers.add(follower)
         for shard in all_shards():
             await self._join_shard(shard)
 
     def unfollow(self, follower: Callable[[Fix], None]) -> None:
-        """Call `follower` no more."""
+        """Stop calling `follower`."""
         self._followers.discard(follower)
 
     def deliver(self, fix: Fix) -> int:
-        """Hand `fix` to the driver's watchers in this process; return to how many."""
+        """Deliver `fix` to the driver's watchers in this process; return their number."""
         for follower in self._followers:
             try:
                 follower(fix)
-            except Exception:  # a bug of one follower's, and neither the driver's nor a watcher's
-                logger.exception("A location could not be handed to a follower")
+            except Exception:  # a bug in one follower must not affect others
+                logger.exception("A follower failed on a location")
         feed = self._feeds.get(fix.driver_id)
         if feed is None:
             return 0
         last = feed.newest
         try:
             deliveries = feed.offer(fix)
-        except Exception:  # likewise; healing tries again
+        except Exception:  # likewise; healing retries
             logger.exception("A location could not be delivered to its watchers")
             return 0
-        # Of late ones, and of repeats, any number may hide a newer one that was lost.
+        # Late and repeated fixes do not count: a newer one may have been lost among them.
         if feed.newest is not None and feed.newest.is_elsewhere(last):
             feed.quiet = False
         if deliveries:
@@ -145,7 +148,7 @@ class Hub:
         return deliveries
 
     async def close(self) -> None:
-        """Stop reading again."""
+        """Stop healing, and the feeds' timers."""
         if self._healing is not None:
             self._healing.cancel()
             await asyncio.wait([self._healing])
@@ -176,7 +179,7 @@ class Hub:
             await asyncio.sleep(HEAL_INTERVAL)
             try:
                 await self._heal()
-            except Exception as error:  # the database is away, the next round tries
+            except Exception as error:  # the database is unavailable; the next round retries
                 logger.warning("Watched locations could not be read again: %s", reason(error))
 
     async def _heal(self) -> None:
@@ -198,8 +201,8 @@ class Hub:
     def _update(feed: Feed, fix: Fix | None) -> None:
         try:
             deliveries = feed.update(fix)
-        except Exception:  # a bug of one feed's, and the others are read again all the same
-            logger.exception("A location that was read again could not be delivered")
+        except Exception:  # a bug in one feed must not affect the others
+            logger.exception("A location that was read from the database could not be delivered")
         else:
             if fix is not None and deliveries:
                 metrics.delivered(fix, deliveries)

@@ -1,4 +1,4 @@
-"""The sending side of one connection. Nothing that gives it an event ever waits for it."""
+"""The sending side of one connection. Callers never wait for it."""
 
 import asyncio
 import types
@@ -13,17 +13,17 @@ Event = dict[str, Any]
 
 
 class Outbox:
-    """Sends ASGI events, in order with `put`, newest only with `offer`.
+    """Sends ASGI events: with `put` all in order, with `offer` only the newest.
 
-    `send_now`, where the server has it, sends a text event and returns True, or returns False if
-    that would mean to wait. `on_failure` is told why it cannot go on: `TimeoutError` from a client
-    that does not read, or what the server's send raised.
+    `send_now`, if the server has it, sends a text event and returns True, or returns False if it
+    would have to wait. `on_failure` is called with the error that ended sending: `TimeoutError` if
+    the client does not read, or what the server's send raised.
 
     A send starts at once and within the caller, without a task: that is what makes the fan-out
-    cheap (measured deliveries/s on one core: 72,000 so, 46,000 with a long-lived sender task
+    cheap (measured deliveries/s on one core: 72,000 this way, 46,000 with a long-lived sender task
     per watcher, 28,000 with a task per send). Only when it blocks, because the client does not
-    read, a task sees it through, and events wait here: those that were `put` in order (their
-    senders bound their number), of those that were offered the newest.
+    read, a task finishes it, and events wait here: all that were `put`, in order (their senders
+    bound their number), and the newest of those that were offered.
     """
 
     __slots__ = (
@@ -54,11 +54,11 @@ class Outbox:
         self.sent = 0
 
     def __len__(self) -> int:
-        """Return how many events wait that were `put`."""
+        """Return how many events passed to `put` wait."""
         return len(self._queue or ())
 
     def put(self, event: Event) -> None:
-        """Send `event` after all that were put before."""
+        """Send `event` after all earlier ones."""
         if self.closed:
             return
         if self._task is None:
@@ -69,7 +69,7 @@ class Outbox:
         self._queue.append(event)
 
     async def drain(self) -> None:
-        """Wait until nothing waits, or the client is gone."""
+        """Wait until all events are sent, or the client has disconnected."""
         if self._task is not None:
             await asyncio.wait([self._task])
 
@@ -84,18 +84,18 @@ class Outbox:
                 metrics.fixes_conflated.add("watcher")
             self._latest = event
 
-    def close(self, code: int, *farewell: Event) -> None:
-        """Send what waits, `farewell` and a close frame; take nothing more."""
+    def close(self, code: int, *last_events: Event) -> None:
+        """Send the events `put` before, `last_events` and a close frame; accept nothing more."""
         if self.closed:
             return
         self._latest = None
-        for event in farewell:
+        for event in last_events:
             self.put(event)
         self.put({"type": "websocket.close", "code": int(code)})
         self.closed = True
 
     def abandon(self) -> None:
-        """The client is gone: take nothing more, give up what waits."""
+        """Drop what waits and accept nothing more, because the client has disconnected."""
         self.closed = True
         self._queue = self._latest = None
         if self._task is not None:
@@ -133,8 +133,8 @@ class Outbox:
 
     def _fail(self, error: Exception) -> None:
         self.closed = True
-        # Other OSErrors are what ASGI servers raise when the client is gone, and then their
-        # receive says so too.
+        # ASGI servers raise other OSErrors when the client has disconnected, which their receive
+        # reports as well.
         if isinstance(error, TimeoutError) or not isinstance(error, OSError):
             self._on_failure(error)
 
@@ -146,10 +146,10 @@ class Outbox:
 
 
 def abort(send: Callable[[Event], Any]) -> None:
-    """Cut a connection without a word, on servers that can be reached to do so.
+    """Abort a connection without a close frame, on servers whose transport is accessible.
 
-    ASGI has no event for it. uvicorn, told to close, first waits for what it has buffered to be
-    read, which a client that does not read makes last for ever.
+    ASGI has no event for it. On a close event uvicorn first waits until the client has read what
+    is buffered, which never ends if the client does not read.
     """
     transport = getattr(getattr(send, "__self__", None), "transport", None)
     if transport is not None:
@@ -158,7 +158,7 @@ def abort(send: Callable[[Event], Any]) -> None:
 
 @types.coroutine
 def _rest_of(started: Coroutine[Any, Any, None], future: Any) -> Generator[Any, Any, None]:
-    """Await the rest of a coroutine whose first step was made by hand and gave `future`."""
+    """Await the rest of a coroutine whose first step was run by the caller and yielded `future`."""
     while True:
         try:
             try:

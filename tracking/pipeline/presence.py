@@ -1,8 +1,8 @@
-"""Which drivers are connected to this process, and which of them have left.
+"""The drivers that are connected to this process, and their departures.
 
-A connection that ends says little: phones change networks, and come back within seconds, often to
-another worker. So a driver has left once `GRACE_PERIOD` seconds have gone by without a connection
-or a newer fix anywhere.
+The end of a connection alone does not mean that a driver has left: phones change networks and
+reconnect within seconds, often to another worker. A driver has left once `GRACE_PERIOD` has passed
+without a connection to any worker and without a newer fix.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ from tracking.throttled_log import Throttle, reason
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
 
-# Seconds that a driver has to come back.
+# Seconds that a driver has to reconnect.
 GRACE_PERIOD: Final = 5.0
 
-# Seconds after that in which the other workers answer whether a driver is connected to one of them.
-# They need milliseconds. To ask before would miss who comes back in between.
+# Seconds that follow it, in which other workers answer whether a driver is connected to them. They
+# need milliseconds. Asking earlier would miss drivers that reconnect in between.
 ANSWER_TIMEOUT: Final = 0.25
 
 GROUP: Final = "tracking.presence"
@@ -35,7 +35,7 @@ ANSWER: Final = "tracking.presence.answer"
 
 
 class Driver:
-    """How many connections a driver has to this process, and its newest fix that came here."""
+    """A driver's number of connections to this process, and its newest fix received here."""
 
     __slots__ = ("connections", "newest")
 
@@ -45,7 +45,7 @@ class Driver:
 
 
 class Departure:
-    """When a driver's last connection ended, and the loop's time until which it may come back."""
+    """The end of a driver's last connection, and the loop's time until which it may reconnect."""
 
     __slots__ = ("at", "until")
 
@@ -57,9 +57,9 @@ class Departure:
 class Presence:
     """Submits the departures of drivers: the newest fix once more, with `disconnected_at`.
 
-    Who only ever sends over HTTP has no connection and cannot leave: time alone makes it offline.
-    `load_snapshots` maps driver ids to their stored fixes. `draining` tells whether this process
-    was told to stop.
+    A driver that sends only over HTTP has no connection and never departs: it becomes offline with
+    time alone. `load_snapshots` maps driver ids to their stored fixes. `draining` returns True once
+    this process is stopping.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Presence:
         self._submit = submit
         self._draining = draining
         self._drivers: dict[DriverId, Driver] = {}
-        # In the order of leaving.
+        # In the order of departure.
         self._departures: dict[DriverId, Departure] = {}
         self._task: asyncio.Task[None] | None = None
         receiver.handle(QUESTION, self._answer)
@@ -87,7 +87,7 @@ class Presence:
     async def arrive(self, driver_id: DriverId) -> None:
         """Count a driver's new connection, before its first fix is submitted.
 
-        Each call is to be followed by one of `depart`, even if it was cancelled.
+        The caller must call `depart` once for each call, even if the call was cancelled.
         """
         self._departures.pop(driver_id, None)
         driver = self._drivers.setdefault(driver_id, Driver())
@@ -101,14 +101,14 @@ class Presence:
             driver.newest = fix.merged_with(driver.newest)
 
     def depart(self, driver_id: DriverId) -> None:
-        """Count a driver's connection no more; with the last one, the driver begins to leave."""
+        """Stop counting a driver's connection; after the last one, the grace period begins."""
         driver = self._drivers[driver_id]
         driver.connections -= 1
         if driver.connections:
             return
         if driver.newest is None or self._draining():
-            # A server that is stopped sends its drivers elsewhere. They did not leave, and must
-            # not be offline until they are back. Who does not come back, time makes offline.
+            # A server that stops sends its drivers to another one. They have not left, and must
+            # not be offline until they reconnect. Those that do not become offline with time.
             del self._drivers[driver_id]
             return
         loop = asyncio.get_running_loop()
@@ -117,20 +117,20 @@ class Presence:
             self._task = loop.create_task(self._settle_forever())
 
     async def close(self) -> None:
-        """Stop; who was about to leave has not left."""
+        """Stop; submit no departure of drivers whose grace period is running."""
         self._departures.clear()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
 
     def acknowledge(self, fix: Fix) -> None:
-        """A departure is stored: nobody waits for it."""
+        """Do nothing: no client waits for a departure to be stored."""
 
     def reject(self, fix: Fix) -> None:
-        """A departure cannot be stored: the driver's account is gone."""
+        """Do nothing: the driver's account is deleted."""
 
     def discard(self, fix: Fix) -> None:
-        """A departure cannot be stored: time alone makes the driver offline."""
+        """Do nothing: the driver becomes offline with time."""
 
     async def _settle_forever(self) -> None:
         loop = asyncio.get_running_loop()
@@ -148,8 +148,8 @@ class Presence:
                 await asyncio.sleep(deadline - loop.time())
                 try:
                     await self._settle(due, asked=asked)
-                except Exception as error:  # the database is away, the next round tries
-                    logger.warning("Drivers that left could not be looked up: %s", reason(error))
+                except Exception as error:  # the database is unavailable; the next round retries
+                    logger.warning("Departed drivers could not be looked up: %s", reason(error))
         finally:
             self._task = None
 
@@ -163,19 +163,19 @@ class Presence:
             newest = self._drivers.pop(driver_id).newest
             assert newest is not None  # noqa: S101 - or it would not be leaving
             row = stored.get(driver_id)
-            # What came in elsewhere since says that there the driver is. Where the other workers
-            # could not be asked, what came in elsewhere before that does, too.
+            # A fix stored by another worker since then means that the driver is connected there.
+            # If the other workers could not be asked, so does one stored there before.
             since = departure.at if asked else newest.heard
             if row is not None and row.heard > since:
                 continue
             if row is not None:
-                newest = row.merged_with(newest)  # What came here last may have been late.
+                newest = row.merged_with(newest)  # The last fix received here may be a late one.
             if newest.heard <= departure.at:
                 left = msgspec.structs.replace(newest, disconnected_at=departure.at)
                 self._submit([left], self)
 
     def _still(self, due: Mapping[DriverId, Departure]) -> list[DriverId]:
-        """Those of the drivers who have not come back since, perhaps to leave once more."""
+        """Return the drivers of `due` that have not reconnected since, even to depart once more."""
         return [pk for pk, departure in due.items() if self._departures.get(pk) is departure]
 
     async def _answer(self, event: Event) -> None:
@@ -188,7 +188,7 @@ class Presence:
             await self._send({"type": ANSWER, "drivers": [*map(to_plain, connected)]})
 
     async def _cancel_departures(self, event: Event) -> None:
-        """They are connected to another worker."""
+        """Cancel the departures of drivers that are connected to another worker."""
         for driver_id in map(from_plain, event["drivers"]):
             if self._departures.pop(driver_id, None) is not None:
                 del self._drivers[driver_id]

@@ -19,14 +19,14 @@ from tracking.throttled_log import Throttle
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
 
-# Once so many single fixes of a batch failed, no more are singled out: whatever it is, it concerns
-# most of them, and each costs a statement.
+# Once this many fixes of a batch have failed one by one, no more are tried singly: the cause then
+# concerns most of the batch, and each costs a statement.
 MAX_SINGLED_OUT: Final = 16
 
 _COLUMNS: Final = Fix.__struct_fields__
 
-# A batch travels as one JSON parameter. Measured on PostgreSQL 15 with 500 rows, client and
-# server microseconds a row: this 1.4 + 7, unnest of eight arrays 12 + 8, VALUES 29 + 19.
+# A batch is sent as one JSON parameter. Measured on PostgreSQL 15 with 500 rows, client + server
+# microseconds per row: this 1.4 + 7, unnest of eight arrays 12 + 8, VALUES 29 + 19.
 _ROWS: Final = {
     "postgresql": (
         "SELECT {columns} FROM json_to_recordset(%s) AS fix ("
@@ -34,11 +34,11 @@ _ROWS: Final = {
         " received_at timestamptz, accuracy float8, heading float8, speed float8,"
         " disconnected_at timestamptz, heard_at timestamptz, clock_offset float8)"
     ),
-    # WHERE true, or its parser takes ON CONFLICT for a join's ON.
+    # Without WHERE true, SQLite's parser takes ON CONFLICT for the ON of a join.
     "sqlite": "SELECT {values} FROM json_each(%s) WHERE true",
 }
 
-# SQLite keeps a time as Django writes it: a space for the T, and no Z.
+# Django stores a time in SQLite with a space instead of the T, and without the Z.
 _SQLITE_TIME: Final = "rtrim(replace(json_extract(value, '$.{0}'), 'T', ' '), 'Z')"
 _SQLITE_VALUE: Final = "json_extract(value, '$.{0}')"
 _SQLITE_ID: Final = USER_IDS.sqlite_value.format(_SQLITE_VALUE)
@@ -53,8 +53,8 @@ _SQLITE_VALUES: Final = ", ".join(
     for column in _COLUMNS
 )
 
-# `Fix.merged_with`, said to the database: the newer place, the later word, and a departure until
-# the next word.
+# `Fix.merged_with` in SQL: the location recorded last, the latest time of arrival, and a departure
+# unless something arrived after it.
 _NEWER: Final = (
     "(EXCLUDED.recorded_at, EXCLUDED.received_at) > ({table}.recorded_at, {table}.received_at)"
 )
@@ -77,7 +77,7 @@ _ASSIGNMENT: Final = f"CASE WHEN {_NEWER} THEN EXCLUDED.{{column}} ELSE {{table}
 _UPSERT: Final = (
     "INSERT INTO {table} ({columns}) {rows}"
     " ON CONFLICT (driver_id) DO UPDATE SET {assignments}"
-    # What says nothing new is not written.
+    # A row is not written if the fix says nothing new.
     f" WHERE {_NEWER} OR {_HEARD} > COALESCE({{table}}.heard_at, {{table}}.received_at)"
     f" OR EXCLUDED.disconnected_at >= {_HEARD}"
     " AND ({table}.disconnected_at IS NULL"
@@ -86,19 +86,21 @@ _UPSERT: Final = (
 
 
 class Sink(Protocol):
-    """Another table that fixes go into, together with the last known locations.
+    """Another table that fixes are written to, together with the last known locations.
 
-    It is in the database that `DriverLocation` is written to, and its rows are keyed so that
-    writing a fix once more changes nothing: a batch that failed is written again.
+    The table is in the same database as `DriverLocation`. Its rows are keyed so that writing a fix
+    again changes nothing, because a batch that failed is written again.
     """
 
     def write(self, fixes: Sequence[Fix]) -> None:
-        """Write fixes, of each driver in the order of arrival, inside the batch's transaction."""
+        """Write fixes inside the batch's transaction; each driver's are in the order of arrival."""
 
 
 class PartlyStoredError(Exception):
-    """Not all of a batch is stored: drivers whose account is deleted, drivers whose fix can never
-    be stored, and drivers whose fix failed for a reason that may pass.
+    """Part of a batch is not stored.
+
+    `rejected` are drivers whose account is deleted, `discarded` drivers whose fix can never be
+    stored, and `failed` drivers whose fix failed for a reason that may be temporary.
     """
 
     def __init__(
@@ -108,12 +110,12 @@ class PartlyStoredError(Exception):
         self.rejected = rejected
         self.discarded = discarded
         self.failed = failed
-        # What the database held before, by driver, where it was asked.
+        # The rows that were replaced, by driver, if they were read.
         self.replaced: Mapping[DriverId, Fix] = {}
 
     @property
     def unstored(self) -> set[DriverId]:
-        """All drivers whose fix is not stored."""
+        """The drivers whose fix is not stored."""
         return self.rejected | self.discarded | self.failed
 
 
@@ -122,13 +124,13 @@ def upsert(
     sinks: Sequence[Sink] = (),
     every: Mapping[DriverId, Sequence[Fix]] | None = None,
 ) -> set[DriverId]:
-    """Commit fixes, one per driver, where newer than what is stored, in one statement.
+    """Commit fixes, one per driver, that are newer than the stored ones, in one statement.
 
     With `sinks`, these write all fixes of the same drivers, `every`, in the same transaction.
 
-    Return the drivers whose account is deleted. A fix that fails does not keep the others from
-    being stored: then raise `PartlyStoredError`. Raise what the database raised when it is
-    unavailable, or when all fail. Repeating is harmless.
+    Return the drivers whose account is deleted. If some fixes fail, store the others and raise
+    `PartlyStoredError`. If the database is unavailable, or all fixes fail, raise the database's
+    error. The call may be repeated safely.
     """
     rejected: set[DriverId] = set()
     discarded: set[DriverId] = set()
@@ -139,12 +141,12 @@ def upsert(
     while parts:
         part = parts.pop()
         try:
-            # One statement outside a transaction commits by itself, and costs one round trip.
+            # A single statement outside a transaction commits itself, and costs one round trip.
             _execute_upsert(part, sinks, every)
         except Exception as error:
             driver_ids = {fix.driver_id for fix in part}
             if is_locked(error) and not failed:
-                # Somebody may hold one row for minutes, and the others need not wait for it.
+                # Another transaction may hold one row for minutes; the others need not wait for it.
                 failed = locked_drivers(driver_ids)
                 cause = error
                 if failed and failed != driver_ids:
@@ -171,22 +173,22 @@ def upsert(
 
 
 def _is_refusal(error: Exception, fix: Fix) -> bool:
-    """Tell whether a fix that failed alone will fail whenever it is tried again."""
+    """Return True if a fix that failed alone will fail at every retry."""
     if isinstance(error, IntegrityError | DataError):
         return True
     try:
         msgspec.json.encode(fix).decode()
     except MemoryError:
         return False
-    except Exception:  # whatever it is, the fix is at fault
+    except Exception:  # of any kind: the fix is at fault
         return True
     return False
 
 
 def _is_account_deleted(error: Exception) -> bool:
-    """Tell whether the row that a location belongs to is missing, on either database."""
+    """Return True if the user's row, which a location refers to, is missing."""
     return isinstance(error, IntegrityError) and (
-        sqlstate(error) == "23503" or "FOREIGN KEY" in str(error)  # as SQLite says it
+        sqlstate(error) == "23503" or "FOREIGN KEY" in str(error)  # SQLite's wording
     )
 
 
@@ -195,18 +197,18 @@ def upsert_and_compare(
     sinks: Sequence[Sink] = (),
     every: Mapping[DriverId, Sequence[Fix]] | None = None,
 ) -> tuple[set[DriverId], Mapping[DriverId, Fix]]:
-    """Do as `upsert` does, and return what was stored before as well.
+    """Do as `upsert` does, and also return the fixes that were stored before, by driver.
 
-    The rows are locked in between, so that of two workers one sees what the other stored.
+    The rows are locked in between, so that one of two workers sees what the other stored.
     """
     driver_ids = [fix.driver_id for fix in fixes]
     try:
         with transaction.atomic(router.db_for_write(DriverLocation)):
-            # In the order of ids, like the upsert.
+            # Locked in the order of ids, as in the upsert.
             rows = DriverLocation.objects.select_for_update().order_by("pk")
             replaced = _snapshots(rows, driver_ids)
             _execute_upsert(fixes, sinks, every)
-    except Exception as error:  # Rare: an account was deleted, or one fix fails.
+    except Exception as error:  # rare: an account was deleted, or one fix fails
         if is_unavailable(error) and not is_locked(error):
             raise
         replaced = load_snapshots(driver_ids)
@@ -233,7 +235,7 @@ def _execute_upsert(
 
 def _write_last_known(fixes: list[Fix]) -> None:
     connection = connections[router.db_for_write(DriverLocation)]
-    # In the order of ids, or two workers' batches could lock each other's rows crosswise.
+    # In the order of ids: otherwise batches of two workers could deadlock.
     rows = sorted(fixes, key=lambda fix: fix.driver_id)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -258,7 +260,7 @@ def _upsert_statement(vendor: str, table: str) -> str:
 
 
 def locked_drivers(driver_ids: Collection[DriverId]) -> set[DriverId]:
-    """Return those of the drivers whose row another transaction holds, without waiting for it."""
+    """Return the drivers whose row another transaction has locked, without waiting for it."""
     using = router.db_for_write(DriverLocation)
     if connections[using].vendor != "postgresql":
         return set()  # SQLite locks the whole database.
@@ -273,12 +275,12 @@ def locked_drivers(driver_ids: Collection[DriverId]) -> set[DriverId]:
 
 
 def fix_of(location: DriverLocation) -> Fix:
-    """Return the fix that a row keeps."""
+    """Return the fix that a row holds."""
     return Fix(*(getattr(location, column) for column in _COLUMNS))
 
 
 def load_snapshots(driver_ids: list[DriverId]) -> Mapping[DriverId, Fix]:
-    """Return the stored fixes of those of the drivers who have one."""
+    """Return the stored fixes by driver; drivers without one are missing."""
     return _snapshots(DriverLocation.objects.all(), driver_ids)
 
 

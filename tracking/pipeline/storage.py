@@ -1,7 +1,7 @@
 """The database: fixes written in batches, acknowledged once committed.
 
-Of each driver the newest becomes the last known location. Whatever else wants fixes is a `Sink`,
-and is written in the same transaction: what is in a batch is in all tables, or in none.
+Each driver's newest fix becomes its last known location. Other tables that store fixes are `Sink`s,
+written in the same transaction: a fix is in all tables or in none.
 """
 
 import asyncio
@@ -29,32 +29,32 @@ from tracking.throttled_log import Throttle, reason
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
 
-# How long a failed batch waits for the database to come back.
+# Seconds before a failed batch is tried again.
 RETRY_AFTER: Final = 0.5
-# How many seconds a batch waits for rows that somebody else holds, before it goes without them. Two
-# workers hold each other's for as long as a commit takes.
+# Seconds that a batch waits for rows that another transaction has locked, before it is stored
+# without them. Two workers lock each other's rows for as long as a commit takes.
 LOCK_WAIT: Final = 1.0
 
 
 class Waiter(Protocol):
-    """Who sent a fix and waits to hear what became of it."""
+    """The sender of a fix, which is notified of the outcome."""
 
     def acknowledge(self, fix: Fix) -> None:
-        """`fix`, or a newer one of the same driver, is committed."""
+        """Receive the notice that `fix`, or a newer one of the same driver, is committed."""
 
     def reject(self, fix: Fix) -> None:
-        """No fix of this driver can be stored: the account is deleted."""
+        """Receive the notice that no fix of this driver can be stored: the account is deleted."""
 
     def discard(self, fix: Fix) -> None:
-        """`fix` cannot be stored, now or later; others of the same driver may be."""
+        """Receive the notice that `fix` can never be stored; others of the driver may be."""
 
 
 class Storage:
-    """Stores fixes in batches: of each driver the newest, and every one for the `sinks`.
+    """Stores fixes in batches: the newest of each driver, and all of them for the `sinks`.
 
     Without sinks a batch is one statement. While the database is unavailable it holds the newest
-    fix of each driver, those that the sinks want, and all waiters, whose number the consumers
-    bound, and tries again until the database is back.
+    fix of each driver, all fixes for the sinks, and all waiters, whose number the consumers bound,
+    and retries until the database is back.
     """
 
     def __init__(
@@ -67,11 +67,11 @@ class Storage:
         # All fixes of drivers in `_newest` and `_aside`, if there are sinks.
         self._every: dict[DriverId, list[Fix]] = {}
         self._waiting: list[tuple[Fix, Waiter]] = []
-        # The fixes that fail while those of others are stored, and who waits for them.
+        # The fixes that fail while those of other drivers are stored, and their waiters.
         self._aside: dict[DriverId, Fix] = {}
         self._aside_waiting: list[tuple[Fix, Waiter]] = []
         self._aside_tried: list[tuple[Fix, Waiter]] = []
-        self._gone: set[Waiter] = set()
+        self._forgotten: set[Waiter] = set()
         self._flusher = Flusher(self._flush)
         self._retries = Flusher(self._retry)
         self._failing = False
@@ -79,8 +79,8 @@ class Storage:
     def store(self, fixes: Sequence[Fix], waiter: Waiter | None) -> None:
         """Store one driver's `fixes`, oldest first, with the next batch.
 
-        `waiter` is notified once all are committed, with the last of them. Waiters are notified in
-        the order of the calls.
+        `waiter` is notified once all are committed, with the last of them as the argument. Waiters
+        are notified in the order of the calls.
         """
         for fix in fixes:
             self._keep_newest(fix)
@@ -104,25 +104,25 @@ class Storage:
         self._flusher.schedule()
 
     def forget(self, waiter: Waiter) -> None:
-        """Tell `waiter` nothing more, or whoever reconnects during an outage leaves much behind."""
-        self._gone.add(waiter)
+        """Stop notifying `waiter`; else each reconnect during an outage would leave one behind."""
+        self._forgotten.add(waiter)
         if self._aside:
             for entries in (self._aside_waiting, self._aside_tried):
                 entries[:] = [entry for entry in entries if entry[1] is not waiter]
 
     def __len__(self) -> int:
-        """Return how many sends wait to be acknowledged, beside those under way."""
+        """Return how many sends wait to be acknowledged, without those in the current batch."""
         return len(self._waiting) + len(self._aside_waiting)
 
     async def drain(self) -> None:
-        """Wait until all is stored."""
+        """Wait until all fixes are stored."""
         await self._flusher.drain()
         while self._aside:
             await self._retries.drain()
             await self._flusher.drain()
 
     async def close(self) -> None:
-        """Stop, unacknowledged what is not yet stored."""
+        """Stop, and drop fixes that are not yet stored without acknowledging them."""
         await self._retries.close()
         await self._flusher.close()
 
@@ -139,13 +139,13 @@ class Storage:
         failed = await self._try(newest, every, waiting)
         self._keep_every(every, failed)
         if not failed:
-            self._gone.clear()
+            self._forgotten.clear()
             return
         waiting = self._present([entry for entry in waiting if entry[0].driver_id in failed])
         if len(failed) < len(newest):
-            # The others need not wait for them.
+            # Other drivers need not wait for these.
             self._aside.update((driver_id, newest[driver_id]) for driver_id in failed)
-            # What came meanwhile comes after it.
+            # Fixes that arrived meanwhile follow them.
             for driver_id in failed & self._newest.keys():
                 self._keep_newest(self._newest.pop(driver_id))
             later = [entry for entry in self._waiting if entry[0].driver_id in failed]
@@ -156,7 +156,7 @@ class Storage:
         for fix in newest.values():
             self._keep_newest(fix)
         self._waiting = self._present(waiting + self._waiting)
-        self._gone.clear()
+        self._forgotten.clear()
         await asyncio.sleep(RETRY_AFTER)
         self._flusher.schedule()
 
@@ -164,7 +164,7 @@ class Storage:
         await asyncio.sleep(RETRY_AFTER)
         try:
             locked = await self._thread.run(locked_drivers, list(self._aside))
-        except Exception as error:  # the batches fail, too
+        except Exception as error:  # the batches fail as well
             self._note_failure(error)
             locked = set(self._aside)
         tried = {pk: fix for pk, fix in self._aside.items() if pk not in locked}
@@ -189,7 +189,7 @@ class Storage:
             self._retries.schedule()
 
     def _present(self, waiting: list[tuple[Fix, Waiter]]) -> list[tuple[Fix, Waiter]]:
-        return [entry for entry in waiting if entry[1] not in self._gone]
+        return [entry for entry in waiting if entry[1] not in self._forgotten]
 
     def _take_every(self, newest: Mapping[DriverId, Fix]) -> dict[DriverId, list[Fix]]:
         """Return all fixes of these drivers for the sinks; empty without sinks."""
@@ -198,7 +198,7 @@ class Storage:
         return {driver_id: self._every.pop(driver_id, []) for driver_id in newest}
 
     def _keep_every(self, every: Mapping[DriverId, list[Fix]], failed: Set[DriverId]) -> None:
-        """Keep the fixes of the drivers that failed, before those that came meanwhile."""
+        """Keep the fixes of the drivers that failed, ahead of those that arrived meanwhile."""
         if not self._sinks:
             return
         for driver_id in failed:
@@ -210,7 +210,7 @@ class Storage:
         every: Mapping[DriverId, list[Fix]],
         waiting: list[tuple[Fix, Waiter]],
     ) -> Set[DriverId]:
-        """Store, and notify the waiters; return the drivers whose fixes may be tried again."""
+        """Store, and notify the waiters; return the drivers whose fixes are to be retried."""
         rejected: Set[DriverId] = frozenset()
         discarded: Set[DriverId] = frozenset()
         failed: Set[DriverId] = frozenset()
@@ -220,7 +220,7 @@ class Storage:
             rejected, discarded, failed = error.rejected, error.discarded, error.failed
             if failed:
                 self._note_failure(error.__cause__ or error)
-        except Exception as error:  # whatever it is, nobody may be left without an answer
+        except Exception as error:  # of any kind: every waiter must be notified in the end
             failed = set(newest)
             self._note_failure(error)
         if failed:
@@ -238,21 +238,19 @@ class Storage:
                     waiter.reject(fix)
                 else:
                     waiter.discard(fix)
-            except Exception:  # a bug of one waiter's; the others wait, too
-                logger.exception("A sender could not be told what became of its location")
+            except Exception:  # a bug in one waiter must not affect the others
+                logger.exception("A sender could not be notified of the outcome of its location")
         try:
             if len(failed) < len(newest):
                 metrics.stored(len(newest) - len(failed), waiting, refused)
-        except Exception:  # those who failed must be kept all the same
+        except Exception:  # failed fixes must be kept nevertheless
             logger.exception("Stored locations could not be counted")
         return failed
 
     def _note_failure(self, error: BaseException) -> None:
-        # What is no database error is a bug somewhere, and the place is what helps.
+        # Anything but a database error is a bug, so the traceback is needed.
         trace = None if isinstance(error, Error) else error
-        logger.error(
-            "Locations cannot be stored, will keep trying: %s", reason(error), exc_info=trace
-        )
+        logger.error("Locations cannot be stored, retrying: %s", reason(error), exc_info=trace)
         self._failing = True
         metrics.degraded.begin("storage")
 
@@ -268,7 +266,7 @@ class Storage:
         try:
             stored = [fix for fix in fixes if fix.driver_id not in rejected]
             self._announcer.stored(stored, replaced)
-        except Exception:  # they are stored all the same
+        except Exception:  # they are stored nevertheless
             logger.exception("Stored locations could not be announced")
         if partly is not None:
             raise partly

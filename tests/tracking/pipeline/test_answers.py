@@ -103,7 +103,7 @@ async def test_a_waiter_that_cannot_be_told_leaves_none_of_the_others_without_an
     await log.reach(3)
     assert [answer for answer, _ in log] == ["acknowledged", "rejected", "discarded"]
     assert len(storage) == 0
-    assert "could not be told" in caplog.text
+    assert "could not be notified" in caplog.text
 
 
 async def test_what_fails_for_one_driver_delays_neither_the_others_nor_their_next_fixes(

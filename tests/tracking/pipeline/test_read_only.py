@@ -52,7 +52,7 @@ async def test_a_server_that_takes_no_writes_is_unavailable_and_no_fault_of_a_fi
         with pytest.raises(InternalError) as raised:
             await thread.run(upsert, [fix_of(driver_id) for driver_id in ids])
         assert is_unavailable(raised.value)
-        with pytest.raises(OperationalError, match="takes no writes"):
+        with pytest.raises(OperationalError, match="accepts no writes"):
             await thread.run(health._query)
     finally:
         await thread.run(execute, "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE")

@@ -56,6 +56,6 @@ async def test_who_has_left_is_held_no_longer(storage):
         storage.forget(leaves)
         await tries.reach(len(tries) + 1)
     await tries.reach(len(tries) + 2)
-    held = len(storage._waiting) + len(storage._gone)
+    held = len(storage._waiting) + len(storage._forgotten)
     assert held <= 1
     assert stays.settled == []
