@@ -12,7 +12,7 @@ django.setup()
 
 from tracking.runtime import heartbeat  # noqa: E402
 
-heartbeat.INTERVAL = heartbeat.KEEP = 0.1
+heartbeat.INTERVAL = heartbeat.RESULT_LIFETIME = 0.1
 heartbeat.FORGET_AFTER = timedelta(seconds=2)
 
 if __name__ == "__main__":

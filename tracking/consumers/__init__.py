@@ -1,4 +1,4 @@
-"""The consumers: a driver's, which publishes, and a watcher's, which streams."""
+"""The WebSocket consumers: drivers publish with one, watchers stream with the other."""
 
 from tracking.consumers.base import TrackingConsumer
 from tracking.consumers.driver import DriverConsumer

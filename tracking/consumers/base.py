@@ -32,9 +32,9 @@ from tracking.throttled_log import Throttle, reason
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
 
-# Messages of one connection that are not acknowledged yet, and answers that the client has not read
-# yet. Beyond it, nothing is read from the socket until the client has caught up, and a driver is
-# read more slowly until the database has.
+# The limit of a connection's messages that are not acknowledged yet, and of answers that the client
+# has not read yet. Beyond it, nothing is read from the socket until the client has caught up, and a
+# driver's socket is read more slowly until the database has.
 MAX_UNACKNOWLEDGED: Final = 256
 
 
@@ -49,7 +49,7 @@ class TrackingConsumer(AsyncConsumer):
     route = ""  # In logs and metrics.
     address = ""
     driver_id: DriverId = 0  # Set from the handshake's query string.
-    limit_key: Hashable = None  # Of the rate limit that connections share.
+    limit_key: Hashable = None  # The key of the rate limit that connections share.
 
     async def __call__(  # type: ignore[override]
         self,
@@ -88,7 +88,7 @@ class TrackingConsumer(AsyncConsumer):
                 self.received += 1
                 if self.outbox.closed:
                     continue
-                timer.cancel()  # The time that this message takes here is not the client's.
+                timer.cancel()  # The client's time does not run while its message is handled.
                 if await self.handle(event) and not accepted:
                     accepted = True
                     self.runtime.connections.authenticated(self)
@@ -116,7 +116,7 @@ class TrackingConsumer(AsyncConsumer):
                 steps.callback(timer.cancel)
 
     async def handle(self, event: Event) -> bool:
-        """Handle one message; return whether it was accepted."""
+        """Handle one message; return True if it was accepted."""
         try:
             self.rate_limit.take(asyncio.get_running_loop().time())
             text = event.get("text")
@@ -143,9 +143,9 @@ class TrackingConsumer(AsyncConsumer):
     def share_limit(self, key: Hashable) -> bool:
         """Count the next messages on the limit that connections share by `key`.
 
-        Return whether that is a change. Until it is authenticated, a connection has a limit of its
-        own, so that strangers use up nobody's. A shared one denies a new burst to a client that
-        connects again.
+        Return True if that is a change. Until it is authenticated a connection has its own limit,
+        so that strangers cannot use up a user's. A shared limit gives no new burst to a client that
+        reconnects.
         """
         if self.limit_key is not None:
             return False
@@ -172,10 +172,10 @@ class TrackingConsumer(AsyncConsumer):
         metrics.refusals.add(self.route, reason)
         self.close(code, reason)
 
-    def close(self, code: CloseCode, reason: str, *farewell: Event) -> None:
-        """Close the connection from this side; `reason` is for the log."""
+    def close(self, code: CloseCode, reason: str, *last_events: Event) -> None:
+        """Close the connection from the server, after `last_events`; `reason` is for the log."""
         self.record.close(code, reason)
-        self.outbox.close(code, *farewell)
+        self.outbox.close(code, *last_events)
 
     def connection_failed(self, error: Exception) -> None:
         """End the connection, because nothing can be sent any more."""
@@ -189,7 +189,7 @@ class TrackingConsumer(AsyncConsumer):
         self.close(code, "server_restart")
 
     def warn(self, seconds: int) -> None:
-        """Send the warning that the token expires in so many seconds."""
+        """Send the warning that the token expires in `seconds`."""
         frame = protocol.encode_expiry_warning(seconds)
         self.outbox.put({"type": "websocket.send", "text": frame})
 
@@ -198,11 +198,11 @@ class TrackingConsumer(AsyncConsumer):
         self.driver_id = protocol.parse_driver_id(query_string, USER_IDS)
 
     async def receive(self, text: str) -> None:
-        """Act on one message; raise `TrackingError`."""
+        """Process one message; raise `TrackingError`."""
         raise NotImplementedError
 
     async def authorize(self, principal: Principal) -> Decision:
-        """Return whether an authenticated principal may be here, and until when."""
+        """Decide if an authenticated principal is permitted, and until when."""
         raise NotImplementedError
 
     def disconnected(self) -> None:

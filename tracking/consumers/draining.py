@@ -1,4 +1,4 @@
-"""Leaving without harm: a server that is told to stop sends its clients elsewhere first."""
+"""Draining: before a server stops, it sends its clients to other servers."""
 
 import asyncio
 import random
@@ -12,32 +12,33 @@ from tracking.runtime import get_runtime
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
-# Between two looks at whether those who were asked to leave are gone.
+# Seconds between two checks for connections that are still open.
 POLL_INTERVAL: Final = 0.05
 
 
-async def drain(seconds: float, patience: float) -> bool:
-    """Close every socket with 1012, evenly spread over `seconds`, and store what was taken.
+async def drain(seconds: float, storage_timeout: float) -> bool:
+    """Close all sockets with 1012, evenly spread over `seconds`, and store all accepted fixes.
 
-    A driver's socket is closed once all that it sent is acknowledged. New sockets are refused from
-    now on (`refusing_while_draining`) and readiness is false. Return whether all is stored; with
-    the database away, that is given up `patience` seconds after the last socket was due.
+    A driver's socket is closed once all its messages are acknowledged. New sockets are refused from
+    now on (`refusing_while_draining`) and readiness is false. Return True if all fixes are stored;
+    return False if they are not, `storage_timeout` seconds after the last socket was due to be
+    closed, as when the database is unavailable.
     """
     runtime = get_runtime()
     runtime.draining = True
     loop = asyncio.get_running_loop()
-    # In no order: those who came together must not come back together.
+    # In random order: clients that connected together must not reconnect together.
     leaving = random.sample(list(runtime.connections), len(runtime.connections))
     began = loop.time()
     for number, connection in enumerate(leaving):
         await asyncio.sleep(began + seconds * number / len(leaving) - loop.time())
         connection.leave(CloseCode.SERVICE_RESTART)
-    # Those whose handshake was under way when it began.
+    # Connections whose handshake was in progress when draining began.
     for connection in list(runtime.connections):
         connection.leave(CloseCode.SERVICE_RESTART)
     try:
-        async with asyncio.timeout(patience):
-            while len(runtime.connections):  # noqa: ASYNC110 - who leaves has no need to tell
+        async with asyncio.timeout(storage_timeout):
+            while len(runtime.connections):  # noqa: ASYNC110 - connections send no event
                 await asyncio.sleep(POLL_INTERVAL)
             await runtime.drain()
     except TimeoutError:
@@ -46,10 +47,11 @@ async def drain(seconds: float, patience: float) -> bool:
 
 
 def refusing_while_draining(application: Application) -> Application:
-    """Wrap the WebSocket routes: while draining, handshakes are answered with 503.
+    """Wrap the WebSocket routes: while draining, answer handshakes with 503.
 
     A proxy then tries the next server within the same handshake, as nginx does with
-    `proxy_next_upstream http_503`. A client without one comes back, as after any failed handshake.
+    `proxy_next_upstream http_503`. Without a proxy, the client retries as after any failed
+    handshake.
     """
 
     async def route(scope: Any, receive: Any, send: Any) -> None:
@@ -61,7 +63,7 @@ def refusing_while_draining(application: Application) -> Application:
 
 async def _refuse(scope: Any, receive: Any, send: Any) -> None:
     await receive()  # websocket.connect
-    # Before its path was looked at, which could be any.
+    # Not labelled by route, as the path was not checked yet and may be anything.
     metrics.refusals.add("handshake", "draining")
     if "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close"})

@@ -21,7 +21,7 @@ from tracking.protocol import (
     Verdict,
 )
 
-# Seconds for which nothing is read from a driver, to slow it down: fewer than watchers notice.
+# Seconds for which a driver's socket is not read, to slow it down: too few for watchers to notice.
 MAX_PAUSE: Final = 0.2
 
 
@@ -31,7 +31,8 @@ class DriverConsumer(TrackingConsumer):
     route = "set-tracking"
     unacknowledged = 0
     resume: asyncio.Event | None = None
-    # Whether nothing was acknowledged during the last pause; the newest fix since then.
+    # True if nothing was acknowledged during the last pause.
+    # `newest` is the newest fix of the messages beyond `MAX_UNACKNOWLEDGED`.
     stalled = False
     newest: Fix | None = None
     leaving: CloseCode | None = None
@@ -61,20 +62,21 @@ class DriverConsumer(TrackingConsumer):
         await self.slow_down()
 
     async def to_fixes(self, payload: Send | SendBatch) -> list[Fix]:
-        """Return the fixes that were sent, oldest first: of a batch all that are good."""
+        """Return the fixes of a message, oldest first; for a batch, only the valid ones."""
         if isinstance(payload, Send):
-            return await self.judge([payload], payload.sent_at, batch=False)
+            return await self.correct([payload], payload.sent_at, batch=False)
         good, rejected = protocol.judge(payload.fixes)
-        fixes = await self.judge(protocol.oldest_first(good), payload.sent_at, batch=True)
+        fixes = await self.correct(protocol.oldest_first(good), payload.sent_at, batch=True)
         for verdict in rejected:
             metrics.refusals.add(self.route, verdict.code)
         if rejected and payload.details:
             self.rejected[fixes[-1]] = rejected
         return fixes
 
-    async def judge(
+    async def correct(
         self, measurements: Sequence[Measurement], sent_at: datetime | None, *, batch: bool
     ) -> list[Fix]:
+        """Return the fixes of `measurements`, with times corrected by the device's clock."""
         if self.clock is None and any(each.recorded_at is not None for each in measurements):
             self.clock = await self.runtime.clocks.new(self.driver_id)
         return self.runtime.to_fixes(
@@ -85,9 +87,10 @@ class DriverConsumer(TrackingConsumer):
         return await may_publish(principal.user, self.driver_id)
 
     def submit(self, fixes: list[Fix]) -> None:
-        """Deliver, broadcast and store the fixes of a message, and acknowledge it in its turn.
+        """Deliver, broadcast and store the fixes of a message, and acknowledge it in order.
 
-        Of the messages beyond `MAX_UNACKNOWLEDGED` only the newest has a turn, after all before it.
+        Of the messages beyond `MAX_UNACKNOWLEDGED` only the newest is acknowledged, after the
+        earlier ones.
         """
         if self.unacknowledged < MAX_UNACKNOWLEDGED:
             self.unacknowledged += 1
@@ -101,8 +104,8 @@ class DriverConsumer(TrackingConsumer):
     async def slow_down(self) -> None:
         """Wait while too much is unacknowledged, but not for a database that is unavailable.
 
-        Watchers do not need the database, and a client whose socket is not read gets no answer to
-        its pings.
+        Watchers are served without the database, and a client whose socket is not read gets no
+        answer to its pings.
         """
         if self.unacknowledged >= MAX_UNACKNOWLEDGED and not self.stalled:
             self.resume = asyncio.Event()
@@ -120,7 +123,7 @@ class DriverConsumer(TrackingConsumer):
                 frame = protocol.encode_location(fix.latitude, fix.longitude)
             self.outbox.put({"type": "websocket.send", "text": frame})
         except Exception:
-            # Closed, or the client would take the next answer for this one.
+            # Otherwise the client would take the next answer for this one.
             self.close(CloseCode.INTERNAL_ERROR, "internal_error")
             raise
         finally:  # in any case one message less is unacknowledged

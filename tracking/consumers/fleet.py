@@ -27,8 +27,8 @@ class FleetConsumer(TrackingConsumer):
         self.share_limit((self.route, self.session.user_id))
         if isinstance(payload, FleetStart):
             self.session.warn_with(self.warn)
-            self.record_look(self.session.user_id)
-            self.runtime.fleet.look(self.outbox, payload.bbox, self.break_off)
+            self.record_access(self.session.user_id)
+            self.runtime.fleet.view(self.outbox, payload.bbox, self.stream_failed)
         else:
             self.runtime.fleet.leave(self.outbox)
         self.watching = isinstance(payload, FleetStart)
@@ -40,13 +40,13 @@ class FleetConsumer(TrackingConsumer):
             raise Forbidden("only staff who may view locations may see the whole fleet")
         # `authorize` is also called while the stream is open.
         if self.watching:
-            self.record_look(user.pk)
+            self.record_access(user.pk)
         return True
 
-    def record_look(self, user_id: UserId | None) -> None:
+    def record_access(self, user_id: UserId | None) -> None:
         self.runtime.access_log.record(user_id, LocationAccess.Way.FLEET)
 
-    def break_off(self) -> None:
+    def stream_failed(self) -> None:
         """Close the connection, because the stream failed."""
         self.close(CloseCode.INTERNAL_ERROR, "internal_error")
 

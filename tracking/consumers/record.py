@@ -10,10 +10,10 @@ from tracking.protocol import CloseCode
 
 logger = logging.getLogger(__name__)
 
-# The reasons for the end of a connection that this side did not close.
+# The reasons for the end of a connection that the server did not close.
 LEFT: Final = "client_left"
 LOST: Final = "connection_lost"
-# Normal, going away (a page that was left), and a close frame without a code.
+# Normal closure, going away (the page was left), and a close frame without a code.
 LEAVING_CODES: Final = frozenset((1000, 1001, 1005))
 # Codes that have a counter of their own. Clients may send 3,000 others, and Prometheus keeps every
 # value of a label.
@@ -42,12 +42,12 @@ class ConnectionRecord:
         return [(b"x-connection-id", self.id.encode())]
 
     def close(self, code: int, reason: str) -> None:
-        """Note that this side closes the connection; of several reasons the first counts."""
+        """Record that the server closes the connection; of several reasons the first counts."""
         if self._code is None:
             self._code, self._reason = int(code), reason
 
     def end(self, code: int | None, **facts: Any) -> None:
-        """Log the end. `code` is the close code that came, if any; `facts` are logged with it."""
+        """Log the end. `code` is the received close code, if any; `facts` are logged as well."""
         if self._code is None:
             self._code = code or 1006
             self._reason = LEFT if self._code in LEAVING_CODES else LOST

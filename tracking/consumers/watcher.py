@@ -16,7 +16,7 @@ class WatcherConsumer(TrackingConsumer):
     """A watcher streams one driver's locations: the last known first, then every newer one."""
 
     route = "get-tracking"
-    # The newest location when the client stopped the stream.
+    # The newest fix when the client stopped the stream.
     seen: Fix | None = None
     watching = False
     # Nothing recorded before this time is sent.
@@ -25,7 +25,7 @@ class WatcherConsumer(TrackingConsumer):
     async def receive(self, text: str) -> None:
         """Decode, authenticate and authorize, join or leave."""
         payload = protocol.decode_watcher_message(text)
-        # Changes of the driver, such as its deletion, check this session again, too.
+        # Changes of the driver, such as its deletion, cause a check of this session as well.
         self.session.about = self.driver_id
         await self.session.authenticate(payload.token)
         self.share_limit((self.route, self.session.user_id, self.driver_id))
@@ -34,7 +34,7 @@ class WatcherConsumer(TrackingConsumer):
             self.seen = self.runtime.hub.leave(self.driver_id, self.outbox) or self.seen
             return
         self.session.warn_with(self.warn if payload.details else None)
-        self.record_look(self.session.user_id)
+        self.record_access(self.session.user_id)
         await self.runtime.hub.join(
             self.driver_id,
             self.outbox,
@@ -53,10 +53,10 @@ class WatcherConsumer(TrackingConsumer):
         self.since = since
         # `authorize` is also called while the stream is open.
         if decision and self.watching:
-            self.record_look(principal.user.pk)
+            self.record_access(principal.user.pk)
         return decision
 
-    def record_look(self, user_id: UserId | None) -> None:
+    def record_access(self, user_id: UserId | None) -> None:
         self.runtime.access_log.record(user_id, LocationAccess.Way.STREAM, self.driver_id)
 
     def disconnected(self) -> None:

@@ -1,4 +1,4 @@
-"""From the state of everybody to those who see the whole fleet."""
+"""The path from the state of the fleet to its viewers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ from tracking.protocol.fleet import Bbox
 
 
 class FleetHub:
-    """Streams the fleet to the viewers of this process, who share what `keeper` keeps."""
+    """Streams the fleet to the viewers of this process; they share the state in `keeper`."""
 
     def __init__(
         self, hub: Hub, read: Callable[..., Awaitable[Any]], now: Callable[[], datetime]
@@ -21,13 +21,13 @@ class FleetHub:
         self.keeper = Keeper(hub, read, now)
         self._viewers: dict[Outbox, tuple[Viewer, asyncio.Task[None]]] = {}
 
-    def look(self, outbox: Outbox, bbox: Bbox | None, on_failure: Callable[[], None]) -> None:
-        """Stream what is in `bbox`, or everybody, into `outbox`, until `on_failure` is called."""
+    def view(self, outbox: Outbox, bbox: Bbox | None, on_failure: Callable[[], None]) -> None:
+        """Stream the drivers in `bbox` (None: all) into `outbox`, until `on_failure` is called."""
         if outbox not in self._viewers:
             self.keeper.hold(outbox)
             viewer = Viewer(outbox, on_failure)
             self._viewers[outbox] = viewer, asyncio.create_task(self._stream(viewer))
-        self._viewers[outbox][0].look(bbox)
+        self._viewers[outbox][0].set_viewport(bbox)
 
     def leave(self, outbox: Outbox) -> None:
         """Stream nothing more into `outbox`."""

@@ -1,8 +1,8 @@
-"""The state of everybody, kept up to date for as long as somebody holds it.
+"""The state of the whole fleet, kept up to date for as long as it has a holder.
 
-It is read from the database when the first holder comes, kept by what the hub delivers and by what
-the database knows better, and dropped after the last. Viewers of the fleet's map hold it while they
-look; a search for the nearest cars holds it without viewers.
+It is read from the database for the first holder, updated by fixes from the hub and by repeated
+reads of the database, and dropped after the last holder. A viewer of the fleet's map holds it while
+it streams; a search for the nearest cars holds it without viewers.
 """
 
 import asyncio
@@ -23,19 +23,19 @@ from tracking.throttled_log import reason
 
 logger = logging.getLogger(__name__)
 
-# Seconds after which what the hub missed is read again, and shown with a viewer's next batch: with
-# the channel layer unavailable, viewers see everybody move within 2 s.
+# Seconds between two reads of what the hub may have missed, which viewers get with their next
+# batch: while the channel layer is unavailable, they see every move within 2 s.
 HEAL_INTERVAL: Final = 1.0
-# Seconds after which everything is read again, for names that changed and drivers who were deleted:
-# 0.4 s of another thread for 10,000 drivers.
+# Seconds between two reads of everything, for changed names and deleted drivers: 0.4 s in another
+# thread for 10,000 drivers.
 REFRESH_INTERVAL: Final = 30.0
-# How long a commit may take, and how far the clocks of two servers may be apart, for the next
-# round to heal it; beyond, the next refresh does.
+# The duration of a commit plus the difference between the clocks of two servers, up to which the
+# next healing round reads a fix that was missed; beyond it, the next refresh does.
 SLACK: Final = timedelta(seconds=1)
 
 
 class Keeper:
-    """Keeps `fleet`, the state of everybody, while it has holders.
+    """Keeps `fleet`, the state of all drivers, while it has holders.
 
     `read` runs one of `fleet.rows`' functions in a thread that has a database connection.
     """
@@ -47,7 +47,7 @@ class Keeper:
         self._read = read
         self._now = now
         self.fleet = Fleet(now)
-        # Set once everybody was read.
+        # Set once all drivers were read.
         self.loaded = asyncio.Event()
         self._changed = asyncio.Event()
         self._holders: set[Hashable] = set()
@@ -60,7 +60,7 @@ class Keeper:
             self._task = asyncio.create_task(self._keep())
 
     def release(self, holder: Hashable) -> None:
-        """Drop the state if nobody else holds it."""
+        """Drop the state if it has no other holder."""
         self._holders.discard(holder)
         if not self._holders and self._task is not None:
             self._task.cancel()
@@ -70,13 +70,13 @@ class Keeper:
             self.loaded = asyncio.Event()
 
     def look_up(self, user_ids: list[UserId]) -> None:
-        """Look up drivers of whom something changed: the deleted and deactivated vanish at once."""
+        """Look up changed users, so that deleted and deactivated drivers are removed at once."""
         if known := self.fleet.driver_ids & set(user_ids):
             self.fleet.nameless.update(known)
             self._changed.set()
 
     async def close(self) -> None:
-        """Stop, whoever holds it."""
+        """Stop, even if there are holders."""
         task = self._task
         for holder in list(self._holders):
             self.release(holder)
@@ -87,7 +87,7 @@ class Keeper:
         self.fleet.take(fix)
 
     async def _keep(self) -> None:
-        # First, so that nothing falls between this and what is read.
+        # Before the first read, so that no fix is missed in between.
         await self._hub.follow(self._take)
         loop = asyncio.get_running_loop()
         refreshed_at = healed_at = None
@@ -102,7 +102,7 @@ class Keeper:
                     await self._heal(healed_at - SLACK)
                 await self._name()
                 healed_at = began_at
-            except Exception as error:  # the database is unavailable, the next round tries
+            except Exception as error:  # the database is unavailable; the next round retries
                 logger.warning("The fleet could not be read again: %s", reason(error))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(HEAL_INTERVAL):
@@ -110,21 +110,21 @@ class Keeper:
             self._changed.clear()
 
     async def _refresh(self) -> None:
-        """Read everybody again, with their names; forget who is no longer there."""
+        """Read all drivers and their names again, and remove those that no longer exist."""
         fleet = self.fleet
-        gone = fleet.driver_ids - fleet.nameless
+        missing = fleet.driver_ids - fleet.nameless
         after = USER_IDS.lowest
         while page := await self._read(load_page, after):
             for fix, name in page:
                 fleet.take(fix)
                 fleet.rename(fix.driver_id, name)
-                gone.discard(fix.driver_id)
+                missing.discard(fix.driver_id)
                 after = fix.driver_id
-        for driver_id in gone:
+        for driver_id in missing:
             fleet.remove(driver_id)
 
     async def _heal(self, since: datetime) -> None:
-        """Read who was heard later than is known here."""
+        """Read drivers whose row is newer than the state kept here."""
         fleet = self.fleet
         marks = await self._read(load_marks, since)
         missed = [
@@ -139,7 +139,7 @@ class Keeper:
                 fleet.take(fix)
 
     async def _name(self) -> None:
-        """Look up who newcomers are; nameless are those deleted or deactivated meanwhile."""
+        """Look up the names of new drivers; remove those without one, deleted or deactivated."""
         fleet = self.fleet
         newcomers = list(fleet.nameless)
         if newcomers:

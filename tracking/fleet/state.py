@@ -1,6 +1,6 @@
-"""Everybody, as of now: each driver's newest fix, name and status, and how many are what.
+"""The current state of the fleet: each driver's newest fix, name and status, and counts by status.
 
-What changed is found without looking at the rest, and encoded once for all who see it.
+Changed drivers are found without scanning the others, and encoded once for all viewers.
 """
 
 from collections.abc import Callable, Iterator, KeysView
@@ -14,12 +14,12 @@ from tracking.ids import DriverId
 from tracking.protocol.fleet import encode_item, encode_name
 from tracking.status import Status, next_change, status_of
 
-# Of drivers whose status changes between two turns of the event loop: some 4 µs each.
+# Status changes between two turns of the event loop: some 4 µs each.
 MAX_EXPIRIES: Final = 1_000
 
 
 class Entry:
-    """One driver. `version` grows with each change; `due` is when its status is looked at again."""
+    """One driver. `version` grows with each change; `due` is the time of its next status check."""
 
     __slots__ = ("_item", "_name", "due", "fix", "status", "version")
 
@@ -32,27 +32,27 @@ class Entry:
         self._item: str | None = None
 
     def rename(self, name: str) -> bool:
-        """Take a name; tell whether it is another."""
+        """Set the name; return True if it changed."""
         encoded = encode_name(name)
         changed = encoded != self._name
         self._name = encoded
         return changed
 
     def touch(self, version: int) -> None:
-        """Drop what was encoded."""
+        """Set the version, and drop the encoded item."""
         self.version = version
         self._item = None
 
     @property
     def item(self) -> str:
-        """Return what viewers get, encoded once per change."""
+        """Return the encoded item that viewers get; it is encoded once per change."""
         if self._item is None:
             self._item = encode_item(self.fix, self.status, self._name)
         return self._item
 
 
 class Fleet:
-    """All drivers, in the order of their last change. `now` is the clock that statuses go by."""
+    """All drivers, in the order of their last change. `now` is the clock for statuses."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
@@ -60,7 +60,7 @@ class Fleet:
         self._expiries: list[tuple[datetime, DriverId]] = []
         self.version = 0
         self.counts = dict.fromkeys(Status.values, 0)
-        # Those who came by a fix alone: somebody has to look up how they are called.
+        # Drivers whose name must be looked up, as only a fix of theirs is known.
         self.nameless: set[DriverId] = set()
 
     @property
@@ -90,23 +90,24 @@ class Fleet:
         self._schedule(entry, now)
 
     def rename(self, driver_id: DriverId, name: str) -> None:
-        """Call a driver that is there `name`."""
+        """Set the name of a driver, if it is known."""
         self.nameless.discard(driver_id)
         entry = self._entries.get(driver_id)
         if entry is not None and entry.rename(name):
             self._touch(entry)
 
     def remove(self, driver_id: DriverId) -> None:
-        """Forget a driver."""
+        """Remove a driver."""
         self.nameless.discard(driver_id)
         entry = self._entries.pop(driver_id, None)
         if entry is not None:
             self.counts[entry.status] -= 1
 
     def expire(self) -> bool:
-        """Let time pass: live becomes stale, and stale offline. Tell whether there is more of it.
+        """Update statuses that are due: live becomes stale, and stale offline.
 
-        Bounded, because when the fixes stop coming all drivers become stale at once.
+        Return True if more may be due: one call updates at most `MAX_EXPIRIES`, because all drivers
+        become stale at once when fixes stop arriving.
         """
         now = self._now()
         for _ in range(MAX_EXPIRIES):
@@ -115,7 +116,7 @@ class Fleet:
             due, driver_id = heappop(self._expiries)
             entry = self._entries.get(driver_id)
             if entry is None or entry.due != due:
-                continue  # Of one who was removed, and may be back.
+                continue  # The driver was removed, and perhaps added again.
             entry.due = None
             if self._set_status(entry, now):
                 self._touch(entry)
@@ -123,13 +124,13 @@ class Fleet:
         return True
 
     def changed_since(self, version: int) -> Iterator[Entry]:
-        """Yield who changed after that version, the newest change first."""
+        """Yield the drivers that changed after that version, the newest change first."""
         return takewhile(lambda entry: entry.version > version, reversed(self._entries.values()))
 
     def _touch(self, entry: Entry) -> None:
         self.version += 1
         entry.touch(self.version)
-        # To the end: the dict's order is that of the changes.
+        # Moved to the end: the dict is in the order of changes.
         self._entries.pop(entry.fix.driver_id, None)
         self._entries[entry.fix.driver_id] = entry
 
@@ -143,7 +144,7 @@ class Fleet:
         return True
 
     def _schedule(self, entry: Entry, now: datetime) -> None:
-        # One look ahead per driver, not one per fix: it finds out whether it came too early.
+        # One scheduled check per driver, not one per fix: a check that runs too early is repeated.
         if entry.due is None and (delay := next_change(entry.fix, now)) is not None:
             entry.due = now + timedelta(seconds=delay)
             heappush(self._expiries, (entry.due, entry.fix.driver_id))

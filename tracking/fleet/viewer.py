@@ -1,4 +1,4 @@
-"""One viewer of the fleet: what is looked at, and what was shown of it."""
+"""One viewer of the fleet: its viewport, and the drivers that it was sent."""
 
 import asyncio
 import contextlib
@@ -13,25 +13,25 @@ from tracking.protocol.fleet import Bbox, Kind, encode_batch
 
 logger = logging.getLogger(__name__)
 
-# From one batch of a viewport to the next. Everything in between is conflated.
+# Seconds between two batches of a viewport. Everything in between is conflated.
 INTERVAL: Final = 1.0
-# From any batch to the next, however often the viewport moves: a snapshot of 10,000 drivers costs
-# 6 ms, and 60 ms if nobody has seen them yet.
+# Seconds between any two batches, however often the viewport moves: a snapshot of 10,000 drivers
+# costs 6 ms, and 60 ms if their items are not encoded yet.
 MIN_INTERVAL: Final = 0.25
-# Some 260 KB, below what clients and servers take by default, mostly 1 MiB. A frame takes 6 ms,
-# and between two of them everybody else has a turn.
+# Some 260 KB, below the default limits of clients and servers, mostly 1 MiB. A frame takes 6 ms,
+# and between two frames other tasks have a turn.
 ITEMS_PER_FRAME: Final = 1_000
 
 
 class Viewer:
     """Streams the fleet to one client: a snapshot of each new viewport, then what changes there.
 
-    A frame is made once the client has taken the one before, so a slow client gets fewer, each
-    with the newest of everybody in it, and nobody waits for it.
+    A frame is made once the client has received the one before, so a slow client gets fewer
+    frames, each with the newest state, and delays no other client.
     """
 
     def __init__(self, outbox: Outbox, on_failure: Callable[[], None]) -> None:
-        """`on_failure` is called when the stream ends by an error of this side."""
+        """Call `on_failure` if an error of the server ends the stream."""
         self._outbox = outbox
         self._on_failure = on_failure
         self._bbox: Bbox | None = None
@@ -42,8 +42,8 @@ class Viewer:
         self._shown: set[DriverId] = set()
         self._counts: dict[str, int] = {}
 
-    def look(self, bbox: Bbox | None) -> None:
-        """Stream what is in `bbox`, or everybody. Who asks for the same again gets an answer."""
+    def set_viewport(self, bbox: Bbox | None) -> None:
+        """Stream the drivers in `bbox`, None for all; send a frame even if it is unchanged."""
         self._asked = True
         if bbox != self._bbox:
             self._bbox = bbox
@@ -54,25 +54,25 @@ class Viewer:
         """Send batches until cancelled."""
         try:
             while True:
-                await self._let_time_pass(fleet)
+                await self._expire(fleet)
                 await self._send_batch(fleet)
                 await asyncio.sleep(MIN_INTERVAL)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(INTERVAL - MIN_INTERVAL):
                         await self._moved.wait()
         except Exception:
-            logger.exception("A viewer of the fleet was lost")
+            logger.exception("A stream of the fleet failed")
             self._on_failure()
 
     @staticmethod
-    async def _let_time_pass(fleet: Fleet) -> None:
+    async def _expire(fleet: Fleet) -> None:
         more = fleet.expire()
         while more:
             await asyncio.sleep(0)
             more = fleet.expire()
 
     async def _send_batch(self, fleet: Fleet) -> None:
-        """Send what there is to say, and return once the client has taken it."""
+        """Send all changes, and return once the client has received them."""
         bbox, is_new = self._bbox, self._is_new
         asked, self._asked = self._asked, False
         if is_new:
@@ -93,7 +93,7 @@ class Viewer:
                 if self._is_new:
                     # The viewport has moved: its own snapshot follows in place of the rest.
                     return
-                # A last frame is due, even if it is empty.
+                # A last frame must follow, even if it is empty.
                 kind, items, counts, asked = "update", [], None, True
             fix = entry.fix
             if bbox is None or bbox.contains(fix.latitude, fix.longitude):
@@ -102,9 +102,9 @@ class Viewer:
             elif fix.driver_id in self._shown:
                 self._shown.remove(fix.driver_id)
                 removed.append(fix.driver_id)
-        gone = self._shown - fleet.driver_ids
-        self._shown -= gone
-        removed += gone
+        missing = self._shown - fleet.driver_ids
+        self._shown -= missing
+        removed += missing
         if items or removed or counts or asked:
             await self._send(encode_batch(kind, items, removed, counts))
 

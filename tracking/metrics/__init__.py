@@ -1,6 +1,6 @@
-"""The counters of this process. `docs/operations.md` explains which of them to watch.
+"""The metrics of this process. `docs/operations.md` explains which of them to watch.
 
-The code on the path of a fix updates them; `tracking.monitoring.exposition` shows them.
+The code that handles fixes updates them, and `tracking.monitoring.exposition` exposes them.
 """
 
 import time
@@ -11,7 +11,7 @@ from tracking.fix import Fix
 from tracking.ids import DriverId
 from tracking.metrics.instruments import Counter, Histogram, Instrument, LabelledCounter
 
-# From the time that one worker takes to the delay that users notice.
+# From the time of an update within one worker to the delay that users notice.
 SECONDS: Final = (
     *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
     *(0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
@@ -29,19 +29,19 @@ connections_ended = LabelledCounter(
 refusals = LabelledCounter(
     "tracking_refusals", "Messages and connections refused, by route and reason.", "route", "reason"
 )
-fixes_received = Counter("tracking_fixes_received", "Fixes that were checked and taken.")
+fixes_received = Counter("tracking_fixes_received", "Fixes that were checked and accepted.")
 fixes_stored = Counter("tracking_fixes_stored", "Fixes written, the newest of each driver.")
 fixes_acknowledged = Counter(
     "tracking_fixes_acknowledged", "Fixes acknowledged: they or newer ones are committed."
 )
-fixes_rejected = Counter("tracking_fixes_rejected", "Fixes that the database refused for good.")
+fixes_rejected = Counter("tracking_fixes_rejected", "Fixes that the database refused permanently.")
 fixes_broadcast = Counter("tracking_fixes_broadcast", "Fixes sent to the channel layer.")
 fixes_delivered = Counter(
-    "tracking_fixes_delivered", "Fixes times the watchers in this process that they were given to."
+    "tracking_fixes_delivered", "Fixes delivered to watchers in this process, counted per watcher."
 )
 fixes_conflated = LabelledCounter(
     "tracking_fixes_conflated",
-    "Fixes left out because a newer one came: before the database, the channel layer, a watcher.",
+    "Fixes skipped for a newer one: before the database, the channel layer, a watcher.",
     "stage",
 )
 delivery_seconds = Histogram(
@@ -78,7 +78,7 @@ INSTRUMENTS: Final[Sequence[Instrument]] = (
 def stored(written: int, waiting: Sequence[tuple[Fix, Any]], rejected: Set[DriverId]) -> None:
     """Count a committed batch of the fixes of `written` drivers, `rejected` among them.
 
-    `waiting` are the fixes whose senders wait for the answer, each with its sender.
+    `waiting` are the fixes whose senders wait for an acknowledgement, each with its sender.
     """
     storage_batch_size.observe(written)
     fixes_stored.add(written - len(rejected))
@@ -110,7 +110,7 @@ def delivered(fix: Fix, watchers: int) -> None:
 
 
 class Degraded:
-    """Parts that fail right now, while others stand in for them."""
+    """Parts that currently fail, while others replace them."""
 
     PARTS: Final = ("broadcast", "receiver", "storage", "workers")
 
@@ -118,14 +118,14 @@ class Degraded:
         self._parts: dict[str, set[Hashable]] = {part: set() for part in self.PARTS}
 
     def begin(self, part: str, piece: Hashable = None) -> None:
-        """Note that `part`, one of `PARTS`, fails. Calling it again changes nothing.
+        """Record that `part`, one of `PARTS`, fails. Calling it again changes nothing.
 
         `piece` tells apart the pieces of a part, such as several Redis hosts.
         """
         self._parts[part].add(piece)
 
     def end(self, part: str, piece: Hashable = None) -> None:
-        """Note that this piece of `part` works."""
+        """Record that this piece of `part` works."""
         self._parts[part].discard(piece)
 
     def parts(self) -> list[str]:
@@ -133,7 +133,7 @@ class Degraded:
         return sorted(part for part, pieces in self._parts.items() if pieces)
 
     def forget(self) -> None:
-        """Note that nothing fails."""
+        """Record that nothing fails."""
         for pieces in self._parts.values():
             pieces.clear()
 

@@ -42,7 +42,7 @@ def sign_of_life(request: HttpRequest, driver_id: DriverId) -> None:
 
     Raises what `Reports.hear` raises.
     """
-    _call(request, lambda reports: reports.hear(driver_id))
+    _call(request, lambda reports: reports.record_contact(driver_id))
 
 
 def _call(request: HttpRequest, function: Callable[[Reports], Awaitable[None]]) -> None:

@@ -7,12 +7,12 @@ from typing import Any, Final, Protocol
 from tracking.conf import conf
 from tracking.protocol import OverCapacity, TrackingError
 
-# The part of MAX_CONNECTIONS that may be strangers which were displaced and have not ended yet.
+# The part of MAX_CONNECTIONS that may be displaced unauthenticated connections that are closing.
 MAX_DISPLACED: Final = 0.1
 
 
 class Connection(Protocol):
-    """The part of a consumer that is used here."""
+    """The interface of a consumer that is used here."""
 
     address: str
 
@@ -21,16 +21,16 @@ class Connection(Protocol):
 
 
 class Connections:
-    """Counts connections: all, and by client address those that are not authenticated yet.
+    """Counts connections: all, and by client address the unauthenticated ones ("strangers").
 
-    Those of a user are counted by `access.registry`, which knows them. The limits are settings, of
-    this process alone; 0 means none.
+    `access.registry` counts the connections of each user. The limits are settings that apply to
+    each process; 0 means no limit.
     """
 
     def __init__(self) -> None:
         self._open: set[Connection] = set()
         self._strangers: set[Connection] = set()
-        # Strangers by address, those that have waited longest first.
+        # Strangers by address, the oldest first.
         self._addresses: defaultdict[str, dict[Connection, None]] = defaultdict(dict)
         self._displaced: set[Connection] = set()
 
@@ -41,9 +41,9 @@ class Connections:
         return iter(tuple(self._open))
 
     def admit(self, connection: Connection) -> None:
-        """Count a new connection, which is a stranger's; raise `OverCapacity`.
+        """Count a new, unauthenticated connection; raise `OverCapacity`.
 
-        One that is refused counts until it ends.
+        A refused connection counts until it ends.
         """
         self._open.add(connection)
         self._strangers.add(connection)
@@ -52,15 +52,15 @@ class Connections:
         full = 0 < conf.MAX_CONNECTIONS < len(self._open) - len(self._displaced)
         if full and not self._displace_for(connection):
             raise OverCapacity("this server has as many connections as it takes: come back later")
-        # Without an address, as behind a proxy on a Unix socket, all clients would be one.
+        # Without addresses, as behind a proxy on a Unix socket, all clients would count as one.
         if connection.address and 0 < conf.MAX_UNAUTHENTICATED_PER_ADDRESS < len(strangers):
             raise OverCapacity("too many connections from here wait to authenticate: do so first")
 
     def _displace_for(self, connection: Connection) -> bool:
-        """Make room on a full server, at the cost of the address with the most strangers.
+        """Close the oldest stranger of the address with the most; return False if none may be.
 
-        Its oldest stranger is closed: an honest client authenticates within a round trip or two. So
-        no address can keep out another that has fewer strangers.
+        An honest client authenticates within a round trip or two. So no address can keep out
+        another one that has fewer strangers.
         """
         if len(self._displaced) >= conf.MAX_CONNECTIONS * MAX_DISPLACED:
             return False
@@ -74,7 +74,7 @@ class Connections:
         return True
 
     def authenticated(self, connection: Connection) -> None:
-        """Stop counting the connection as a stranger's."""
+        """Stop counting the connection as unauthenticated."""
         if connection in self._strangers:
             self._strangers.discard(connection)
             strangers = self._addresses[connection.address]

@@ -1,7 +1,7 @@
 """Health checks of the parts that a process needs.
 
-Not by django-health-check: it knows no part that others stand in for, keeps one more thread waiting
-for each check that hangs, and logs a traceback each time that something is unavailable.
+django-health-check is not used: it cannot report a part as degraded while others replace it, blocks
+one more thread for each check that hangs, and logs a traceback whenever a part is unavailable.
 """
 
 import asyncio
@@ -26,18 +26,17 @@ logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
 
 # Seconds. Load balancers ask every few seconds and wait about as long.
-KEEP: Final = 1.0
+RESULT_LIFETIME: Final = 1.0
 TIMEOUT: Final = 2.0
-# Counting reads the whole table.
-COUNT_KEEP: Final = 10.0
+# Longer, because counting reads the whole table.
+COUNT_LIFETIME: Final = 10.0
 
 
 class Health:
     """Checks the parts that a process needs, with a thread and a database connection of its own.
 
-    The threads of the pipeline may be busy for a moment in a reconnect storm, and the one that
-    counts drivers for the metrics waits while somebody locks the table, although the database is
-    available.
+    The pipeline's threads may be busy for a moment in a reconnect storm, and the thread that counts
+    drivers for the metrics waits while the table is locked, although the database is available.
     """
 
     def __init__(self, layer: Any, receiver: Receiver) -> None:
@@ -49,7 +48,7 @@ class Health:
             "migrations": self._check_migrations,
         }
         self._probes = {
-            part: Probe(question, keep=KEEP, timeout=TIMEOUT)
+            part: Probe(question, keep=RESULT_LIFETIME, timeout=TIMEOUT)
             for part, question in questions.items()
         }
         # Not in `_thread`: a lock on its table must not make the database look unavailable.
@@ -57,11 +56,11 @@ class Health:
         self._probes["channel_layer"] = self.heartbeat.probe
 
         self.drivers = Probe(
-            partial(self._counting.run, count_drivers), keep=COUNT_KEEP, timeout=TIMEOUT
+            partial(self._counting.run, count_drivers), keep=COUNT_LIFETIME, timeout=TIMEOUT
         )
 
     async def checks(self) -> dict[str, bool]:
-        """Return whether each part works, by its name, within two seconds."""
+        """Return for each part, by name, if it works; within two seconds."""
         self.heartbeat.start()  # unless the lifespan has started it
         works = await asyncio.gather(*map(self._works, self._probes))
         return dict(zip(self._probes, works, strict=True))
@@ -78,14 +77,14 @@ class Health:
     async def _works(self, part: str) -> bool:
         try:
             await self._probes[part].ask()
-        except Exception as error:  # with any error the part does not work
-            # The reason is for the log alone: the caller may be anybody.
+        except Exception as error:  # any error means that the part does not work
+            # The reason is logged only, because the caller is not authenticated.
             logger.warning("Health check of %s failed: %s", part, reason(error))
             return False
         return True
 
     async def _check_migrations(self) -> None:
-        # The check is not cheap, and a schema that fits the code once goes on to fit it.
+        # The check is expensive, and a schema that fits the code once continues to fit.
         if not self._migrated:
             await self._thread.run(_check_migrations)
             self._migrated = True
@@ -99,8 +98,10 @@ def _query() -> None:
             return
         cursor.execute("SHOW transaction_read_only")
         if cursor.fetchone() == ("on",):
-            # An OperationalError, so that the thread tries again on a new connection.
-            raise OperationalError("PostgreSQL takes no writes: a standby, or told to be read-only")
+            # An OperationalError, so that the thread retries on a new connection.
+            raise OperationalError(
+                "PostgreSQL accepts no writes: it is a standby, or set to read-only"
+            )
 
 
 def _check_migrations() -> None:

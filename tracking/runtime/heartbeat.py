@@ -1,10 +1,11 @@
 """Heartbeats that show whether workers receive each other's messages through the channel layer.
 
-Workers on two Redis servers, or with two prefixes, each find theirs working. So every worker counts
-the rounds of its heartbeat in two places: first in a message through the layer, then in its row of
-the database, which all workers share. A worker that reads a round there has received it through the
-layer before, or the two are apart. No clocks are compared. A worker that has stopped, hangs, or
-finds Redis unavailable counts no further, so that nobody takes it for silent.
+Workers on two Redis servers, or with two prefixes, each find their own layer working. So every
+worker publishes the number of its current round in two places: first in a message through the
+layer, then in its row of the database, which all workers share. A worker that reads a round there
+must have received it through the layer before; otherwise the two are not connected. No clocks are
+compared. A worker that has stopped, hangs, or finds Redis unavailable stops counting, so that it is
+not considered silent.
 """
 
 import asyncio
@@ -33,13 +34,13 @@ EVENT: Final = "tracking.heartbeat"
 
 # Seconds between two rounds. Each costs a worker three short statements and a message per shard.
 INTERVAL: Final = 5.0
-# A worker is silent once so many rounds in a row are missing. A Redis that restarts, or a new
+# A worker is silent once this many rounds in a row are missing. A restart of Redis, or a new
 # subscription, loses one, rarely two.
 MAX_MISSED: Final = 3
 # Seconds that a message may take. Load balancers are answered within 2 s.
 ECHO_TIMEOUT: Final = 1.5
 # Seconds for which a result is kept.
-KEEP: Final = 1.0
+RESULT_LIFETIME: Final = 1.0
 # Age at which the row of a worker is deleted.
 ROW_LIFETIME: Final = timedelta(seconds=30)
 
@@ -65,7 +66,7 @@ class Heartbeat:
         self._run = run
         self._id = uuid.uuid4().hex
         self._name = f"{socket.gethostname()}:{os.getpid()}"
-        # Shards may be on Redis hosts of their own.
+        # Shards may be on different Redis hosts.
         self._shards = range(conf.SHARDS)
         self._round = self._sent = 0
         # By worker and shard, the last round that was received.
@@ -79,7 +80,9 @@ class Heartbeat:
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         # Raises, within 2 s, if this worker does not receive its own or others' messages.
-        self.probe: Probe[None] = Probe(self._check, keep=KEEP, timeout=ECHO_TIMEOUT + 0.5)
+        self.probe: Probe[None] = Probe(
+            self._check, keep=RESULT_LIFETIME, timeout=ECHO_TIMEOUT + 0.5
+        )
         receiver.handle(EVENT, self._receive)
 
     def start(self) -> None:
@@ -88,7 +91,7 @@ class Heartbeat:
             self._task = asyncio.create_task(self._beat_forever())
 
     async def close(self) -> None:
-        """Stop."""
+        """Stop sending heartbeats."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -97,13 +100,13 @@ class Heartbeat:
             metrics.degraded.end("workers", worker)
 
     async def _check(self) -> None:
-        await self._send_and_hear()
+        await self._send_and_receive()
         if self._silent:
-            raise ConnectionError("workers do not hear each other")
+            raise ConnectionError("workers do not receive each other's heartbeats")
 
-    async def _send_and_hear(self) -> None:
-        """Send the current round, and return once it was received here; raise if it is not."""
-        # One more message would delay those that already fail.
+    async def _send_and_receive(self) -> None:
+        """Send the current round, and return once this worker received it; raise if it does not."""
+        # Another message would delay those that already fail.
         if failing := {"broadcast", "receiver"} & set(metrics.degraded.parts()):
             raise ConnectionError(f"in use, and failing: {', '.join(failing)}")
         async with self._lock:
@@ -144,26 +147,26 @@ class Heartbeat:
         except Exception as error:  # the database is unavailable, or not migrated yet
             logger.warning("Workers could not be compared: %s", reason(error))
             rows = None
-        # A round that could not be sent is sent again: no worker misses it.
+        # A round that could not be sent is sent again, so that no worker misses it.
         self._round = self._sent + 1
         try:
-            await self._send_and_hear()
-            hears = True
+            await self._send_and_receive()
+            receives = True
         except Exception:  # the health check reports it
-            hears = False
+            receives = False
         if rows is not None:
-            self._compare(rows, hears=hears)
+            self._compare(rows, receives=receives)
 
-    def _compare(self, rows: Mapping[str, Sign], *, hears: bool) -> None:
-        """Find silent workers; `hears` says whether the layer works for this worker."""
+    def _compare(self, rows: Mapping[str, Sign], *, receives: bool) -> None:
+        """Find silent workers; `receives` is True if the layer works for this worker."""
         others = {worker: row for worker, row in rows.items() if worker != self._id}
         known = others.keys() | {self._id}
         self._heard = {worker: heard for worker, heard in self._heard.items() if worker in known}
         silent = self._silent & known
-        if self._sent - self._last_heard(self._id) >= MAX_MISSED:
+        if self._sent - self._last_received(self._id) >= MAX_MISSED:
             silent.add(self._id)
-        if not hears:
-            # Nothing is known of the others, nor can be later of what they sent until now.
+        if not receives:
+            # Nothing is known about the other workers, now or later, for the rounds sent until now.
             self._expected_from = {
                 worker: sent for worker, sent in self._expected_from.items() if worker in silent
             }
@@ -173,14 +176,14 @@ class Heartbeat:
                 worker: self._expected_from.get(worker, row.sent) for worker, row in others.items()
             }
             for worker, row in others.items():
-                last = max(self._last_heard(worker), self._expected_from[worker])
+                last = max(self._last_received(worker), self._expected_from[worker])
                 if row.sent - last >= MAX_MISSED:
                     silent.add(worker)
                 else:
                     silent.discard(worker)
         self._report(silent, others)
 
-    def _last_heard(self, worker: str) -> int:
+    def _last_received(self, worker: str) -> int:
         """Return the last round of a worker that was received on all shards."""
         heard = self._heard.get(worker, {})
         return min(heard.get(shard, 0) for shard in self._shards)
@@ -209,7 +212,7 @@ class Heartbeat:
 def exchange(worker: str, sign: Sign) -> dict[str, Sign]:
     """Write the row of a worker; return the rows of all live workers, its own included."""
     workers = Worker.objects.using(router.db_for_write(Worker))
-    # The database's clock, in each statement.
+    # Each statement uses the database's clock.
     if not workers.filter(pk=worker).update(sent=sign.sent, seen_at=Now()):
         workers.create(pk=worker, name=sign.name, sent=sign.sent, seen_at=Now())
     workers.filter(seen_at__lt=Now() - ROW_LIFETIME).delete()

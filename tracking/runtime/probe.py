@@ -1,4 +1,4 @@
-"""Checks that may hang, and that anybody may ask for at any rate."""
+"""Checks that may hang, and that may be requested by anyone and at any rate."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,10 +8,10 @@ Answer = TypeVar("Answer")
 
 
 class Probe(Generic[Answer]):
-    """Asks once at a time, and keeps the answer for `keep` seconds.
+    """Asks one question at a time, and caches the answer for `keep` seconds.
 
-    However many ask, they cost one question per `keep`; and a question that hangs is not asked
-    once more until it is through, so that nothing piles up behind it.
+    Any number of callers cost one question per `keep` seconds. While a question hangs it is not
+    asked again, so that nothing piles up behind it.
     """
 
     def __init__(
@@ -24,12 +24,12 @@ class Probe(Generic[Answer]):
         self._asked_at = 0.0
 
     async def ask(self) -> Answer:
-        """Return the answer or raise what `question` raised, and `TimeoutError` after `timeout`."""
+        """Return the answer; raise the error of `question`, or `TimeoutError` after `timeout`."""
         now = asyncio.get_running_loop().time()
         if self._task is None or (self._task.done() and now - self._asked_at >= self._keep):
             self._asked_at = now
             self._task = asyncio.ensure_future(self._question())
-            # By the time that it fails, nobody may wait for it any more.
+            # When it fails, all callers may have timed out.
             self._task.add_done_callback(_retrieve)
         done, _ = await asyncio.wait([self._task], timeout=self._timeout)
         if not done:
@@ -44,6 +44,6 @@ class Probe(Generic[Answer]):
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:
-    """Keep asyncio from logging an error as one that nobody heard of."""
+    """Prevent asyncio from logging an error as never retrieved."""
     if not task.cancelled():
         task.exception()

@@ -1,4 +1,4 @@
-"""Rate limits of connections, and of all connections that share one."""
+"""Rate limits of single connections, and limits that several connections share."""
 
 import asyncio
 from collections.abc import Hashable
@@ -19,9 +19,9 @@ LIMIT_LIFETIME: Final = 60.0
 
 
 class RateLimit:
-    """A token bucket: `MAX_FIXES_PER_SECOND` on the average, `MAX_FIXES_BURST` at once.
+    """A token bucket: `MAX_FIXES_PER_SECOND` on average, `MAX_FIXES_BURST` at once.
 
-    Whatever is sent counts as one, a batch too, because one fix of it goes on.
+    Each message counts as one, also a batch, because only one of its fixes is delivered.
     """
 
     __slots__ = ("_burst", "_filled_at", "_rate", "_refused", "_tokens")
@@ -35,7 +35,7 @@ class RateLimit:
         self._refused = 0.0
 
     def take(self, now: float) -> None:
-        """Count one message; raise `RateLimited`, which has a close code once it goes on."""
+        """Count one message; raise `RateLimited`, with a close code after too many refusals."""
         if not self._rate:
             return
         self._tokens = min(self._tokens + (now - self._filled_at) * self._rate, self._burst)
@@ -54,7 +54,7 @@ class RateLimit:
 class SharedLimits:
     """One `RateLimit` for each key, shared by all connections that join with it.
 
-    It outlives them by `LIMIT_LIFETIME` seconds, or a new connection would come with a new burst.
+    It outlives them by `LIMIT_LIFETIME`, so that a new connection does not get a new burst.
     """
 
     def __init__(self) -> None:
@@ -67,8 +67,8 @@ class SharedLimits:
         return len(self._limits)
 
     def join(self, key: Hashable) -> RateLimit:
-        """Return the limit for one more connection; each call is to be followed by `leave`."""
-        # Or the timer of an earlier `leave` would delete the limit of a client that came back.
+        """Return the limit for one more connection, which must call `leave` when it ends."""
+        # Otherwise the timer of an earlier `leave` would delete the limit of a client that is back.
         if (timer := self._timers.pop(key, None)) is not None:
             timer.cancel()
         limit = self._limits.get(key)

@@ -1,4 +1,4 @@
-"""Fixes that come over HTTP: each request waits until its own is committed."""
+"""Fixes that arrive over HTTP: each request waits until its own are committed."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -14,18 +14,18 @@ from tracking.pipeline.clocks import DeviceClocks
 from tracking.pipeline.storage import Waiter
 from tracking.protocol import InvalidLocation, Measurement, TokenInvalid, TrackingError
 
-# A phone's HTTP stack waits for 10 s or more. What is not committed by then may be later.
+# Seconds. A phone's HTTP stack waits for 10 s or more. A fix may still be committed later.
 COMMIT_TIMEOUT: Final = 5.0
 
 # Unsettled reports of one worker. A commit takes some milliseconds, so that this many wait only
-# when the database stands still; beyond, who comes is told so without waiting.
+# while the database does not answer; further reports then fail without waiting.
 MAX_UNSETTLED: Final = 256
 
 
 class NotStored(Exception):
-    """A fix was not committed in time, or came while too many waited.
+    """A fix was not committed in time, or arrived while too many were waiting.
 
-    It may still be stored. To send it again is right and harmless.
+    It may still be stored. It should be sent again, which is harmless.
     """
 
 
@@ -34,7 +34,7 @@ class Report:
 
     def __init__(self, on_settled: Callable[[], None]) -> None:
         self._on_settled = on_settled
-        # What is wrong with the fix; None once it is committed.
+        # The result: the error of the fix, or None once it is committed.
         self.answer: asyncio.Future[TrackingError | None] = (
             asyncio.get_running_loop().create_future()
         )
@@ -50,7 +50,7 @@ class Report:
 
     def _settle(self, answer: TrackingError | None) -> None:
         self._on_settled()
-        if not self.answer.done():  # by the timeout
+        if not self.answer.done():  # it is after the timeout
             self.answer.set_result(answer)
 
 
@@ -94,8 +94,8 @@ class Reports:
     ) -> None:
         """Return once the fixes, given oldest first, or newer ones of the driver, are committed.
 
-        `device_id` tells apart the devices of one driver, whose apps may have queued what they
-        send. `sent_at` is when it was sent, or made if it may have been queued.
+        `device_id` tells apart the devices of one driver, whose apps may queue fixes. `sent_at` is
+        when the request was sent, or created if it may have been queued.
 
         Raise `InvalidMessage`, `InvalidLocation` if the fixes can never be stored, `TokenInvalid`
         if the driver's account is deleted, or `NotStored` if it takes too long: then they may still
@@ -115,10 +115,10 @@ class Reports:
             )
         )
 
-    async def hear(self, driver_id: DriverId) -> None:
-        """Note that a driver's phone was heard, without a place; return once it is committed.
+    async def record_contact(self, driver_id: DriverId) -> None:
+        """Store that a driver's phone sent something without a location; return once committed.
 
-        Of a driver without a location there is nothing to note. Raise as `commit` does.
+        Do nothing for a driver that has no location yet. Raise as `commit` does.
         """
         known = await self._pipeline.last_known(driver_id)
         if known is not None:
@@ -133,7 +133,7 @@ class Reports:
         try:
             self._pipeline.submit(fixes, report)
         except BaseException:
-            self._settled()  # Nobody else will.
+            self._settled()  # The pipeline will not.
             raise
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT):

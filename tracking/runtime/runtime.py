@@ -58,7 +58,7 @@ class Runtime:
         self._announcer = Announcer(self.clock, load)
         self._storage = Storage(self._writer, self._announcer)
         self.access_log = Recorder(self._writer.run)
-        # Whether the process is about to stop.
+        # True once the process is about to stop.
         self.draining = False
         self.lag = Lag()
         self.identities = Identities(self._reader.run)
@@ -87,9 +87,9 @@ class Runtime:
     ) -> list[Fix]:
         """Return the fixes of one message that arrives now, given and returned oldest first.
 
-        `clock` is the device's, and needed where a measurement has a time; the rest is what
-        `DeviceClock.correct` takes. Raise `InvalidMessage` or `InvalidLocation`; what is refused
-        does not count for the clock.
+        `clock` is the device's, and required if a measurement has a time; the other arguments are
+        those of `DeviceClock.correct`. Raise `InvalidMessage` or `InvalidLocation`; a refused
+        message does not affect the clock.
         """
         now = self.clock.now()
         fixes = [to_fix(measurement, driver_id, now) for measurement in measurements]
@@ -97,7 +97,7 @@ class Runtime:
         if clock is None:
             return fixes
         if newest.recorded_at is not None:
-            # First: what is known of the clock after it holds for the older ones, too.
+            # First, as the offset that it yields applies to the older ones as well.
             try:
                 recorded_at = clock.correct(
                     now,
@@ -106,7 +106,7 @@ class Runtime:
                     queued=queued,
                     batch=batch,
                 )
-            except OverflowError as error:  # by a clock that is ahead, in the year 1
+            except OverflowError as error:  # a time in the year 1, from a clock that is ahead
                 raise InvalidMessage(EXPECTED["recorded_at"]) from error
             fixes[-1] = _corrected(fixes[-1], recorded_at, clock)
         for index in range(len(fixes) - 2, -1, -1):
@@ -121,10 +121,10 @@ class Runtime:
         return await self._snapshots.get(driver_id)
 
     def submit(self, fixes: Sequence[Fix], waiter: Waiter | None) -> None:
-        """Deliver, broadcast and store checked fixes of one driver, none waiting for another.
+        """Deliver, broadcast and store checked fixes of one driver, all three independently.
 
-        `fixes` are in order, the newest last. That one alone goes to watchers and other workers;
-        storage gets them all. `waiter` is notified once they are committed.
+        `fixes` are in order, the newest last. Only the newest is delivered to watchers and sent to
+        other workers; all are stored. `waiter` is notified once they are committed.
         """
         metrics.fixes_received.value += len(fixes)
         newest = fixes[-1]
@@ -132,7 +132,7 @@ class Runtime:
             self.presence.record(newest)
             self.hub.deliver(newest)
             self._publisher.publish(newest)
-        except Exception:  # a bug there is no reason to store nothing
+        except Exception:  # a bug there must not prevent storing
             logger.exception("A location could not be delivered or broadcast")
         self._storage.store(fixes, waiter)
 
@@ -141,7 +141,7 @@ class Runtime:
         self._storage.notify(fix, waiter)
 
     def forget(self, waiter: Waiter) -> None:
-        """Notify `waiter` no more; what it submitted is stored all the same."""
+        """Stop notifying `waiter`; the fixes that it submitted are stored nevertheless."""
         self._storage.forget(waiter)
 
     def queues(self) -> dict[str, int]:
@@ -159,7 +159,7 @@ class Runtime:
         await self.access_log.drain()
 
     async def close(self) -> None:
-        """Stop everything, close the database connections; the next caller gets a new runtime."""
+        """Stop all parts and close the database connections; the next caller gets a new runtime."""
         _runtimes.pop(asyncio.get_running_loop(), None)
         self.lag.close()
         await self.health.close()

@@ -84,7 +84,7 @@ class Viewer:
         self.read = 0
 
     def look(self, bbox=None):
-        self.fleet.look(self.outbox, bbox, lambda: self.failures.append("broken off"))
+        self.fleet.view(self.outbox, bbox, lambda: self.failures.append("broken off"))
 
     @property
     def frames(self):

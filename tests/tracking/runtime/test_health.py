@@ -12,7 +12,7 @@ from tracking import metrics
 from tracking.routing import http_urlpatterns
 from tracking.runtime import get_runtime, heartbeat
 from tracking.runtime import health as health_module
-from tracking.runtime.lag import SUSTAINED_LOOKS
+from tracking.runtime.lag import SUSTAINED_SAMPLES
 
 from ..fakes import DEADLINE, within_deadline
 
@@ -41,14 +41,14 @@ async def test_process_that_answers_is_alive():
 
 
 async def test_process_whose_event_loop_stays_late_is_not_alive():
-    get_runtime().lag._late.extend([1.5] * SUSTAINED_LOOKS)
+    get_runtime().lag._late.extend([1.5] * SUSTAINED_SAMPLES)
     status, answer = await get("live")
     assert (status, answer["status"]) == (503, "late")
     assert answer["event_loop_lag_seconds"] == 1.5
 
 
 async def test_process_that_was_late_once_is_alive():
-    get_runtime().lag._late.extend([9.0, *[0.0] * SUSTAINED_LOOKS])
+    get_runtime().lag._late.extend([9.0, *[0.0] * SUSTAINED_SAMPLES])
     assert (await get("live"))[0] == 200
 
 

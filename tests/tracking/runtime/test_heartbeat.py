@@ -34,7 +34,7 @@ class Network(Layer):
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch):
-    monkeypatch.setattr(heartbeat, "KEEP", 0)
+    monkeypatch.setattr(heartbeat, "RESULT_LIFETIME", 0)
     monkeypatch.setattr(heartbeat, "ECHO_TIMEOUT", 0.05)
 
 
@@ -111,7 +111,7 @@ async def test_workers_on_two_layers_are_told_apart_within_some_rounds(fleet, ca
     assert [fleet.silent(worker) for worker in (a, b, c)] == [["c"], ["c"], ["a", "b"]]
     assert metrics.degraded.parts() == ["workers"]
     for worker in fleet.workers:
-        with pytest.raises(ConnectionError, match="do not hear each other"):
+        with pytest.raises(ConnectionError, match="do not receive each other"):
             await worker.probe.ask()
     await fleet.beat(rounds=5)
     # However long it lasts, a process says it once: c was the first of the three in this one.
@@ -229,7 +229,7 @@ async def test_what_is_heard_of_strangers_is_not_kept(fleet, network):
 
 async def test_being_asked_all_the_time_hides_nothing(fleet, monkeypatch):
     """Load balancers ask each second, and are told what they were told half a second before."""
-    monkeypatch.setattr(heartbeat, "KEEP", 60)
+    monkeypatch.setattr(heartbeat, "RESULT_LIFETIME", 60)
     a, b = fleet.add(Network(), "a"), fleet.add(Network(), "b")
     for _ in range(MAX_MISSED + 2):
         await a.probe.ask()

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from tracking.runtime import lag as lag_module
-from tracking.runtime.lag import SUSTAINED_LOOKS, Lag
+from tracking.runtime.lag import SUSTAINED_SAMPLES, Lag
 
 from ..fakes import within_deadline
 
@@ -16,8 +16,8 @@ class Looks(Lag):
         self.on_look = on_look
         super().__init__()
 
-    def _look(self):
-        super()._look()
+    def _sample(self):
+        super()._sample()
         self.on_look(len(self._late))
 
 
@@ -60,8 +60,8 @@ async def test_worst_is_the_latest_look(looked):
 
 
 async def test_late_at_every_look_is_sustained(looked):
-    assert (await looked(SUSTAINED_LOOKS + 1, busy=0.02)).sustained() >= 0.01
+    assert (await looked(SUSTAINED_SAMPLES + 1, busy=0.02)).sustained() >= 0.01
 
 
 async def test_a_few_late_looks_are_not_sustained(looked):
-    assert (await looked(SUSTAINED_LOOKS - 1, busy=0.02)).sustained() == 0
+    assert (await looked(SUSTAINED_SAMPLES - 1, busy=0.02)).sustained() == 0
