@@ -13,7 +13,7 @@ django.setup()
 from tracking.runtime import heartbeat  # noqa: E402
 
 heartbeat.INTERVAL = heartbeat.RESULT_LIFETIME = 0.1
-heartbeat.FORGET_AFTER = timedelta(seconds=2)
+heartbeat.ROW_LIFETIME = timedelta(seconds=2)
 
 if __name__ == "__main__":
     execute_from_command_line(sys.argv)

@@ -569,7 +569,7 @@ async def test_page_whose_log_in_has_ended_leads_to_a_new_one(host, browser):
         await page.context.clear_cookies()
         await opened[-1].close(code=4401)
         await expect(page.locator("[data-part=connection]")).to_have_text(
-            re.compile("Reload the page, or log in again"), timeout=DEADLINE
+            re.compile("Reload the page or log in again"), timeout=DEADLINE
         )
         await expect(page.get_by_role("button", name="Reload the page")).to_be_visible()
         await expect(page.get_by_role("button", name="Try again")).to_be_hidden()
