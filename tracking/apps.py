@@ -37,9 +37,10 @@ class TrackingConfig(AppConfig):
 
 
 def connect_receivers(models: Iterable[type[Model]]) -> None:
-    """Hear of changes of users and grants that are made through any of these models.
+    """Connect the signal receivers for users and grants to each of `models` that is one of them.
 
-    Django tells of a change through a proxy under the proxy's name alone.
+    For a change that is made through a proxy model, Django sends signals with the proxy as the only
+    sender, so that proxies need receivers too.
     """
     from django.contrib.auth import get_user_model
 

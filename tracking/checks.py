@@ -1,4 +1,4 @@
-"""System checks: what is wrong with the project's settings, and what would be right."""
+"""System checks of the settings: each message names a fault, its hint says how to correct it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -24,14 +24,14 @@ from tracking.models import DriverLocation
 from tracking.people import ids_of
 from tracking.project_checks import check_project
 
-# RFC 7518 section 3.2: an HMAC key as long as the hash, and SHA-256 has 32 bytes.
+# RFC 7518 section 3.2: an HMAC key is at least as long as the hash, 32 bytes for SHA-256.
 MIN_KEY_BYTES = 32
 
 
 def check_settings(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Check `TRACKING` and what tracking needs of the project around it."""
+    """Check `TRACKING`, and the other settings of the project that tracking depends on."""
     return [
         *_keys(),
         *_policies(),
@@ -54,16 +54,16 @@ def check_settings(
 def check_deployment(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Check what is right for developers and may be wrong in production: `check --deploy`."""
+    """Check for defaults that may be too open for production: `check --deploy`."""
     if conf.WATCH_POLICY != "tracking.permissions.any_authenticated":
         return []
     return [
         CheckWarning(
-            "Everybody who is logged in may watch every driver.",
+            "Every logged-in user may watch every driver.",
             hint=(
-                "Set TRACKING['WATCH_POLICY'] to 'tracking.permissions.granted' (staff, and whoever"
-                " has a live grant), to 'tracking.permissions.staff_only', or to a policy of your"
-                " own. If everybody may: SILENCED_SYSTEM_CHECKS = ['tracking.W001']."
+                "Set TRACKING['WATCH_POLICY'] to 'tracking.permissions.granted' (staff, and users"
+                " with a live grant), to 'tracking.permissions.staff_only', or to a policy of your"
+                " own. If this is intended: SILENCED_SYSTEM_CHECKS = ['tracking.W001']."
             ),
             id="tracking.W001",
         )
@@ -73,8 +73,8 @@ def check_deployment(
 def _keys() -> Iterator[CheckMessage]:
     for key in sorted(set(getattr(settings, "TRACKING", {})) - set(DEFAULTS)):
         yield Error(
-            f"TRACKING has no setting {key!r}.",
-            hint=f"There are: {', '.join(DEFAULTS)}.",
+            f"TRACKING has an unknown setting: {key!r}.",
+            hint=f"The settings are: {', '.join(DEFAULTS)}.",
             id="tracking.E001",
         )
 
@@ -92,8 +92,8 @@ def _policies() -> Iterator[CheckMessage]:
             found = False
         if not found:
             yield Error(
-                f"TRACKING[{key!r}] names no function: {path!r}.",
-                hint=f"Give the dotted path of a function {arguments}.",
+                f"TRACKING[{key!r}] is {path!r}, which cannot be imported or is not a function.",
+                hint=f"Set it to the dotted path of a function {arguments}.",
                 id="tracking.E002",
             )
 
@@ -102,15 +102,15 @@ def _authentication() -> Iterator[CheckMessage]:
     path = conf.AUTHENTICATION
     try:
         found = isinstance(import_string(path)(), AccessTokens)
-        reason = "is no subclass of tracking.access.tokens.AccessTokens"
-    except Exception as error:  # whatever a host's own class raises
-        found, reason = False, f"cannot be used: {error}"
+        reason = "is not a subclass of tracking.access.tokens.AccessTokens"
+    except Exception as error:  # a host's own class may raise anything
+        found, reason = False, f"cannot be imported or instantiated: {error}"
     if not found:
         yield Error(
             f"TRACKING['AUTHENTICATION'], {path!r}, {reason}.",
             hint=(
-                "Give the dotted path of tracking.access.tokens.AccessTokens, of "
-                "tracking.access.drf_tokens.DRFTokens, or of a subclass of your own."
+                "Set it to 'tracking.access.tokens.AccessTokens', to "
+                "'tracking.access.drf_tokens.DRFTokens', or to the path of your own subclass."
             ),
             id="tracking.E002",
         )
@@ -120,7 +120,8 @@ def _numbers() -> Iterator[CheckMessage]:
     for key in ("AUTHENTICATION_TIMEOUT", "SEND_TIMEOUT", "STALE_AFTER", "OFFLINE_AFTER"):
         if not _is_number(getattr(conf, key)) or getattr(conf, key) <= 0:
             yield Error(
-                f"TRACKING[{key!r}] must be a number of seconds above 0.", id="tracking.E003"
+                f"TRACKING[{key!r}] must be a number of seconds greater than 0.",
+                id="tracking.E003",
             )
             return
     if conf.STALE_AFTER >= conf.OFFLINE_AFTER:
@@ -141,7 +142,7 @@ def _numbers() -> Iterator[CheckMessage]:
             )
     if not _is_number(conf.ACCESS_LOG_DAYS) or conf.ACCESS_LOG_DAYS < 0:
         yield Error(
-            "TRACKING['ACCESS_LOG_DAYS'] must be a number of days, 0 or more; 0 keeps nothing.",
+            "TRACKING['ACCESS_LOG_DAYS'] must be a number of days, 0 or more; 0 turns it off.",
             id="tracking.E003",
         )
     for key in ("DRAIN_SECONDS", "GRANT_LEAD_TIME", "MAX_GRANT_DURATION"):
@@ -151,9 +152,9 @@ def _numbers() -> Iterator[CheckMessage]:
             )
     for key in ("MAX_FIXES_BURST", "MAX_MESSAGE_SIZE", "MAX_BAD_MESSAGES"):
         if type(getattr(conf, key)) is not int or getattr(conf, key) < 1:
-            yield Error(f"TRACKING[{key!r}] must be a whole number above 0.", id="tracking.E003")
+            yield Error(f"TRACKING[{key!r}] must be an integer greater than 0.", id="tracking.E003")
     if type(conf.SHARDS) is not int or not 1 <= conf.SHARDS <= 256:
-        yield Error("TRACKING['SHARDS'] must be a whole number from 1 to 256.", id="tracking.E003")
+        yield Error("TRACKING['SHARDS'] must be an integer from 1 to 256.", id="tracking.E003")
 
 
 def _is_number(value: object) -> bool:
@@ -176,8 +177,9 @@ def _base_layer() -> Iterator[CheckMessage]:
         found = False
     if not found:
         yield Error(
-            f"TRACKING['BASE_LAYER'] names no static file: {path!r}.",
-            hint="Give the path of a JavaScript module as {% static %} takes it.",
+            f"TRACKING['BASE_LAYER'] is {path!r}, and there is no such static file.",
+            hint="Set it to the path of a JavaScript module, relative to a static files directory, "
+            "as in {% static %}.",
             id="tracking.E012",
         )
 
@@ -195,9 +197,9 @@ def _socket_url() -> Iterator[CheckMessage]:
         complete = complete and not url.query and not url.fragment
     if not complete:
         yield Error(
-            "TRACKING['SOCKET_URL'] must be a path that begins with / or an address that begins "
-            "with ws:// or wss://, without ? and #.",
-            hint="For example '/live/' or 'wss://live.example.com/'; '' for this site's own root.",
+            "TRACKING['SOCKET_URL'] must be a path that starts with / or a URL that starts with "
+            "ws:// or wss://, without a query string or fragment.",
+            hint="For example '/live/' or 'wss://live.example.com/'; '' for the root of this site.",
             id="tracking.E011",
         )
 
@@ -208,8 +210,9 @@ def _layer() -> Iterator[CheckMessage]:
         layer = get_channel_layer()
     if layer is None or "groups" not in getattr(type(layer), "extensions", ["groups"]):
         yield Error(
-            "Live tracking needs a default channel layer with groups.",
-            hint="Set CHANNEL_LAYERS['default'], to channels.layers.InMemoryChannelLayer to begin.",
+            "tracking needs a default channel layer that supports groups.",
+            hint="Set CHANNEL_LAYERS['default']. For development, its BACKEND can be "
+            "'channels.layers.InMemoryChannelLayer'.",
             id="tracking.E005",
         )
 
@@ -219,7 +222,7 @@ def check_channel_layer(
 ) -> list[CheckMessage]:
     """Check that workers receive each other's messages: `check --deploy`.
 
-    A channel layer may have a method `check()` that returns messages of its own.
+    A channel layer class may have a method `check()`, which returns more messages.
     """
     if DEFAULT_CHANNEL_LAYER not in getattr(settings, "CHANNEL_LAYERS", {}):
         return []  # tracking.E005
@@ -227,17 +230,18 @@ def check_channel_layer(
     if isinstance(layer, InMemoryChannelLayer):
         return [
             CheckWarning(
-                "The channel layer is in memory: with more than one worker, watchers do not "
-                "receive what drivers of other workers send.",
+                "The default channel layer is in memory: with several workers, watchers do not "
+                "receive the locations of drivers who are connected to another worker.",
                 hint=(
                     "Set the BACKEND of CHANNEL_LAYERS['default'] to "
-                    "'tracking.contrib.channels_redis.ChannelLayer'. If there is only one worker: "
+                    "'tracking.contrib.channels_redis.ChannelLayer'. If you run only one worker: "
                     "SILENCED_SYSTEM_CHECKS = ['tracking.W005']."
                 ),
                 id="tracking.W005",
             )
         ]
-    # Of its class: channels_redis' own layer takes any attribute from the running event loop's.
+    # Look it up on the class: an instance of channels_redis' pub/sub layer delegates unknown
+    # attributes to an object that needs a running event loop.
     check = getattr(type(layer), "check", None)
     return check(layer) if check is not None else []
 
@@ -247,8 +251,8 @@ def _shards(layers: Mapping[str, Any]) -> Iterator[CheckMessage]:
     hosts = layer.get("CONFIG", {}).get("hosts", [])
     if isinstance(hosts, list | tuple) and len(hosts) > conf.SHARDS:
         yield CheckWarning(
-            f"The channel layer has {len(hosts)} hosts, and TRACKING['SHARDS'] is {conf.SHARDS}: "
-            "drivers' locations go through no more hosts than there are shards.",
+            f"The channel layer has {len(hosts)} hosts, but TRACKING['SHARDS'] is {conf.SHARDS}: "
+            "locations are sent through at most one host per shard, so some hosts are idle.",
             hint=f"Set TRACKING['SHARDS'] to {len(hosts)} or more.",
             id="tracking.W003",
         )
@@ -257,9 +261,9 @@ def _shards(layers: Mapping[str, Any]) -> Iterator[CheckMessage]:
 def _users() -> Iterator[CheckMessage]:
     if ids_of(get_user_model()._meta.pk) is None:
         yield Error(
-            "The user model's primary key must be an integer or a UUID: it is the driver's id on"
-            " the wire.",
-            hint="Users that have another key cannot be tracked.",
+            "The user model's primary key must be an integer or a UUID: clients use it as the"
+            " driver's id.",
+            hint="Users with another type of primary key cannot be tracked.",
             id="tracking.E006",
         )
 
@@ -268,10 +272,11 @@ def _roles() -> Iterator[CheckMessage]:
     has_role = any(field.name == "role" for field in get_user_model()._meta.get_fields())
     if conf.PUBLISH_POLICY == "tracking.permissions.own_location" and not has_role:
         yield CheckWarning(
-            "Every user may publish a location: the user model has no `role`.",
+            "Every user may publish a location: the default policy checks `role`, and the user "
+            "model has no such field.",
             hint=(
-                "Set TRACKING['PUBLISH_POLICY'] to a function (user, driver_id) -> bool that lets "
-                "drivers publish for themselves, and nobody else. If every user is a driver: "
+                "Set TRACKING['PUBLISH_POLICY'] to a function (user, driver_id) -> bool that "
+                "permits drivers only, and each only for themselves. If every user is a driver: "
                 "SILENCED_SYSTEM_CHECKS = ['tracking.W002']."
             ),
             id="tracking.W002",
@@ -284,8 +289,8 @@ def _signing_key() -> Iterator[CheckMessage]:
     name = "SIMPLE_JWT['SIGNING_KEY']" if own else "SECRET_KEY, which signs the tokens,"
     if simplejwt.api_settings.ALGORITHM.startswith("HS") and len(key.encode()) < MIN_KEY_BYTES:
         yield Error(
-            f"{name} has fewer than {MIN_KEY_BYTES} bytes: it can be guessed.",
-            hint="Make one with: python -c 'import secrets; print(secrets.token_urlsafe(50))'",
+            f"{name} has fewer than {MIN_KEY_BYTES} bytes, so it can be guessed.",
+            hint="Generate one: python -c 'import secrets; print(secrets.token_urlsafe(50))'",
             id="tracking.E007",
         )
 
@@ -297,10 +302,11 @@ def _databases() -> Iterator[CheckMessage]:
             supported(connections[alias].vendor)
         except UnsupportedDatabaseError as error:
             yield Error(
-                f"DATABASES[{alias!r}], where locations go: {error}.",
+                f"DATABASES[{alias!r}], which stores the locations: {error}.",
                 hint=(
-                    "Give them one of the two, with DATABASE_ROUTERS if the rest of the project is"
-                    " to stay where it is. Engines that are built on Django's own will do."
+                    "Use PostgreSQL or SQLite for locations. If the rest of the project needs"
+                    " another database, use DATABASE_ROUTERS. Engines derived from Django's"
+                    " PostgreSQL and SQLite engines work too."
                 ),
                 id="tracking.E008",
             )
@@ -314,8 +320,8 @@ def _redirects() -> Iterator[CheckMessage]:
     ours = "tracking.middleware.no_redirected_writes"
     if ours not in names or names.index(ours) > names.index(security):
         yield CheckWarning(
-            "SECURE_SSL_REDIRECT redirects reports over plain HTTP, which loses them: HTTP clients "
-            "follow as a GET without a body.",
+            "SECURE_SSL_REDIRECT also redirects locations that are reported over plain HTTP. They "
+            "are lost, because HTTP clients follow a redirect with a GET without a body.",
             hint=f"Add {ours!r} to MIDDLEWARE, before {security!r}.",
             id="tracking.W004",
         )

@@ -25,11 +25,11 @@ _Respond = (
 def no_redirected_writes(get_response: _Respond) -> _Respond:
     """Prevent redirects of requests other than GET and HEAD.
 
-    Clients would repeat them as a GET without a body, and a report would be lost.
+    HTTP clients follow a redirect with a GET without a body, so a reported location would be lost.
 
     With `APPEND_SLASH`, a path without its trailing slash is served as if it had one. Over plain
-    HTTP, where `SECURE_SSL_REDIRECT` would redirect, the answer is 403 with problem details, or 503
-    for OwnTracks. Place it first in `MIDDLEWARE`, before `SecurityMiddleware` and
+    HTTP, where `SECURE_SSL_REDIRECT` would redirect, the response is 403 with problem details, or
+    503 for OwnTracks. Place it first in `MIDDLEWARE`, before `SecurityMiddleware` and
     `CommonMiddleware`.
     """
     if iscoroutinefunction(get_response):
@@ -64,7 +64,7 @@ def _refuse_or_append_slash(request: HttpRequest) -> HttpResponse | None:
 
 
 def _is_served(path: str, urlconf: str | None) -> bool:
-    """Tell whether a view serves the path, other than the admin's catch-all, which redirects."""
+    """Return whether a view serves the path, except the admin's catch-all view, which redirects."""
     match = is_valid_path(path, urlconf)
     return bool(match and getattr(match.func, "should_append_slash", True))
 
@@ -75,8 +75,8 @@ def _is_exempt(request: HttpRequest) -> bool:
 
 
 def _https_required(request: HttpRequest) -> HttpResponse:
-    # OwnTracks on iOS discards a report on 4xx, and keeps it on 5xx until its owner has corrected
-    # the URL.
+    # OwnTracks on iOS discards a location after a 4xx response. After a 5xx it keeps it, so that
+    # nothing is lost until the URL is corrected in the app.
     status = HTTPStatus.FORBIDDEN
     if _is_of_owntracks(request.path_info):
         status = HTTPStatus.SERVICE_UNAVAILABLE

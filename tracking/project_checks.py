@@ -11,9 +11,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.shortcuts import resolve_url
 from django.urls import NoReverseMatch, reverse
 
-# Without these the models of the app cannot even be imported.
+# The models of tracking cannot be imported without these.
 NEEDED_APPS: Final = ("django.contrib.auth", "django.contrib.contenttypes")
-# Apps without which some of their own features are missing, and the checks that say so.
+# Optional apps, with the id of the check and the features that are missing without the app.
 USED_APPS: Final = {
     "channels": ("tracking.W006", "Channels' management commands and checks"),
     "rest_framework": ("tracking.W007", "Django REST framework's templates and translations"),
@@ -23,17 +23,17 @@ USED_APPS: Final = {
 def require_apps() -> None:
     """Raise ImproperlyConfigured if an app is missing that the models need.
 
-    No system check can say so: Django runs them after it has imported all models.
+    A system check would be too late: Django runs the checks after it has imported all models.
     """
     for name in NEEDED_APPS:
         if not apps.is_installed(name):
             raise ImproperlyConfigured(
-                f"tracking needs {name!r}, which is not in INSTALLED_APPS. Add it. (tracking.E010)"
+                f"tracking requires {name!r}: add it to INSTALLED_APPS. (tracking.E010)"
             )
 
 
 def check_project() -> Iterator[CheckMessage]:
-    """Check what the app needs of the project's INSTALLED_APPS, URLs and log-in page."""
+    """Check the project's INSTALLED_APPS, URLs and LOGIN_URL."""
     yield from _apps()
     if not getattr(settings, "ROOT_URLCONF", None):
         return
@@ -41,11 +41,11 @@ def check_project() -> Iterator[CheckMessage]:
         yield from _log_in()
     else:
         yield CheckWarning(
-            "The project's URLs have no namespace 'tracking': there are no pages and no REST API, "
-            "and the fleet map cannot search.",
+            "The project's URLs do not include tracking.urls: its pages, the REST API and the "
+            "search of the fleet map are missing.",
             hint=(
-                'Add path("driver/", include("tracking.urls")) to ROOT_URLCONF, not inside another '
-                "namespace. If sockets are all you need: "
+                'Add path("driver/", include("tracking.urls")) to ROOT_URLCONF, outside other '
+                "namespaces. If you need only the WebSockets: "
                 "SILENCED_SYSTEM_CHECKS = ['tracking.W008']."
             ),
             id="tracking.W008",
@@ -67,11 +67,11 @@ def _log_in() -> Iterator[CheckMessage]:
         resolve_url(settings.LOGIN_URL)
     except (NoReverseMatch, TypeError):
         yield CheckWarning(
-            f"LOGIN_URL is {settings.LOGIN_URL!r}, which names no URL: the pages of tracking.urls "
-            "answer visitors who are not logged in with an error 500.",
+            f"LOGIN_URL is {settings.LOGIN_URL!r}, which is neither a path nor the name of a URL: "
+            "visitors who are not logged in get an error 500 on the pages of tracking.urls.",
             hint=(
-                "Set LOGIN_URL to a path or to the name of a URL, such as 'admin:login'. If nobody "
-                "uses the pages: SILENCED_SYSTEM_CHECKS = ['tracking.W009']."
+                "Set LOGIN_URL to a path or to the name of a URL, such as 'admin:login'. If the "
+                "pages are not used: SILENCED_SYSTEM_CHECKS = ['tracking.W009']."
             ),
             id="tracking.W009",
         )

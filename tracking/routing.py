@@ -1,4 +1,4 @@
-"""The routes for the host project's `URLRouter`: WebSockets, and what operators ask over HTTP."""
+"""Routes for the host project's `URLRouter`: WebSockets, and health and metrics over HTTP."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
 """Routes that match with and without the trailing slash, without a redirect.
 
-A redirected report would be lost: HTTP clients repeat it as a GET without its body.
+HTTP clients follow a redirect with a GET without a body, so a reported location would be lost.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from django.urls.resolvers import RoutePattern
 
 
 class EitherSlash(RoutePattern):
-    """A route that matches with and without its trailing slash. It is reversed as it is written."""
+    """A route that matches with and without its trailing slash, and is reversed as written."""
 
     def match(self, path: str) -> tuple[str, tuple[Any, ...], dict[str, Any]] | None:
         other = f"{path}/" if str(self).endswith("/") else path.removesuffix("/")

@@ -18,7 +18,7 @@ from tracking.slashes import either_slash, path
 
 
 class AnyCaseUUIDConverter(UUIDConverter):
-    """Django's own, which knows lower case only; RFC 9562 has readers take either."""
+    """Django's UUIDConverter, but for both cases: RFC 9562 asks readers to accept either."""
 
     regex = UUID_PATTERN
 

@@ -1,4 +1,4 @@
-"""The metrics of this process as Prometheus reads them."""
+"""The metrics of this process in Prometheus' text format."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -21,11 +21,11 @@ from tracking.runtime import Runtime
 async def exposition(runtime: Runtime) -> bytes:
     """Return all metrics in Prometheus' text format.
 
-    Drivers are counted in the database, so without it those lines are missing.
+    Drivers are counted in the database: while it is unavailable, those lines are missing.
     """
     try:
         drivers = await runtime.health.drivers.ask()
-    except Exception:  # health says what is wrong with the database
+    except Exception:  # the health check reports what is wrong with the database
         drivers = {}
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_ProcessMetrics(runtime, drivers))

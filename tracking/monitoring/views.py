@@ -1,7 +1,7 @@
 """Health and metrics of a process over HTTP: `/health/live/`, `/health/ready/`, `/metrics/`.
 
-ASGI applications in front of Django, for the host project's `URLRouter`: load balancers ask by
-address, not by host name, and without HTTPS; and no middleware has to work for an answer.
+ASGI applications for the host project's `URLRouter`, in front of Django: load balancers send an IP
+address in place of the host name and use plain HTTP, and the answer must not depend on middleware.
 """
 
 import hmac
@@ -19,12 +19,12 @@ from tracking.runtime import get_runtime
 
 Send = Callable[[Any], Awaitable[None]]
 
-# Seconds. An event loop that was later than this in the last ten samples serves nobody.
+# Seconds. An event loop that was later than this in all of the last ten samples is stuck.
 MAX_LAG: Final = 1.0
 
 
 async def live(scope: Any, receive: Any, send: Send) -> None:
-    """Answer 200, or 503 if the event loop stays late: end this process, start another."""
+    """Respond with 200, or with 503 if the event loop stays late and a restart is needed."""
     lag = get_runtime().lag
     late = lag.sustained() > MAX_LAG
     content = {
@@ -36,10 +36,10 @@ async def live(scope: Any, receive: Any, send: Send) -> None:
 
 
 async def ready(scope: Any, receive: Any, send: Send) -> None:
-    """Answer 200, or 503 if new clients could not be served here: send them elsewhere.
+    """Respond with 200, or with 503 if this process cannot serve new clients.
 
-    Without the channel layer they can, from the database, so that it is only shown as failing. It
-    would fail for all processes at once, and taking all of them out would end what still works.
+    A channel layer that fails is shown, but does not lead to 503: clients are then served from the
+    database, and it fails for all processes at once, so a load balancer would remove them all.
     """
     runtime = get_runtime()
     checks = await runtime.health.checks()
@@ -58,7 +58,7 @@ async def ready(scope: Any, receive: Any, send: Send) -> None:
 
 
 class Metrics:
-    """The metrics, to whoever has `TRACKING["METRICS_TOKEN"]`; without one there are none."""
+    """The metrics, for requests with `TRACKING["METRICS_TOKEN"]`; 404 if that setting is empty."""
 
     def __init__(self, text: Callable[[], Awaitable[bytes]]) -> None:
         self._text = text
@@ -75,7 +75,7 @@ class Metrics:
 
 
 async def own_metrics() -> bytes:
-    """Return this process's metrics. Where several share a port, any of them may be asked."""
+    """Return this process's metrics. If several processes share a port, any of them may answer."""
     return await exposition(get_runtime())
 
 

@@ -1,4 +1,4 @@
-"""The pages. Who may watch whom is the socket's to say: a page shows nothing by itself."""
+"""The pages. They contain no locations: the WebSocket decides which drivers a user may watch."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,7 @@ from tracking.rest.bridge import call_async, outside_transactions
 
 
 def _staff_only(view: Callable[[HttpRequest], HttpResponse]) -> Callable[..., HttpResponse]:
-    """For whom the admin shows the last known locations; the others are refused."""
+    """Limit a view to users who may see last known locations in the admin; others get 403."""
 
     @login_required
     def checked(request: HttpRequest) -> HttpResponse:
@@ -36,7 +36,7 @@ def _staff_only(view: Callable[[HttpRequest], HttpResponse]) -> Callable[..., Ht
 @login_required
 @ensure_csrf_cookie
 def driver_map(request: HttpRequest, driver_id: DriverId) -> HttpResponse:
-    """The rider's page. It names the driver to nobody who may not watch."""
+    """Show the rider's page, with the driver's name if the user may watch the driver."""
     if driver_id == USER_IDS.lowest:
         raise Http404
     context = {"driver_id": driver_id, "driver_name": _watched_name(request.user, driver_id)}
@@ -49,7 +49,7 @@ def driver_map(request: HttpRequest, driver_id: DriverId) -> HttpResponse:
 @login_required
 @ensure_csrf_cookie
 def share(request: HttpRequest) -> HttpResponse:
-    """The driver's page. Whoever may not publish reads why."""
+    """Show the driver's page, or the reason if the user may not publish a location."""
     user = request.user
     assert not isinstance(user, AnonymousUser)  # noqa: S101, for the type checker
     may_share = call_async(may_publish, user, user.pk)
@@ -61,14 +61,14 @@ def share(request: HttpRequest) -> HttpResponse:
 @_staff_only
 @ensure_csrf_cookie
 def fleet_map(request: HttpRequest) -> HttpResponse:
-    """The dispatcher's page."""
+    """Show the dispatcher's page."""
     return render(request, "tracking/fleet_map_page.html")
 
 
 def _watched_name(user: AbstractBaseUser | AnonymousUser, driver_id: DriverId) -> str:
     """Return the driver's name, or "" if there is none or the user may not watch the driver.
 
-    Never the log-in name, which may be an e-mail address.
+    The log-in name is never used, as it may be an e-mail address.
     """
     assert not isinstance(user, AnonymousUser)  # noqa: S101, for the type checker
     if not USER_IDS.is_storable(driver_id):

@@ -1,4 +1,4 @@
-"""What a production server adds to a host's ASGI application, in each of its workers."""
+"""The host's ASGI application with health, metrics, draining and lifespan, for each worker."""
 
 from typing import Any, Final, cast
 
@@ -14,16 +14,16 @@ from tracking.serving import lifespan
 from tracking.serving.lifespan import Application, Lifespan
 from tracking.slashes import path
 
-# Seconds for the metrics of another worker. One whose database hangs answers without its count of
-# drivers, after `health.TIMEOUT`.
+# Seconds to wait for the metrics of another worker. While the database hangs, it answers after
+# `health.TIMEOUT`, without the number of drivers.
 METRICS_TIMEOUT: Final = health.TIMEOUT + 1.0
 
 
 def wrap(application: Application) -> Application:
-    """Return the application as production serves it.
+    """Return the application as it is served in production.
 
-    New WebSockets, the host's own too, are refused with 503 while the server drains. In front of
-    the host's paths are `/health/live/`, `/health/ready/` and, if `TRACKING["METRICS_TOKEN"]` is
+    While the server drains, new WebSockets are refused with 503, including the host's own. Before
+    the host's paths come `/health/live/`, `/health/ready/` and, if `TRACKING["METRICS_TOKEN"]` is
     set, `/metrics/` with the metrics of all workers on this port.
     """
     workers = Workers(own_metrics, METRICS_TIMEOUT)

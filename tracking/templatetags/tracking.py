@@ -1,7 +1,7 @@
-"""`{% load tracking %}`: the maps, for any page of the host project.
+"""`{% load tracking %}`: tags for the widgets, for any page of the host project.
 
-Each adds a `<div>`, its style sheets and one module script, and may stand on a page several times.
-To change what it looks like, override its template or parts of it:
+Each tag adds a `<div>`, its style sheets and one module script, and may be used several times on a
+page. To change a widget's markup, override its template or blocks of it:
 `{% extends "tracking/driver_map.html" %}{% block panel %}…{% endblock %}`.
 """
 
@@ -22,18 +22,18 @@ register = template.Library()
 
 @register.inclusion_tag("tracking/driver_map.html")
 def driver_map(driver_id: DriverId | str | AbstractBaseUser, name: str = "") -> dict[str, Any]:
-    """One driver on a map, as far as the user who is logged in may watch that driver.
+    """Show one driver on a map, if the logged-in user may watch that driver.
 
-    `driver_id` is the driver's user or that user's id: where drivers have a profile, give the
-    profile's user.
-    `name` is shown to whoever sees the page; without one the map says "Driver 19".
+    `driver_id` is the driver's user or that user's id. If drivers have a profile model, pass the
+    profile's user. `name` is shown to every visitor of the page; without it, the map shows
+    "Driver 19".
     """
     return _context("driver-map", driver_id=_driver_id("driver_map", driver_id), driver_name=name)
 
 
 @register.inclusion_tag("tracking/fleet_map.html")
 def fleet_map() -> dict[str, Any]:
-    """Everybody on one map, for staff."""
+    """Show all drivers on one map, for staff."""
     return _context(
         "fleet-map",
         search_url=reverse_or_empty("tracking:search"),
@@ -43,7 +43,7 @@ def fleet_map() -> dict[str, Any]:
 
 @register.inclusion_tag("tracking/share_location.html")
 def share_location(driver_id: DriverId | str | AbstractBaseUser) -> dict[str, Any]:
-    """A button that shares where this phone is, for that driver and nobody else."""
+    """Show a button that shares this phone's location, for the logged-in driver `driver_id`."""
     return _context("share", driver_id=_driver_id("share_location", driver_id))
 
 
@@ -52,21 +52,21 @@ def _context(widget: str, **data: Any) -> dict[str, Any]:
 
 
 def _driver_id(tag: str, value: Any) -> DriverId:
-    """Return the id of a driver given by id or as a user. An empty id would never be found."""
+    """Return a driver's id, given the id or the user; else raise TemplateSyntaxError."""
     if isinstance(value, get_user_model()):
         value = value.pk
     elif isinstance(value, Model):
-        # Its own id may be that of another user.
+        # The id of the profile may equal the id of another user.
         raise TemplateSyntaxError(
-            f"{tag} takes a driver's id or the driver as a user, not {value!r}: give it the "
-            "profile's user"
+            f"{tag} takes a driver's id or the driver's user, not {value!r}: pass the profile's "
+            "user"
         )
     lowest: Any = USER_IDS.lowest
-    # An integer larger than any that is stored is nobody's, and the socket refuses it.
+    # An integer larger than any stored id needs no check here: the socket refuses it.
     is_id = type(value) is type(lowest) and value > lowest
     driver_id = value if is_id else USER_IDS.parse(str(value))
     if driver_id is None:
         raise TemplateSyntaxError(
-            f"{tag} takes a driver's id, a {USER_IDS.description}, or a user, not {value!r}"
+            f"{tag} takes a driver's id ({USER_IDS.description}) or a user, not {value!r}"
         )
     return driver_id

@@ -74,7 +74,7 @@ def test_a_replica_is_found_out_as_it_would_reach_nobody_elsewhere(query):
     with running() as master, running(config=f"replicaof 127.0.0.1 {master}\n") as port:
         (problem,) = problems([f"redis://127.0.0.1:{port}{query}"])
         assert problems([f"redis://127.0.0.1:{master}{query}"]) == []
-    assert "a replica answers" in problem.text
+    assert "this is a replica" in problem.text
     assert "master's address" in problem.text
     assert not problem.unreachable
 

@@ -1,4 +1,4 @@
-"""System checks of the Redis hosts behind a channel layer: can workers receive each other there?"""
+"""System checks of a channel layer's Redis hosts: each must pass messages between workers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -11,37 +11,40 @@ from django.core.checks import Warning as CheckWarning
 
 from tracking.throttled_log import reason
 
-# That of channels_redis.
+# The default of channels_redis.
 DEFAULT_PREFIX: Final = "asgi"
-# Seconds. A check must not take as long as the channel layer may.
+# Seconds. Shorter than the channel layer's own, so that a check ends soon.
 TIMEOUTS: Final = {"socket_connect_timeout": 2, "socket_timeout": 2}
 
 OPTIONS: Final = "its settings are neither a Redis URL nor options of redis-py's connections"
 SENTINEL: Final = (
-    "a Sentinel answers there, which carries no messages: give the master's port, or `sentinels` "
+    "this is a Sentinel, which does not pass on messages: use the master's port, or `sentinels` "
     "and `master_name` as channels_redis documents them"
 )
-CLUSTER: Final = "Redis Cluster is not supported: give a single Redis or Valkey"
+CLUSTER: Final = "Redis Cluster is not supported: use a single Redis or Valkey"
 REPLICA: Final = (
-    "a replica answers there, and what is published to it reaches only those who subscribed to "
-    "the same replica: give the master's address"
+    "this is a replica, and messages published to a replica reach only the subscribers of the same "
+    "replica: use the master's address"
 )
-PASSWORD: Final = "it refuses the password, or requires one"  # noqa: S105 - a message
+PASSWORD: Final = "it refused the password, or requires one"  # noqa: S105 - a message
 PERMISSION: Final = (
     "its user lacks a permission that workers need (select, publish, subscribe, unsubscribe and "
-    "ping, on channels that begin with the prefix)"
+    "ping, on channels that start with the prefix)"
 )
 
 
 class Problem(NamedTuple):
-    """A reason why workers do not receive each other. An `unreachable` Redis may be starting."""
+    """A reason why workers do not receive each other's messages.
+
+    `unreachable` faults may be temporary, for example while Redis starts.
+    """
 
     text: str
     unreachable: bool
 
 
 def check_hosts(hosts: Sequence[Any], prefix: str = DEFAULT_PREFIX) -> list[CheckMessage]:
-    """Return the `problems` of a channel layer's hosts as messages of Django's system checks."""
+    """Return the `problems` of a channel layer's hosts as system check messages."""
     return [
         CheckWarning(text, id="tracking.W010") if unreachable else Error(text, id="tracking.E009")
         for text, unreachable in problems(hosts, prefix)
@@ -49,10 +52,10 @@ def check_hosts(hosts: Sequence[Any], prefix: str = DEFAULT_PREFIX) -> list[Chec
 
 
 def problems(hosts: Sequence[Any], prefix: str = DEFAULT_PREFIX) -> list[Problem]:
-    """Connect to each host, and return what keeps workers from receiving each other there.
+    """Connect to each host, and return the problems found, at most one per host.
 
-    `hosts` are those of channels_redis' CONFIG. `prefix` begins the names of the layer's channels,
-    to which a user of Redis may be limited.
+    `hosts` is the value of `hosts` in channels_redis' CONFIG. The names of the layer's channels
+    start with `prefix`: the permissions of a Redis user may be limited to it.
     """
     decoded = decode_hosts(hosts)
     found = []
@@ -75,7 +78,7 @@ def _problem(host: Mapping[str, Any], channel: str) -> Problem | None:
             if server.get("role") == "replica":
                 return Problem(REPLICA, unreachable=False)
             subscription.subscribe(channel)
-            subscription.get_message(timeout=2)  # the answer, which may be a refusal
+            subscription.get_message(timeout=2)  # raises if SUBSCRIBE was refused
             client.publish(channel, "")
     except redis.AuthenticationError:
         return Problem(PASSWORD, unreachable=False)
@@ -83,7 +86,7 @@ def _problem(host: Mapping[str, Any], channel: str) -> Problem | None:
         return Problem(f"{PERMISSION}: {reason(error)}", unreachable=False)
     except redis.RedisError as error:
         return Problem(f"it cannot be used: {reason(error)}", unreachable=True)
-    except (TypeError, ValueError):  # Its text may contain the password.
+    except (TypeError, ValueError):  # without its text, which may contain the password
         return Problem(OPTIONS, unreachable=False)
     return None
 
@@ -91,7 +94,8 @@ def _problem(host: Mapping[str, Any], channel: str) -> Problem | None:
 def _client(host: Mapping[str, Any]) -> Any:
     """Return a client for a decoded host, as `channels_redis.utils.create_pool` does for asyncio.
 
-    It, or its first connection, raises TypeError or ValueError if the options are wrong.
+    If the options are wrong, this call or the client's first connection raises TypeError or
+    ValueError.
     """
     options = {**host, **TIMEOUTS}
     if "address" in options:
@@ -106,9 +110,9 @@ def _client(host: Mapping[str, Any]) -> Any:
 
 
 def _hello(client: Any) -> dict[str, str]:
-    """Return what a server says of itself, or nothing if it does not know the question.
+    """Return the server's reply to HELLO, empty if it does not know the command.
 
-    Not INFO or ROLE, which many users may not call: HELLO takes no permission.
+    HELLO needs no permission, while many Redis users may not call INFO or ROLE.
     """
     try:
         answer = client.execute_command("HELLO")

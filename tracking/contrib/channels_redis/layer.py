@@ -19,13 +19,13 @@ from tracking.throttled_log import Throttle, reason
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
 
-# Seconds without a message after which Redis is sent a PING, and seconds after which the connection
-# is replaced: by then at least three PINGs are unanswered.
+# Seconds without a message after which a PING is sent to Redis, and after which the connection is
+# replaced: by then at least three PINGs are unanswered.
 PING_AFTER: Final = 1.0
 RECEIVE_TIMEOUT: Final = 4.0
-# Seconds between attempts to reconnect, once several in a row have failed, give or take a quarter.
+# Seconds between attempts to reconnect after several failures in a row, plus or minus a quarter.
 MAX_RETRY_DELAY: Final = 0.5
-# Seconds. Without them a Redis that hangs would block everything that is sent.
+# Seconds. Without these timeouts, a Redis that hangs would block all sends.
 DEFAULT_TIMEOUTS: Final = {"socket_timeout": 2, "socket_connect_timeout": 2}
 
 _NUMBER: Final = re.compile(r"(?<=\.)[0-9]{1,9}$")
@@ -49,16 +49,17 @@ class ChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]
         return layer
 
     def check(self) -> list[CheckMessage]:
-        """Return what keeps workers from receiving each other's messages, for system checks."""
+        """Return system check messages about hosts that do not pass messages between workers."""
         prefix = self._kwargs.get("prefix", DEFAULT_PREFIX)
         return check_hosts(self._kwargs.get("hosts", []), prefix)
 
 
 def _shard_of(shards: list[Any], name: str) -> Any:
-    """Return which of several Redis hosts a channel or group is on.
+    """Return the connection to the Redis host that carries a channel or group.
 
-    Groups whose names end in a number take turns. channels_redis uses some bits of a CRC, which
-    are the same for up to eight names that differ in their last digit: all would be on one host.
+    Groups whose names end in a number are assigned to the hosts in turn. channels_redis uses some
+    bits of a CRC, which are equal for up to eight names that differ in their last digit: all of
+    them would be on one host.
     """
     number = _NUMBER.search(name)
     return shards[(int(number[0]) if number else crc32(name.encode())) % len(shards)]
@@ -67,8 +68,8 @@ def _shard_of(shards: list[Any], name: str) -> Any:
 def _retry_delays() -> Iterator[float]:
     """Yield the seconds to wait before each attempt to reconnect.
 
-    The first comes at once, as what others send meanwhile is lost. The jitter is for the many
-    workers whose connections broke at the same moment.
+    The first attempt is immediate, because messages that others send meanwhile are lost. The
+    jitter spreads the attempts of workers that lost their connections at the same moment.
     """
     yield 0.0
     delay = MAX_RETRY_DELAY / 4
@@ -78,23 +79,24 @@ def _retry_delays() -> Iterator[float]:
 
 
 class Subscription(RedisSingleShardConnection):  # type: ignore[misc]
-    """The connections to one Redis, which recover when it fails.
+    """The connections to one Redis host, which recover after a failure.
 
-    The original waits without end for a host that is unreachable without a reset, stops or spins
-    at a `TimeoutError`, logs a traceback each second, and keeps every channel that it could not
-    subscribe to.
+    The base class waits for ever for a host that disappeared without a reset, stops or loops
+    without a pause after a `TimeoutError`, logs a traceback each second, and never removes a
+    channel whose subscription failed.
     """
 
     _receive_task: asyncio.Task[None] | None
-    # From a failure until the next message is received.
+    # True from a failure until the next message is received.
     _failing = False
 
     async def subscribe(self, channel: str) -> None:
-        """Receive what is sent to `channel`. If that fails, raise and forget the channel."""
+        """Subscribe to `channel`. If that fails, remove the channel and raise the error."""
         try:
             await super().subscribe(channel)
         except BaseException:
-            # A new channel, whose name its caller never gets. Groups are not among them.
+            # Its name is never returned to the caller, so nothing else would remove it. Names of
+            # groups are not in this dictionary.
             self.channel_layer.channels.pop(channel, None)
             raise
         if self._receive_task is None:
@@ -111,11 +113,12 @@ class Subscription(RedisSingleShardConnection):  # type: ignore[misc]
                 began = loop.time()
                 try:
                     await self._receive()
-                except Exception as error:  # TimeoutError too: the kernel's error for a lost host
+                except Exception as error:  # includes TimeoutError, also raised by the kernel
                     logger.error("Redis is unavailable, will keep trying: %s", reason(error))
                 self._failing = True
                 metrics.degraded.begin("receiver", self)
-                # A shorter one may be to a Redis that accepts connections and refuses SUBSCRIBE.
+                # Shorter connections keep the back-off: a Redis may accept connections and refuse
+                # SUBSCRIBE.
                 if loop.time() - began >= MAX_RETRY_DELAY:
                     delays = _retry_delays()
                 await self._reconnect(delays)
@@ -141,7 +144,7 @@ class Subscription(RedisSingleShardConnection):  # type: ignore[misc]
         raise TimeoutError(f"no answer for {RECEIVE_TIMEOUT} s")
 
     async def _reconnect(self, delays: Iterator[float]) -> None:
-        """Return once connected, with every subscription sent again."""
+        """Try until connected, with every subscription sent again."""
         for delay in delays:
             await asyncio.sleep(delay)
             try:

@@ -1,4 +1,4 @@
-"""uvicorn's configuration for many WebSockets that survive restarts of the server."""
+"""uvicorn's configuration, with defaults for many long-lived WebSockets and a drain function."""
 
 import importlib.util
 from collections.abc import Awaitable, Callable
@@ -9,18 +9,18 @@ from uvicorn.importer import import_from_string
 
 from tracking.conf import conf
 
-# Ends all connections, spread over the first number of seconds, and returns whether all that they
-# sent is stored; the second number is how many more seconds that may take.
+# Closes all connections, spread over the seconds of the first argument, then waits until everything
+# received is stored, up to the seconds of the second one. Returns whether it was.
 Drain = Callable[[float, float], Awaitable[bool]]
 
 HAS_HTTPTOOLS: Final = importlib.util.find_spec("httptools") is not None
 
 
 class Config(uvicorn.Config):
-    """What uvicorn takes, with other defaults, and `drain`.
+    """uvicorn's configuration with the defaults of `defaults()`, and one more option, `drain`.
 
-    `drain` is where to import the function from that a worker calls when it is told to stop, such
-    as "yourproject.asgi:drain". It is imported after the application.
+    `drain` is the import string of a `Drain` function, such as "yourproject.asgi:drain", which a
+    worker calls before it stops. It is imported after the application.
     """
 
     def __init__(self, app: str, *, drain: str, **options: Any) -> None:
@@ -33,23 +33,23 @@ class Config(uvicorn.Config):
 
 
 def defaults() -> dict[str, Any]:
-    """Return the options that are not uvicorn's own."""
+    """Return the options whose defaults differ from uvicorn's."""
     return {
-        # A bare echo on one core answers 57,600 messages/s with this protocol and 27,300 with
-        # uvicorn's others.
+        # On one core, a bare echo server answers 57,600 messages/s with this protocol and 27,300
+        # with uvicorn's own.
         "ws": "tracking.contrib.uvicorn.websocket:WebSocketProtocol",
-        # Without httptools, requests have no limits of time and size: use a proxy that has.
+        # Without httptools, requests have no limits of time and size: use a proxy that sets them.
         "http": "tracking.contrib.uvicorn.http:HttpProtocol" if HAS_HTTPTOOLS else "h11",
-        # Compressing 60 bytes saves nothing, costs memory, and rules out shared frames.
+        # Compressing 60 bytes saves nothing, costs memory, and prevents sharing encoded frames.
         "ws_per_message_deflate": False,
         "ws_max_size": conf.MAX_MESSAGE_SIZE,
-        # Thousands come back at once after a restart.
+        # After a restart, thousands of clients reconnect at once.
         "backlog": 8192,
         # A new worker needs longer than uvicorn's 5 s to start on a busy machine.
         "timeout_worker_healthcheck": 15,
         "lifespan": "on",
-        # uvicorn believes X-Forwarded-For of every client on 127.0.0.1.
+        # By default, uvicorn trusts X-Forwarded-For from every client on 127.0.0.1.
         "proxy_headers": False,
-        # Paths with query strings, which may contain secrets.
+        # It would log query strings, which may contain secrets.
         "access_log": False,
     }

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with limits on what a request may cost before it is answered.
+"""uvicorn's HTTP protocol with limits on the time and size of requests.
 
 uvicorn --http tracking.contrib.uvicorn.http:HttpProtocol
 """
@@ -12,37 +12,38 @@ from websockets import http11
 
 from tracking.contrib.uvicorn.tcp import set_tcp_option
 
-# Seconds that a request, its body included, may take to arrive: from connecting, or from its first
-# byte on a connection that is kept alive. uvicorn's own limit is for the time between two requests.
+# Seconds that a request, including its body, may take to arrive. They start when the client
+# connects, or with the first byte on a connection that is kept alive. uvicorn's own timeout limits
+# only the time between two requests.
 REQUEST_TIMEOUT: Final = 10.0
 
-# Bytes of a request line with its headers, cookies among them.
+# Bytes of the request line and the headers, including cookies.
 MAX_HEAD_SIZE: Final = 16 * 1024
-# websockets parses the head of a handshake again, with a limit of 8 KiB a line: a browser with more
-# cookies than that could open no WebSocket.
+# websockets parses the head of a handshake again, with a limit of 8 KiB per line: a browser with
+# more cookies than that could not open a WebSocket.
 http11.MAX_LINE_LENGTH = MAX_HEAD_SIZE
 
-# Bytes of a body, and of what frames it: sizes of chunks, trailers. Django stores all of a body, on
-# disk in the end, before it calls a view.
+# Bytes of a body, and separately of its framing (chunk sizes, trailers). Django stores the whole
+# body, in the end on disk, before it calls a view.
 MAX_BODY_SIZE: Final = 256 * 1024
 
-# Bytes that are parsed between two checks of whether a response is due first. One read may contain
-# thousands of requests of 18 bytes.
+# Bytes to parse between two checks of whether a response must be sent first. One read may contain
+# thousands of pipelined requests of 18 bytes.
 MAX_PARSED: Final = 1024
 
-# Seconds for which a client may leave unread what it was sent, the same as uvicorn's limit for a
-# pong. Then the kernel ends the connection, also one that is being closed, which would otherwise
-# wait for the client without limit.
+# Seconds for which a client may leave sent data unread, equal to uvicorn's timeout for a pong. Then
+# the kernel ends the connection. This includes connections that are being closed, which would
+# otherwise wait for the client without limit.
 UNREAD_TIMEOUT: Final = 20.0
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """Limits the time and the size of requests, WebSocket handshakes included.
+    """Limits the time and the size of requests, including WebSocket handshakes.
 
-    uvicorn sets no limit to either, and keeps in memory what has arrived.
+    uvicorn limits neither, and keeps in memory what has arrived.
     """
 
-    # A subclass for larger uploads may have another.
+    # A subclass may allow larger uploads.
     max_body_size = MAX_BODY_SIZE
 
     deadline: asyncio.TimerHandle | None = None
@@ -64,7 +65,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.parse()
 
     def parse(self) -> None:
-        """Parse what was read until a response is due, before which the next request waits."""
+        """Parse received data, and pause while a request is unanswered."""
         while self.unparsed and not self.transport.is_closing():
             if self.is_responding():
                 self.flow.pause_reading()
@@ -85,7 +86,7 @@ class HttpProtocol(HttpToolsProtocol):
                     self.refuse_body()
 
     def is_responding(self) -> bool:
-        """Return whether a request has arrived completely and is not yet answered."""
+        """Return whether a complete request is unanswered."""
         cycle = self.cycle
         return bool(self.pipeline) or not (
             cycle is None or cycle.response_complete or cycle.more_body
@@ -106,8 +107,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.expect_request()  # Several requests may arrive in one read.
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # Trailers, which come after the body, are not headers: a proxy ignores them, so that the
-        # client could forge an address in one.
+        # Ignore trailers, which follow the body. Proxies do not check them, so a client could forge
+        # its address by an X-Forwarded-For trailer.
         if self.in_head:
             super().on_header(name, value)
 
@@ -129,7 +130,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def refuse_body(self) -> None:
-        """Answer 413 once the requests before this one are answered, without reading the body."""
+        """Respond with 413 without reading the body, once all earlier requests are answered."""
         self.refused, self.unparsed = True, b""
         if self.is_responding():
             self.flow.pause_reading()
@@ -151,13 +152,13 @@ class HttpProtocol(HttpToolsProtocol):
         self.forget_request()
 
     def handle_websocket_upgrade(self) -> None:
-        """Hand the connection over to the WebSocket protocol, once all before is answered.
+        """Switch to the WebSocket protocol, once all earlier requests are answered.
 
-        uvicorn does so at once: the answer to the handshake overtakes those before it, and the
-        timer for connections that are kept alive closes the WebSocket after 5 s.
+        uvicorn switches at once: the response to the handshake overtakes earlier ones, and the
+        keep-alive timer closes the WebSocket after 5 s.
         """
         self.forget_request()
-        self.unparsed = b""  # A client may send nothing before the answer to its handshake.
+        self.unparsed = b""  # Clients must not send anything before the handshake is answered.
         self.upgrading = self.is_responding()
         if self.upgrading:
             self.flow.pause_reading()
@@ -166,8 +167,8 @@ class HttpProtocol(HttpToolsProtocol):
         super().handle_websocket_upgrade()
         protocol = self.transport.get_protocol()
         if isinstance(protocol, WebSocketsSansIOProtocol) and not protocol.handshake_initiated:
-            # websockets refuses the head, for example for a line that is too long. It has an
-            # answer ready, which uvicorn does not send, and uvicorn leaves the connection open.
+            # websockets refused the head, for example for a line that is too long. uvicorn neither
+            # sends the response that websockets prepared nor closes the connection.
             self.transport.write(b"".join(protocol.conn.data_to_send()))
             self.transport.close()
 
@@ -176,13 +177,13 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def expect_request(self) -> None:
-        """Start the timer of a request, unless it runs."""
+        """Start the timer of a request unless it is running."""
         if self.deadline is None:
-            # Not close(), which waits until the client has read what it was sent before.
+            # abort, because close() waits until the client has read everything sent before.
             self.deadline = self.loop.call_later(REQUEST_TIMEOUT, self.transport.abort)
 
     def forget_request(self) -> None:
-        """Stop the timer: the request has arrived, or will not."""
+        """Cancel the timer, because the request has arrived or will not, and reset the counts."""
         if self.deadline is not None:
             self.deadline.cancel()
         self.deadline = None

@@ -1,4 +1,4 @@
-"""uvicorn, with a shutdown that sends thousands of clients elsewhere without losing anything."""
+"""uvicorn's server with a graceful shutdown: sockets are closed gradually, and nothing is lost."""
 
 import asyncio
 import logging
@@ -20,22 +20,22 @@ from tracking.contrib.uvicorn.config import Config
 
 logger = logging.getLogger(__name__)
 
-# Seconds after DRAIN_SECONDS for what sockets wait for: the database, requests under way.
+# Seconds after DRAIN_SECONDS to finish database writes and HTTP requests.
 STORE_TIMEOUT: Final = 10.0
-# Seconds after that until the process ends even if a thread hangs, for example in a query.
+# Seconds after that until the process exits even if a thread hangs, for example in a query.
 EXIT_TIMEOUT: Final = 5.0
-# Seconds that clients have to answer a close frame before their connection is cut.
+# Seconds for clients to answer a close frame before the connection is closed.
 CLOSE_TIMEOUT: Final = 1.0
 
 
 class Server(uvicorn.Server):
     """Drains on SIGTERM, SIGINT or SIGHUP, then exits with 0; a second signal ends it at once.
 
-    A server without a supervisor cannot be replaced while it runs, so that SIGHUP stops it, and
+    A server without a supervisor cannot be replaced while it runs, so SIGHUP stops it as well, and
     systemd starts it again.
 
-    uvicorn closes all sockets in the same instant, those of drivers with locations that are not
-    yet stored included, and ends by the signal that it received.
+    uvicorn's own shutdown closes all sockets in the same instant, including those of drivers whose
+    locations are not stored yet, and ends the process by the signal that it received.
     """
 
     config: Config
@@ -58,16 +58,16 @@ class Server(uvicorn.Server):
         seconds = conf.DRAIN_SECONDS
         self._exit_after(seconds + STORE_TIMEOUT + EXIT_TIMEOUT)
         deadline = time.monotonic() + seconds + STORE_TIMEOUT
-        logger.info("Draining: sockets are closed over %g s", seconds)
+        logger.info("Draining: closing sockets over %g s", seconds)
         if not await self.config.loaded_drain(seconds, STORE_TIMEOUT):
-            logger.error("Drained, but not everything could be stored and acknowledged")
+            logger.error("Drained, but some locations could not be stored or acknowledged")
         await self._wait_for_close_frames()
-        # For the requests under way.
+        # The time left for HTTP requests that are being served.
         self.config.timeout_graceful_shutdown = max(1, int(deadline - time.monotonic()))
         await super().shutdown(sockets)
 
     async def _wait_for_close_frames(self) -> None:
-        """Wait for clients to answer: cutting a connection before could lose its close frame."""
+        """Wait for clients' close frames: closing a connection earlier could lose ours."""
         deadline = time.monotonic() + CLOSE_TIMEOUT
         connections = self.server_state.connections
         while time.monotonic() < deadline and any(  # noqa: ASYNC110 - uvicorn has no event for it
@@ -77,7 +77,7 @@ class Server(uvicorn.Server):
 
     def _exit_after(self, seconds: float) -> None:
         def end() -> None:
-            logger.error("Not stopped within %g s: the process is ended", seconds)
+            logger.error("Not stopped within %g s: exiting now", seconds)
             logging.shutdown()
             os._exit(1)
 

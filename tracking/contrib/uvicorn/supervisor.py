@@ -18,31 +18,32 @@ from tracking.contrib.uvicorn.workers import shared_directory
 
 logger = logging.getLogger(__name__)
 
-# Seconds between two looks at the workers.
+# Seconds between two checks of the workers.
 POLL_INTERVAL: Final = 0.05
-# Seconds for the handshakes of connections that a worker has just accepted.
+# Seconds for the handshakes of connections that a worker accepted just before it stopped accepting.
 ACCEPTED_TIMEOUT: Final = 0.1
 
 
 class SupervisedServer(Server):
-    """The server of a worker, beside others that accept from the same socket."""
+    """The server of one worker. Other workers accept from the same listening socket."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        # The same stop may arrive three times: from a terminal or an init system that signals all
-        # processes, and from the supervisor, which kills the worker after a second one.
+        # Further signals are no reason to exit at once: a terminal or an init system may signal
+        # all processes, and the supervisor signals its workers too. It kills them if it receives a
+        # second signal itself.
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        # The other workers accept what comes from now on.
+        # The other workers accept new connections from now on.
         for server in self.servers:
             server.close()
-        # Connections that were accepted before send their handshakes now: serve them.
+        # Connections that were accepted before are sending their handshakes now: serve them.
         await asyncio.sleep(ACCEPTED_TIMEOUT)
         await super().shutdown(sockets)
 
 
 class Worker(multiprocess.Process):
-    """A process with a server of its own."""
+    """A worker process with its own server."""
 
     config: Config
 
@@ -54,43 +55,43 @@ class Worker(multiprocess.Process):
 
 
 class Supervisor(multiprocess.Multiprocess):
-    """Starts workers, and others in place of those that die.
+    """Starts worker processes, and replaces those that die.
 
-    SIGHUP replaces each in turn, the new one first; SIGTERM and SIGINT drain all at once, and a
-    second one kills them.
+    SIGHUP replaces one worker after the other, and starts the new one before it stops the old one.
+    SIGTERM and SIGINT drain all workers at once; a second signal kills them.
     """
 
     config: Config
 
     def __init__(self, config: Config, sockets: list[socket]) -> None:
         super().__init__(config, sockets)
-        # Workers that were told to stop, and had not stopped when all were told to.
+        # Replaced workers that were still stopping when the supervisor was stopped.
         self._replaced: list[multiprocess.Process] = []
 
     def run(self) -> None:
-        # uvicorn's methods name the class; there is no other way to give them a different one.
+        # uvicorn's methods refer to the class by its global name, so it has to be replaced there.
         multiprocess.Process = Worker  # type: ignore[misc]
         super().run()
 
     def restart_all(self) -> None:
-        """Replace each worker, unless told to stop meanwhile: then stop within the usual time.
+        """Replace one worker after the other; return early on SIGINT or SIGTERM.
 
-        uvicorn handles its signals once all are replaced, which takes as long as each of them has
-        to drain, one after the other.
+        uvicorn handles those signals only after all workers are replaced, which takes the sum of
+        their drain times.
         """
         for index, old in enumerate(self.processes):
             new = Worker(self.config, self.sockets)
             new.start()
             if not self._wait_until_ready(new):
-                if not self._told_to_stop():
-                    logger.error("A new worker was not ready in time: the old ones are kept")
+                if not self._is_stopping():
+                    logger.error("A new worker was not ready in time; keeping the old workers")
                 new.kill()
                 new.join()
                 return
             old.terminate()
-            # From now on it is told to stop with the others.
+            # From now on, terminate_all() includes it.
             self.processes[index] = new
-            while old.process.is_alive() and not self._told_to_stop():
+            while old.process.is_alive() and not self._is_stopping():
                 time.sleep(POLL_INTERVAL)
             if old.process.is_alive():
                 self._replaced.append(old)
@@ -100,18 +101,18 @@ class Supervisor(multiprocess.Multiprocess):
     def _wait_until_ready(self, worker: Worker) -> bool:
         deadline = time.monotonic() + self.config.timeout_worker_healthcheck
         while time.monotonic() < deadline and worker.process.is_alive():
-            if self._told_to_stop():
+            if self._is_stopping():
                 return False
             if worker.is_ready(timeout=1):
                 return True
             time.sleep(POLL_INTERVAL)
         return False
 
-    def _told_to_stop(self) -> bool:
+    def _is_stopping(self) -> bool:
         return not {signal.SIGINT, signal.SIGTERM}.isdisjoint(self.signal_queue)
 
     def terminate_all(self) -> None:
-        # Or clients that connect from now on would wait in a queue that nothing accepts from.
+        # Otherwise new clients would wait in the backlog, from which nothing accepts any more.
         for listener in self.sockets:
             listener.close()
         super().terminate_all()
@@ -119,7 +120,7 @@ class Supervisor(multiprocess.Multiprocess):
     def join_all(self) -> None:
         workers = [*self.processes, *self._replaced]
         while any(worker.process.is_alive() for worker in workers):
-            if self._told_to_stop():
+            if self._is_stopping():
                 for worker in workers:
                     worker.kill()
             time.sleep(POLL_INTERVAL)
@@ -128,7 +129,7 @@ class Supervisor(multiprocess.Multiprocess):
 
 
 def serve(config: Config) -> None:
-    """Serve until told to stop; exit with 1 if the server or a worker fails."""
+    """Serve until a signal stops the server; exit with 1 if the server or a worker fails."""
     if config.workers == 1:
         server = Server(config)
         server.run()

@@ -1,4 +1,4 @@
-"""Options of the sockets below both protocols."""
+"""TCP options, for both protocols."""
 
 import asyncio
 import socket

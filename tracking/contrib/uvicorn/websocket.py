@@ -16,26 +16,26 @@ from websockets.http11 import Request, Response
 
 from tracking.contrib.uvicorn.tcp import set_tcp_option
 
-# Bytes for one client that may wait here, and as many again in the kernel, before a send blocks.
-# A phone that comes back reads up to that much of the past first.
+# Unsent bytes per client in this process, and as many again in the kernel, before a send blocks. A
+# phone that regains its connection first reads up to that much old data.
 MAX_UNSENT: Final = 4096
 
-# Bytes that are parsed before the application, and other connections, have their turn. uvloop reads
-# up to 256 KB at a time: of the smallest frames, those take half a second, and 2 KiB take 4 ms.
+# Bytes to parse before the application and other connections run again. uvloop reads up to 256 KB
+# at a time: filled with the smallest frames, they take half a second to parse, and 2 KiB take 4 ms.
 MAX_PARSED: Final = 2048
 
-# Frames that the application does not see, which are pings, pongs and fragments: how many a client
-# may send at once, and how many a second on the average. A client answers one ping in 20 s, and
-# rarely has a reason to fragment a message.
+# Limits for frames that the application does not see (pings, pongs and fragments): how many a
+# client may send at once, and how many per second on average. A client answers one ping every 20 s,
+# and rarely has a reason to fragment a message.
 UNSEEN_BURST: Final = 100
 UNSEEN_PER_SECOND: Final = 10
 TOO_MANY_REQUESTS: Final = 4429
 
-# Seconds for which a client that broke the protocol is read, and ignored, before it is cut off,
-# unless it answers the close frame or hangs up.
+# Seconds for which the server reads and ignores what a client sends after it broke the protocol.
+# Then it closes the connection, or earlier if the client answers the close frame or disconnects.
 LINGER: Final = 0.5
-# A close frame: its first byte, the bit of its second that says that it is masked, the longest
-# payload of a control frame, and all of it with its mask.
+# A close frame: its first byte, the mask bit of its second byte, the maximum payload of a control
+# frame, and the maximum size of the whole frame with its mask.
 FIN_CLOSE: Final = 0x80 | Opcode.CLOSE
 MASKED: Final = 0x80
 MAX_CONTROL: Final = 125
@@ -43,15 +43,17 @@ MAX_CLOSE: Final = 2 + 4 + MAX_CONTROL
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """Sends text frames straight to the transport, and forgets the handshake once it is done.
+    """Writes text frames directly to the transport, and frees the handshake once it is done.
 
-    `scope["extensions"]["tracking.send_now"]` is `send_now`, a send without a coroutine. Frames to
-    clients are not masked (RFC 6455 section 5.1), so without compression they are the same bytes
-    for all: the first connection to send an event leaves them in it, under the key `wire`, for the
-    others. In the fan-out to one driver's 2,000 watchers, `send_now`
-    took Python's share of the profile from 35 % to 23 %; most of the rest is the kernel's.
+    `scope["extensions"]["tracking.send_now"]` is the method `send_now`, which sends without a
+    coroutine. Frames to clients are not masked (RFC 6455 section 5.1), so without compression they
+    are the same bytes for all clients: the first connection that sends an event stores them in the
+    event, under the key `wire`, for the other connections. In the fan-out to one driver's 2,000
+    watchers, `send_now` reduced Python's share of the profile from 35 % to 23 %; most of the rest
+    is the kernel's.
 
-    `ready` sums up the state that allows it, in one place that the processor's cache holds.
+    `ready` combines all conditions for `send_now` in one attribute, which the processor's cache
+    holds.
     """
 
     __slots__ = ("failed", "ready", "unparsed", "unseen", "unseen_at")
@@ -84,14 +86,14 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     async def send(self, message: Any) -> None:
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and self.close_sent:
-            # uvicorn leaves it unset, and then logs a refused handshake as an error.
+            # uvicorn does not set it, and then logs a refused handshake as an error.
             self.handshake_complete = True
         self.update()
         if self.close_sent:
-            self.parse()  # Somewhere in what was read may be the answer.
+            self.parse()  # The client's close frame may already be among the unparsed bytes.
 
     def update(self) -> None:
-        """Set `ready`: whether a frame could be sent now."""
+        """Set `ready` to whether a frame can be sent now."""
         self.ready = (
             self.handshake_complete
             and self.writable.is_set()
@@ -110,10 +112,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.update()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Report 1006 to the application, unless a close frame of either side came first.
+        """Report 1006 to the application unless either side has sent a close frame.
 
         uvicorn reports 1005 after the handshake, which RFC 6455 section 7.1.5 reserves for a close
-        frame without a code: a lost connection would look like a client that left.
+        frame without a code: a lost connection would look like an orderly close.
         """
         self.ready = False
         self.handshake_complete = False
@@ -141,7 +143,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.parse()
 
     def parse(self) -> None:
-        """Parse what was read, piece by piece, until the application has something to do."""
+        """Parse received data piece by piece, until there is a message for the application."""
         while self.unparsed and not self.read_paused and not self.failed:
             piece, self.unparsed = self.unparsed[:MAX_PARSED], self.unparsed[MAX_PARSED:]
             super().data_received(piece)
@@ -150,7 +152,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         event = await self.queue.get()
         if self.read_paused and self.queue.empty():
             if self.unparsed:
-                # Not at once, or a client that sends much would keep others from the event loop.
+                # Not at once: a client that sends much would keep the event loop from others.
                 self.loop.call_soon(self.read_on)
             else:
                 self.read_paused = False
@@ -158,7 +160,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         return event
 
     def read_on(self) -> None:
-        """Parse more: the application has received all that was parsed."""
+        """Continue to parse, and then to read, if the application has received all messages."""
         if self.read_paused and self.queue.empty():
             self.read_paused = False
             self.parse()
@@ -178,7 +180,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().handle_cont(event)
 
     def send_receive_event_to_app(self) -> None:
-        """Queue a complete message; uvicorn logs an error for each text that is not UTF-8."""
+        """Queue a complete message, or fail the connection with 1007 if text is not UTF-8.
+
+        uvicorn logs an error for each such text.
+        """
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
         self.frames = []
         if self.close_sent:
@@ -196,7 +201,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.pause_reading()
 
     def count_unseen(self) -> None:
-        """Count a frame that the application does not see; end the connection after too many."""
+        """Count a frame that the application does not see; fail the connection after too many."""
         now = self.loop.time()
         forgotten = (now - self.unseen_at) * UNSEEN_PER_SECOND
         self.unseen = max(0.0, self.unseen - forgotten) + 1
@@ -206,10 +211,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.handle_parser_exception()
 
     def handle_parser_exception(self) -> None:
-        """End a connection whose client broke the protocol, for example by a frame too big.
+        """Fail a connection whose client broke the protocol, for example by too big a frame.
 
-        uvicorn closes the transport with the rest of that frame unread, upon which the kernel
-        resets the connection, often before the client has read the close code.
+        uvicorn closes the transport while the rest of that frame is unread. The kernel then resets
+        the connection, often before the client has read the close code.
         """
         self.ready = False
         self.failed = True
@@ -225,10 +230,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     def send_500_response(self) -> None:
-        """Answer a handshake that the application, or the end of the server, left unanswered.
+        """Respond to a handshake that the application has not answered when it or the server ends.
 
-        A response that was begun is sent as far as it goes. uvicorn drops it, and closes the
-        connection without an answer.
+        If the application has started a response, send what there is of it. uvicorn drops it and
+        closes the connection without a response.
         """
         if self.initial_response is None or self.handshake_complete:
             super().send_500_response()
@@ -245,7 +250,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.transport.write(b"".join(self.conn.data_to_send()))
 
     def start_keepalive(self) -> None:
-        """Begin to send pings, and drop the parsed request and response, which uvicorn keeps."""
+        """Start to send pings, and free the parsed request and response, which uvicorn keeps."""
         super().start_keepalive()
         del self.request, self.response
 
@@ -253,8 +258,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 def ends_with_close(data: bytes) -> bool:
     """Return whether `data` ends with a client's close frame (RFC 6455 section 5.5.1).
 
-    After an invalid frame it is unknown where the next one begins; but the answer to our close
-    frame is the last that a client sends.
+    After an invalid frame it is unknown where the next one begins, but a client sends nothing after
+    it has answered our close frame.
     """
     return any(
         data[-6 - length] == FIN_CLOSE and data[-5 - length] == MASKED | length

@@ -1,4 +1,4 @@
-"""The processes that share one port, of which any can give the metrics of all."""
+"""Worker processes that share one port. Each of them can return the metrics of all."""
 
 import asyncio
 import logging
@@ -18,14 +18,14 @@ from tracking.throttled_log import Throttle, reason
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
 
-# The environment variable by which a supervisor tells its workers where their sockets are. It is
-# not a setting.
+# The environment variable by which a supervisor passes the directory of the workers' sockets to
+# them. It is not a setting.
 DIRECTORY: Final = "TRACKING_WORKERS_DIRECTORY"
 
 
 @contextmanager
 def shared_directory() -> Iterator[None]:
-    """Give the workers that are started meanwhile a directory for their sockets."""
+    """Provide a directory for the sockets of the workers that are started inside the block."""
     with tempfile.TemporaryDirectory(prefix="tracking-workers-") as directory:
         os.environ[DIRECTORY] = directory
         try:
@@ -35,26 +35,27 @@ def shared_directory() -> Iterator[None]:
 
 
 class Workers:
-    """This process, and the other workers on its port, if there are any."""
+    """This worker process and the others on its port, if there are any."""
 
     def __init__(self, expose: Callable[[], Awaitable[bytes]], timeout: float) -> None:
-        """Take what returns this process's metrics, in Prometheus' text format.
+        """Store `expose`, which returns this process's metrics in Prometheus' text format.
 
-        `timeout` is how many seconds another worker's may take. Give more than `expose` waits for
-        a database that hangs, or the metrics of a worker whose database hangs are missing.
+        `timeout` is the seconds to wait for another worker's metrics. It must be longer than
+        `expose` waits for the database; otherwise, while the database hangs, all of them are
+        missing.
         """
         self._expose = expose
         self._timeout = timeout
         self._listener: asyncio.AbstractServer | None = None
 
     async def listen(self) -> None:
-        """Answer the other workers from now on."""
+        """Start to answer the other workers."""
         if directory := os.environ.get(DIRECTORY):
             path = Path(directory) / f"{os.getpid()}.sock"
             self._listener = await asyncio.start_unix_server(self._answer, path)
 
     def close(self) -> None:
-        """Answer no more."""
+        """Stop answering the other workers."""
         if self._listener is not None:
             self._listener.close()
             self._listener = None
@@ -65,10 +66,10 @@ class Workers:
         if directory is None:
             return await self._expose()
         others = _others(Path(directory))
-        # Together: while the database is unavailable, each takes as long as it waits for that.
+        # Concurrently, because while the database is unavailable each waits for its timeout.
         own, *answers = await asyncio.gather(self._expose(), *map(self._ask, others))
         texts = {path.stem: text for path, text in zip(others, answers, strict=True) if text}
-        # In a thread: the texts of eight workers take up to 67 ms.
+        # In a thread, because merging the texts of eight workers takes up to 67 ms.
         return await asyncio.to_thread(merge, {str(os.getpid()): own, **texts})
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -76,7 +77,7 @@ class Workers:
             writer.write(await self._expose())
             await writer.drain()
         except ConnectionError:
-            pass  # The worker that asked waits no longer, and has logged that.
+            pass  # The other worker has stopped waiting, and has logged that.
         finally:
             writer.close()
 
@@ -89,9 +90,10 @@ class Workers:
                 finally:
                     writer.close()
         except ConnectionRefusedError:
-            path.unlink(missing_ok=True)  # noqa: ASYNC240 - in memory; that worker was killed
+            # That worker was killed.
+            path.unlink(missing_ok=True)  # noqa: ASYNC240 - one small directory entry
         except (OSError, TimeoutError) as error:
-            logger.warning("The metrics of another worker are missing: %s", reason(error))
+            logger.warning("Could not get the metrics of another worker: %s", reason(error))
         return b""
 
 
@@ -100,7 +102,7 @@ def _others(directory: Path) -> list[Path]:
 
 
 def merge(texts: Mapping[str, bytes]) -> bytes:
-    """Return the metrics of several workers as one text, each sample labelled with its worker."""
+    """Return the metrics of several workers as one text. The label `worker` is added to samples."""
     families: dict[str, Metric] = {}
     for worker, text in texts.items():
         for family in text_string_to_metric_families(text.decode()):

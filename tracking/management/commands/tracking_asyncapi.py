@@ -1,4 +1,4 @@
-"""`manage.py tracking_asyncapi`: the wire protocol, for programs to read."""
+"""`manage.py tracking_asyncapi`: print the AsyncAPI document of the WebSocket protocol."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from tracking.asyncapi import document
 
 
 class Command(BaseCommand):
-    help = "Writes the AsyncAPI document of the wire protocol, as JSON."
+    help = "Prints the AsyncAPI document of the WebSocket protocol as JSON."
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.stdout.write(json.dumps(document(), indent=2, ensure_ascii=False))

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 class Command(BaseCommand):
     """Serve `settings.ASGI_APPLICATION` in production.
 
-    A subclass may check more in `handle`, and give uvicorn more options in `configure`.
+    A subclass may add checks in `handle`, and options for uvicorn in `configure`.
     """
 
     help = (
-        "Serves settings.ASGI_APPLICATION in production, by uvicorn. SIGTERM drains: sockets are "
-        "closed over TRACKING['DRAIN_SECONDS'], and everything received is stored. With several "
-        "workers, SIGHUP replaces one after the other."
+        "Serves settings.ASGI_APPLICATION in production with uvicorn. SIGTERM drains the server: "
+        "it closes sockets over TRACKING['DRAIN_SECONDS'] and stores everything received. With "
+        "several workers, SIGHUP replaces one after the other."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -28,7 +28,7 @@ class Command(BaseCommand):
             "--workers",
             type=int,
             default=1,
-            help="Processes. More than one need a channel layer that they share, such as Redis.",
+            help="Number of processes. Several need a shared channel layer, such as Redis.",
         )
 
     def handle(self, *, host: str, port: int, workers: int, **options: Any) -> None:
@@ -36,33 +36,40 @@ class Command(BaseCommand):
             from tracking.contrib.uvicorn.supervisor import serve
         except ModuleNotFoundError as error:
             raise CommandError(
-                f"The server needs the package {error.name}: install this app with its extra"
+                f"This command requires the package {error.name}. Install tracking with the extra"
                 " [uvicorn]."
             ) from error
         self.check_layer(workers)
         serve(self.configure(host=host, port=port, workers=workers))
 
     def check_layer(self, workers: int) -> None:
-        """Refuse several workers that share no channel layer, and show the other messages."""
+        """Print the messages of the channel layer's check.
+
+        Raise CommandError for several workers with a channel layer in memory.
+        """
         if not isinstance(get_channel_layer(), InMemoryChannelLayer):
             for message in check_channel_layer():
-                # Not refused: the database stands in for a Redis that is about to start, or fails.
+                # Start nevertheless: Redis may be about to start, and locations are delivered from
+                # the database meanwhile.
                 self.stderr.write(self.style.ERROR(f"{message.id}: {message.msg}"))
         elif workers > 1:
             raise CommandError(
-                f"--workers {workers} needs a channel layer that the workers share, and the default"
-                " one is in memory: a worker would not receive what the drivers of another one"
-                " send. Name tracking.contrib.channels_redis.ChannelLayer in CHANNEL_LAYERS or"
-                " start one worker."
+                f"--workers {workers} needs a channel layer that the workers share. The default"
+                " channel layer is in memory: watchers would not receive the locations of drivers"
+                " who are connected to another worker. Use"
+                " tracking.contrib.channels_redis.ChannelLayer in CHANNEL_LAYERS, or start one"
+                " worker."
             )
 
     def configure(self, **options: Any) -> "Config":
-        """Return the server's configuration, with these options of `uvicorn.Config`."""
+        """Return the server's configuration. `options` are those of `uvicorn.Config`."""
         from tracking.contrib.uvicorn.config import HAS_HTTPTOOLS, Config
 
         if not HAS_HTTPTOOLS:
             self.stderr.write(
-                self.style.WARNING("Without httptools, time and size of requests have no limit.")
+                self.style.WARNING(
+                    "httptools is not installed: time and size of requests are not limited."
+                )
             )
         return Config(
             "tracking.serving.asgi:application", drain="tracking.serving.asgi:drain", **options

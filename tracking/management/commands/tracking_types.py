@@ -1,4 +1,4 @@
-"""`manage.py tracking_types`: the frames of the server, for TypeScript."""
+"""`manage.py tracking_types`: print the TypeScript declarations of the server's frames."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from tracking.asyncapi import declarations
 
 
 class Command(BaseCommand):
-    help = "Writes the types of the server's frames, as TypeScript declarations."
+    help = "Prints the types of the server's frames as TypeScript declarations."
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.stdout.write(declarations(), ending="")
