@@ -37,7 +37,11 @@ async def page(runserver_stack, browser_page):
 async def test_reference_shows_every_call_under_the_strict_policy(runserver_stack, page):
     answer = await page.goto(f"{runserver_stack.driver_server.http_url}/api/")
     assert "default-src 'none'" in answer.headers["content-security-policy"]
-    for summary in ("Where a driver is", "OwnTracks in HTTP mode", "Let somebody watch a driver"):
+    for summary in (
+        "Get a driver's location",
+        "Report from OwnTracks in HTTP mode",
+        "Permit a user to watch a driver",
+    ):
         await expect(page.get_by_text(summary)).to_be_visible(timeout=DEADLINE)
 
 

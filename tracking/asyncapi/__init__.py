@@ -1,7 +1,7 @@
-"""The wire protocol for programs, made from the types that speak it.
+"""The WebSocket protocol in machine-readable form, derived from the types of its messages.
 
-`docs/protocol.md` is the contract in words. `docs/asyncapi.json` is what `manage.py
-tracking_asyncapi` writes, `static/tracking/frames.d.ts` what `manage.py tracking_types` writes.
+`docs/protocol.md` describes the protocol in words. `manage.py tracking_asyncapi` prints
+`docs/asyncapi.json`, and `manage.py tracking_types` prints `static/tracking/frames.d.ts`.
 """
 
 from tracking.asyncapi.document import document

@@ -1,4 +1,4 @@
-"""The AsyncAPI document: three routes, who says what on them, and how connections end."""
+"""The AsyncAPI document: three routes, their messages in both directions, and the close codes."""
 
 from typing import Any, Final
 
@@ -7,38 +7,38 @@ from tracking.asyncapi.messages import messages
 from tracking.asyncapi.schemas import USER_ID, schemas
 
 _DESCRIPTION: Final = """\
-Drivers send where they are, riders and dispatchers see them move. Plain WebSocket text frames, \
-one JSON object each; docs/protocol.md says it in words. What this server receives is what clients \
-send.
+Drivers send their locations, and riders and dispatchers watch them move. Each message is one JSON \
+object in a WebSocket text frame. docs/protocol.md describes the protocol in words. The `receive` \
+operations are what clients send, the `send` operations what the server sends.
 
-The handshake is always accepted on these routes. What is wrong is said in an error frame, all of \
-which are in `x-errors`, and a close code, all of which are in `x-closeCodes`."""
+The server accepts every handshake on these routes. It reports faults in error frames, which \
+`x-errors` lists. If it closes the connection, the close code is one of `x-closeCodes`."""
 
 _AUTHENTICATION: Final = """\
 A SimpleJWT access token, or one with exactly the claims `id`, `email`, `name`, `iat` and `exp`, \
-signed with the same key. It is the `token` of a message's payload, not a header of the handshake, \
-and may be left out after one accepted message on the same connection."""
+signed with the same key. Clients send it as `token` in a message's payload, not in a header of \
+the handshake, and may omit it after one accepted message on the same connection."""
 
-# By channel: address, title, whom it is for, the messages of clients and those of the server.
+# By channel: address, title, audience, the messages of clients and those of the server.
 _ROUTES: Final = {
     "setTracking": (
         "/driver/set-tracking",
         "Set a driver's location",
-        "For the driver whose id is `userId`, and nobody else.",
+        "Only for the driver with the id `userId`.",
         ("send", "sendBatch"),
         ("location", "batchAcknowledgement", "error"),
     ),
     "getTracking": (
         "/driver/get-tracking",
         "Get a driver's location",
-        "For whomever the watch policy lets watch the driver whose id is `userId`.",
+        "For users whom the watch policy permits to watch the driver with the id `userId`.",
         ("start", "stop"),
         ("location", "details", "unknown", "expiryWarning", "error"),
     ),
     "getFleet": (
         "/fleet/get-tracking",
         "Get the locations of all drivers",
-        "For staff who may view last known locations.",
+        "For staff with the permission to view last known locations.",
         ("startFleet", "stop"),
         ("snapshot", "update", "expiryWarning", "error"),
     ),
@@ -78,7 +78,7 @@ def document() -> dict[str, Any]:
         }
         operations[f"{name}.send"] = {
             "action": "send",
-            "title": f"{title}: what the server answers",
+            "title": f"{title}: what the server sends",
             **_on(name, sent),
         }
     return {
@@ -93,7 +93,7 @@ def document() -> dict[str, Any]:
             "development": {
                 "host": "localhost:3002",
                 "protocol": "ws",
-                "description": "As `manage.py runserver` serves it; production has `wss`.",
+                "description": "The server of `manage.py runserver`. Production uses `wss`.",
             }
         },
         "channels": channels,

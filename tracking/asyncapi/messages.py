@@ -1,4 +1,4 @@
-"""The document's messages: the examples are those of `docs/protocol.md`."""
+"""The messages of the AsyncAPI document. The examples are those of `docs/protocol.md`."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -40,7 +40,7 @@ _DETAILS: Final = _example(encode_details(_FIX, "live"))
 _ITEM: Final = _example(encode_item(_FIX, "live", encode_name("Ada Baker")))
 _SENT: Final = {"token": "<JWT>", "command": "send", "lat": "-1.4354", "lon": "0.9871"}
 
-# Title, the payload's or the frame's schema, examples of it; in the order of the channels' use.
+# Title, schema of the payload or frame, and examples, in the order in which the channels list them.
 _FROM_CLIENTS: Final[dict[str, tuple[str, str, list[Schema]]]] = {
     "send": (
         "Send a location",
@@ -57,7 +57,7 @@ _FROM_CLIENTS: Final[dict[str, tuple[str, str, list[Schema]]]] = {
         ],
     ),
     "sendBatch": (
-        "Send what was measured while offline",
+        "Send locations that were measured while offline",
         "SendBatch",
         [
             {
@@ -79,7 +79,7 @@ _FROM_CLIENTS: Final[dict[str, tuple[str, str, list[Schema]]]] = {
         ],
     ),
     "startFleet": (
-        "Start streaming the fleet, or look elsewhere",
+        "Start streaming the fleet, or change the area",
         "FleetStart",
         [{"token": "<JWT>", "command": "start", "bbox": [2.2, -2.6, 2.6, -2.1]}],
     ),
@@ -87,16 +87,16 @@ _FROM_CLIENTS: Final[dict[str, tuple[str, str, list[Schema]]]] = {
 }
 _FROM_THE_SERVER: Final[dict[str, tuple[str, str, list[Schema]]]] = {
     "location": ("A location", "Location", [_POINT]),
-    "batchAcknowledgement": ("A batch that was accepted in part", "BatchAcknowledgement", []),
+    "batchAcknowledgement": ("A partly accepted batch", "BatchAcknowledgement", []),
     "details": ("A location with details", "Details", [_DETAILS]),
     "unknown": ("No location yet", "Unknown", [_example(encode_unknown(_DRIVER))]),
     "snapshot": (
-        "Everybody in view",
+        "All drivers in the area",
         "Snapshot",
         [{"snapshot": [_ITEM], "counts": {"live": 1, "stale": 0, "offline": 2}}],
     ),
     "update": (
-        "What changed in view",
+        "Changes in the area",
         "Update",
         [
             {
@@ -106,9 +106,9 @@ _FROM_THE_SERVER: Final[dict[str, tuple[str, str, list[Schema]]]] = {
             }
         ],
     ),
-    "expiryWarning": ("The token runs out", "ExpiryWarning", [_example(encode_expiry_warning(30))]),
+    "expiryWarning": ("The token expires", "ExpiryWarning", [_example(encode_expiry_warning(30))]),
     "error": (
-        "What the client did wrong",
+        "An error",
         "Error",
         [{"error": {"code": "invalid_location", "message": "lat must be between -90 and 90"}}],
     ),

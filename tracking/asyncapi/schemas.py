@@ -1,6 +1,6 @@
-"""The schemas of the document, from the types that decode messages and those of the answers.
+"""The schemas of the document, from the types of the clients' messages and the server's frames.
 
-AsyncAPI's are a superset of JSON Schema draft 07, where msgspec writes draft 2020-12.
+AsyncAPI uses a superset of JSON Schema draft 07, and msgspec generates draft 2020-12.
 """
 
 from typing import Any, Final
@@ -14,7 +14,7 @@ from tracking.protocol.messages import DriverMessage, WatcherMessage
 
 Schema = dict[str, Any]
 
-# Of this project's users.
+# The type depends on the keys of this project's users.
 USER_ID: Final[Schema] = {"description": "The driver's id.", **USER_IDS.schema}
 
 _TEMPLATE: Final = "#/components/schemas/{name}"
@@ -35,7 +35,7 @@ def schemas() -> dict[str, Schema]:
     """Return all schemas by name, in the order of their names."""
     _, found = msgspec.json.schema_components((*_ENVELOPES, Bbox, *FRAMES), ref_template=_TEMPLATE)
     for envelope in _ENVELOPES:
-        # Each command has a message of its own, so that it can have a name and examples.
+        # Each command has its own message in the document, with a name and examples.
         del found[envelope.__name__]
     for name in ("Measurement", "Send"):
         found[name]["properties"] |= {"lat": _degrees(90), "lon": _degrees(180)}
@@ -56,12 +56,12 @@ def schemas() -> dict[str, Schema]:
 
 
 def reference(name: str) -> Schema:
-    """Return what stands for the schema of that name."""
+    """Return a reference to the schema `name`."""
     return {"$ref": _TEMPLATE.format(name=name)}
 
 
 def envelope(name: str) -> Schema:
-    """Return the schema of a client's message that carries the payload of that name."""
+    """Return the schema of a client's message with the payload `name`."""
     schema: Schema = msgspec.json.schema_components((DriverMessage,))[1]["DriverMessage"]
     return {
         "type": "object",
@@ -71,8 +71,8 @@ def envelope(name: str) -> Schema:
 
 
 def _degrees(limit: int) -> Schema:
-    # What `to_fix` checks, because it can say better than a type what is wrong.
+    # `to_fix` checks this, not the type, for a clearer error message.
     return {
-        "description": "WGS 84 degrees, kept to 7 decimals; as a string a decimal number.",
+        "description": "WGS 84 degrees, rounded to 7 decimals. A string must be a decimal number.",
         "anyOf": [{"type": "number", "minimum": -limit, "maximum": limit}, {"type": "string"}],
     }

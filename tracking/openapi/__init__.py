@@ -1,6 +1,6 @@
-"""What OpenAPI says of the REST API, for projects that have drf-spectacular installed.
+"""The OpenAPI description of the REST API, for projects that have drf-spectacular installed.
 
-Said here and not at the views, which work without it. Importing this describes them.
+Importing this module adds the descriptions to the views, which work without drf-spectacular.
 """
 
 from functools import partial
@@ -49,25 +49,27 @@ describe(
     get=extend_schema(
         operation_id="get_location",
         tags=["locations"],
-        summary="Where a driver is",
+        summary="Get a driver's location",
         parameters=[
             OpenApiParameter(
                 "If-None-Match",
                 str,
                 OpenApiParameter.HEADER,
-                description="The ETag of the last answer: 304 if it is still right.",
+                description="The ETag of an earlier response. If nothing has changed, the response"
+                " is 304.",
             ),
             OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200, 304]),
         ],
         responses=responses(
-            {200: Location, 304: OpenApiResponse(description="What the ETag is of.")}, 404
+            {200: Location, 304: OpenApiResponse(description="Nothing has changed.")}, 404
         ),
     ),
     put=extend_schema(
         operation_id="report_location",
         tags=["locations"],
         summary="Report a location",
-        description="Answered once it is committed. A late one never moves the dot back.",
+        description="The response is sent once the location is stored. A location that is older"
+        " than the stored one is accepted, but does not replace it.",
         request={"application/json": FIX},
         responses=responses(STORED, 400, 413),
     ),
@@ -77,9 +79,10 @@ describe(
     post=extend_schema(
         operation_id="report_locations",
         tags=["locations"],
-        summary="Report what was measured while offline",
-        description="The newest becomes the location, unless it is older than what is stored. Each"
-        " fix is judged by itself; 400 means that none of them can be.",
+        summary="Report locations that were measured while offline",
+        description="The newest one replaces the stored location unless that is newer. Each fix is"
+        " checked on its own, and invalid ones are listed in the response. If the body as a whole"
+        " is invalid, the response is 400.",
         request={"application/json": BATCH},
         responses=responses(STORED_BATCH, 400, 413),
     )
@@ -89,13 +92,14 @@ describe(
     get=extend_schema(
         operation_id="list_locations",
         tags=["locations"],
-        summary="Where all drivers are, for staff",
+        summary="List all drivers' locations, for staff",
         parameters=[
             OpenApiParameter(
                 "bbox",
                 str,
-                description="west,south,east,north in WGS 84 degrees; a west beyond the east spans"
-                " the antimeridian, and longitudes beyond 180 wrap.",
+                description="Only locations in this area: west,south,east,north in WGS 84 degrees."
+                " If west is greater than east, the area crosses the antimeridian. Longitudes"
+                " beyond 180 wrap around.",
             ),
             *page_parameters(ByDriver),
         ],
@@ -107,8 +111,11 @@ describe(
     get=extend_schema(
         operation_id="search_locations",
         tags=["locations"],
-        summary="Located drivers by name, address or id, for staff",
-        parameters=[OpenApiParameter("q", str, description="A part of a name or an address.")],
+        summary="Search drivers by name, e-mail address or id, for staff",
+        description="Finds only drivers that have a location.",
+        parameters=[
+            OpenApiParameter("q", str, description="Part of a name or e-mail address, or an id.")
+        ],
         responses=responses({200: SearchResults}),
     )
 )(SearchView)
@@ -117,8 +124,9 @@ describe(
     post=extend_schema(
         operation_id="page_token",
         tags=["tokens"],
-        summary="An access token for a page that is logged in with a web session",
-        description="Needs the CSRF token of a page. Ends with the web session.",
+        summary="Get an access token for a page with a web session",
+        description="Requires the CSRF token of a page. The access token becomes invalid when the"
+        " web session ends.",
         request=None,
         responses=responses({200: PageToken}),
     )
@@ -128,13 +136,18 @@ describe(
     post=extend_schema(
         operation_id="report_by_owntracks",
         tags=["phone apps"],
-        summary="OwnTracks in HTTP mode",
-        description="Messages other than locations are taken, and change nothing. One that can"
-        " never be taken is dropped, which the header `Tracking-Rejected` says; one that is"
-        " encrypted is answered 400. Too often is 503.",
+        summary="Report from OwnTracks in HTTP mode",
+        description="Messages other than locations are accepted and ignored. An invalid message is"
+        " dropped, and the response 200 has the header `Tracking-Rejected` with the error code. An"
+        " encrypted message is answered with 400, requests above the rate limit with 503.",
         request={"application/json": OWNTRACKS_BODY},
         responses=responses(
-            {200: OpenApiResponse({"type": "array", "maxItems": 0}, "Nothing for the app.")}, 400
+            {
+                200: OpenApiResponse(
+                    {"type": "array", "maxItems": 0}, "Accepted. No messages for the app."
+                )
+            },
+            400,
         ),
     )
 )(OwnTracksView)
@@ -143,17 +156,17 @@ describe(
     get=extend_schema(
         operation_id="report_by_osmand",
         tags=["phone apps"],
-        summary="Traccar Client up to 8, and others that speak the OsmAnd protocol",
-        description="Without a place it is a sign of life.",
+        summary="Report from Traccar Client up to 8, or another app with the OsmAnd protocol",
+        description="A request without a location is a sign of life.",
         parameters=OSMAND_PARAMETERS,
         responses=responses({200: OSMAND_ANSWER}),
     ),
     post=extend_schema(
         operation_id="report_by_traccar",
         tags=["phone apps"],
-        summary="Traccar Client from 9, or the parameters in a form",
-        description="Without a place it is a sign of life. Version 10 may send a list of objects"
-        " with the form's keys.",
+        summary="Report from Traccar Client 9 or later, or with the parameters in a form",
+        description="A request without a location is a sign of life. Version 10 may send a list of"
+        " objects with the form's keys.",
         request=OSMAND_BODIES,
         responses=responses({200: OSMAND_ANSWER}, 413),
     ),
@@ -174,37 +187,37 @@ _grant_responses = partial(responses, body=GrantProblem)
 describe(
     list=extend_schema(
         operation_id="list_grants",
-        summary="Grants, the newest first",
+        summary="List grants, the newest first",
         parameters=[ListInput, *page_parameters(NewestFirst)],
         responses=_grant_responses({200: GrantOutput(many=True)}, 400, 404),
     ),
     create=extend_schema(
         operation_id="open_grant",
-        summary="Let somebody watch a driver",
+        summary="Permit a user to watch a driver",
         request=OpenInput,
         responses=_grant_responses({201: GrantOutput}, 400, 415),
     ),
     retrieve=extend_schema(
         operation_id="get_grant",
-        summary="One grant",
+        summary="Get a grant",
         responses=_grant_responses({200: GrantOutput}, 404),
     ),
     partial_update=extend_schema(
         operation_id="reschedule_grant",
-        summary="Move a grant's end",
+        summary="Change when a grant ends",
         request=RescheduleInput,
         responses=_grant_responses({200: GrantOutput}, 400, 404, 415),
     ),
     end=extend_schema(
         operation_id="end_grant",
-        summary="End a grant for good",
+        summary="End a grant now, permanently",
         request=None,
         responses=_grant_responses({200: GrantOutput}, 404),
     ),
     destroy=extend_schema(
         operation_id="delete_grant",
-        summary="End a grant, and answer nothing",
-        description="The history is kept.",
+        summary="End a grant now, with an empty response",
+        description="The grant stays in the history.",
         responses=_grant_responses({204: None}, 404),
     ),
 )(extend_schema(tags=["grants"])(GrantViewSet))

@@ -1,4 +1,4 @@
-"""The parts of the OpenAPI document: what is sent, what is answered, and who may call."""
+"""Parts of the OpenAPI document: bodies, parameters, responses and authentication schemes."""
 
 from typing import Annotated, Any, Final, TypeAlias
 
@@ -15,29 +15,29 @@ from tracking.rest.problems import MEDIA_TYPE, FieldError, Problem
 from tracking.status import Status
 
 _PROBLEMS: Final = {
-    400: "What was sent cannot be; `detail` says what would be right.",
-    401: "No good token: get a new one.",
+    400: "The request is invalid; `detail` says how to correct it.",
+    401: "The token is missing, invalid or expired: get a new one.",
     403: "This account may not do this for this driver, or there is no such driver.",
-    404: "There is none.",
+    404: "Not found.",
     413: "The body is larger than 32 KiB.",
-    415: "Send JSON.",
-    429: "Too often; `Retry-After` says when to come back.",
-    503: "Not stored, or the database is unavailable. To send it again is right, and harmless.",
+    415: "The body is not JSON.",
+    429: "Too many requests: retry after the seconds in `Retry-After`.",
+    503: "Not stored in time, or the database is unavailable. Retry: sending it again is safe.",
 }
 
 
 Address: TypeAlias = Annotated[
     Annotated[str, Meta(extra_json_schema={"format": "uri"})] | None,
-    Meta(description="Where the next or previous page is."),
+    Meta(description="The URL of the next or previous page; null if there is none."),
 ]
 
 
 class Location(frames.Details):
-    """A driver's newest location: the content of a details frame on the socket."""
+    """A driver's newest location, as in the details frame of the sockets."""
 
 
 class LocationPage(msgspec.Struct):
-    """A page of locations, in the order of the drivers' ids."""
+    """A page of locations, ordered by the drivers' ids."""
 
     next: Address
     previous: Address
@@ -45,7 +45,7 @@ class LocationPage(msgspec.Struct):
 
 
 class SearchResult(msgspec.Struct, rename="camel"):
-    """A located driver, in the names of the browser client."""
+    """A driver and their location, with the keys of the browser client."""
 
     user_id: frames.Id
     name: str
@@ -59,14 +59,14 @@ class SearchResult(msgspec.Struct, rename="camel"):
 
 
 class SearchResults(msgspec.Struct):
-    """The first located drivers that match."""
+    """The first drivers that match and have a location."""
 
     drivers: list[SearchResult]
-    total: Annotated[int, Meta(description="The number of matches, shown or not.")]
+    total: Annotated[int, Meta(description="The number of all matches.")]
 
 
 class PageToken(msgspec.Struct):
-    """The access token of a page."""
+    """An access token for a page."""
 
     access: str
 
@@ -80,35 +80,35 @@ class DeprecatedError(msgspec.Struct):
 
 
 class GrantProblem(Problem):
-    """RFC 9457 problem details, with the member that older clients of grants read."""
+    """RFC 9457 problem details, with the member `error` for older clients of grants."""
 
     error: Annotated[
         DeprecatedError,
-        Meta(description="Deprecated, for one release: read the members beside it."),
+        Meta(description="Deprecated, to be removed after one release: use the other members."),
     ]
     errors: Annotated[
         list[FieldError] | UnsetType,
-        Meta(description="With 400: each field that is invalid."),
+        Meta(description="With status 400: one error for each invalid field."),
     ] = UNSET
 
 
 def _fix() -> dict[str, Any]:
-    """The JSON Schema of what a device measured, from the type that decodes it."""
+    """Return the JSON Schema of a measurement, from the type that decodes it."""
     found = msgspec.json.schema(Measurement)["$defs"]["Measurement"]["properties"]
     descriptions = {
         "lat": "WGS 84 degrees, -90 to 90.",
         "lon": "WGS 84 degrees, -180 to 180.",
-        "recorded_at": "When the device measured, RFC 3339. Without it, the time of arrival.",
-        "heading": "Degrees clockwise from true north. Negative is unknown.",
-        "speed": "Metres per second. Negative is unknown.",
-        "accuracy": "Metres. 0 or negative is unknown.",
-        "sent_at": "When this is sent, by the same clock: then a clock that is off is corrected.",
+        "recorded_at": "When the device measured it, RFC 3339. Default: the time of arrival.",
+        "heading": "Degrees clockwise from true north; negative if unknown.",
+        "speed": "Metres per second; negative if unknown.",
+        "accuracy": "Metres; 0 or negative if unknown.",
+        "sent_at": "When this is sent, by the clock of `recorded_at`, whose error is corrected.",
     }
     properties = {
         name: {"description": description, **found[name]}
         for name, description in descriptions.items()
     }
-    # What is right to send; other numbers are read as phones mean them.
+    # The values that clients should send. The server reads others, such as -1, as unknown.
     for name, bounds in (
         ("heading", {"minimum": 0, "exclusiveMaximum": 360}),
         ("speed", {"minimum": 0}),
@@ -140,15 +140,15 @@ BATCH: Final = {
     },
 }
 STORED: Final = {
-    201: OpenApiResponse(description="Committed: the driver's first location."),
-    204: OpenApiResponse(description="Committed, or older than what is."),
+    201: OpenApiResponse(description="Stored as the driver's first location."),
+    204: OpenApiResponse(description="Stored, or accepted but older than the stored location."),
 }
 OSMAND_ANSWER: Final = OpenApiResponse(
-    frames.Verdicts, "Committed, with an empty body; or dropped what can never be taken, said here."
+    frames.Verdicts, "Stored, with an empty body; or invalid messages were dropped, listed here."
 )
 STORED_BATCH: Final = {
     **STORED,
-    200: OpenApiResponse(frames.Verdicts, "Committed, but for the fixes that cannot be."),
+    200: OpenApiResponse(frames.Verdicts, "Stored, except for the invalid fixes listed here."),
 }
 
 
@@ -156,7 +156,7 @@ OWNTRACKS_BODY: Final = {
     "type": "object",
     "required": ["_type"],
     "properties": {
-        "_type": {"type": "string", "description": "`location`, or another of the app's types."},
+        "_type": {"type": "string", "description": "`location`, or another type of the app."},
         "lat": {"type": "number"},
         "lon": {"type": "number"},
         "tst": {"type": "number", "description": "Seconds since 1970."},
@@ -210,7 +210,7 @@ _BY_LIBRARY: Final = {
 
 
 def _parameters(kind: list[str] | str) -> dict[str, Any]:
-    """The keys that parameters, forms and lists have in common."""
+    """Return the schema of a form or list item, whose values have the type `kind`."""
     return {
         "type": "object",
         "properties": {
@@ -225,7 +225,7 @@ def _parameters(kind: list[str] | str) -> dict[str, Any]:
 
 _LIST: Final = {
     "type": "array",
-    "description": "Version 10; without `lat` and `lon`, a sign of life.",
+    "description": "Version 10. An item without `lat` and `lon` is a sign of life.",
     "items": _parameters(["number", "string"]),
 }
 OSMAND_BODIES: Final = {
@@ -238,7 +238,7 @@ def page_parameters(pagination: type[CursorPagination]) -> list[OpenApiParameter
     """Return the query parameters of a paginated list."""
     size = {"type": "integer", "minimum": 1, "maximum": pagination.max_page_size}
     return [
-        OpenApiParameter("cursor", str, description="As `next` and `previous` have it."),
+        OpenApiParameter("cursor", str, description="The cursor in `next` or `previous`."),
         OpenApiParameter("page_size", {**size, "default": pagination.page_size}),
     ]
 
@@ -246,7 +246,7 @@ def page_parameters(pagination: type[CursorPagination]) -> list[OpenApiParameter
 def responses(
     good: dict[int, Any], *problems: int, body: type[Problem] = Problem
 ) -> dict[Any, Any]:
-    """Return all answers of a view: the good ones, these problems, and those of every view."""
+    """Return all responses of a view: `good`, `problems`, and the problems of every view."""
     return {
         **good,
         **{
@@ -274,7 +274,7 @@ class PasswordScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped
     name = "deviceToken"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
-        description = "A device's token as the password, with any user name."
+        description = "The device's token as the password, with any user name."
         return {"type": "http", "scheme": "basic", "description": description}
 
 
@@ -283,5 +283,5 @@ class IdScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     name = "deviceId"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
-        description = "A device's token as its identifier."
+        description = "The device's token as its identifier."
         return {"type": "apiKey", "in": "query", "name": "id", "description": description}

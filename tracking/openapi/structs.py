@@ -1,6 +1,4 @@
-"""Components of the OpenAPI document from msgspec types, as drf-spectacular makes them of
-serializers.
-"""
+"""OpenAPI components for msgspec types, which drf-spectacular supports only for serializers."""
 
 from typing import Any, Final
 
@@ -13,7 +11,7 @@ _TEMPLATE: Final = "#/components/schemas/{name}"
 
 
 class StructExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
-    """Describe every msgspec type that a view answers with."""
+    """Describes the msgspec types that views return."""
 
     target_class = msgspec.Struct
     match_subclasses = True
@@ -30,7 +28,7 @@ class StructExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-ca
         _, found = msgspec.json.schema_components((self.target,), ref_template=_TEMPLATE)
         for schema in found.values():
             schema["description"] = " ".join(schema["description"].split())
-            # Servers add keys, and clients ignore those that they do not know.
+            # Later versions of the server may add keys, and clients ignore unknown ones.
             schema.pop("additionalProperties", None)
         own: dict[str, Any] = found.pop(self.target.__name__)
         for name, schema in found.items():

@@ -1,8 +1,8 @@
 """The OsmAnd protocol, as Traccar Client speaks it: https://www.traccar.org/osmand/
 
-The app sends parameters up to its version 8, an object of JSON in 9, and from 10 on a form, or a
-list of JSON objects with the form's keys. A message without a place is a sign of life: a heartbeat,
-an alarm, cell towers.
+The app sends parameters up to version 8, a JSON object in version 9, and from version 10 on a form
+or a list of JSON objects with the form's keys. A message without a location is a sign of life: a
+heartbeat, an alarm, cell towers.
 """
 
 import re
@@ -21,10 +21,10 @@ from tracking.phones.readings import KNOT, from_epoch, from_text, measurement, n
 from tracking.protocol import InvalidMessage, Measurement
 from tracking.rest.bodies import decode_body
 
-# What is larger is milliseconds: seconds reach it in the year 5138, milliseconds did in 1973.
-_LARGEST_SECONDS: Final = 10**11
+# Larger timestamps are milliseconds: seconds reach this in the year 5138, milliseconds did in 1973.
+_MAX_SECONDS: Final = 10**11
 
-# Of one request, which is taken apart before it is known who sent it. Version 10 sends 100.
+# Per request, which is parsed before its sender is authenticated. Version 10 sends 100.
 MAX_MESSAGES: Final = 1_000
 
 _DIGITS: Final = re.compile(r"-?[0-9]{1,17}(?:\.[0-9]{0,9})?")
@@ -33,14 +33,14 @@ Read = Callable[[], Measurement | None]
 
 
 class Sent(NamedTuple):
-    """Who sent a request, and its messages, not yet read."""
+    """A request: the device's token, and functions that read its messages."""
 
     token: str
     messages: list[Read]
 
 
 class Report(NamedTuple):
-    """Who says so, and what: no measurement where the app itself has no place or no valid one."""
+    """A message: the device's token, and the measurement, None if the app has no valid location."""
 
     token: str
     measurement: Measurement | None
@@ -69,9 +69,9 @@ _object_decoder: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def parse(query: QueryDict, body: bytes) -> Sent:
-    """Return who sent a request, and its messages; parameters may be in the URL and in the body.
+    """Return a request's token and messages. Parameters may be in the URL and in the body.
 
-    A body that cannot be read at all is one message that cannot.
+    A body that cannot be parsed counts as one message that raises `InvalidMessage` when read.
     """
     parameters = _last_of_each(query)
     body = body.strip()
@@ -105,7 +105,7 @@ def _parse_list(parameters: dict[str, str], body: bytes) -> Sent:
     items = decode_body(_list_decoder, body)
     token = _token(parameters)
     if items:
-        with suppress(InvalidMessage):  # Told when it is read.
+        with suppress(InvalidMessage):  # raised again when the item is read
             token = _token(parameters | _flat(items[0]))
     return Sent(token, [partial(_read_item, parameters, token, item) for item in items])
 
@@ -120,7 +120,7 @@ def _parse_object(parameters: dict[str, str], body: bytes) -> Sent:
 
 
 def parse_parameters(parameters: Mapping[str, str]) -> Report:
-    """Read the parameters of a query or a form, `speed` in knots; raise `InvalidMessage`."""
+    """Parse the parameters of a query or a form; raise `InvalidMessage`. Speeds are in knots."""
     token = _token(parameters)
     if parameters.get("valid", "true").lower() not in ("true", "1"):
         return Report(token, None)
@@ -167,7 +167,7 @@ def _token(parameters: Mapping[str, str]) -> str:
 
 
 def _flat(item: msgspec.Raw | bytes) -> dict[str, str]:
-    """Return an object's values as those of a form; numbers as they are spelled."""
+    """Return a JSON object's values as text, like those of a form; numbers keep their spelling."""
     flat = {}
     for name, raw in decode_body(_object_decoder, bytes(item)).items():
         text = bytes(raw).decode().strip()
@@ -183,4 +183,4 @@ def _time(timestamp: str) -> datetime:
     if not _DIGITS.fullmatch(timestamp):
         return from_text(timestamp)
     value = float(timestamp) if "." in timestamp else int(timestamp)
-    return from_epoch(value if value < _LARGEST_SECONDS else value / 1000)
+    return from_epoch(value if value < _MAX_SECONDS else value / 1000)

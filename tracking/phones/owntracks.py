@@ -12,7 +12,7 @@ from tracking.rest.bodies import decode_body
 
 
 class Encrypted(ParseError):
-    """A message that only its owner's key opens. To take it would be to lose it without a word."""
+    """400 for an encrypted message. A 200 would make the app delete it, and it would be lost."""
 
     default_code = "encrypted"
     default_detail = (
@@ -22,14 +22,16 @@ class Encrypted(ParseError):
 
 
 class Message(msgspec.Struct, rename={"kind": "_type"}):
-    """What all messages have."""
+    """The key that all messages have."""
 
     kind: str
 
 
 class Location(msgspec.Struct):
-    """`tst` and `created_at` in seconds since 1970, `acc` in metres, `vel` in km/h, `cog` in
-    degrees. `created_at` is when the message was made, which then may wait for a network.
+    """A location message.
+
+    `tst` and `created_at` are seconds since 1970, `acc` is in metres, `vel` in km/h, `cog` in
+    degrees. `created_at` is when the app created the message, which it may send much later.
     """
 
     lat: float | None = None
@@ -46,11 +48,11 @@ _location_decoder: Final = msgspec.json.Decoder(Location)
 
 
 def parse(body: bytes) -> Measurement | None:
-    """Return the measurement of a location message; None for the messages of other types, and for
-    a location without a place.
+    """Return the measurement of a location message; None for messages of other types, for a
+    location without coordinates, and for an empty body.
 
-    An empty body is what the app sends where MQTT would delete a retained message. Raises
-    `InvalidMessage`, or `Encrypted`.
+    The app sends an empty body where MQTT would delete a retained message. Raises `InvalidMessage`
+    or `Encrypted`.
     """
     kind = decode_body(_message_decoder, body).kind if body else ""
     if kind == "encrypted":
@@ -70,7 +72,7 @@ def parse(body: bytes) -> Measurement | None:
 
 
 def _time(created_at: object) -> datetime | None:
-    # It only helps to judge the phone's clock: no fix is refused over it.
+    # It only helps to estimate the error of the phone's clock, so no fix is refused because of it.
     if not isinstance(created_at, int | float):
         return None
     try:

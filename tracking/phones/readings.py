@@ -1,6 +1,6 @@
-"""What apps on phones say of a fix, and how that becomes a measurement.
+"""Conversion of what phone apps send to measurements.
 
-They have units of their own, and say in ways of their own that they know nothing.
+Each app has its own units, and its own values for "unknown".
 """
 
 import math
@@ -23,13 +23,14 @@ from tracking.protocol import (
 KILOMETRE_PER_HOUR: Final = 1000 / 3600
 KNOT: Final = 1852 / 3600
 
-# An offset whose + arrived unescaped in a query, where that is a space.
+# A time whose offset lost its +, which means a space in a query unless it is escaped.
 _UNESCAPED_PLUS: Final = re.compile(r"([T ][0-9]{2}:[0-9]{2}[0-9:.,]*) ([0-9]{2}(?::?[0-9]{2})?)")
 
 
 class Report(NamedTuple):
-    """What a request says: what was measured, in the order of the request, and what is wrong with
-    the rest. Neither is there if the phone says only that it is alive.
+    """A request's measurements, in its order, and verdicts on the messages that were rejected.
+
+    Both are empty for a sign of life without a location.
     """
 
     measurements: list[Measurement]
@@ -37,9 +38,9 @@ class Report(NamedTuple):
 
 
 def report(messages: Iterable[Callable[[], Measurement | None]]) -> Report:
-    """Return the report of messages, each of which is read and judged by itself.
+    """Read and check each message on its own; return the report.
 
-    A message is a function that returns its measurement, or None if it has no place, and raises
+    A message is a function that returns its measurement, or None if it has no location, or raises
     `InvalidMessage`.
     """
     found = Report([], [])
@@ -64,9 +65,10 @@ def measurement(
     accuracy: float | None,
     sent_at: datetime | None = None,
 ) -> Measurement | None:
-    """Return the measurement, speed in m/s, and None for what is unknown, in whatever way.
+    """Return a measurement, with None for unknown values. `speed` is in m/s.
 
-    None in its stead if there is no place: none is given, or 0, 0 with a negative accuracy.
+    Return None if there is no location: neither coordinate is given, or both are 0 with a negative
+    accuracy.
     """
     nowhere = _is_zero(lat) and _is_zero(lon) and accuracy is not None and accuracy < 0
     if nowhere or (lat in (None, "") and lon in (None, "")):
@@ -98,7 +100,7 @@ def from_epoch(seconds: float) -> datetime:
 
 
 def from_text(text: str) -> datetime:
-    """Return the UTC time of ISO 8601, UTC where no offset is given; raise `InvalidMessage`."""
+    """Return the UTC time of an ISO 8601 text, UTC by default; raise `InvalidMessage`."""
     text = text.strip()
     if match := _UNESCAPED_PLUS.search(text):
         text = f"{text[: match.start()]}{match[1]}+{match[2]}{text[match.end() :]}"
@@ -110,7 +112,7 @@ def from_text(text: str) -> datetime:
 
 
 def number(name: str, text: str | None) -> float | None:
-    """Return a query parameter's number, None for NaN; raise `InvalidMessage`."""
+    """Return a query parameter's number, None for "", NaN and infinity; raise `InvalidMessage`."""
     if not text:
         return None
     try:

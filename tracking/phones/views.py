@@ -1,6 +1,6 @@
-"""Where apps on phones report: OwnTracks in HTTP mode, and Traccar Client.
+"""Views to which phone apps report: OwnTracks in HTTP mode, and Traccar Client.
 
-Their queries and bodies carry the device's token, so nothing here quotes them.
+Queries and bodies contain the device's token, so responses and logs never quote them.
 """
 
 import base64
@@ -38,15 +38,15 @@ from tracking.throttled_log import Throttle
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
 
-# Bytes. An app that sends a list of 100 fixes, with attributes of its owner's, can't send less.
+# Bytes. An app that sends 100 fixes with custom attributes cannot send a smaller list.
 MAX_BODY_SIZE: Final = 128 * 1024
 
 
 class DeviceAuthentication(BaseAuthentication):
-    """A device by its token, and the driver whose device it is."""
+    """Authenticates a device by its token: the user is its driver, `auth` is the device."""
 
     def token_of(self, request: Request) -> str | None:
-        """Return the token of the request; None if it has nothing of the kind."""
+        """Return the request's token; None if it has no credentials of this kind."""
         raise NotImplementedError
 
     def authenticate(self, request: Request) -> tuple[AbstractBaseUser, Device] | None:
@@ -64,7 +64,7 @@ class DeviceAuthentication(BaseAuthentication):
 
 
 class PasswordAuthentication(DeviceAuthentication):
-    """RFC 7617's Basic, the token as the password. The user name is the phone's to choose."""
+    """Basic authentication (RFC 7617) with the token as the password. The user name is ignored."""
 
     def token_of(self, request: Request) -> str | None:
         scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
@@ -74,7 +74,7 @@ class PasswordAuthentication(DeviceAuthentication):
             pair = base64.b64decode(credentials.strip(), validate=True)
         except ValueError as error:
             raise TokenInvalid("send user:token in base64 for Basic authentication") from error
-        # The user name may have colons, and any encoding. A token has neither.
+        # The user name may contain colons and any encoding; a token contains no colon and is ASCII.
         return pair.rpartition(b":")[2].decode(errors="replace") if b":" in pair else ""
 
     def authenticate_header(self, request: Request) -> str:
@@ -82,7 +82,7 @@ class PasswordAuthentication(DeviceAuthentication):
 
 
 class IdAuthentication(DeviceAuthentication):
-    """The token as the device's identifier, which is all that the OsmAnd protocol has."""
+    """The token as the device's identifier, the only credential in the OsmAnd protocol."""
 
     def token_of(self, request: Request) -> str | None:
         view = cast("OsmAndView", request.parser_context["view"])
@@ -95,7 +95,7 @@ class IdAuthentication(DeviceAuthentication):
 
 
 class MayReport(BasePermission):
-    """`TRACKING["PUBLISH_POLICY"]`, for the driver whose device it is."""
+    """`TRACKING["PUBLISH_POLICY"]`, for the device's driver."""
 
     message, code = Forbidden.message, Forbidden.code
 
@@ -105,7 +105,7 @@ class MayReport(BasePermission):
 
 
 class Later(APIException):
-    """503 in place of 429, for an app that throws away what is answered 4xx."""
+    """503 in place of 429, for an app that discards a message after a 4xx response."""
 
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
     default_code = "throttled"
@@ -117,19 +117,19 @@ class Later(APIException):
 
 
 class PhoneView(RestView):
-    """Answers as the queue of an app needs it, which sends in order and begins each time with the
-    first that was not answered 2xx.
+    """Base view for apps with a queue, which they send in order, again from the first without 2xx.
 
-    What can never be taken is therefore answered 200, and the answer's header, the log and the
-    metrics say that it was dropped; what may be taken later is not.
+    A message that can never be accepted would block the queue for ever, so it is answered with 200,
+    and a header of the response, the log and the metrics show that it was dropped. A message that
+    may be accepted later is answered with an error.
     """
 
     permission_classes = (IsAuthenticated, MayReport)
     throttle_classes = (ReportThrottle,)
-    route = ""  # As metrics and the log call it.
+    route = ""  # the name in metrics and the log
 
     def report(self, read: Callable[[], Report]) -> list[Verdict]:
-        """Commit what was measured, or that the phone was heard; return what was dropped."""
+        """Commit the measurements, or a sign of life; return verdicts on dropped messages."""
         device = cast("Device", self.request.auth)
         driver_id = device.driver.pk
         try:
@@ -155,7 +155,7 @@ class PhoneView(RestView):
         if rejected:
             count_refusals(self.route, [verdict.code for verdict in rejected])
             logger.warning(
-                "A report by %s of device %s was dropped: %s",
+                "A report by %s from device %s was dropped: %s",
                 self.route,
                 device.pk,
                 rejected[0].message,
@@ -164,15 +164,15 @@ class PhoneView(RestView):
 
 
 class OwnTracksView(PhoneView):
-    """Takes every message of OwnTracks, and reports the locations among them."""
+    """Accepts every message of OwnTracks, and stores the locations among them."""
 
     authentication_classes = (PasswordAuthentication,)
     route = "owntracks"
 
     def post(self, request: Request) -> Response:
         rejected = self.report(self.read)
-        # Messages for the app, of which there are none.
-        return Response([], headers=_said(rejected))
+        # The body is a list of messages for the app.
+        return Response([], headers=_rejected_header(rejected))
 
     def read(self) -> Report:
         body = read_body(self.request._request, MAX_BODY_SIZE)
@@ -185,7 +185,7 @@ class OwnTracksView(PhoneView):
 
 
 class OsmAndView(PhoneView):
-    """Reports what Traccar Client sends, in whichever of its formats."""
+    """Stores the locations that Traccar Client sends, in any of its formats."""
 
     authentication_classes = (IdAuthentication,)
     route = "osmand"
@@ -193,11 +193,11 @@ class OsmAndView(PhoneView):
 
     @cached_property
     def sent(self) -> osmand.Sent:
-        """What the request says."""
+        """The request's token and messages."""
         try:
             body = read_body(self.request._request, MAX_BODY_SIZE)
         except TooLarge:
-            # Who sent it can still be in the URL.
+            # The token may still be in the URL.
             self.too_large = True
             body = b""
         return osmand.parse(self.request.query_params, body)
@@ -209,15 +209,16 @@ class OsmAndView(PhoneView):
 
     def get(self, request: Request) -> Response:
         if rejected := self.report(self.read):
-            return Response(msgspec.to_builtins(Verdicts(rejected)), headers=_said(rejected))
+            body = msgspec.to_builtins(Verdicts(rejected))
+            return Response(body, headers=_rejected_header(rejected))
         return Response(status=200)
 
     def post(self, request: Request) -> Response:
         return self.get(request)
 
 
-def _said(rejected: Sequence[Verdict]) -> dict[str, str]:
-    """The header that says what was dropped, for whoever looks at an answer of 200."""
+def _rejected_header(rejected: Sequence[Verdict]) -> dict[str, str]:
+    """Return the header that shows in a 200 response why messages were dropped."""
     if not rejected:
         return {}
     return {"Tracking-Rejected": ", ".join(sorted({verdict.code for verdict in rejected}))}

@@ -12,16 +12,17 @@ from tracking.rest.problems import TooLarge
 
 Body = TypeVar("Body")
 
-# Ours, and those of the phone apps.
+# Keys of a location in the REST API's bodies and in those of the phone apps.
 _LOCATION_KEYS: Final = ("lat", "lon", "latitude", "longitude")
 
 
 def read_body(request: HttpRequest, limit: int | None = None) -> bytes:
-    """Return the request's body; raise `TooLarge` beyond the size of the socket's messages, or
-    beyond another `limit`.
+    """Return the request's body; raise `TooLarge` if it has more than `limit` bytes.
+
+    The default limit is `TRACKING["MAX_MESSAGE_SIZE"]`, as for messages on the sockets.
     """
     limit = conf.MAX_MESSAGE_SIZE if limit is None else limit
-    # The length first: of a body that claims to be too large, nothing is read.
+    # Check the length first, so that nothing is read of a body that claims to be too large.
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not length.isdecimal() or len(length) > 9 or int(length) > limit:
         raise TooLarge
@@ -29,15 +30,16 @@ def read_body(request: HttpRequest, limit: int | None = None) -> bytes:
         body = request.body
     except RequestDataTooBig as error:  # the host project's own limit
         raise TooLarge from error
-    # It may not claim anything: Transfer-Encoding: chunked.
+    # With Transfer-Encoding: chunked, there is no Content-Length.
     if len(body) > limit:
         raise TooLarge
     return body
 
 
 def decode_body(decoder: msgspec.json.Decoder[Body], body: bytes) -> Body:
-    """Return what a body says; raise `InvalidMessage`, or `InvalidLocation` where only the
-    location is wrong. Messages name the key and what it must be, never what it was.
+    """Return the decoded body; raise `InvalidLocation` for a wrong location, else `InvalidMessage`.
+
+    The error message names the key and the expected value, and never quotes the body.
     """
     try:
         return decoder.decode(body)

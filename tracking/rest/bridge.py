@@ -1,4 +1,4 @@
-"""From the thread of a synchronous view to the event loop that serves it."""
+"""Calling coroutine functions on the server's event loop from the thread of a synchronous view."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
@@ -12,9 +12,10 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def give_back_connections() -> None:
-    """Give the thread's connections, except those in a transaction, back to their pools."""
+    """Return this thread's database connections to their pools, except those in a transaction."""
     for connection in connections.all(initialized_only=True):
-        # Closing takes a transaction for a connection that somebody left in a mess, and ends it.
+        # close_if_unusable_or_obsolete() would take a transaction for autocommit that was left off,
+        # and close its connection.
         if not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()
 
@@ -24,19 +25,22 @@ def call_async(
     *args: Arguments.args,
     **kwargs: Arguments.kwargs,
 ) -> Result:
-    """Return what the coroutine function returns. Without an ASGI server, a loop is made for it."""
-    # What the view waits for may need a connection, and as many views as the pool has would all
-    # wait until the pool gives up.
+    """Return the result of a coroutine function, called on the event loop that serves the view.
+
+    Without an ASGI server, it is called on a loop that exists only for this call.
+    """
+    # The coroutine may need a connection. If waiting views held all connections of the pool, all of
+    # them would wait until the pool times out.
     give_back_connections()
     return async_to_sync(function)(*args, **kwargs)
 
 
 def outside_transactions(view: View) -> View:
-    """Return `view`, which `ATOMIC_REQUESTS` is not for: it waits for `call_async`.
+    """Return `view`, exempted from `ATOMIC_REQUESTS` because it waits for `call_async`.
 
-    In a transaction its connection could not be given back meanwhile. With SQLite the transaction
-    would hold the write lock that the pipeline waits for. Works for any database: the host may have
-    routed locations to one of its own.
+    In a transaction, its connection could not be returned to the pool meanwhile, and with SQLite
+    the transaction would hold the write lock that the pipeline waits for. The exemption is for all
+    databases, because a router of the host may store locations in any of them.
     """
     for alias in connections:
         transaction.non_atomic_requests(using=alias)(view)

@@ -1,4 +1,4 @@
-"""Fields of serializers that know the project's user model."""
+"""Serializer fields for the ids of the project's users."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from tracking.people import USER_IDS
 
 
 class UUIDField(serializers.UUIDField):
-    """DRF's own, which takes an id in the spelling of the socket's `userId` and in no other."""
+    """DRF's UUIDField, which accepts only the spellings that the socket's `userId` may have."""
 
     def to_internal_value(self, data: Any) -> Any:
         user_id = USER_IDS.parse_claim(data)
@@ -21,7 +21,7 @@ class UUIDField(serializers.UUIDField):
 def user_id_field(
     *, min_value: int | None = None, max_value: int | None = None, **kwargs: Any
 ) -> serializers.Field[Any, Any, Any, Any]:
-    """Return a field for a user's id; the bounds are for integers."""
+    """Return a field for a user's id; the bounds apply only to integers."""
     if USER_IDS is INTEGERS:
         return serializers.IntegerField(min_value=min_value, max_value=max_value, **kwargs)
     return UUIDField(**kwargs)

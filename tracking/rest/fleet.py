@@ -1,4 +1,4 @@
-"""The locations of all drivers over HTTP, for staff: page by page, of a bounding box if asked."""
+"""The locations of all drivers over HTTP, for staff: paginated, optionally in a bounding box."""
 
 from django.db.models import Q
 from django.utils import timezone
@@ -20,7 +20,7 @@ from tracking.status import status_of
 
 
 class MayViewLocations(BasePermission):
-    """Whoever sees the last known locations in the admin."""
+    """Permits users who may see last known locations in the admin."""
 
     message, code = "only staff may list locations", Forbidden.code
 
@@ -29,7 +29,7 @@ class MayViewLocations(BasePermission):
 
 
 class ByDriver(CursorPagination):
-    """Pages in an order that no driver who moves leaves."""
+    """Pages ordered by driver id, so that a moving driver never changes pages."""
 
     ordering = "driver_id"
     page_size = 100
@@ -38,7 +38,7 @@ class ByDriver(CursorPagination):
 
 
 class FleetView(RestView):
-    """The newest location of every active driver that has one."""
+    """Lists the newest locations of all active drivers."""
 
     permission_classes = (IsAuthenticated, MayViewLocations)
     throttle_classes = (ReadThrottle,)
@@ -57,7 +57,7 @@ class FleetView(RestView):
 
 
 def within(text: str) -> Q:
-    """Return the condition of being in `west,south,east,north`; raise `InvalidMessage`."""
+    """Return the filter for locations in `west,south,east,north`; raise `InvalidMessage`."""
     try:
         values = [float(value) for value in text.split(",")]
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Watch grants over HTTP, for staff: what dispatch systems that are not written in Python call."""
+"""Watch grants over HTTP, for staff and for dispatch systems that are not written in Python."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ from tracking.rest.views import BearerAuthentication, PageAuthentication, RestVi
 
 
 class AwareDateTimeField(serializers.DateTimeField):
-    """RFC 3339 in any time zone, but in one; UTC out."""
+    """RFC 3339: the input must have a time zone, the output is in UTC."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(default_timezone=UTC, **kwargs)
@@ -36,11 +36,11 @@ class AwareDateTimeField(serializers.DateTimeField):
 
 
 class Input(serializers.Serializer[Any]):
-    """Refuses keys that it does not know: a misspelt `starts_at` would open a grant too early."""
+    """Refuses unknown keys, because a misspelt `starts_at` would open a grant too early."""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if set(self.initial_data) - set(self.fields):
-            # Which it is would be what was sent.
+            # Without the unknown key, because messages never quote input.
             known = ", ".join(self.fields)
             raise serializers.ValidationError(
                 _("There is a field too many. There are: %(known)s.") % {"known": known}
@@ -67,7 +67,7 @@ class ListInput(serializers.Serializer[Any]):
 
 
 class GrantOutput(serializers.ModelSerializer[WatchGrant]):
-    """A grant, its users by id, its times in UTC, and what it is worth now."""
+    """A grant with its users' ids, its times in UTC, and its current state."""
 
     starts_at = AwareDateTimeField()
     ends_at = AwareDateTimeField()
@@ -95,7 +95,7 @@ class GrantOutput(serializers.ModelSerializer[WatchGrant]):
 
 
 class NewestFirst(CursorPagination):
-    """Pages that cost the same however many grants there ever were."""
+    """Pages whose cost does not grow with the number of grants."""
 
     ordering = "-id"
     page_size = 100
@@ -104,7 +104,7 @@ class NewestFirst(CursorPagination):
 
 
 class GrantPermissions(BasePermission):
-    """The permissions on the model that the admin asks for. To end a grant is to change it."""
+    """The model permissions that the admin requires. Ending a grant requires `change`."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         wanted = {"list": "view", "retrieve": "view", "create": "add"}.get(view.action, "change")
@@ -117,9 +117,10 @@ class GrantViewSet(
     mixins.ListModelMixin,
     viewsets.GenericViewSet[WatchGrant],
 ):
-    """List, open, look at, reschedule and end grants. Nothing is deleted: DELETE ends.
+    """List, open, show, reschedule and end grants. DELETE ends a grant too: none is ever deleted.
 
-    Errors are problem details as everywhere, with the member `error` of before for one release.
+    Errors are problem details with the additional member `error` of older releases, which is
+    deprecated and kept for one release.
     """
 
     authentication_classes = (BearerAuthentication, PageAuthentication)
@@ -136,7 +137,7 @@ class GrantViewSet(
     def filter_queryset(self, queryset: Any) -> Any:
         if self.action != "list":
             return queryset
-        # A plain dict: in what looks like an HTML form, a missing boolean would mean "no".
+        # As a plain dict: in a QueryDict, as in an HTML form, a missing boolean would mean false.
         asked = ListInput(data=self.request.query_params.dict())
         asked.is_valid(raise_exception=True)
         return _filtered(queryset, **asked.validated_data)

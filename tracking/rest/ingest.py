@@ -1,4 +1,4 @@
-"""From a synchronous HTTP view into the pipeline of the event loop that serves it."""
+"""Passing fixes from a synchronous view to the pipeline of the server's event loop."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -22,12 +22,10 @@ def ingest(
     sent_at: datetime | None = None,
     batch: bool = False,
 ) -> None:
-    """Deliver, broadcast and store what a driver's device measured, oldest first.
+    """Deliver, broadcast and store a device's measurements, oldest first; return once committed.
 
-    Return once it is committed.
-
-    `request` is Django's own, for which the view runs in a thread. The rest is what
-    `Reports.commit` takes and raises.
+    `request` is Django's request, not REST framework's. The other arguments and the errors are
+    those of `Reports.commit`.
     """
     _call(
         request,
@@ -38,16 +36,16 @@ def ingest(
 
 
 def sign_of_life(request: HttpRequest, driver_id: DriverId) -> None:
-    """Note that a driver's phone was heard, without a place; return once it is committed.
+    """Store that a driver's phone sent something without a location; return once committed.
 
-    Raises what `Reports.hear` raises.
+    Raises the errors of `Reports.hear`.
     """
     _call(request, lambda reports: reports.record_contact(driver_id))
 
 
 def _call(request: HttpRequest, function: Callable[[Reports], Awaitable[None]]) -> None:
-    # Under ASGI this reaches the server's loop, and with it the sockets' runtime. Without a
-    # server of that kind the loop lives for this one call, and its runtime must not outlive it.
+    # Under ASGI, this runs on the server's loop with the runtime of the sockets. Under WSGI, the
+    # loop exists only for this call, and its runtime must be closed with it.
     call_async(_call_reports, function, passing=not isinstance(request, ASGIRequest))
 
 

@@ -1,4 +1,4 @@
-"""Locations over HTTP: what the sockets do, for background uploads and for a single look."""
+"""Locations over HTTP: to report in the background, and to get a driver's location once."""
 
 import hashlib
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ from tracking.status import status_of
 
 
 class Batch(msgspec.Struct):
-    """What was measured while offline."""
+    """The body of a report of fixes that were measured while offline."""
 
     fixes: RawFixes
     sent_at: Time | None = None
@@ -65,7 +65,7 @@ class MayPublish(BasePermission):
 
 
 class MayWatch(BasePermission):
-    """`TRACKING["WATCH_POLICY"]`; who does not exist or is no driver may not be watched either."""
+    """`TRACKING["WATCH_POLICY"]`. Ids without a user, and users who are no drivers, are refused."""
 
     message, code = Forbidden.message, Forbidden.code
 
@@ -92,8 +92,9 @@ class ReportingView(RestView):
         batch: bool = False,
         rejected: Sequence[Verdict] = (),
     ) -> Response:
-        """201 if it is the driver's first location, else 204, once it is committed; with what was
-        `rejected` beside it as the body, and then 200 in place of 204.
+        """Commit the measurements; return 201 for the driver's first location, else 204.
+
+        If fixes were `rejected`, they are the body of the response, and 200 replaces 204.
         """
         located = DriverLocation.objects.filter(pk=driver_id)  # type: ignore[misc]  # the demo's
         first = not located.exists()
@@ -107,7 +108,7 @@ class ReportingView(RestView):
 class LocationView(ReportingView):
     """A driver's newest location."""
 
-    # Nothing is shown that was recorded before.
+    # Locations that were recorded earlier are not shown.
     since: datetime | None = None
 
     def get_permissions(self) -> list[BasePermission]:
@@ -125,23 +126,23 @@ class LocationView(ReportingView):
         record(_user(request).pk, LocationAccess.Way.REST, [driver_id])
         body = encode_details(fix, status_of(fix, timezone.now())).encode()
         response = HttpResponse(body, content_type="application/json")
-        # Of the status, too, which changes without a new location.
+        # The hash includes the status, which changes without a new location.
         etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
         response.headers["ETag"] = etag
-        # The caller's own browser may keep it, to ask each time whether it is still right.
+        # The user's browser may store the response, and must revalidate it each time.
         response.headers["Cache-Control"] = "private, no-cache"
         response.headers["Vary"] = "Authorization"
         conditional = get_conditional_response(request._request, etag=etag, response=response)
         return cast("HttpResponse", conditional)
 
     def put(self, request: Request, driver_id: DriverId) -> Response:
-        """Report a location. A late one is accepted, and never moves the dot back."""
+        """Store a location. A late one is accepted, but does not replace a newer one."""
         measurement = decode_body(_measurement_decoder, read_body(request._request))
         return self.report(driver_id, [measurement], measurement.sent_at)
 
 
 class BatchView(ReportingView):
-    """What a driver's device measured while offline."""
+    """Stores fixes that a driver's device measured while offline."""
 
     def post(self, request: Request, driver_id: DriverId) -> Response:
         batch = decode_body(_batch_decoder, read_body(request._request))
@@ -153,5 +154,5 @@ class BatchView(ReportingView):
 
 
 def _user(request: Request) -> AbstractBaseUser:
-    """Whom `IsAuthenticated` has let in."""
+    """Return the request's user, whom `IsAuthenticated` has checked."""
     return cast("AbstractBaseUser", request.user)

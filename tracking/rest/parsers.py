@@ -1,4 +1,4 @@
-"""JSON bodies that DRF parses."""
+"""DRF's JSON parser, with safe errors."""
 
 from typing import IO, Any
 
@@ -7,9 +7,9 @@ from rest_framework.parsers import JSONParser
 
 
 class SafeJSONParser(JSONParser):
-    """DRF's own, which answers 400, not 500, to JSON that is nested too deeply to read.
+    """DRF's JSONParser, with 400 in place of 500 for JSON that is nested too deeply.
 
-    DRF's own message may quote what was sent.
+    Its messages never quote the body, as DRF's may.
     """
 
     def parse(

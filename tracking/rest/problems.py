@@ -2,7 +2,7 @@
 
 `{"type": "about:blank", "title": "Forbidden", "status": 403, "detail": …, "code": "forbidden"}`
 
-Input that is checked field by field adds `errors`, in the form of the RFC's own example:
+Errors of validated fields have another member, `errors`, as in the RFC's example:
 `[{"detail": "A grant must end in the future.", "pointer": "#/ends_at"}]`.
 """
 
@@ -60,28 +60,30 @@ class Problem(msgspec.Struct):
     type: Annotated[str, Meta(description="Always `about:blank`.")]
     title: Annotated[str, Meta(description="The meaning of the status.")]
     status: Annotated[int, Meta(description="The status of the response.")]
-    detail: Annotated[str, Meta(description="What is wrong, and what would be right.")]
-    code: Annotated[str, Meta(description="As in the socket's error frames.")]
+    detail: Annotated[str, Meta(description="The fault, and how to correct it.")]
+    code: Annotated[str, Meta(description="The error code, as in the error frames of the sockets.")]
 
 
 class FieldError(msgspec.Struct, omit_defaults=True):
     """One message about invalid input, as in RFC 9457's example."""
 
-    detail: Annotated[str, Meta(description="What is wrong with it.")]
+    detail: Annotated[str, Meta(description="The fault.")]
     pointer: Annotated[
         str | UnsetType,
-        Meta(description="In the body, as a JSON pointer: `#/ends_at`; `#` is all of it."),
+        Meta(description="The invalid member of the body as a JSON pointer: `#/ends_at`, or `#`."),
     ] = UNSET
-    parameter: Annotated[str | UnsetType, Meta(description="In the query.")] = UNSET
+    parameter: Annotated[
+        str | UnsetType, Meta(description="The name of the invalid query parameter.")
+    ] = UNSET
 
 
 class NotStoredInTime(APIException):
-    """503: nothing can be said of the location, and to send it again is right and harmless."""
+    """503: it is unknown whether the location was stored. Sending it again is safe."""
 
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
     default_code = "not_stored"
     default_detail = "the location could not be stored in time: send it again later"
-    # Seconds, what DRF makes Retry-After from.
+    # Seconds, which DRF sends as Retry-After.
     wait = 5
 
 
@@ -101,21 +103,20 @@ class TooLarge(APIException):
 
 
 def as_http(error: Exception) -> Exception:
-    """Return what DRF makes a response of: tracking's own errors, and an unavailable database."""
+    """Convert tracking's errors and database errors to APIException; return others unchanged."""
     if isinstance(error, DatabaseError | InterfaceError):
         drop_read_only_connections(error)
-        # The client learns no more than that, so the log has the reason; and the place, where it
-        # may well be a bug.
+        # The response does not contain the reason, so log it, with a traceback if it may be a bug.
         trace = None if is_unavailable(error) else error
         logger.error(
-            "A request was answered with 503, the database is unavailable: %s",
+            "Responded with 503 because the database is unavailable: %s",
             reason(error),
             exc_info=trace,
         )
         return Unavailable()
     if isinstance(error, NotStored):
-        what = "was not committed in time" if error.__cause__ else "came while too many waited"
-        logger.error("A request was answered with 503, its location %s", what)
+        why = "a location was not committed in time" if error.__cause__ else "the queue is full"
+        logger.error("Responded with 503 because %s", why)
         return NotStoredInTime()
     for kind, http in _HTTP.items():
         if isinstance(error, kind):
@@ -132,9 +133,9 @@ def problem(status: int, detail: str, code: str) -> dict[str, Any]:
 
 
 def problem_response(error: Exception, context: Any) -> Response | None:
-    """Return the problem details of an error, DRF's `EXCEPTION_HANDLER`; None for a bug.
+    """Return an error's problem details, as DRF's `EXCEPTION_HANDLER`; None for unexpected errors.
 
-    Always JSON, whatever the client accepts and the view renders.
+    The response is JSON, whatever the client accepts and the view renders.
     """
     response = exception_handler(error, context)
     if response is None:
@@ -147,7 +148,7 @@ def problem_response(error: Exception, context: Any) -> Response | None:
         response.data = problem(status, text, error.default_code) | {"errors": errors}
     else:
         detail = response.data["detail"]
-        # Some exceptions bring members of their own, among them the code.
+        # Some exceptions add their own members, including the code.
         code = response.data.get("code") or detail.code
         members = problem(status, _text(error, detail), str(code))
         response.data = members | {
@@ -160,7 +161,7 @@ def problem_response(error: Exception, context: Any) -> Response | None:
 
 
 def _text(error: Exception, detail: object) -> str:
-    # DRF's own messages quote the method and the media type, which are input.
+    # DRF's messages quote the method and the media type, which are input.
     if isinstance(error, MethodNotAllowed):
         return "there is no such method here"
     if isinstance(error, UnsupportedMediaType):
@@ -169,7 +170,7 @@ def _text(error: Exception, detail: object) -> str:
 
 
 def _by_field(data: Any) -> Iterator[tuple[str, str]]:
-    """Yield each field's name and its messages in one text."""
+    """Yield each field's name and its messages, joined to one text."""
     fields: dict[str, list[str]] = {}
     for path, message in _messages(data):
         fields.setdefault(".".join(path) or api_settings.NON_FIELD_ERRORS_KEY, []).append(message)
@@ -178,7 +179,7 @@ def _by_field(data: Any) -> Iterator[tuple[str, str]]:
 
 
 def _messages(data: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield each message of a `ValidationError` and the path to what it is about."""
+    """Yield the path and the text of each message of a `ValidationError`."""
     if isinstance(data, Mapping):
         for name, found in data.items():
             of_all = name == api_settings.NON_FIELD_ERRORS_KEY
@@ -195,7 +196,7 @@ def _field_error(place: str, path: tuple[str, ...], message: str) -> dict[str, s
     if place == "parameter":
         found = FieldError(message, parameter=".".join(path))
     else:
-        # A JSON pointer as a URL fragment, as RFC 9457 has it; "#" is the whole body.
+        # A JSON pointer as a URL fragment, as in RFC 9457; "#" is the whole body.
         found = FieldError(message, pointer="/".join(("#", *path)))
     members: dict[str, str] = msgspec.to_builtins(found)
     return members

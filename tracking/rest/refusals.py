@@ -1,4 +1,4 @@
-"""Counting what was refused over HTTP, as the sockets count theirs."""
+"""The metric of refused requests and fixes, for HTTP."""
 
 from collections.abc import Iterable
 
@@ -7,10 +7,7 @@ from tracking.rest.bridge import call_async
 
 
 def count_refusals(route: str, reasons: Iterable[str]) -> None:
-    """Count one refusal for each of the reasons.
-
-    Views run in threads, and only the event loop's thread writes metrics.
-    """
+    """Count one refusal for each reason, on the event loop, the only thread that writes metrics."""
     if reasons := list(reasons):
         call_async(_count, route, reasons)
 

@@ -1,4 +1,4 @@
-"""The search of the dispatcher's map, for staff: located drivers by name, address or id."""
+"""The search of the fleet map, for staff: drivers by name, e-mail address or id."""
 
 from typing import Any, Final
 
@@ -24,8 +24,10 @@ MAX_RESULTS: Final = 8
 
 
 class SearchView(RestView):
-    """The first located drivers whose name or address contains `q`, and the number of all of them:
-    `{"drivers": […], "total": 12}`.
+    """Searches the drivers that have a location: `{"drivers": […], "total": 12}`.
+
+    `drivers` are the first MAX_RESULTS whose name or address contains `q`, or whose id is `q`;
+    `total` is the number of all that match.
     """
 
     authentication_classes = (BearerAuthentication, PageAuthentication)
@@ -39,7 +41,7 @@ class SearchView(RestView):
         matches = Q()
         for lookup in search_lookups("driver"):
             matches |= Q(**{lookup: query})
-        # Digits of any script, as people type them.
+        # isdecimal() and int() accept the digits of any script.
         driver_id = USER_IDS.parse(str(int(query[:18])) if query.isdecimal() else query)
         if driver_id is not None:
             matches |= Q(driver=driver_id)
@@ -50,7 +52,7 @@ class SearchView(RestView):
         return Response({"drivers": drivers, "total": found.count()})
 
     def handle_exception(self, exc: Exception) -> Any:
-        """Lead a page that is logged out to the log-in, as the page itself does."""
+        """Redirect a logged-out user to the log-in page, as the pages do."""
         if isinstance(exc, NotAuthenticated):
             response: HttpResponseBase = redirect_to_login(self.request.get_full_path())
             return response
@@ -58,7 +60,7 @@ class SearchView(RestView):
 
 
 def _result(location: DriverLocation) -> dict[str, object]:
-    """A location in the names of the browser's client."""
+    """Return a driver and location, with the keys of the browser client."""
     return {
         "userId": to_plain(location.driver_id),
         "name": full_name(location.driver),

@@ -1,4 +1,4 @@
-"""The access token of a page: given for the web session that it is logged in with."""
+"""Access tokens for pages, which are logged in by a web session."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,23 +17,23 @@ from tracking.rest.views import PageAuthentication, RestView
 
 
 class SessionTokenView(RestView):
-    """`{"access": …}` for the session's user; 403 without a session or its CSRF token.
+    """Responds with `{"access": …}` for the session's user; 403 without session or CSRF token.
 
-    What `TRACKING["TOKEN_URL"]` names. The token ends with the session, by log-out or by time, and
-    with the password if SIMPLE_JWT's CHECK_REVOKE_TOKEN is on.
+    `TRACKING["TOKEN_URL"]` is the URL of this view. The token becomes invalid when the session ends
+    by log-out or expiry, and on a change of the password if SIMPLE_JWT's CHECK_REVOKE_TOKEN is on.
     """
 
     authentication_classes = (PageAuthentication,)
     permission_classes = (IsAuthenticated,)
     throttle_classes: Sequence[type[BaseThrottle]] = (PageTokenThrottle,)
-    # The CSRF check looks into the body for the token.
+    # The CSRF check parses the body, which may contain the CSRF token.
     parser_classes = (SafeJSONParser,)
 
     @classmethod
     def as_view(cls, *args: Any, **initkwargs: Any) -> Any:
-        """Return the view, marked as one that open pages call by themselves, with nobody there.
+        """Return the view, marked with `called_by_page`: open pages call it by themselves.
 
-        A host that logs idle users out must not count these calls as a person's.
+        A host that logs out idle users must not count these calls as activity.
         """
         view = super().as_view(*args, **initkwargs)
         view.called_by_page = True

@@ -1,5 +1,7 @@
-"""How often REST may be called. `REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]` may give other rates
-for these scopes. Counts are in the default cache, those of a user by user.
+"""Rate limits of the REST API.
+
+`REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]` can set other rates for these scopes. The counts are in
+the default cache, by user for logged-in users.
 """
 
 from typing import Any, ClassVar, Final
@@ -11,8 +13,8 @@ from rest_framework.throttling import SimpleRateThrottle, UserRateThrottle
 from tracking.access.addresses import address_of
 from tracking.protocol import TokenExpired, TokenInvalid
 
-# Not what fails on this side, such as a database that is unavailable. A session without its CSRF
-# token is `PermissionDenied`.
+# Faults of the client only: an unavailable database is not one. A session without its CSRF token
+# raises `PermissionDenied`.
 BAD_CREDENTIALS: Final = (TokenInvalid, TokenExpired, AuthenticationFailed, PermissionDenied)
 
 
@@ -25,35 +27,35 @@ class WithDefaultRate(SimpleRateThrottle):
 
 
 class ByUser(WithDefaultRate, UserRateThrottle):
-    """Counts by user, and strangers by address."""
+    """Counts by user, and anonymous requests by address."""
 
     def get_cache_key(self, request: Request, view: Any) -> str | None:
-        # DRF's own takes a stranger's X-Forwarded-For for the address: a new one for each call
-        # would be no limit, and would push the users' counts out of the cache.
+        # DRF would trust the X-Forwarded-For of any client. With a new one in each request, a
+        # client would avoid the limit, and push the users' counts out of the cache.
         if not request.user.is_authenticated:
             return _key_of_address(self, request)
         return super().get_cache_key(request, view)
 
 
 class ReportThrottle(ByUser):
-    """Reports of one driver: twice what a socket may send, as phones catch up one by one."""
+    """Reports of one driver: twice a socket's rate, as some phones send a backlog one by one."""
 
     scope = "location-report"
     default_rate = "10/s"
 
 
 class ReadThrottle(ByUser):
-    """Looks of one user: a page with ten cars may look at each once a second."""
+    """Reads of one user: enough for a page that gets ten cars once a second."""
 
     scope = "location-read"
     default_rate = "10/s"
 
 
 class RefusalThrottle(WithDefaultRate):
-    """Device tokens that were refused, by address.
+    """Refused device tokens, by address.
 
-    No guess hits 160 random bits; this spares the database. High enough that some phones whose
-    tokens were revoked, which try again and again, do not silence their depot.
+    The limit protects the database: 160 random bits cannot be guessed. It is high enough that a few
+    phones which retry with revoked tokens do not block the other phones of their depot.
     """
 
     scope = "device-refusal"
@@ -63,20 +65,20 @@ class RefusalThrottle(WithDefaultRate):
         return _key_of_address(self, request)
 
     def throttle_success(self) -> bool:
-        """Allow without counting: `count` does, if the token is refused."""
+        """Allow the request without counting it: `count` is called if the token is refused."""
         return True
 
     def count(self) -> None:
-        """Count the request that was allowed last."""
+        """Count the request that was last allowed."""
         if self.key is not None:
             super().throttle_success()
 
 
 class TokenRefusalThrottle(RefusalThrottle):
-    """Access tokens that were refused, by address.
+    """Refused access tokens, by address.
 
-    Beyond it, who sends a bad one is told to wait; a good one passes. High enough for a depot whose
-    phones wake up with tokens that have expired.
+    Beyond the limit, a bad token is answered with 429; a valid one still passes. The limit is high
+    enough for a depot whose phones all wake up with expired tokens.
     """
 
     scope = "token-refusal"
@@ -84,23 +86,23 @@ class TokenRefusalThrottle(RefusalThrottle):
 
 
 class GrantThrottle(ByUser):
-    """Calls of one user about watch grants: a dispatch system opens and ends many."""
+    """Requests of one user for watch grants: a dispatch system opens and ends many."""
 
     scope = "grants"
     default_rate = "50/s"
 
 
 class PageTokenThrottle(ByUser):
-    """Access tokens for the pages of one user."""
+    """Requests of one user's pages for access tokens."""
 
     scope = "page-token"
     default_rate = "120/min"
 
 
 class ThrottledRefusals:
-    """For a DRF view: what is refused counts as much as what is answered, and nothing is cached.
+    """Mixin for DRF views that counts refused requests like others, and forbids caching.
 
-    DRF asks the throttles last, so that whoever was refused could go on without end.
+    DRF checks throttles last, so refused requests would not be limited.
     """
 
     def perform_authentication(self, request: Request) -> None:
@@ -118,22 +120,22 @@ class ThrottledRefusals:
         super().check_permissions(request)  # type: ignore[misc]
 
     def check_throttles(self, request: Request) -> None:
-        """Done already, before the permissions."""
+        """Do nothing: `check_permissions` has checked them."""
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Where somebody is, or that they may not be watched, is for nobody's cache."""
+        """Forbid caches to store locations and refusals, unless the view set Cache-Control."""
         response.headers.setdefault("Cache-Control", "no-store")
         return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
 
 
 def _key_of_address(throttle: SimpleRateThrottle, request: Request) -> str | None:
     address = address_of(_scope(request))
-    # Without one, as behind a proxy on a Unix socket, all would be one client.
+    # Without an address, as behind a proxy on a Unix socket, do not limit: all would be one client.
     return throttle.cache_format % {"scope": throttle.scope, "ident": address} if address else None
 
 
 def _scope(request: Request) -> dict[str, Any]:
-    """The ASGI scope of a request, as far as it tells the client, whatever server it came by."""
+    """Return the part of an ASGI scope that `address_of` needs, also for a WSGI request."""
     peer = request.META.get("REMOTE_ADDR")
     return {
         "client": [peer, 0] if peer else None,

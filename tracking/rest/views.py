@@ -1,4 +1,4 @@
-"""The base of all REST views: Bearer tokens, problem details, nothing kept in caches."""
+"""The base of all REST views: Bearer tokens, problem details, no caching."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,10 +21,10 @@ from tracking.rest.throttling import ThrottledRefusals
 
 
 class BearerAuthentication(BaseAuthentication):
-    """The access tokens of the sockets, in `Authorization: Bearer <token>`, and whatever schemes
-    `TRACKING["AUTHENTICATION"]` takes beside it.
+    """Authenticates by `Authorization: Bearer <token>`, with the access tokens of the sockets.
 
-    Not SimpleJWT's, which knows neither an existing log-in's tokens nor the end of a web session.
+    `TRACKING["AUTHENTICATION"]` may accept further schemes. SimpleJWT's own class would neither
+    accept the tokens of an existing log-in service nor refuse those of an ended web session.
     """
 
     def authenticate(self, request: Request) -> tuple[AbstractBaseUser, Claims] | None:
@@ -39,7 +39,7 @@ class BearerAuthentication(BaseAuthentication):
 
 
 class PageAuthentication(SessionAuthentication):
-    """A web session, with its CSRF token for what is no GET: pages call with it."""
+    """Authenticates pages by their web session, and by a CSRF token except for safe methods."""
 
     def enforce_csrf(self, request: Request) -> None:
         try:
@@ -51,11 +51,12 @@ class PageAuthentication(SessionAuthentication):
 
 
 class RestView(ThrottledRefusals, APIView):
-    """A view whose subclasses raise `TrackingError`, and read bodies by `tracking.rest.bodies` or
-    DRF's parsers.
+    """Base view. Subclasses may raise `TrackingError`; a database error is answered with 503.
+
+    They read bodies with `tracking.rest.bodies` or DRF's parsers.
     """
 
-    # What the host project chose for its own views does not matter here.
+    # Set here, so that the host project's DEFAULT_… settings do not apply.
     authentication_classes: Sequence[type[BaseAuthentication]] = (BearerAuthentication,)
     permission_classes: Sequence[type[BasePermission]] = (IsAuthenticated,)
     renderer_classes = (JSONRenderer,)
@@ -63,11 +64,11 @@ class RestView(ThrottledRefusals, APIView):
 
     @classmethod
     def as_view(cls, *args: Any, **initkwargs: Any) -> Any:
-        """Return the view. What it stores is committed when it is done, not with the request."""
+        """Return the view, which runs outside `ATOMIC_REQUESTS`."""
         return outside_transactions(super().as_view(*args, **initkwargs))
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:  # noqa: FBT001, FBT002
-        """JSON, whatever a phone's HTTP library says that it prefers."""
+        """Choose JSON, whatever the Accept header of a phone's HTTP library prefers."""
         return super().perform_content_negotiation(request, force=True)
 
     def handle_exception(self, exc: Exception) -> Response:
