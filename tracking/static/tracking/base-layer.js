@@ -1,7 +1,7 @@
-/** The map below the map, for pages without tiles: coastlines, a graticule, a scale. */
+/** The base layer for pages without tiles: coastlines, a graticule and a scale. */
 
-const SCALE_WIDTH = 110; // px, at the most
-// Below all that Leaflet's own panes hold, which begin at 200.
+const SCALE_WIDTH = 110; // px, maximum
+// Below Leaflet's own panes, whose z-indexes start at 200.
 const PANE_Z_INDEX = 100;
 
 /**
@@ -19,6 +19,6 @@ export function addBaseLayer(map, modules, { coastlines }, words) {
     onError: () => map.attributionControl.addAttribution(words.say("no_base_layer")),
   });
   modules.graticule.createGraticule(L, words).addTo(map);
-  // Of the latitude in the middle of the map.
+  // For the latitude in the middle of the map.
   L.control.scale({ position: "bottomleft", imperial: false, maxWidth: SCALE_WIDTH }).addTo(map);
 }

@@ -1,11 +1,11 @@
-/** Map tiles that a function draws, anew when the colour scheme changes. */
+/** Map tiles drawn by a function, and redrawn when the colour scheme changes. */
 
 const TILE = 256;
 
 /**
  * @param {any} L Leaflet
  * @param {object} options Leaflet's for a `GridLayer`, and:
- *   `readColours(element)`: the colours for the map in this element, as `draw` wants them;
+ *   `readColours(element)`: return the colours of the map in this element, which `draw` receives;
  *   `draw(pen, zoom, colours)`: draw one tile
  */
 export function createCanvasTiles(L, { readColours, draw, ...options }) {
@@ -51,7 +51,7 @@ export function readMapColours(element, names) {
 }
 
 /**
- * A line or ring with the box that it fills, which tells quickly whether a tile needs it.
+ * A line or ring with its bounding box, by which tiles that do not contain it are skipped quickly.
  * @param {Float64Array} points x, y, x, y, … in the world's square
  */
 export function shape(points) {
@@ -65,7 +65,7 @@ export function shape(points) {
   return { points, box };
 }
 
-/** Draws what is in the world's square onto one tile. */
+/** Draws shapes in the coordinates of the world's square onto one tile. */
 class Pen {
   tile = TILE;
 

@@ -1,7 +1,7 @@
 /** A car on a map, with its accuracy circle and its trail. */
 
 const TRAIL_LENGTH = 60; // fixes
-const TRAIL_PARTS = 4; // from the newest to the oldest, each fainter than the one before
+const TRAIL_PARTS = 4; // from the newest to the oldest, each fainter than the previous one
 
 /**
  * @param {any} L Leaflet
@@ -10,7 +10,7 @@ const TRAIL_PARTS = 4; // from the newest to the oldest, each fainter than the o
  * @param {{ smooth: boolean, title: string, describedBy: string, pick: () => void,
  *   follow: (at: [number, number]) => void }} options
  *   `describedBy`: ids of the elements that describe the car; `pick` is called on a click or Enter;
- *   `follow` is called with the car's place whenever it is drawn
+ *   `follow` is called with the car's location whenever it is drawn
  */
 export function createCar(L, map, { Motion }, { smooth, title, describedBy, pick, follow }) {
   const motion = new Motion({ smooth });
@@ -35,7 +35,7 @@ export function createCar(L, map, { Motion }, { smooth, title, describedBy, pick
   marker.on("click", pick);
   let trail = [];
   let frame = 0;
-  // Degrees of longitude from the car to its drawn copy: the map repeats the world.
+  // Degrees of longitude from the car to the copy that is drawn, as the map repeats the world.
   let world = 0;
 
   function draw() {
@@ -70,7 +70,7 @@ export function createCar(L, map, { Motion }, { smooth, title, describedBy, pick
     return places.map(([latitude, longitude]) => [latitude, longitude + world]);
   }
 
-  // When the map is dragged around the world, the car is drawn there, too.
+  // When the map is dragged around the world, draw the car in the copy that is in view.
   map.on("move", () => {
     const place = motion.at(performance.now());
     if (place && nearestWorld(place.longitude) !== world) schedule();
@@ -83,7 +83,7 @@ export function createCar(L, map, { Motion }, { smooth, title, describedBy, pick
 
   function drawTrail() {
     for (let age = 1; age < TRAIL_PARTS; age += 1) {
-      // Each part begins where the one before ends, so that there is no gap.
+      // Each part starts where the previous one ends, so that there is no gap.
       const end = trail.length - age * partLength() + 1;
       parts[age].setLatLngs(drawn(trail.slice(Math.max(0, end - partLength() - 1), Math.max(0, end))));
     }
@@ -117,7 +117,7 @@ export function createCar(L, map, { Motion }, { smooth, title, describedBy, pick
       marker.getElement()?.setAttribute("data-status", status);
     },
 
-    /** The place of the newest fix, to which the picture may still be gliding; null without one. */
+    /** The location of the newest fix, to which the car may still glide; null without a fix. */
     get at() {
       const { latitude, longitude } = marker.getElement()?.dataset ?? {};
       if (latitude === undefined) return null;

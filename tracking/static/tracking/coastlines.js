@@ -1,13 +1,13 @@
-/** The world's coastlines: fetched when a view is far enough out for them to say something. */
+/** The world's coastlines, fetched when the map is zoomed out far enough to show them. */
 
-// Natural Earth's 1:50m coast, simplified to 3 km: 11 pixels at zoom 9. Closer, a car on the quay
-// would be shown at sea.
+// Natural Earth's 1:50m coast, simplified to 3 km: 11 pixels at zoom 9. At larger zooms, a car on a
+// quay would be shown at sea.
 const MAX_ZOOM = 9;
-// A page begins with the whole world, and mostly knows better a moment later.
+// A page starts with the whole world, and usually zooms in a moment later.
 const LOAD_AFTER = 1_000; // ms
 
 /**
- * Add the coastlines to the map once they are needed.
+ * Add the coastlines to the map when they are first needed.
  * @param {any} map
  * @param {any} modules the page's
  * @param {{ url: string, attribution: string, onError: () => void }} options
@@ -27,7 +27,7 @@ export function addCoastlines(map, modules, { url, attribution, onError }) {
       if (!response.ok) throw new Error(`${url} answered ${response.status}`);
       createTiles(modules, await response.json(), attribution).addTo(map);
     } catch {
-      // The next zoom tries again.
+      // Retry after the next zoom.
       map.on("zoomend", loadIfFarOut);
       onError();
     }
@@ -53,8 +53,8 @@ function createTiles({ leaflet, canvasTiles, mercator: { mercator } }, world, at
 }
 
 /**
- * The land's rings in the world's square. One that crosses the antimeridian goes on beyond the edge
- * of the square, and is there a second time, from beyond the other edge.
+ * Return the land's rings in the world's square. A ring that crosses the antimeridian continues
+ * beyond the edge of the square, and is returned a second time, shifted to the other edge.
  */
 export function* readRings({ unit, rings }, mercator) {
   const turn = 360 / unit;

@@ -1,4 +1,4 @@
-/** The rider's widget: one driver on a map, with the status in words. */
+/** The rider's widget: one driver on a map, with a text for the status. */
 
 const NEVER_SEEN_DELAY = 2_500; // ms after connecting
 const CLOSE_ZOOM = 16;
@@ -15,8 +15,8 @@ export function start(element, modules) {
   let following = true;
   let place = "";
   let seenAt = null;
-  // When the last message arrived, and the minimum time that the driver had been silent by then,
-  // derived from its status: this device's clock may be wrong.
+  // When the last message arrived, and the minimum time since the driver's last fix by then,
+  // derived from the status, because this device's clock may be wrong.
   let heardAt = 0;
   let silence = 0;
   let receivedAt = null;
@@ -69,17 +69,17 @@ export function start(element, modules) {
     const isSame = place === `${latitude},${longitude}`;
     place = `${latitude},${longitude}`;
     // A new status, a renewed token, a probe of the connection and a reconnect repeat the last
-    // location. That is no new fix, and the car glides by the time between two fixes.
+    // location. That is not a new fix: the car's speed depends on the time between two fixes.
     const isRepeat = location.receivedAt !== null && location.receivedAt === receivedAt;
     const isLive = location.status === "live";
     if (location.status) {
-      // A driver whom the server calls live was just seen, whatever this device's clock says.
+      // The server's status "live" means a recent fix, whatever this device's clock says.
       const measuredAt = location.recordedAt ?? location.receivedAt;
       if (!isLive) seenAt = measuredAt ?? seenAt ?? Date.now();
       else if (!isRepeat || seenAt === null) seenAt = Date.now();
     } else if (!isSame || currentStatus() === "live") {
-      // Without details, a repeated location may be the answer to this page's own probe, which
-      // does not make an old location live again.
+      // Without details, a repeated location may be the answer to this page's own probe, so it does
+      // not make an old location live again.
       seenAt = Date.now();
     }
     serverStatus = location.status;
@@ -102,7 +102,7 @@ export function start(element, modules) {
     part(name).closest("[data-fact]").hidden = !text;
   }
 
-  /** Return the worse of the server's status and the status by the silence since then. */
+  /** Return the worse of the server's status and the status by the time since the last fix. */
   function currentStatus() {
     if (seenAt === null) return "unknown";
     const age = silence + Date.now() - heardAt;
@@ -113,7 +113,7 @@ export function start(element, modules) {
 
   function showStatus() {
     const known = currentStatus();
-    // Without a connection, only the last place of the driver is known.
+    // Without a connection, only the driver's last location is known.
     const status = known === "unknown" || isConnected ? known : "unconnected";
     const ago = seenAt === null ? "" : words.ago(Date.now() - seenAt);
     const waits = openedAt !== null && Date.now() - openedAt > NEVER_SEEN_DELAY;
@@ -135,10 +135,10 @@ export function start(element, modules) {
     part("status").textContent = text;
     part("detail").textContent = detail;
     if (status !== "unknown") car.setStatus(status);
-    // Announce a new status only, not every second that passes.
+    // Announce only a new status, not every change of the age.
     const kind = status === "unknown" && waits ? "never seen" : status;
-    // Don't announce a lost connection, or that the status is unknown again: the connection's own
-    // announcement says more.
+    // Don't announce a lost connection, or the unknown status that follows: the announcement of the
+    // connection says more.
     if (kind === "unconnected" || kind === announced || (kind === "unknown" && announced)) return;
     announce(`${data.title}: ${text}`);
     announced = kind;

@@ -1,4 +1,4 @@
-/** The popup of the fleet map: a driver's name, contact, status and age. */
+/** The popup of the fleet map: a driver's name, contact, status and the location's age. */
 
 /**
  * @param {import("./words.js").Words} words

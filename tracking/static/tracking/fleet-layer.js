@@ -1,7 +1,7 @@
 /** A Leaflet layer that draws a whole `Fleet` on one canvas. */
 
 const WORLD = 256; // pixels at zoom 0
-const MIN_ARROW_ZOOM = 14; // directions cannot be seen below
+const MIN_ARROW_ZOOM = 14; // below, directions cannot be seen
 const CLICK_RADIUS = 16; // pixels
 
 /** @param {any} modules the page's modules @param {any} fleet the `Fleet` to draw */
@@ -35,7 +35,7 @@ export function createFleetLayer({ leaflet: L, fleet: fleetModule, stamps }, fle
       };
     },
 
-    /** Draw on the next frame, and on each one while a driver moves. */
+    /** Draw on the next animation frame, and on every frame while a driver moves. */
     refresh() {
       this._frame ||= requestAnimationFrame(() => this._draw());
     },
@@ -55,7 +55,7 @@ export function createFleetLayer({ leaflet: L, fleet: fleetModule, stamps }, fle
       return fleet.nearest(worldX - Math.floor(worldX), (min.y + y) / scale, CLICK_RADIUS / scale, now);
     },
 
-    /** Return the x of the copy that is drawn of a place: the map repeats the world. */
+    /** Return the x of the copy of a place that is drawn, as the map repeats the world. */
     nearest(x) {
       const scale = WORLD * 2 ** this._map.getZoom();
       return x + Math.round(this._middle(scale, this._map.getPixelBounds().min) - x);
@@ -101,7 +101,7 @@ export function createFleetLayer({ leaflet: L, fleet: fleetModule, stamps }, fle
     _stamp(sheet, now, scale, min) {
       sheet.clear();
       const { ratio } = sheet;
-      // At the antimeridian, drivers beyond it are drawn in the next copy of the world.
+      // Drivers beyond the antimeridian are drawn in the next copy of the world.
       const middle = this._middle(scale, min);
       const arrows = this._map.getZoom() >= MIN_ARROW_ZOOM;
       // Live drivers are drawn last, on top.

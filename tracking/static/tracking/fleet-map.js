@@ -1,4 +1,4 @@
-/** The dispatcher's widget: everybody on one map. */
+/** The dispatcher's widget: all drivers on one map. */
 
 const SETTLED_AFTER = 250; // ms without a move
 const TYPED_AFTER = 200; // ms without a key
@@ -24,14 +24,14 @@ export function start(element, modules) {
   });
   popup.setContent(details.element);
   popup.on("add", () => {
-    // Leaflet's own is English.
+    // Leaflet's own label is in English only.
     const close = popup.getElement().querySelector(".leaflet-popup-close-button");
     close?.setAttribute("aria-label", words.say("close"));
   });
   let selected = null;
   let everybody = 0;
   let isConnected = false;
-  let heardAt = -Infinity; // when the server spoke last, by `performance.now()`
+  let heardAt = -Infinity; // when the server last sent something, by `performance.now()`
   let located = false;
   let bbox = null;
 
@@ -75,7 +75,7 @@ export function start(element, modules) {
   });
   part("retry").addEventListener("click", () => watch.resume());
 
-  /** No driver is shown as fresher than the server's last word, nor any as live without it. */
+  /** Limit the shown statuses by the time since the server's last frame. */
   function expire() {
     const isQuiet = performance.now() - heardAt >= staleAfter;
     const best = !isConnected ? 0 : isQuiet ? 1 : 2;
@@ -86,7 +86,7 @@ export function start(element, modules) {
     layer.refresh();
   }
 
-  /** A location as it may be called now. */
+  /** Return a location with the status that may be shown now. */
   function shown(location) {
     if (!isConnected) return { ...location, status: "unconnected" };
     const known = modules.fleet.STATUSES.indexOf(location.status ?? "live");
@@ -95,7 +95,7 @@ export function start(element, modules) {
 
   function changed() {
     expire();
-    // Until the first snapshot is complete, which is of everybody, it says that drivers are loading.
+    // The first snapshot is of all drivers. Until it is complete, the panel shows "loading".
     if (located) {
       part("empty").hidden = fleet.size > 0;
       part("empty").textContent = words.say(everybody ? "nobody_here" : "nobody_yet");
@@ -113,11 +113,11 @@ export function start(element, modules) {
       const bounds = L.latLngBounds(places);
       map.fitBounds(bounds.pad(0.05), { animate: false, maxZoom: CLOSE, ...besidePanel() });
     }
-    // Everybody is there already, so the view has to be asked for only when it changes.
+    // The first snapshot is of all drivers, so request the view only when it changes.
     map.on("moveend", askForView);
   }
 
-  /** What the panel covers: a corner of a wide map, or all below on a phone. */
+  /** Return the padding that keeps the map's content clear of the panel. */
   function besidePanel() {
     const panel = element.querySelector(".tracking-panel")?.getBoundingClientRect();
     if (!panel?.width) return {};
@@ -130,7 +130,7 @@ export function start(element, modules) {
       : { paddingBottomRight: [whole.right - panel.left, 0] };
   }
 
-  // Only what can be seen is streamed, and a little around it.
+  // Stream only the drivers in view, and in a margin around it.
   let settling;
   function askForView() {
     clearTimeout(settling);
@@ -145,7 +145,7 @@ export function start(element, modules) {
     const south = Math.max(-90, bounds.getSouth());
     const north = Math.min(90, bounds.getNorth());
     if (bounds.getEast() - bounds.getWest() >= 360) return [-180, south, 180, north];
-    // Over the antimeridian, the east is less than the west.
+    // Across the antimeridian, east is less than west.
     const wrap = (longitude) => L.Util.wrapNum(longitude, [-180, 180], true);
     return [wrap(bounds.getWest()), south, wrap(bounds.getEast()), north];
   }
@@ -160,12 +160,12 @@ export function start(element, modules) {
   popup.on("remove", () => {
     selected = null;
     layer.select(null);
-    // Not lost with the popup's close button.
+    // Otherwise the focus is lost with the popup's close button.
     const { activeElement } = document;
     if (activeElement === document.body || popup.getElement()?.contains(activeElement)) focusMap();
   });
 
-  /** @param {any} location the client's, or what the search found */
+  /** @param {any} location from the client or from a search result */
   function select(location) {
     if (!location) return void popup.remove();
     selected = location;
@@ -174,7 +174,7 @@ export function start(element, modules) {
     layer.select(location.userId);
   }
 
-  /** Move the map, once, so that nothing hides the popup: a car that drives on moves no map. */
+  /** Pan the map once so that the popup is visible. Later moves of the car do not pan the map. */
   function bringIntoView() {
     const box = popup.isOpen() && popup.getElement()?.getBoundingClientRect();
     if (!box) return;
@@ -193,7 +193,7 @@ export function start(element, modules) {
   part("previous")?.addEventListener("click", () => step(-1));
   part("next")?.addEventListener("click", () => step(1));
 
-  /** Select the next driver to the east, or to the west: what a click on the map is by keyboard. */
+  /** Select the next driver to the east or west: a click on the map, for keyboards. */
   function step(direction) {
     const now = performance.now();
     const rows = Array.from({ length: fleet.size }, (_, row) => [layer.nearest(fleet.at(row, now)[0]), row]);
@@ -211,7 +211,7 @@ export function start(element, modules) {
     announce(`${selected.name ?? selected.userId}: ${status}`);
   }
 
-  /** In the copy of the world that is nearest to the middle of the map. */
+  /** Return a place in the copy of the world that is nearest to the middle of the map. */
   function drawnAt({ latitude, longitude }) {
     return [latitude, (layer.nearest(longitude / 360 + 0.5) - 0.5) * 360];
   }
@@ -255,20 +255,20 @@ export function start(element, modules) {
     const number = (asked += 1);
     if (!query) return showFound([], "");
     const { drivers = [], total = 0, problem } = await find(query);
-    // Somebody typed on.
+    // The query has changed meanwhile.
     if (number !== asked) return;
     const count = total > drivers.length ? "found_more" : "found";
     const found = words.say(drivers.length ? count : "found_nobody", {
       count: words.number(total),
       shown: drivers.length,
     });
-    // How many are listed can be seen, unless there are more.
+    // Say how many there are only if not all of them are listed.
     showFound(drivers, problem ?? (total > drivers.length || !total ? found : ""));
     alarm(problem ?? "");
     if (!problem) announce(found);
   }
 
-  /** What the server finds, or the `problem` in words. */
+  /** Return the server's results, or the text of a `problem`. */
   async function find(query) {
     const url = new URL(data.searchUrl, location.href);
     url.searchParams.set("q", query);
@@ -278,7 +278,7 @@ export function start(element, modules) {
         signal: modules.session.abortAfter(SEARCH_TIMEOUT),
       });
       const isJSON = response.headers.get("Content-Type")?.startsWith("application/json");
-      // Who is logged out is sent to a page to log in.
+      // The server redirects logged-out users to the log-in page.
       if (response.redirected || [401, 403].includes(response.status)) {
         return { problem: words.say("search_logged_out") };
       }
@@ -325,7 +325,7 @@ export function start(element, modules) {
     if (widget.smooth) map.flyTo(at, CLOSE, { duration: 1.2 });
     else map.setView(at, CLOSE, { animate: false });
     announceSelected();
-    // The result that had the focus is gone. From the map, Tab leads into the popup, Escape closes it.
+    // The focused result was removed. From the map, Tab moves into the popup, and Escape closes it.
     focusMap();
   }
 
@@ -336,7 +336,7 @@ export function start(element, modules) {
 
 const MARGIN = 10; // px
 
-/** How far a span must move to lie within another; if it is longer, its beginning is what counts. */
+/** Return how far to move a span into another. Of a longer one, only the start is moved inside. */
 function beyond([from, to], [low, high]) {
   if (from < low + MARGIN) return from - low - MARGIN;
   return Math.max(0, Math.min(to - high + MARGIN, from - low - MARGIN));

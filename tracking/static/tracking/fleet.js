@@ -1,7 +1,7 @@
 /**
- * Every driver that the fleet map knows, in columns: ten thousand are walked through on each frame.
- *
- * Places are in the world's square of Web Mercator, from 0 to 1; times are `performance.now()`.
+ * The drivers of the fleet map, stored in columns, because each frame iterates over all of them,
+ * ten thousand or more. Places are in the world's square of Web Mercator, from 0 to 1; times are
+ * `performance.now()`.
  */
 
 export const STATUSES = ["offline", "stale", "live"]; // in the order of drawing
@@ -13,18 +13,18 @@ const LONGEST_GLIDE = 6_000;
 
 export class Fleet {
   size = 0;
-  /** Until when something glides. */
+  /** The time when the last gliding driver arrives. */
   movingUntil = 0;
   /** The freshest status that any driver may be drawn with, as an index of STATUSES. */
   bestStatus = STATUSES.length - 1;
 
   #rows = new Map();
-  /** Who was there before the newest snapshot, and has not been heard of since. */
+  /** The drivers from before the newest snapshot, without a location since. */
   #unconfirmed = new Set();
 
   /**
    * @param {{ mercator: Function, smooth: boolean }} options
-   * without `smooth`, which may change at any time, all moves are jumps
+   * without `smooth`, drivers jump to new locations; it may be changed at any time
    */
   constructor({ mercator, smooth }) {
     this.mercator = mercator;
@@ -33,8 +33,8 @@ export class Fleet {
   }
 
   /**
-   * Begin anew with a snapshot, or with the first part of one: who else is in view stays until
-   * `settle`, because the rest may still be on its way.
+   * Start a new snapshot with all of it, or with its first part. Other drivers in view stay until
+   * `settle`, because the rest of the snapshot may follow.
    * @param {any[]} locations @param {(location: any) => boolean} isInView
    */
   replace(locations, now, isInView) {
@@ -43,7 +43,7 @@ export class Fleet {
     this.update(locations, now);
   }
 
-  /** The snapshot is complete: remove the drivers that came neither with it nor since. */
+  /** End the snapshot: remove the drivers that came neither with it nor since. */
   settle() {
     this.remove([...this.#unconfirmed]);
   }
@@ -64,7 +64,7 @@ export class Fleet {
       if (row === undefined) continue;
       this.#rows.delete(id);
       this.size -= 1;
-      // The last one takes its place.
+      // Move the last driver to the free row.
       if (row === this.size) continue;
       for (const column of this.columns) column[row] = column[this.size];
       this.locations[row] = this.locations[this.size];
@@ -73,18 +73,18 @@ export class Fleet {
     this.locations.length = this.size;
   }
 
-  /** The driver's row, or undefined. */
+  /** Return the driver's row, or undefined. */
   row(id) {
     return this.#rows.get(id);
   }
 
-  /** How far along its way from the last fix to the newest a driver is: 0 to 1. */
+  /** Return a driver's progress from the last fix to the newest: 0 to 1. */
   progress(row, now) {
     const elapsed = now - this.startedAt[row];
     return !this.smooth || elapsed >= this.glide[row] ? 1 : elapsed / this.glide[row];
   }
 
-  /** Where a driver is drawn now: just over the world's edge, who comes from there. */
+  /** Return where to draw a driver now. It may be just outside the square, at the antimeridian. */
   at(row, now) {
     const share = this.progress(row, now);
     return [
@@ -94,8 +94,8 @@ export class Fleet {
   }
 
   /**
-   * The driver nearest to a place, or null if none is within `reach`. A walk through ten thousand
-   * takes some 50 µs, which is less than keeping an index of what always moves.
+   * Return the driver nearest to a place, or null if none is within `reach`. Iterating over ten
+   * thousand drivers takes some 50 µs, less than maintaining an index of moving drivers.
    */
   nearest(x, y, reach, now) {
     let best = null;
@@ -124,7 +124,7 @@ export class Fleet {
       this.glide[row] = 0;
       this.heading[row] = location.heading ?? NO_HEADING;
     } else if (this.#isRepeat(row, location)) {
-      // A snapshot brings known fixes again: who glides goes on, at the same pace.
+      // A snapshot repeats known fixes: gliding drivers continue at the same speed.
       this.status[row] = status;
       this.locations[row] = { ...location, name: location.name ?? this.locations[row].name };
       return;
@@ -140,7 +140,7 @@ export class Fleet {
     this.y[row] = y;
     this.startedAt[row] = now;
     this.status[row] = status;
-    // An update without a name is of somebody whose name is known.
+    // The server omits names that it has already sent.
     this.locations[row] = { ...location, name: location.name ?? this.locations[row]?.name ?? null };
   }
 
@@ -162,7 +162,7 @@ export class Fleet {
       return;
     }
     const [fromX, fromY] = this.at(row, now);
-    // Over the antimeridian, from the copy of the world in which it is near.
+    // Across the antimeridian, glide from the copy of the world in which the old place is near.
     this.fromX[row] = fromX + Math.round(east);
     this.fromY[row] = fromY;
     this.glide[row] = Math.min(now - this.startedAt[row], LONGEST_GLIDE);
@@ -180,14 +180,14 @@ export class Fleet {
   }
 }
 
-/** The same way eastward or westward around the world, whichever is shorter. */
+/** Return the distance east or west (negative) around the world by the shorter way. */
 function shortest(east) {
   return east - Math.round(east);
 }
 
 /**
- * Whether a place is in a bbox, as the protocol has it: edges included, and across the
- * antimeridian if the east is less than the west. All are in no bbox.
+ * Return whether a place is in a bbox, as the protocol defines it: edges are included, and a bbox
+ * whose east is less than its west crosses the antimeridian. Without a bbox, return true.
  * @param {[number, number, number, number] | null} bbox
  */
 export function isInside(bbox, { latitude, longitude }) {

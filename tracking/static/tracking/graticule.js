@@ -1,15 +1,15 @@
-/** Lines of latitude and longitude, with their degrees along the top and the right edge of the map. */
+/** Lines of latitude and longitude, with their degrees at the top and right edges of the map. */
 
 const STEPS = [
   ...[30, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01],
   ...[0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001],
 ]; // degrees
 const MIN_SPACING = 110; // pixels between two lines
-// Where there are no coastlines any more, fainter lines in between show how a car moves.
+// At zooms without coastlines, fainter lines in between show how a car moves.
 const FINE_FROM = 10; // zoom
-const EDGE = 40; // pixels from the end of the map's edge, where a label would be cut or meet another
+const EDGE = 40; // pixels from a corner of the map, where labels would be cut off or overlap
 const WORLD = 256; // pixels at zoom 0
-const MAX_LATITUDE = 85; // degrees, where the map ends
+const MAX_LATITUDE = 85; // degrees, the limit of the map
 
 /**
  * @param {any} L Leaflet
@@ -35,7 +35,7 @@ export function createGraticule(L, words) {
 
     _draw() {
       const map = this._map;
-      // While Leaflet zooms, it scales the picture that is there.
+      // During a zoom animation, Leaflet scales the existing picture.
       if (map._animatingZoom) return;
       const size = map.getSize();
       this._bounds = map.getBounds();
@@ -70,7 +70,7 @@ export function createGraticule(L, words) {
   return new Graticule();
 }
 
-/** Put the element of a line where it crosses the view. */
+/** Position the element of a line where the line crosses the view. */
 function place(element, { kind, degrees }, map, size) {
   const isMeridian = kind === "meridian";
   const point = map.latLngToContainerPoint(isMeridian ? [0, degrees] : [degrees, 0]);
@@ -81,7 +81,7 @@ function place(element, { kind, degrees }, map, size) {
 }
 
 /**
- * The lines that cross a view, a fitting distance apart.
+ * Return the lines that cross a view, at a suitable distance from each other.
  * @param {any} bounds Leaflet's @param {number} latitude of the middle @param {number} zoom
  */
 export function* linesWithin(bounds, latitude, zoom) {
@@ -95,7 +95,7 @@ export function* linesWithin(bounds, latitude, zoom) {
   yield* multiples("parallel", fittingStep(pixels * stretch), south, north, isFine);
 }
 
-/** The smallest step in degrees that keeps two lines apart. */
+/** Return the smallest step in degrees at which lines are at least MIN_SPACING apart. */
 function fittingStep(pixelsPerDegree) {
   const fitting = STEPS.filter((step) => step * pixelsPerDegree >= MIN_SPACING);
   return fitting[fitting.length - 1] ?? STEPS[0];
@@ -103,7 +103,7 @@ function fittingStep(pixelsPerDegree) {
 
 function* multiples(kind, step, from, to, withFine) {
   const decimals = String(step).split(".")[1]?.length ?? 0;
-  // A step begins with 1, 2 or 5; of the fine lines there are 4 or 5 to each step.
+  // The first digit of a step is 1, 2 or 5. Fine lines divide each step into 4 or 5 parts.
   const parts = !withFine ? 1 : String(step).endsWith("2") ? 4 : 5;
   for (let n = Math.ceil((from * parts) / step); (n * step) / parts <= to; n += 1) {
     const isFine = n % parts !== 0;
@@ -111,7 +111,7 @@ function* multiples(kind, step, from, to, withFine) {
   }
 }
 
-/** "1.435° S". Around the world longitudes begin again, and 0° and 180° are neither east nor west. */
+/** Return a label such as "1.435° S". Longitudes wrap; 0° and 180° are neither east nor west. */
 export function describe({ kind, degrees, decimals }, words) {
   const turned = degrees - 360 * Math.round(degrees / 360);
   const size = Math.abs(turned);

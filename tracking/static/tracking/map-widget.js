@@ -1,4 +1,4 @@
-/** What the widgets with a map have in common: their parts, words, map and connection banner. */
+/** The common base of the widgets with a map: their parts, texts, map and connection banner. */
 
 /**
  * @param {HTMLElement} element the widget
@@ -9,9 +9,9 @@ export function createMapWidget(element, modules) {
   /** @param {string} name @returns {any} */
   const part = (name) => element.querySelector(`[data-part="${name}"]`);
   const words = new modules.words.Words(JSON.parse(data.texts));
-  // The trouble with the connection that was announced last.
+  // The connection problem that was announced last.
   let trouble = "";
-  // A template of the host's own may do without them.
+  // A host's own template may omit them.
   const wayBack = [part("reload"), part("log-in")].filter(Boolean);
   part("log-in")?.setAttribute("href", modules.session.logInUrl(data));
   part("reload")?.addEventListener("click", () => location.reload());
@@ -23,13 +23,13 @@ export function createMapWidget(element, modules) {
     words,
     announce,
     alarm,
-    /** Whether things may move gradually. */
+    /** Whether animations are allowed. */
     get smooth() {
       return !modules.map.prefersReducedMotion();
     },
     map: modules.map.createMap(part("map"), modules, data, words),
 
-    /** Say how the client's connection is, unless it is as it should be. */
+    /** Show the state of the client's connection unless it is open. */
     showConnection(state, reason) {
       element.dataset.connection = state;
       const banner = {
@@ -40,13 +40,13 @@ export function createMapWidget(element, modules) {
       }[state];
       part("connection").textContent = banner;
       part("banner").hidden = !banner;
-      // The page's own log-in has ended: only a new page has another.
+      // The page's log-in has ended, so only a reload helps.
       const isLoggedOut = state === "closed" && reason?.code === 4401;
       const isWaiting = state === "closed" || state === "reconnecting";
       part("retry").hidden = !isWaiting || (isLoggedOut && wayBack.length > 0);
       part("retry").textContent = words.say(state === "closed" ? "try_again" : "try_now");
       for (const control of wayBack) control.hidden = !isLoggedOut;
-      // A further attempt that fails is no news.
+      // Announce a problem once, not after every failed attempt.
       if (state === "open") {
         if (trouble) announce(words.say("connected_again"));
         trouble = "";
@@ -59,9 +59,9 @@ export function createMapWidget(element, modules) {
   };
 }
 
-const NARROW = 560; // px: a phone's
+const NARROW = 560; // px, the width of a phone
 
-/** Keep `data-narrow`, and how high the panel stands on a narrow widget, for the style sheets. */
+/** Update `data-narrow` and the panel's height on a narrow widget, for the style sheets. */
 function measure(element) {
   const panel = element.querySelector(".tracking-panel");
   const observer = new ResizeObserver(() => {

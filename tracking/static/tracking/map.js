@@ -1,4 +1,4 @@
-/** A Leaflet map with the host's tiles, or with the base layer that needs none. */
+/** A Leaflet map with the host's tiles, or with a base layer that needs no tiles. */
 
 /**
  * @param {HTMLElement} element where the map goes
@@ -42,15 +42,15 @@ export function prefersReducedMotion() {
   return reducedMotion.matches;
 }
 
-/** Call back with what people prefer now, whenever they change it. */
+/** Call back with the user's preference for reduced motion whenever it changes. */
 export function onReducedMotion(callback) {
   reducedMotion.addEventListener("change", () => callback(reducedMotion.matches));
 }
 
-/** Leaflet animates zooms, arrow keys and what a drag throws: as long as people like that. */
+/** Disable Leaflet's animations of zooms, arrow keys and thrown drags while motion is reduced. */
 function obeyReducedMotion(map) {
   const mayMove = { get: () => !prefersReducedMotion() };
-  // Read at the end of a drag and of a pinch.
+  // Leaflet reads these at the end of a drag and of a pinch.
   Object.defineProperties(map.options, { inertia: mayMove, zoomAnimation: mayMove });
   Object.defineProperty(map, "_fadeAnimated", mayMove);
   const { panBy, _tryAnimatedZoom } = map;
@@ -59,7 +59,7 @@ function obeyReducedMotion(map) {
   map._tryAnimatedZoom = (...zoom) => !prefersReducedMotion() && _tryAnimatedZoom.apply(map, zoom);
 }
 
-/** Let the host's own module draw on the base layer. Without it the map works as well. */
+/** Let the host's module draw on the base layer. If it fails, the map works without it. */
 async function addHostLayer(map, modules, url, words) {
   try {
     const { addLayer } = await import(url);
@@ -71,8 +71,8 @@ async function addHostLayer(map, modules, url, words) {
 }
 
 /**
- * A page that scrolls goes on scrolling when the pointer comes over the map. The wheel zooms once the
- * map was clicked, with Ctrl or Cmd, by a pinch on a trackpad, and where there is nothing to scroll.
+ * Let the wheel scroll the page, unless the map was clicked, Ctrl or Cmd is held, it is a pinch on
+ * a trackpad, or the page cannot be scrolled. In these cases it zooms the map.
  */
 function leaveTheWheelToThePage(element) {
   const forPage = (event) => {
@@ -81,6 +81,6 @@ function leaveTheWheelToThePage(element) {
     if (!scrolls || event.ctrlKey || event.metaKey) return;
     if (!element.contains(document.activeElement)) event.stopImmediatePropagation();
   };
-  // Before Leaflet's own listener, which is on the same element.
+  // Capture the event before Leaflet's listener on the same element.
   element.addEventListener("wheel", forPage, { capture: true });
 }

@@ -2,24 +2,24 @@
 
 import type * as frames from "./frames.d.ts";
 
-/** `closed` is final unless `resume()` is called; the others lead to `open` by themselves. */
+/** `closed` is final unless `resume()` is called; from the others, the client reconnects itself. */
 export type State = "connecting" | "open" | "reconnecting" | "closed";
 
-/** `live`, `stale` or `offline`: how old the location is; `unknown`: there is none yet. */
+/** `live`, `stale` or `offline` by the age of the location; `unknown` if there is none yet. */
 export type Status = frames.Details["status"] | frames.Unknown["status"];
 
-/** Why a connection is not there. */
+/** The reason why a connection is not open. */
 export interface Reason {
   /** The WebSocket close code; 1000 for `close()` and `pause()`, 1006 for a lost connection. */
   code: number;
   /** The code of the server's last error frame, such as `forbidden`; `offline` without a network. */
   error: string | null;
   message: string;
-  /** Whether the client tries again by itself. */
+  /** Whether the client reconnects by itself. */
   retry: boolean;
 }
 
-/** An error frame of the server, or what went wrong on this side. */
+/** An error frame of the server, or an error of the client. */
 export interface TrackingError {
   /**
    * A code of the protocol, or `invalid_frame`, `token_unavailable`, `source_failed`,
@@ -31,8 +31,8 @@ export interface TrackingError {
 }
 
 /**
- * What a frame says of a driver. Null where the server said nothing: without details, only the
- * degrees are there.
+ * A driver's location from a frame. Values that the server did not send are null: without details,
+ * only latitude and longitude are set.
  */
 export interface Location {
   latitude: number;
@@ -42,9 +42,9 @@ export interface Location {
   /** When the device measured it. */
   recordedAt: number | null;
   receivedAt: number | null;
-  /** When the phone was heard last, whatever it said; as `receivedAt` if the server does not say. */
+  /** When the phone last sent anything; `receivedAt` if the server does not send this. */
   heardAt: number | null;
-  /** Seconds by which the device's clock was behind, and `recordedAt` was corrected. */
+  /** Seconds by which the device's clock was slow. `recordedAt` is corrected by it. */
   clockOffset: frames.FleetItem["clock_offset"];
   /** Degrees clockwise from true north. */
   heading: frames.FleetItem["heading"];
@@ -55,7 +55,7 @@ export interface Location {
   status: Status | null;
 }
 
-/** What a source gives. Without `recordedAt` it was measured now. */
+/** A fix from a source. The default of `recordedAt` is now. */
 export interface SourceFix {
   latitude: number;
   longitude: number;
@@ -70,26 +70,26 @@ export interface Fix extends SourceFix {
 }
 
 export interface Acknowledgement {
-  /** As the server stored it. */
+  /** The location that the server stored. */
   latitude: number;
   longitude: number;
-  /** What is now stored or superseded, oldest first. */
+  /** The fixes that are now stored or superseded, oldest first. */
   fixes: Fix[];
   /** How many fixes are not acknowledged yet. */
   waiting: number;
 }
 
 /**
- * Called only when a token is needed. `refresh` asks for a newly issued one, because the last
- * expires soon or was refused. Resolve to null when there is none: the connection closes. Reject
- * when there may be one later: it is asked for again. So it is after 10 s without an answer; a token
- * that comes after that is used by the next attempt.
+ * Called only when a token is needed. With `refresh`, return a newly issued token, because the last
+ * one expires soon or was refused. Resolve to null if there is none: the connection closes. Reject
+ * if there may be one later: the client calls again, as it does after 10 s without a result. A
+ * token that arrives after that is used by the next attempt.
  */
 export type GetToken = (request: {
   refresh: boolean;
 }) => string | null | undefined | Promise<string | null | undefined>;
 
-/** What the client takes from the browser; tests and other runtimes replace parts of it. */
+/** The parts of the browser that the client uses; tests and other runtimes replace some of them. */
 export interface Environment {
   WebSocket: new (url: string) => WebSocket;
   now: () => number;
@@ -98,9 +98,9 @@ export interface Environment {
   isOnline: () => boolean;
   setTimeout: (action: () => void, milliseconds: number) => unknown;
   clearTimeout: (timer: any) => void;
-  /** What relative addresses are relative to. */
+  /** The base of relative URLs. */
   base: string | undefined;
-  /** Where `online`, `offline` and `pageshow` are heard. */
+  /** The target of the events `online`, `offline` and `pageshow`. */
   target: Partial<EventTarget>;
   document: (EventTarget & { readonly visibilityState: string }) | undefined;
 }
@@ -118,7 +118,7 @@ interface CommonOptions extends ConnectionOptions {
   url?: string | URL;
 }
 
-/** A location frame as it came; a server of another version may send further keys. */
+/** A location frame as received; a server of another version may send additional keys. */
 export type LocationFrame = frames.Location & Partial<frames.Details> & Record<string, unknown>;
 
 export interface WatchOptions extends CommonOptions {
@@ -126,8 +126,8 @@ export interface WatchOptions extends CommonOptions {
   /** Ask for status, times, heading, speed and accuracy. Default: true. */
   details?: boolean;
   /**
-   * `frame` is the server's message as it came. A new status, a renewed token and a reconnect bring
-   * the last location again, with the `receivedAt` of before.
+   * `frame` is the server's message as received. After a new status, a renewed token or a
+   * reconnect, the last location is repeated, with an unchanged `receivedAt`.
    */
   onLocation?: (location: Location, frame: LocationFrame) => void;
   /** Called when the status changes. */
@@ -138,30 +138,30 @@ export interface WatchOptions extends CommonOptions {
 export type Bbox = [number, number, number, number];
 
 export interface FleetOptions extends CommonOptions {
-  /** Only drivers in here. Default: all. */
+  /** The area to stream. Default: all drivers. */
   bbox?: Bbox | null;
   /**
-   * Replaces what was known. Comes first, after `setBbox()` and after every reconnect; of a large
-   * fleet it is the beginning, and updates bring the rest.
+   * Replaces all known drivers. Called first, after `setBbox()` and after every reconnect. For a
+   * large fleet this is the first part of the snapshot, and updates follow with the rest.
    */
   onSnapshot?: (locations: Location[]) => void;
   /**
-   * Called when the snapshot is complete: a driver that came neither with it nor since is not there.
-   * Not called for a snapshot that another one replaces before that.
+   * Called when the snapshot is complete: remove drivers that came neither with it nor since. Not
+   * called for a snapshot that another one replaces before that.
    */
   onSnapshotEnd?: () => void;
   /** The drivers that changed or appeared. */
   onUpdate?: (locations: Location[]) => void;
-  /** The drivers that left the bbox, or are no more. */
+  /** The drivers that left the bbox or were removed. */
   onRemove?: (userIds: frames.FleetItem["userId"][]) => void;
   /**
-   * How many of the whole fleet are what, wherever the bbox is: before the snapshot, and when it
-   * changes.
+   * The numbers of drivers by status in the whole fleet, not only in the bbox. Called before the
+   * snapshot and after every change.
    */
   onCounts?: (counts: frames.Counts) => void;
 }
 
-/** Calls `take` with every fix and `fail` with every error; returns what ends it. */
+/** Calls `take` with every fix and `fail` with every error; returns a function that ends it. */
 export type Subscribe = (
   take: (fix: SourceFix) => void,
   fail: (error: unknown) => void,
@@ -170,11 +170,11 @@ export type Subscribe = (
 export interface ShareOptions extends CommonOptions {
   driverId: frames.FleetItem["userId"];
   source: Subscribe | AsyncIterable<SourceFix>;
-  /** Milliseconds between sends, of the newest fix each. Default: 5000. */
+  /** Milliseconds between sends. Each sends the newest fix. Default: 5000. */
   interval?: number;
-  /** Send what gathered while offline; else only the newest. Default: true. */
+  /** Send all fixes that were measured while offline, not only the newest. Default: true. */
   batch?: boolean;
-  /** The `pending` of an earlier page's handle: sent first. */
+  /** The `pending` of an earlier page's handle, sent first. */
   pending?: Fix[];
   onSent?: (fixes: Fix[]) => void;
   onAcknowledged?: (acknowledgement: Acknowledgement) => void;
@@ -182,14 +182,14 @@ export interface ShareOptions extends CommonOptions {
 
 export interface Handle {
   readonly state: State;
-  /** End it for good. */
+  /** Close permanently. */
   close(): void;
 }
 
 export interface WatchHandle extends Handle {
-  /** Disconnect for now. */
+  /** Disconnect until `resume()`. */
   pause(): void;
-  /** Connect again after `pause()`, or after the server closed the connection for good. */
+  /** Connect again after `pause()`, or after the server closed the connection permanently. */
   resume(): void;
 }
 
@@ -201,7 +201,7 @@ export interface FleetHandle extends WatchHandle {
 export interface ShareHandle extends Handle {
   /** How many fixes are not acknowledged yet. */
   readonly waiting: number;
-  /** Those fixes, oldest first: what a page keeps while it is reloaded. */
+  /** The fixes that are not acknowledged yet, oldest first. A page can store them for a reload. */
   readonly pending: Fix[];
 }
 

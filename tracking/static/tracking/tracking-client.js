@@ -1,23 +1,23 @@
 /**
  * Live driver locations over WebSockets: watch a driver, share a location, watch the fleet.
  *
- * Needs nothing but a browser. `docs/frontend.md` shows the use, `tracking-client.d.ts` is the
- * contract of what is exported, `docs/protocol.md` that of the wire.
+ * Needs only a browser. `docs/frontend.md` shows how to use it, `tracking-client.d.ts` specifies
+ * the exports, and `docs/protocol.md` the protocol.
  */
 
 /** @import * as frames from "./frames.d.ts" */
 /** @import * as types from "./tracking-client.d.ts" */
 /**
- * What the connection carries. `greet` sends what the server answers: on a new connection, with
- * a renewed token, and to find out whether anybody is still there.
+ * The use of a connection. `greet` sends a message that the server answers. It is called on a new
+ * connection, with a renewed token, and to probe whether the connection still works.
  * @typedef {object} Session
  * @property {() => void} greet
- * @property {(frame: any) => void} receive a frame that is neither error nor expiry warning
+ * @property {(frame: any) => void} receive a frame other than an error or expiry warning
  * @property {(code: string) => void} [refused] an error frame came
- * @property {() => number} [probeAfter] after how much silence to ask, in milliseconds
- * @property {number} [probeTimeout] how long to wait for that answer, in milliseconds
- * @property {() => void} [lost] the socket is gone
- * @property {() => void} [ended] nothing more will happen, unless the page resumes
+ * @property {() => number} [probeAfter] how long to wait for a frame before a probe, in ms
+ * @property {number} [probeTimeout] how long to wait for its answer, in ms
+ * @property {() => void} [lost] the socket has closed
+ * @property {() => void} [ended] the connection is closed until the page resumes it
  */
 
 const SECOND = 1000;
@@ -28,34 +28,36 @@ const RETRY_CEILING = 20 * SECOND;
 const STABLE_AFTER = MINUTE;
 const CONNECT_TIMEOUT = 10 * SECOND;
 const TOKEN_TIMEOUT = 10 * SECOND;
-// Browsers cannot ping: after this much silence the client says something that gets an answer.
+// Browsers cannot send pings: after this time without a frame, the client sends a message that the
+// server answers.
 const PROBE_AFTER = 45 * SECOND;
-// A watcher must not take a dead connection for a driver who stands still: it asks sooner, and the
-// server answers `start` with the last location. Both together are below STALE_AFTER.
+// A watcher must not mistake a dead connection for a standing driver, so it probes sooner, by
+// `start`, which the server answers with the last location. The sum of both is below STALE_AFTER.
 const WATCH_PROBE_AFTER = 8 * SECOND;
 const WATCH_PROBE_TIMEOUT = 5 * SECOND;
-// Asking for the fleet brings all of it: the more drivers there are, the less often.
+// The answer to a probe is the whole snapshot, so a larger fleet is probed less often.
 const PROBE_AFTER_PER_DRIVER = 20; // ms
-// Patient, because a restarted server loads many snapshots at once.
+// Long, because a restarted server loads many snapshots at once.
 const ANSWER_TIMEOUT = 30 * SECOND;
-// Acknowledgements wait while the server's database fails over; a reconnect would not help.
+// Acknowledgements are late while the server's database fails over, and a reconnect would not help.
 const ACKNOWLEDGE_TIMEOUT = MINUTE;
-// Somebody looks at the page again: a connection that slept is judged sooner, unless it just spoke.
+// When a page becomes visible again, its connection has less time to answer, unless a frame has
+// just been received.
 const WAKE_ANSWER_TIMEOUT = 5 * SECOND;
 const RENEW_BEFORE = MINUTE;
 const RENEW_RETRY = 5 * SECOND;
-// Longer delays make timers fire at once.
+// Browsers fire timers with longer delays at once.
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 const NORMAL = 1000;
 const ABNORMAL = 1006;
 const UNAUTHORIZED = 4401;
-// Bad request, forbidden, never authenticated: the next attempt would end the same way.
+// Bad request, forbidden, not authenticated in time: the next attempt would fail in the same way.
 const FINAL_CODES = new Set([4400, 4403, 4408]);
 const MOST_REFUSALS = 2;
 
 const SHARE_INTERVAL = 5 * SECOND;
-// One `send_batch` carries them all.
+// The maximum of one `send_batch`.
 const MOST_WAITING = 100;
 // Below the 15 s after which the server calls a location stale.
 const QUIET_AFTER = 10 * SECOND;
@@ -68,12 +70,12 @@ export function watchDriver({ url, driverId, details = true, onLocation, onStatu
   let answers = false;
   const route = `driver/get-tracking?userId=${encodeURIComponent(driverId)}`;
   const connection = new Connection(options, url, route, {
-    // Without details a server may be of an older kind, which begins a second stream.
+    // A server without details may be an older one, which starts a second stream.
     probeAfter: () => (details ? WATCH_PROBE_AFTER : PROBE_AFTER),
     ...(details && { probeTimeout: WATCH_PROBE_TIMEOUT }),
     greet() {
       connection.send({ command: "start", ...(details && { details }) });
-      // Without details, a driver that was never located is answered with silence.
+      // Without details, the server does not answer for a driver without a location.
       if (answers) connection.expect(ANSWER_TIMEOUT);
     },
     receive(frame) {
@@ -154,9 +156,9 @@ export function shareLocation({
 }) {
   /** @type {types.Fix[]} */
   let waiting = [...pending];
-  /** The fixes of each sent message, in order: every one gets one answer. @type {types.Fix[][]} */
+  /** The fixes of each sent message, in order. Each gets one answer. @type {types.Fix[][]} */
   let unanswered = [];
-  /** The codes of refusals of which it is not known yet what they refuse. @type {string[]} */
+  /** The codes of refusals whose messages are not known yet. @type {string[]} */
   let refusals = [];
   /** @type {types.Fix | null} */
   let newest = null;
@@ -168,7 +170,7 @@ export function shareLocation({
   const route = `driver/set-tracking?userId=${encodeURIComponent(driverId)}`;
   const connection = new Connection(options, url, route, {
     greet() {
-      // With nothing new to say, the newest fix again: the server knows it by `recorded_at`.
+      // Without a new fix, send the newest one again: the server recognizes it by `recorded_at`.
       if (newest && !waiting.length && !unanswered.length) waiting = [newest];
       flush();
       if (unanswered.length) connection.expect(ACKNOWLEDGE_TIMEOUT);
@@ -176,7 +178,7 @@ export function shareLocation({
     receive(frame) {
       const location = parseLocation(frame);
       if (!location) return;
-      // Acknowledgements keep the order of the sends, and one may stand for those before it.
+      // Acknowledgements keep the order of the sends, and one may include those before it.
       const index = Math.max(0, unanswered.findIndex((sent) => sent.some(isEchoedBy(location))));
       const before = unanswered.splice(0, index);
       const sent = unanswered.shift();
@@ -189,7 +191,8 @@ export function shareLocation({
     },
     refused(code) {
       if (!["invalid_message", "invalid_location", "rate_limited"].includes(code)) return;
-      // A refusal does not say of what, and overtakes acknowledgements: those tell which it was.
+      // A refusal does not name its message, and may overtake acknowledgements. Those that follow
+      // show which message it was.
       if (unanswered.length) refusals.push(code);
       settle([]);
       if (unanswered.length) connection.expect(ACKNOWLEDGE_TIMEOUT);
@@ -207,9 +210,9 @@ export function shareLocation({
     },
   });
 
-  /** Act on the refusals whose messages are known. @param {types.Fix[][]} refused of them so far */
+  /** Handle the refusals whose messages are known. @param {types.Fix[][]} refused found so far */
   function settle(refused) {
-    // Where all that is left was refused, it is clear, too.
+    // If there are as many refusals as messages left, all of them were refused.
     if (refusals.length >= refused.length + unanswered.length) {
       refused = [...refused, ...unanswered];
       unanswered = [];
@@ -227,7 +230,7 @@ export function shareLocation({
     return code === "rate_limited" || (code === "invalid_message" && fixes.length > 1);
   }
 
-  /** @param {types.Fix[]} fixes older than those that wait */
+  /** @param {types.Fix[]} fixes older than the waiting ones */
   function keep(fixes) {
     waiting = thin([...fixes, ...waiting], connection.environment.now());
   }
@@ -241,7 +244,7 @@ export function shareLocation({
     const fixes = batch ? waiting : waiting.slice(-1);
     waiting = [];
     const payloads = fixes.map(toPayload);
-    // By the clock of `recorded_at`: the server learns from it how wrong that clock is.
+    // By the clock of `recorded_at`, so that the server can correct that clock's error.
     const sent_at = new Date(connection.environment.now()).toISOString();
     if (payloads.length > 1) connection.send({ command: "send_batch", sent_at, fixes: payloads });
     else connection.send({ command: "send", sent_at, ...payloads[0] });
@@ -255,7 +258,7 @@ export function shareLocation({
     if (!newest) return;
     sampledAt = connection.environment.now();
     waiting = thin([...waiting, newest], sampledAt);
-    // Not before: a connection that says nothing is closed as unauthenticated.
+    // Not before: the server closes a connection without a message as unauthenticated.
     connection.start();
     flush();
   }
@@ -322,9 +325,10 @@ export function geolocationSource(
     let isAsking = false;
     /** @type {types.SourceFix | null} */
     let last = null;
-    // A phone that lies still may report nothing, and its driver would look offline. Some watches
-    // never speak again, and some phones answer no question either: the watch begins anew, and the
-    // last position again says that the phone is there.
+    // A phone that does not move may report nothing, and its driver would look offline. So request
+    // a position. Some watches never report again, and some phones do not answer the request
+    // either: then restart the watch, and repeat the last position to show that the phone is
+    // online.
     const askLater = () => {
       if (stopped) return;
       clearTimeout(timer);
@@ -343,7 +347,7 @@ export function geolocationSource(
         isAsking = false;
         hear(position);
       };
-      // What goes wrong is told by the watch, too.
+      // The watch reports errors, too.
       geolocation.getCurrentPosition(answered, () => (isAsking = false), askOptions);
     };
     /** @param {GeolocationPosition} position */
@@ -376,14 +380,14 @@ class Connection {
 
   #active = false;
   #disposed = false;
-  // What an earlier attempt still reports is ignored: its number is not this one.
+  // Events of earlier attempts are ignored by comparing their number with this one.
   #attempt = 0;
   #failures = 0;
   #heardAt = 0;
   #deadline = Infinity;
   /** @type {WebSocket | null} */
   #socket = null;
-  /** The last frame, if an error: if the socket closes, why. @type {types.TrackingError | null} */
+  /** The last frame if an error: why, if the socket closes. @type {types.TrackingError | null} */
   #error = null;
   /** @type {Map<string, any>} */
   #timers = new Map();
@@ -391,7 +395,7 @@ class Connection {
 
   /**
    * @param {types.ConnectionOptions} options
-   * @param {string | URL | undefined} url the server's root, of this page by default
+   * @param {string | URL | undefined} url the server's root, by default of this page
    * @param {string} route
    * @param {Session} session
    */
@@ -406,7 +410,7 @@ class Connection {
     });
   }
 
-  /** Connect, also if that is due only later, unless connected or closed for good. */
+  /** Connect now, even during a delay, unless connected or closed permanently. */
   start = () => {
     if (this.#disposed) return;
     if (this.#active) {
@@ -437,7 +441,7 @@ class Connection {
     this.#end(NORMAL, "closed by the page");
   };
 
-  /** What the page gets: nothing of this class but its verbs. */
+  /** Return the page's handle, which exposes only the public methods. */
   handle() {
     const connection = this;
     return {
@@ -450,7 +454,7 @@ class Connection {
     };
   }
 
-  /** @param {object} payload sent with the token, which every server understands */
+  /** @param {object} payload sent together with the token, which every server accepts */
   send(payload) {
     const message = { type: "authenticate", payload: { token: this.tokens.value, ...payload } };
     this.#socket?.send(JSON.stringify(message));
@@ -464,14 +468,17 @@ class Connection {
     this.#after("answer", milliseconds, () => this.#lost(ABNORMAL, "the server went silent"));
   }
 
-  /** Greet with a token that is good for a while. @param {number} [patience] milliseconds */
+  /**
+   * Send the session's message with a token that is valid for a while.
+   * @param {number} [patience] how long to wait for the answer, in ms
+   */
   async greet(patience) {
     if (this.state !== "open") return;
     const attempt = this.#attempt;
     const token = await this.tokens.obtain();
     if (attempt !== this.#attempt) return;
     if (token === null) return this.#end(UNAUTHORIZED, "getToken gave none");
-    // If getToken failed, the held one may do a little longer.
+    // If getToken failed, use the held token a little longer.
     this.session.greet();
     if (patience && this.#deadline < Infinity) this.expect(patience);
     const renewal = Math.max(RENEW_RETRY, this.tokens.renewAt - this.environment.now());
@@ -500,7 +507,7 @@ class Connection {
     socket.onopen = () => attempt === this.#attempt && this.#opened();
     socket.onmessage = ({ data }) => attempt === this.#attempt && this.#received(data);
     socket.onclose = ({ code, reason }) => attempt === this.#attempt && this.#lost(code, reason);
-    // A close event follows; some implementations throw what nobody listens to.
+    // A close event follows. Some implementations throw errors that have no listener.
     socket.onerror = () => {};
     this.#after("answer", CONNECT_TIMEOUT, () => this.#lost(ABNORMAL, "connecting took too long"));
   }
@@ -552,7 +559,7 @@ class Connection {
     if (isRefused || FINAL_CODES.has(code)) return this.#end(code, message, error);
     this.#abandon();
     this.session.lost?.();
-    // Full jitter: a restarted server must not meet all its clients in the same instant.
+    // Full jitter, so that clients do not all reconnect to a restarted server in the same instant.
     const ceiling = Math.min(RETRY_CEILING, 4 * RETRY_FLOOR * 2 ** this.#failures);
     const delay = RETRY_FLOOR + this.environment.random() * (ceiling - RETRY_FLOOR);
     const atOnce = code === UNAUTHORIZED && this.#failures === 0;
@@ -561,7 +568,7 @@ class Connection {
     this.#setState("reconnecting", { code, error, message, retry: true });
   }
 
-  /** Forget the socket and every timer; return the number of the attempt that begins. */
+  /** Drop the socket and all timers; return the number of the next attempt. */
   #abandon() {
     for (const name of [...this.#timers.keys()]) this.#cancel(name);
     this.#deadline = Infinity;
@@ -583,7 +590,7 @@ class Connection {
     this.#setState("closed", { code, error, message, retry: false });
   }
 
-  /** The device has no network: say so now, whatever the socket still believes. */
+  /** Report a lost network at once, although the socket may still seem open. */
   #offline = () => {
     const message = "the device is offline";
     if (!this.#timers.has("retry")) {
@@ -598,7 +605,7 @@ class Connection {
     const { document, now } = this.environment;
     if (type === "visibilitychange" && document?.visibilityState === "hidden") return;
     if (this.#timers.has("retry")) this.#connect();
-    // What was heard before the network changed says nothing of the connection after it.
+    // Frames from before the network changed do not show that the connection still works.
     else if (type === "online" || now() - this.#heardAt >= WAKE_ANSWER_TIMEOUT) {
       this.greet(WAKE_ANSWER_TIMEOUT);
     }
@@ -628,7 +635,7 @@ class Connection {
   }
 }
 
-/** Holds the access token, and asks for one only when there is none, or none that will do. */
+/** Holds the access token, and requests a new one only if it has none that is valid long enough. */
 class Tokens {
   /** @type {string | null} */
   value = null;
@@ -639,7 +646,7 @@ class Tokens {
   #refusals = 0;
   /** @type {Promise<string | null | void> | null} */
   #pending = null;
-  // How often getToken was called, and the number of the call whose answer is held.
+  // The number of calls of getToken, and the number of the call whose token is held.
   #asked = 0;
   #answered = 0;
 
@@ -654,7 +661,7 @@ class Tokens {
     this.onFailure = onFailure;
   }
 
-  /** The held token, or a new one; null if there is none to be had, undefined if asking failed. */
+  /** Return the held token or a new one; null if getToken gave none, undefined if it failed. */
   async obtain() {
     if (this.value && this.now() < this.renewAt) return this.value;
     this.#pending ??= this.#request()
@@ -670,13 +677,13 @@ class Tokens {
     return this.value;
   }
 
-  /** Call getToken; reject when it does, or does not answer. @param {boolean} refresh */
+  /** Call getToken; reject if it rejects or does not answer in time. @param {boolean} refresh */
   async #ask(refresh) {
     const number = (this.#asked += 1);
     const { setTimeout, clearTimeout } = this.environment;
     let isLate = false;
     const answer = Promise.resolve(this.getToken({ refresh })).then((token) => {
-      // A token that comes late serves the next attempt, unless a later call was answered.
+      // A late token is kept for the next attempt, unless a later call was answered.
       if (number < this.#answered || (isLate && !token)) return;
       this.#answered = number;
       this.#take(token, refresh);
@@ -703,17 +710,17 @@ class Tokens {
     this.#isFresh = isFresh;
   }
 
-  /** What is held is not to be used again. */
+  /** Discard the held token. */
   expire() {
     this.renewAt = -Infinity;
   }
 
-  /** The server took the token: refusals are no longer in a row. */
+  /** The server accepted the token: reset the count of refusals in a row. */
   accepted() {
     this.#refusals = 0;
   }
 
-  /** The server refused the token. Return how many fresh ones it refused in a row. */
+  /** The server refused the token: return how many fresh ones it refused in a row. */
   refused() {
     if (this.#isFresh) this.#refusals += 1;
     this.expire();
@@ -752,19 +759,19 @@ function call(callback, ...values) {
   try {
     callback?.(...values);
   } catch (error) {
-    // A mistake of the page is shown as one, and does not stop the stream.
+    // An error in the page's callback is reported as such, and does not stop the stream.
     (globalThis.reportError ?? console.error)(error);
   }
 }
 
-/** When a JWT was issued and expires, in ms; the rest is the server's. @param {unknown} token */
+/** Return when a JWT was issued and expires, in ms. @param {unknown} token */
 function claims(token) {
   let payload;
   try {
     const part = String(token).split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
     payload = JSON.parse(atob(part));
   } catch {
-    // Not a JWT: it is renewed when the server refuses it.
+    // Not a JWT, so it is renewed when the server refuses it.
   }
   const [iat, exp] = [Number(payload?.iat), Number(payload?.exp)];
   return { iat: iat * SECOND, exp: exp > 0 ? exp * SECOND : Infinity };
@@ -792,7 +799,7 @@ function parseLocation(frame) {
     name: frame.name ?? null,
     recordedAt: toTime(frame.recorded_at),
     receivedAt: toTime(frame.received_at),
-    // A server that does not say heard the phone when the fix came.
+    // An older server does not send this: the phone was last heard when the fix was received.
     heardAt: toTime(frame.heard_at) ?? toTime(frame.received_at),
     clockOffset: frame.clock_offset ?? null,
     heading: frame.heading ?? null,
@@ -831,13 +838,13 @@ function isEchoedBy({ latitude, longitude }) {
   return (fix) => isSame(fix.latitude, latitude) && isSame(fix.longitude, longitude);
 }
 
-/** @param {types.Fix} fix @returns {object} what a `send` says about it */
+/** @param {types.Fix} fix @returns {object} its members in a `send` */
 function toPayload({ latitude, longitude, recordedAt, heading, speed, accuracy }) {
   return {
     lat: latitude.toFixed(7),
     lon: longitude.toFixed(7),
     recorded_at: new Date(recordedAt).toISOString(),
-    // Browsers say null or NaN, some phones -1, for what they did not measure.
+    // Unknown values are null or NaN in browsers, and -1 on some phones.
     heading: isMeasured(heading) ? round(heading) % 360 : undefined,
     speed: isMeasured(speed) ? round(speed) : undefined,
     accuracy: isMeasured(accuracy) ? round(accuracy) || undefined : undefined,
@@ -855,14 +862,14 @@ function round(value) {
 }
 
 /**
- * Keep every fix of the last minute, one per 10 s of the last five, one per minute before that:
- * more than an hour, in one message.
+ * Keep every fix of the last minute, one per 10 s of the last five minutes, and one per minute
+ * before that: more than an hour fits into one message.
  * @param {types.Fix[]} fixes oldest first @param {number} now
  */
 function thin(fixes, now) {
   /** @type {types.Fix[]} */
   const kept = [];
-  // From the oldest on, so that a fix which was kept once is kept again as it ages.
+  // Start with the oldest, so that a fix that was kept once is kept again as it ages.
   for (const fix of fixes) {
     const age = now - fix.recordedAt;
     const spacing = age < MINUTE ? 0 : age < 5 * MINUTE ? 10 * SECOND : MINUTE;

@@ -4,12 +4,12 @@
  * The element's `data-modules` has the URLs of its widget's modules, which are passed to the widget
  * as arguments; no module imports another. With hashed static files, a relative import would name a
  * file without its hash unless the storage rewrites imports, which few do. This works with any
- * storage, and every file may be cached for ever.
+ * storage, and every file can be cached permanently.
  */
 
 const scripts = {};
 
-/** Load Leaflet, which is no module and sets a global, and restore the host page's own global. */
+/** Load Leaflet, which is not a module and sets a global, and restore the page's own global. */
 function loadLeaflet(url) {
   scripts[url] ??= import(url).then(() => globalThis.leaflet.noConflict());
   return scripts[url];

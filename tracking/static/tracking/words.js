@@ -40,7 +40,7 @@ export class Words {
     return this.numbers.format(value);
   }
 
-  /** A number with exactly so many decimals. */
+  /** Return a number with exactly `decimals` decimals. */
   decimal(value, decimals) {
     const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
     return value.toLocaleString(this.language, digits);
