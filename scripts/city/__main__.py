@@ -1,6 +1,6 @@
-"""Draws the made-up town: `python -m scripts.city` writes ridehail/demo/static/demo/city.json.
+"""Generate the made-up town: `python -m scripts.city` writes ridehail/demo/static/demo/city.json.
 
-The file, for the simulator and for the base map:
+Members of the file, which the simulator and the base map read:
 
     name, latitude, longitude   of the town and of its origin
     unit                        degrees per step of every coordinate below

@@ -1,4 +1,4 @@
-"""The town as text: the same bytes on every run."""
+"""Generation of city.json, with the same bytes on every run."""
 
 import json
 import math
@@ -37,7 +37,7 @@ def _on_map(p: Point) -> bool:
 
 
 def _built(terrain: Terrain) -> list[list[Point]]:
-    """A frayed ellipse per quarter, for the tint of built-up land."""
+    """Return an irregular ellipse for each district, to colour built-up land."""
     rings = []
     for district in DISTRICTS:
         (cx, cy), (rx, ry) = district.centre, district.radii
@@ -54,7 +54,7 @@ def _built(terrain: Terrain) -> list[list[Point]]:
 
 
 def build() -> str:
-    """The text of city.json."""
+    """Return the text of city.json."""
     rng = random.Random(SEED)  # noqa: S311 - the same town every time is the point
     terrain = Terrain(rng)
     roads = main_roads(terrain)

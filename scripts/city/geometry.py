@@ -14,7 +14,7 @@ def lerp(a: Point, b: Point, t: float) -> Point:
 
 
 def spline(control: Sequence[Point], step: float, *, closed: bool = False) -> list[Point]:
-    """A Catmull-Rom curve through the control points, one point per `step` metres or so."""
+    """Return a Catmull-Rom curve through the control points, about one point per `step` metres."""
     n = len(control)
     curve: list[Point] = []
     for i in range(n if closed else n - 1):
@@ -42,7 +42,7 @@ def catmull_rom(a: float, b: float, c: float, d: float, t: float) -> float:
 
 
 def crossing(a: Point, b: Point, c: Point, d: Point) -> tuple[float, float] | None:
-    """Where segments ab and cd cross, as fractions along each; None when they do not."""
+    """Return the crossing of segments ab and cd, as fractions along each, or None."""
     rx, ry, sx, sy = b[0] - a[0], b[1] - a[1], d[0] - c[0], d[1] - c[1]
     cross = rx * sy - ry * sx
     if abs(cross) < 1e-9:
@@ -60,7 +60,7 @@ def distance_to_segment(p: Point, a: Point, b: Point) -> float:
 
 
 def simplify(line: Sequence[Point], tolerance: float) -> list[Point]:
-    """Douglas-Peucker: leaves out points that lie within `tolerance` of the rest."""
+    """Simplify a line by the Douglas-Peucker algorithm, with an error of at most `tolerance`."""
     if len(line) < 3:
         return list(line)
     a, b = line[0], line[-1]
@@ -75,7 +75,7 @@ def simplify(line: Sequence[Point], tolerance: float) -> list[Point]:
 
 
 def contains(ring: Sequence[Point], p: Point) -> bool:
-    """Whether the closed ring holds the point (even-odd rule)."""
+    """Return whether the closed ring contains the point (even-odd rule)."""
     inside = False
     x, y = p
     for (x1, y1), (x2, y2) in pairwise(ring):
@@ -85,7 +85,7 @@ def contains(ring: Sequence[Point], p: Point) -> bool:
 
 
 class PointIndex(Generic[T]):
-    """Points with a value each, found by place: a hash of square cells."""
+    """A spatial index of points with values: a hash of square cells."""
 
     def __init__(self, cell: float) -> None:
         self.cell = cell
@@ -96,7 +96,7 @@ class PointIndex(Generic[T]):
         self.cells.setdefault(key, []).append((p, value))
 
     def near(self, p: Point, radius: float) -> Iterator[tuple[float, T]]:
-        """(distance, value) of every point within `radius`."""
+        """Yield (distance, value) for every point within `radius`."""
         x0, x1 = (math.floor((p[0] + d) / self.cell) for d in (-radius, radius))
         y0, y1 = (math.floor((p[1] + d) / self.cell) for d in (-radius, radius))
         for cx in range(x0, x1 + 1):

@@ -31,7 +31,7 @@ class Names:
         self.used: set[str] = set()
 
     def street(self, district: str) -> str:
-        """A new name in the manner of the quarter."""
+        """Return an unused name in the style of the district."""
         kinds = _KINDS.get(district, _KINDS[""])
         while True:
             stem = _STEMS[int(self.rng.random() * len(_STEMS))]

@@ -14,7 +14,7 @@ Chain = list[int]
 
 
 class _Segments:
-    """Segments of all lines, found by place."""
+    """A spatial index of the segments of all lines."""
 
     def __init__(self, lines: list[list[Point]]) -> None:
         self.lines = lines
@@ -28,7 +28,7 @@ class _Segments:
             self.cells.setdefault(cell, []).append((number, i))
 
     def crossings(self, a: Point, b: Point, but: int) -> Iterator[tuple[float, int, int, float]]:
-        """(fraction along ab, line, segment, fraction along it) of each crossing."""
+        """Yield (fraction along ab, line, segment, fraction along it) for each crossing."""
         seen: set[tuple[int, int]] = set()
         for cell in bounding_cells((a, b), CELL):
             for number, i in self.cells.get(cell, ()):
@@ -40,7 +40,7 @@ class _Segments:
 
 
 def join_ends(lines: list[list[Point]], first: int, dry: Callable[[Point], bool]) -> None:
-    """Draws the open ends of lines[first:] straight on, over dry land, to the next street."""
+    """Extend the open ends of lines[first:] straight, over dry land, to the next street."""
     segments = _Segments(lines)
     for number in range(first, len(lines)):
         for _ in range(2):
@@ -107,7 +107,7 @@ class Network:
         return chain
 
     def _take(self, roads: list[Road], chains: list[Chain]) -> None:
-        """Gives every edge to the first road that has it, splitting the later ones."""
+        """Keep every shared edge in the first road that has it, and split the later roads."""
         taken: set[tuple[int, int]] = set()
         for road, chain in zip(roads, chains, strict=True):
             part = chain[:1]
@@ -131,7 +131,7 @@ class Network:
         return degrees
 
     def _trim(self, kept: set[int]) -> None:
-        """Removes dead ends, again and again, but for the ones on purpose."""
+        """Remove dead ends until none is left, except the intended ones."""
         degrees = self.degrees()
         changed = True
         while changed:

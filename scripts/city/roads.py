@@ -59,7 +59,7 @@ _MAIN: list[tuple[str, str, list[Point]]] = [
 
 
 def main_roads(terrain: Terrain) -> list[Road]:
-    """The roads that the town grew along, and one around each park."""
+    """Return the main roads, and a road around each park."""
     roads = [Road(name, kind, spline(control, 45)) for name, kind, control in _MAIN]
     around = {
         "Queen's Gardens": "Queen's Circus",

@@ -56,7 +56,7 @@ class Field:
         return a, b
 
     def direction(self, p: Point) -> float:
-        """Radians counter-clockwise from east, modulo pi."""
+        """Return the direction in radians counter-clockwise from east, modulo pi."""
         x, y = p[0] / CELL, p[1] / CELL
         ix, iy = math.floor(x), math.floor(y)
         a = b = 0.0
@@ -86,7 +86,7 @@ class Streets:
         self.lines: list[list[Point]] = []
 
     def _site(self, p: Point) -> District | None:
-        """The quarter whose land this is, if one can build a street here."""
+        """Return the district of a point, or None if no street can be built there."""
         key = (math.floor(p[0] / 12), math.floor(p[1] / 12))
         if key not in self._sites:
             district = self.terrain.district_at(p)
@@ -102,8 +102,8 @@ class Streets:
             half = self._turn_to(p, across, heading)
             middle = (p[0] + math.cos(half) * STEP / 2, p[1] + math.sin(half) * STEP / 2)
             heading = self._turn_to(middle, across, half)
-            # Rounded at every step: then the last bit of one machine's cosine cannot grow into
-            # another town.
+            # Round at every step, so that the last bit of a machine's cosine cannot lead to a
+            # different town.
             p = (
                 round(p[0] + math.cos(heading) * STEP, 2),
                 round(p[1] + math.sin(heading) * STEP, 2),
@@ -123,7 +123,7 @@ class Streets:
         return angle + turns * math.pi
 
     def trace(self) -> list[list[Point]]:
-        """Every small street, as a line; ends are left open."""
+        """Return all small streets as lines with open ends."""
         for district in reversed(DISTRICTS):
             (cx, cy), (rx, ry) = district.centre, district.radii
             reach = max(rx, ry) * 1.2
@@ -139,7 +139,7 @@ class Streets:
 
     def _grow(self, seed: Point, across: int, spacing: float) -> None:
         nearest = min((d for d, _ in self._taken[across].near(seed, spacing * 1.9)), default=None)
-        # Beside a street already there: blocks come out even, not at random.
+        # Start beside an existing street, so that blocks are regular.
         if nearest is not None and not spacing * 0.92 <= nearest <= spacing * 1.35:
             return
         back = self._follow(seed, across, spacing, -1)

@@ -22,7 +22,7 @@ class District(NamedTuple):
     wobble: float  # 0: ruler-straight; 1: as crooked as an old town
 
 
-# The first that holds a point decides its blocks.
+# The first district that contains a point determines its blocks.
 DISTRICTS = [
     District("Old Town", (330, -330), (900, 760), 20, (72, 88), 1.0),
     District("Anchor Side", (-1500, -680), (900, 560), 24, (95, 150), 0.15),
@@ -74,12 +74,12 @@ BREAKWATERS: list[list[Point]] = [
 
 
 def half_width(y: float) -> float:
-    """The river widens towards its mouth: 28 m in the hills, 85 m at the sea."""
+    """Return half the river's width in metres: 28 in the hills, 85 at the sea."""
     return 28 + 57 * min(max((2600 - y) / 3700, 0.0), 1.0)
 
 
 def rough(line: list[Point], amount: float, rng: random.Random) -> list[Point]:
-    """Midpoint displacement, three times: a drawn shore becomes a natural one."""
+    """Make a drawn shore look natural, by midpoint displacement in three passes."""
     for _ in range(3):
         finer: list[Point] = []
         for a, b in pairwise(line):
@@ -92,7 +92,7 @@ def rough(line: list[Point], amount: float, rng: random.Random) -> list[Point]:
 
 
 class Noise:
-    """Smooth value noise in -1..1 over a lattice of `scale` metres."""
+    """Smooth value noise from -1 to 1, over a lattice of `scale` metres."""
 
     def __init__(self, scale: float, rng: random.Random) -> None:
         self.scale = scale
@@ -143,7 +143,9 @@ class Terrain:
         return [*left, *reversed(right), left[0]]
 
     def shore(self, p: Point) -> tuple[float, Point]:
-        """Metres to the nearest water (negative in it; at most FAR) and the shore's direction."""
+        """Return the metres to the nearest water, up to FAR, negative in water, and the shore's
+        direction.
+        """
         sea = min(self._shore.near(p, FAR), default=(FAR, (1.0, 0.0)))
         if contains(self.sea, p):
             return -sea[0], sea[1]
@@ -154,7 +156,7 @@ class Terrain:
         return any(contains(ring, p) for _, ring in self.parks)
 
     def district_at(self, p: Point) -> District | None:
-        """The quarter that is built up at this point; edges are frayed, not elliptic."""
+        """Return the built-up district at a point, or None. Edges are irregular, not elliptic."""
         for district in DISTRICTS:
             (cx, cy), (rx, ry) = district.centre, district.radii
             turn = math.radians(district.angle)

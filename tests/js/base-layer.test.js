@@ -64,7 +64,7 @@ test("degrees are described with as many decimals as their line needs", () => {
   assert.equal(said("meridian", -30, 0), "30 degrees_west");
 });
 
-test("longitudes begin again around the world, and 0 and 180 degrees have no direction", () => {
+test("longitudes wrap around the world, and 0 and 180 degrees have no direction", () => {
   const said = (degrees, decimals = 0) => describe({ kind: "meridian", degrees, decimals }, WORDS);
   assert.equal(said(190), "170 degrees_west");
   assert.equal(said(-190), "170 degrees_east");

@@ -64,7 +64,7 @@ function withoutFallbacks(source) {
   const plain = source.replace(/\/\*[^]*?\*\//g, "");
   // Each such block ends with a brace at the beginning of a line.
   const unconditional = plain.replace(/^@supports [^]*?^\}/gm, "");
-  // `height: 100vh; height: 100svh`: who does not know the second keeps the first.
+  // `height: 100vh; height: 100svh`: browsers that do not know the second keep the first.
   return unconditional.replace(/^(\s*)([\w-]+): [^;]+;\n\1\2: [^;]+;/gm, "");
 }
 

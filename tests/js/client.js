@@ -1,5 +1,5 @@
-// Node takes a bare .js file for CommonJS unless a package.json beside it says otherwise, and the
-// static files of an app should not carry one. A data URL is always a module.
+// Node treats a .js file as CommonJS unless there is a package.json beside it, which the static
+// files of an app should not contain. A data URL is always a module.
 import { readFileSync } from "node:fs";
 
 const path = new URL("../../tracking/static/tracking/tracking-client.js", import.meta.url);

@@ -114,7 +114,7 @@ test("seeded delays fill the whole range", async () => {
   assert.ok(Math.max(...delays) <= 20_000 && Math.max(...delays) > 18_000);
 });
 
-test("the backoff is forgotten after a stable minute, and only then", async () => {
+test("the backoff is reset after a stable minute, and only then", async () => {
   const { browser, clock } = await watching();
   browser.random = () => 0.999999;
   await browser.socket.drop();
@@ -167,7 +167,7 @@ test("close() while the token is fetched opens no socket", async () => {
   assert.equal(clock.pending, 0);
 });
 
-test("what a stale socket still says is ignored", async () => {
+test("events of a stale socket are ignored", async () => {
   const seen = [];
   const onLocation = (location) => seen.push(location);
   const { browser, handle, clock } = await watching({ onLocation });
@@ -217,7 +217,7 @@ test("hiding the page does nothing", async () => {
   assert.equal(browser.sockets.length, 1);
 });
 
-test("a network that is back has to be heard from, however fresh the last word was", async () => {
+test("a network that is back is probed, however recent the last frame is", async () => {
   const { browser, handle, clock } = await watching();
   await browser.socket.receive(FRAME);
   await browser.show();
@@ -228,7 +228,7 @@ test("a network that is back has to be heard from, however fresh the last word w
   assert.equal(handle.state, "reconnecting");
 });
 
-test("a connection that slept is asked, and left if it does not answer within 5 s", async () => {
+test("a connection that slept is probed, and replaced if it does not answer within 5 s", async () => {
   const { browser, handle, clock } = await watching();
   await browser.socket.receive(FRAME);
   await clock.advance(6000);
@@ -238,14 +238,14 @@ test("a connection that slept is asked, and left if it does not answer within 5 
   assert.equal(handle.state, "reconnecting");
 });
 
-test("a connection that just spoke is not asked", async () => {
+test("a connection that has just received a frame is not probed", async () => {
   const { browser } = await watching();
   await browser.socket.receive(FRAME);
   await browser.show();
   assert.equal(browser.socket.sent.length, 1);
 });
 
-test("a silent connection is asked after 8 s, and left after 5 s more", async () => {
+test("a silent connection is probed after 8 s, and replaced after 5 s more", async () => {
   const { browser, handle, clock } = await watching();
   await browser.socket.receive(FRAME);
   await clock.advance(8000);
@@ -256,7 +256,7 @@ test("a silent connection is asked after 8 s, and left after 5 s more", async ()
   assert.equal(handle.state, "reconnecting");
 });
 
-test("a silent connection of a hidden page is asked as rarely as before", async () => {
+test("a silent connection of a hidden page is not probed more often", async () => {
   const { browser, clock } = await watching();
   await browser.hide();
   await browser.socket.receive(FRAME);
@@ -266,7 +266,7 @@ test("a silent connection of a hidden page is asked as rarely as before", async 
   assert.equal(browser.socket.sent.length, 2);
 });
 
-test("a device that goes offline is told at once, and one that is back connects at once", async () => {
+test("a lost network is reported at once, and the client connects at once when it is back", async () => {
   const { browser, handle } = await watching();
   await browser.dispatch("offline");
   assert.equal(handle.state, "reconnecting");
@@ -278,7 +278,7 @@ test("a device that goes offline is told at once, and one that is back connects 
   assert.equal(handle.state, "open");
 });
 
-test("attempts without a network say that there is none", async () => {
+test("attempts without a network report that there is none", async () => {
   const browser = new FakeBrowser();
   const options = browser.options();
   options.environment.isOnline = () => false;
@@ -300,7 +300,7 @@ test("resume() connects at once instead of later", async () => {
   assert.equal(browser.sockets.length, 2);
 });
 
-test("a silent connection without details is asked after 45 s, and left after 30 s more", async () => {
+test("a silent connection without details is probed after 45 s, and replaced after 30 s more", async () => {
   const { browser, handle, clock } = await watching({ details: false });
   await browser.socket.receive(FRAME);
   await clock.advance(45_000);

@@ -1,4 +1,5 @@
-// What a browser gives the client, under the test's control: clock, sockets, chance, events.
+// The parts of a browser that the client uses, under the test's control: clock, sockets,
+// randomness, events.
 
 /** Let everything run that waits for nothing but promises. */
 export const settle = () => new Promise((resolve) => setImmediate(resolve));

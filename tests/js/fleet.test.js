@@ -20,7 +20,7 @@ function three() {
 const ids = (fleet) => fleet.locations.map(({ userId }) => userId).sort();
 const east = ({ longitude }) => longitude >= 2;
 
-test("who is in the new view stays until the snapshot is through", () => {
+test("drivers in the new view stay until the snapshot is complete", () => {
   const fleet = three();
   fleet.replace([at(4, 4)], 100, east);
   assert.deepEqual(ids(fleet), [2, 3, 4]);
@@ -30,7 +30,7 @@ test("who is in the new view stays until the snapshot is through", () => {
   assert.deepEqual(ids(fleet), [3, 4]);
 });
 
-test("what settled once stays settled", () => {
+test("a second settle removes nothing", () => {
   const fleet = three();
   fleet.settle();
   fleet.settle();

@@ -45,7 +45,7 @@ async function connected(overrides) {
   return phone;
 }
 
-test("nothing is connected before there is something to say", async () => {
+test("nothing is connected before the first fix", async () => {
   const { browser, handle } = await sharing();
   assert.equal(browser.sockets.length, 0);
   assert.equal(handle.state, "connecting");
@@ -157,7 +157,7 @@ test("without batches only the newest is sent after a reconnect", async () => {
   assert.deepEqual(sent(), [[4]]);
 });
 
-test("a reconnect with nothing new says the newest fix again, so as not to time out", async () => {
+test("a reconnect without a new fix sends the newest one again, so as not to time out", async () => {
   const { browser, clock, sent } = await connected();
   const { recorded_at } = browser.socket.payloads[0];
   await browser.socket.acknowledge();
@@ -335,7 +335,7 @@ test("a server that forbids it ends the source", async () => {
   assert.equal(phone.clock.pending, 0);
 });
 
-test("an async iterable is a source, told when nobody listens any more", async () => {
+test("an async iterable is a source, and is returned when sharing ends", async () => {
   let returned = false;
   const source = {
     steps: [{ latitude: 1, longitude: 2 }],
@@ -445,7 +445,7 @@ test("the same fix again is sent again, so that the phone is heard", async () =>
   assert.deepEqual(sent[0], sent[1]);
 });
 
-test("what an earlier page did not get confirmed is sent by the next one", async () => {
+test("fixes that an earlier page did not get acknowledged are sent by the next one", async () => {
   const first = await connected();
   const { pending } = first.handle;
   assert.equal(pending.length, 1);

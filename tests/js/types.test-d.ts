@@ -1,4 +1,4 @@
-// Compiled, never run: what a TypeScript page may write, and what it may not.
+// Compiled, never run: code that a TypeScript page may contain, and code that must not compile.
 import {
   geolocationSource,
   shareLocation,
@@ -9,7 +9,7 @@ import {
 } from "../../tracking/static/tracking/tracking-client.js";
 import type { FleetItem } from "../../tracking/static/tracking/frames.d.ts";
 
-// A key of a frame is a key of the client's location, in the words of JavaScript.
+// The keys of a frame are those of the client's location, in camel case.
 type Word<Key extends string> = Key extends `${infer First}_${infer Rest}`
   ? `${First}${Capitalize<Word<Rest>>}`
   : Key;

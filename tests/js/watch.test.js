@@ -43,7 +43,7 @@ for (const [url, root] of Object.entries(BASES)) {
   });
 }
 
-test("a watcher without details sends what every server knows", async () => {
+test("a watcher without details sends a message that every server accepts", async () => {
   const { browser } = await opened(watchDriver, { details: false });
   assert.deepEqual(browser.socket.payloads, [{ command: "start" }]);
 });
@@ -80,7 +80,7 @@ test("a server says when the phone was heard, and how wrong its clock is", async
   assert.equal(seen[0].clockOffset, -3.5);
 });
 
-test("the fleet is asked for the more rarely the larger it is", async () => {
+test("a larger fleet is probed less often", async () => {
   for (const [live, milliseconds] of [[50, 9000], [100_000, 45_000]]) {
     const { browser, clock } = await opened(watchFleet);
     await browser.socket.receive({ counts: { live, stale: 0, offline: 0 }, snapshot: [] });
@@ -103,7 +103,7 @@ test("a server without details gives a location with nulls", async () => {
   assert.equal(seen[0].status, null);
 });
 
-test("the status is told when it changes", async () => {
+test("onStatus is called when the status changes", async () => {
   const statuses = [];
   const onStatus = (status) => statuses.push(status);
   const { browser } = await opened(watchDriver, { onStatus });
@@ -161,7 +161,7 @@ test("a snapshot in one frame is complete at once", async () => {
   assert.deepEqual(calls, ["onSnapshot", "onSnapshotEnd", "onUpdate"]);
 });
 
-test("a snapshot in several frames is complete with the first that no other goes on with", async () => {
+test("a snapshot in several frames is complete with the first frame without `more`", async () => {
   const { calls, browser } = await viewing();
   await browser.socket.receive({ snapshot: [DETAILED], more: true });
   await browser.socket.receive({ update: [DETAILED], more: true });
@@ -187,7 +187,7 @@ test("a snapshot that another one replaces is never complete, the other one is",
   assert.deepEqual(calls, ["onSnapshot", "onSnapshot", "onSnapshotEnd"]);
 });
 
-test("a snapshot that a lost connection breaks off is not completed by the next one", async () => {
+test("a snapshot that a lost connection interrupts is not completed by the next one", async () => {
   const { calls, browser, clock } = await viewing();
   await browser.socket.receive({ snapshot: [DETAILED], more: true });
   await browser.socket.drop();

@@ -1,4 +1,4 @@
-"""The made-up city's streets as a graph to drive on."""
+"""The streets of the made-up city, as a graph."""
 
 import heapq
 import json
@@ -25,7 +25,7 @@ class City:
     """Places by number, and the streets between them.
 
     `points` are the places; `roads[a]` maps each neighbour of place a to the speed limit (m/s) of
-    the street that leads there; `destinations` are the places that one drives to.
+    the street between them; `destinations` are the places to which vehicles drive.
     """
 
     def __init__(self, data: dict[str, Any]) -> None:
@@ -53,23 +53,23 @@ class City:
 
     @classmethod
     def load(cls, file: Path = CITY_FILE) -> "City":
-        """The city that comes with the project."""
+        """Return the project's made-up city."""
         return cls(json.loads(file.read_text(encoding="utf-8")))
 
     def degrees(self, point: Point) -> tuple[float, float]:
-        """Latitude and longitude of a point."""
+        """Return the latitude and longitude of a point."""
         return self._latitude + point[1] / self._north, self._longitude + point[0] / self._east
 
     def metres(self, latitude: float, longitude: float) -> Point:
-        """The point at a latitude and longitude."""
+        """Return the point at a latitude and longitude."""
         return (longitude - self._longitude) * self._east, (latitude - self._latitude) * self._north
 
     def distance(self, a: int, b: int) -> float:
-        """Metres between two places, as the crow flies."""
+        """Return the metres between two places in a straight line."""
         return math.dist(self.points[a], self.points[b])
 
     def route(self, start: int, destination: int) -> list[int]:
-        """The places of the fastest way, both ends included."""
+        """Return the places on the fastest way, including both ends."""
         towards = self._towards(destination)
         route = [start]
         while route[-1] != destination:
@@ -77,7 +77,7 @@ class City:
         return route
 
     def _towards(self, destination: int) -> "array[int]":
-        """For every place, the next one on the fastest way to the destination (Dijkstra)."""
+        """Return for every place the next one on the fastest way to the destination (Dijkstra)."""
         if destination in self._routes:
             return self._routes[destination]
         towards = array("l", [destination]) * len(self.points)

@@ -1,4 +1,4 @@
-"""Many phones in one process, and what is printed while they drive."""
+"""Many simulated phones in one process, with a progress line."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from ridehail.demo.simulation.tally import Tally
 from ridehail.demo.simulation.vehicle import Vehicle
 from tracking.ids import DriverId
 
-# Seconds that the phones drive which are to become stale or offline.
+# Seconds for which a phone drives before it becomes stale or offline.
 SIGNAL: Final = 5.0
 SHIFT: Final = 10.0
 
@@ -25,11 +25,11 @@ Mint = Callable[[], tuple[str, float]]
 
 
 class ServerMissing(Exception):
-    """No server answers at the URL; the message says what did happen."""
+    """Raised if no tracking server answers at the URL; the message gives the reason."""
 
 
 async def check_server(url: str) -> None:
-    """Open and close one WebSocket; raise `ServerMissing` where that fails."""
+    """Open and close one WebSocket; raise `ServerMissing` if that fails."""
     try:
         async with connect(f"{url}/driver/set-tracking", compression=None, proxy=None):
             pass
@@ -42,9 +42,10 @@ async def check_server(url: str) -> None:
 
 
 class Fleet:
-    """One phone for each driver in `mints`, which gives each its tokens.
+    """One phone for each driver in `mints`, which maps drivers to functions that return tokens.
 
-    Of the last ones, `offline` end their shift soon, and `stale` before those lose the GPS signal.
+    The last `offline` phones end their shift soon, and the `stale` ones before them lose the GPS
+    signal.
     """
 
     def __init__(
@@ -81,8 +82,8 @@ class Fleet:
         return len(self._phones)
 
     async def run(self, stop: asyncio.Event, show: Callable[[str], None], every: float) -> None:
-        """Drive until `stop` is set or no phone is left, showing progress every so many seconds."""
-        # Spread over the interval, as phones in the street are.
+        """Drive until `stop` is set or no phone is left, and show the progress regularly."""
+        # Spread the starts over the interval, as those of real phones are.
         drives = [
             asyncio.create_task(
                 self._drive(

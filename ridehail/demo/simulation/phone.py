@@ -1,4 +1,4 @@
-"""A driver's phone: measures, sends, reconnects, as `docs/protocol.md` asks of a client."""
+"""A driver's phone: measures, sends and reconnects as `docs/protocol.md` requires of clients."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from ridehail.demo.simulation.tally import Tally
 from ridehail.demo.simulation.vehicle import Vehicle
 from tracking.ids import DriverId
 
-# Close codes that say "do not retry as you are", and what is wrong then.
+# Close codes after which a client must not retry, with their reasons.
 STOP: Final = {
     4400: "the server finds our messages malformed",
     4403: "may not publish for this driver",
@@ -32,7 +32,7 @@ class Phone:
     """One driver on one connection.
 
     `mint` returns a fresh token and the `time.time()` at which to ask for the next. After `signal`
-    seconds the phone has no GPS signal any more and repeats what it measured last.
+    seconds the phone loses the GPS signal and repeats its last measurement.
     """
 
     def __init__(
@@ -57,17 +57,17 @@ class Phone:
         self._token_refused = False
         self._measured_at: float | None = None
         self._signal = signal
-        # Of the newest measurement: what of a message's payload it is.
+        # The newest measurement, as members of a message's payload.
         self._measured: dict[str, Any] = {}
         self._next_send = 0.0
-        # Sent and not acknowledged: when, and the location.
+        # Sends without an acknowledgement: the time and the location.
         self._pending: deque[tuple[float, tuple[float, float]]] = deque()
         self._settled = asyncio.Event()
 
     async def run(self, delay: float = 0.0) -> None:
-        """Drive and send until cancelled, or until the server says not to come back.
+        """Drive and send until cancelled, or until a close code forbids to retry.
 
-        Then `stopped` tells why.
+        In the latter case, `stopped` is the reason.
         """
         self._next_send = time.perf_counter() + delay
         await asyncio.sleep(delay)
@@ -84,7 +84,7 @@ class Phone:
             finally:
                 self._give_up_pending()
             if self.stopped is None and self._failures:
-                # Full jitter: a restarted server is not met by everybody at once.
+                # Full jitter, so that not all phones reconnect to a restarted server at once.
                 longest = min(LONGEST_WAIT, SHORTEST_WAIT * 2 ** min(self._failures, 10))
                 await asyncio.sleep(SHORTEST_WAIT / 2 + self._rng.random() * longest)
 
@@ -95,7 +95,7 @@ class Phone:
             while not reader.done():
                 await self._send(websocket)
                 now = time.perf_counter()
-                # On schedule, so that rates are what they say; after an outage, from now on.
+                # On schedule, so that the rate is exact; after an outage, from now on.
                 self._next_send = max(self._next_send + self._interval, now)
                 await asyncio.wait({reader}, timeout=self._next_send - now)
             await reader
@@ -135,7 +135,7 @@ class Phone:
         }
 
     async def _read(self, websocket: ClientConnection) -> None:
-        """Take acknowledgements and errors until the connection ends; raise ConnectionClosed."""
+        """Receive acknowledgements and errors until the connection ends; raise ConnectionClosed."""
         while True:
             frame = json.loads(await websocket.recv())
             if "error" in frame:
@@ -144,7 +144,7 @@ class Phone:
                 self._acknowledged(float(frame["location_lat"]), float(frame["location_lon"]))
 
     def _acknowledged(self, *location: float) -> None:
-        """Match the acknowledgement with its send: the first of those that wait."""
+        """Match an acknowledgement with the first waiting send of the same location."""
         now = time.perf_counter()
         if all(sent != location for _, sent in self._pending):
             self._tally.errors["acknowledgement of something not sent"] += 1
@@ -160,7 +160,7 @@ class Phone:
             self._settled.set()
 
     async def _settle(self, reader: asyncio.Task[None]) -> None:
-        """Wait a moment for the last acknowledgements."""
+        """Wait up to LAST_ACKNOWLEDGEMENTS seconds for the last acknowledgements."""
         settled = asyncio.create_task(self._settled.wait())
         await asyncio.wait(
             {settled, reader},
@@ -173,7 +173,7 @@ class Phone:
         if code in STOP:
             self.stopped = f"driver {self.driver_id} stops: {STOP[code]} (close code {code})"
         elif code == NEW_TOKEN:
-            # With a new token at once; if that is refused too, ever more slowly.
+            # Retry with a new token at once; if that is refused too, with back-off.
             self._renew_at = 0.0
             self._tally.errors[f"closed {code}"] += 1
             self._failures += self._token_refused

@@ -1,11 +1,11 @@
-"""Counts what the phones sent and what came back, and says it in one line."""
+"""Counts of sends, acknowledgements and errors, and a summary of them in one line."""
 
 import math
 from collections import Counter
 from typing import Final
 
-# Latencies are kept as counts in buckets 5 % apart, from 0.1 ms: exact enough for a percentile,
-# and an hour of thousands of drivers takes no more room than a second of one.
+# Latencies are counted in buckets 5 % apart, from 0.1 ms. That is exact enough for percentiles, and
+# its memory does not grow with time or the number of drivers.
 _SHORTEST: Final = 1e-4
 _RATIO: Final = math.log(1.05)
 
@@ -24,7 +24,7 @@ class Latencies:
         ] += 1
 
     def percentile(self, percent: float) -> float | None:
-        """The duration that so many percent do not exceed, at most 5 % too long; None of none."""
+        """Return the percentile in seconds, at most 5 % too long, or None without durations."""
         rest = max(1, math.ceil(self.count * percent / 100))
         for bucket in sorted(self._buckets):
             rest -= self._buckets[bucket]
@@ -34,7 +34,7 @@ class Latencies:
 
 
 class Tally:
-    """What all phones did so far, and since the last line."""
+    """The counts of all phones, in total and since the last line."""
 
     def __init__(self) -> None:
         self.connected = 0
@@ -51,7 +51,7 @@ class Tally:
         self._recent.add(seconds)
 
     def progress(self, drivers: int, seconds: float) -> str:
-        """One line on the last so many seconds; the next one starts from here."""
+        """Return a line on the last seconds, and start the counts of the next line."""
         sent, acknowledged = self.sent - self._reported[0], self.acknowledged - self._reported[1]
         self._reported = (self.sent, self.acknowledged)
         recent, self._recent = self._recent, Latencies()
@@ -62,7 +62,7 @@ class Tally:
         )
 
     def summary(self, drivers: int, seconds: float) -> str:
-        """The whole run, with each kind of error on a line of its own."""
+        """Return a summary of the whole run, with one line per kind of error."""
         total = (
             f"{drivers} drivers, {seconds:.0f} s: sent {self.sent},"
             f" acknowledged {self.acknowledged} ({self.acknowledged / seconds:.1f}/s),"

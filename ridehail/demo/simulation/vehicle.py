@@ -1,4 +1,4 @@
-"""A vehicle that drives about the city, and the position that its phone measures."""
+"""A vehicle that drives through the city, and the position that its phone measures."""
 
 import math
 import random
@@ -8,24 +8,23 @@ from typing import Final, NamedTuple
 
 from ridehail.demo.simulation.city import City, Point
 
-ACCELERATION: Final = 1.8  # m/s², an unhurried driver's
+ACCELERATION: Final = 1.8  # m/s², of a relaxed driver
 BRAKING: Final = 2.2  # m/s²
 CORNER: Final = 3.5  # m/s around a right angle
-CRAWL: Final = 0.8  # m/s, so that braking to a standstill comes to an end
+CRAWL: Final = 0.8  # m/s, the minimum, so that braking reaches a standstill
 TICK: Final = 0.5  # seconds; at full speed 8 m, less than the shortest block
 KERB: Final = (8.0, 45.0)  # seconds that a stop takes
 
-# Metres. A phone's error wanders slowly, it does not jump about: each measurement keeps most of
-# the last one's error.
+# Metres. A phone's error changes slowly: each measurement keeps most of the error of the last one.
 GPS_ERROR: Final = 1.5
 GPS_MEMORY: Final = 0.9
 GPS_WORST: Final = 5.0
-# The radius that 95 % of errors in two directions are within is 2.45 times that in one.
+# The radius that contains 95 % of errors is 2.45 times the standard deviation in one direction.
 GPS_ACCURACY: Final = 2.45 * GPS_ERROR
 
 
 class Position(NamedTuple):
-    """WGS 84 degrees, degrees clockwise from true north, metres per second, metres."""
+    """A measurement in WGS 84 degrees, degrees clockwise from true north, m/s and metres."""
 
     latitude: float
     longitude: float
@@ -37,7 +36,7 @@ class Position(NamedTuple):
 class Vehicle:
     """Drives from destination to destination, with a stop at the kerb at each.
 
-    What it does depends on the city, the random generator and the calls of `advance` alone.
+    Its moves depend only on the city, the random generator and the calls of `advance`.
     """
 
     def __init__(self, city: City, rng: random.Random) -> None:
@@ -48,11 +47,11 @@ class Vehicle:
         self._place = int(rng.random() * len(city.points))
         self._previous = self._place
         self._set_off()
-        # Vehicles are met in the middle of a trip, not all at its start.
+        # Start along the first trip, not at its start, like the vehicles of a running fleet.
         self._leg = int(rng.random() * 0.5 * (len(self._route) - 1))
 
     def advance(self, seconds: float) -> Position:
-        """Drive on for so long, then measure the position."""
+        """Drive for `seconds`, then measure the position."""
         while seconds > 1e-9:
             tick = min(TICK, seconds)
             seconds -= tick
@@ -65,12 +64,12 @@ class Vehicle:
         return self._measure()
 
     def _set_off(self) -> None:
-        """Choose the next destination and plan the way: the speed limits, and where to brake."""
+        """Choose the next destination, and plan the route: its speed limits, and where to brake."""
         city, start = self._city, self._place
         elsewhere = [place for place in city.destinations if place != start]
         for _ in range(8):
             route = city.route(start, elsewhere[int(self._rng.random() * len(elsewhere))])
-            # Nobody turns round in the road while another errand lies ahead.
+            # Prefer a destination that does not require turning round in the road.
             if route[1] != self._previous:
                 break
         limits = [city.roads[a][b] for a, b in pairwise(route)]
@@ -102,7 +101,7 @@ class Vehicle:
 
     def _arrive(self) -> None:
         self._previous, self._place = self._route[-2], self._route[-1]
-        # At the end of the last street, and facing the way it came in.
+        # At the end of the last street, with the heading of arrival.
         self._leg -= 1
         self._along = self._city.distance(self._previous, self._place)
         self._speed = 0.0
@@ -121,13 +120,13 @@ class Vehicle:
             (ax + (bx - ax) * part + x, ay + (by - ay) * part + y)
         )
         heading = math.degrees(math.atan2(bx - ax, by - ay)) % 360
-        # Never better than it is.
+        # Never smaller than the actual error.
         accuracy = GPS_ACCURACY + math.hypot(x, y)
         return Position(latitude, longitude, heading, self._speed, accuracy)
 
 
 def _corner_speed(a: Point, b: Point, c: Point) -> float:
-    """Metres per second at which to pass b: a bend costs nothing, a right angle most."""
+    """Return the maximum speed in m/s at b: infinite in a slight bend, lowest at a right angle."""
     turn = math.atan2(c[1] - b[1], c[0] - b[0]) - math.atan2(b[1] - a[1], b[0] - a[0])
     turn = abs((turn + math.pi) % (2 * math.pi) - math.pi)
     if turn < math.radians(12):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Command(tracking_serve.Command):
-    help = "Serves in production: uvicorn, as the benchmarks and the end-to-end tests run it."
+    help = "Serves in production with uvicorn, as the benchmarks and the end-to-end tests run it."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)

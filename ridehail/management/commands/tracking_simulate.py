@@ -21,45 +21,53 @@ from tracking.ids import DriverId, UserId
 from tracking.people import USER_IDS
 from tracking.permissions import may_publish
 
-# The part of its life after which a token is replaced, while it is still good.
+# The part of its lifetime after which a token is replaced, while it is still valid.
 RENEW_AFTER: Final = 0.8
 
 
 class Command(BaseCommand):
     help = (
-        "Drives simulated vehicles in a made-up city and sends their locations through the real "
-        "socket, as phones would. Ends with Ctrl-C."
+        "Simulates vehicles in a made-up city and sends their locations through the real "
+        "WebSocket, as phones do. Press Ctrl-C to stop."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--drivers", type=_positive(int), default=20, metavar="N")
         parser.add_argument(
-            "--interval", type=_positive(float), default=5.0, metavar="S", help="between two sends"
+            "--interval",
+            type=_positive(float),
+            default=5.0,
+            metavar="S",
+            help="seconds between two sends",
         )
-        parser.add_argument("--url", default="ws://127.0.0.1:3002", help="the server's, ws or http")
-        parser.add_argument("--duration", type=_positive(float), metavar="S", help="then stop")
+        parser.add_argument(
+            "--url", default="ws://127.0.0.1:3002", help="the server's URL, ws or http"
+        )
+        parser.add_argument(
+            "--duration", type=_positive(float), metavar="S", help="stop after so many seconds"
+        )
         parser.add_argument(
             "--stale",
             type=_positive(int),
             default=0,
             metavar="N",
-            help="so many of them soon lose the GPS signal and repeat an old place",
+            help="number of drivers that soon lose the GPS signal and repeat an old location",
         )
         parser.add_argument(
             "--offline",
             type=_positive(int),
             default=0,
             metavar="N",
-            help="so many of them soon end their shift",
+            help="number of drivers that soon end their shift",
         )
-        parser.add_argument("--seed", type=int, help="the same drives again")
+        parser.add_argument("--seed", type=int, help="repeat the same drives")
         parser.add_argument(
             "--exclude",
             type=_user_id,
             action="append",
             default=[],
             metavar="ID",
-            help="leave this driver to a real phone; may be repeated",
+            help="don't simulate this driver; may be repeated",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -115,12 +123,12 @@ class Command(BaseCommand):
         self.stdout.flush()
 
     def _over_line(self, text: str) -> str:
-        """On a terminal, takes the place of the progress line."""
+        """Return the line; on a terminal, with codes that replace the progress line."""
         return f"\r\x1b[K{text}" if self.stdout.isatty() else text
 
 
 async def _find_drivers(wanted: int, exclude: list[Any]) -> list[AbstractBaseUser]:
-    """The first active users who may publish for themselves."""
+    """Return the first active users who may publish for themselves."""
     users = get_user_model()._default_manager.filter(is_active=True).exclude(pk__in=exclude)
     found: list[AbstractBaseUser] = []
     async for user in users.order_by("pk").aiterator():
@@ -137,7 +145,7 @@ async def _find_drivers(wanted: int, exclude: list[Any]) -> list[AbstractBaseUse
 
 
 def _mint(user: AbstractBaseUser) -> Mint:
-    """A source of tokens as the log-in issues them."""
+    """Return a function that issues tokens as the log-in does."""
 
     def mint() -> tuple[str, float]:
         token = AccessToken.for_user(user)
@@ -158,7 +166,7 @@ def _websocket_url(url: str) -> str:
 
 
 def _allow_sockets(drivers: int) -> None:
-    """Raise the limit on open files, which shells set low, to what so many connections need."""
+    """Raise the limit on open files, which is low in shells, for so many connections."""
     if sys.platform == "win32":
         return
     import resource

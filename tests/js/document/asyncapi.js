@@ -1,4 +1,4 @@
-// Needs `npm ci`, so it is not among what `node --test` finds: the client's own tests need no install.
+// Needs `npm ci`, so its name is not one that `node --test` finds: the client's tests need no install.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -9,7 +9,7 @@ import Ajv from "ajv";
 const specification = createRequire(import.meta.url)("@asyncapi/specs/schemas/3.0.0-without-$id.json");
 const kept = new URL("../../../docs/asyncapi.json", import.meta.url);
 
-// Formats are notes for people, and no errors hide behind them.
+// Formats are for people only, and are not checked.
 const validate = new Ajv({ strict: false, validateFormats: false }).compile(specification);
 
 /** The protocol's document, changed in place by `change`. */

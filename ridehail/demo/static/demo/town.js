@@ -1,13 +1,13 @@
 /** The demo's town: what city.json says of it, drawn tile by tile on the base layer. */
 
-// Widths in pixels at zoom 16, 0.6 of it with each level outwards, but never below the least.
+// Widths in pixels at zoom 16. Each level further out multiplies them by 0.6, down to a minimum.
 const ROADS = [
   { kind: "residential", width: 7, least: 0.5, from: 12.5 },
   { kind: "secondary", width: 11, least: 1.2, from: 10 },
   { kind: "primary", width: 14, least: 1.8, from: 9 },
 ];
 
-const MIN_ZOOM = 9; // where the town is more than a speck
+const MIN_ZOOM = 9; // below, the town is too small to see
 const SEA = 2; // degrees of open sea drawn around the town
 
 const LIGHT = {
@@ -48,7 +48,7 @@ export async function addLayer(map, { leaflet, canvasTiles, mercator: { mercator
     },
   });
   tiles.addTo(map);
-  // Nothing to look at yet: then at the town rather than at the whole world.
+  // If there is no driver to show yet, show the town instead of the whole world.
   if (map.getZoom() === 2) map.fitBounds(town.view);
 }
 
