@@ -1,4 +1,4 @@
-"""Real services for the scenarios, and which of them run."""
+"""Real services for the scenarios, and the selection of scenarios."""
 
 import psycopg
 import pytest
@@ -20,7 +20,7 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Without --faults, the slow scenarios are left to `make faults`."""
+    """Leave the slow scenarios to `make faults`, unless --faults is given."""
     slow = [item for item in items if item.get_closest_marker("slow_fault")]
     if slow and not config.getoption("--faults"):
         config.hook.pytest_deselected(items=slow)
@@ -44,7 +44,7 @@ def pytest_sessionfinish(session, exitstatus):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item):
-    """Show, with a failure, what the workers wrote last."""
+    """Add the last log lines of the workers to the report of a failure."""
     made = yield
     for trial in item.stash.get(_trials, []):
         for name, log in trial.logs.items() if made.failed else ():
@@ -56,14 +56,14 @@ _trials = pytest.StashKey()
 
 
 class SmallPostgres(services.Postgres):
-    """A server that has soon given all its connections away."""
+    """A PostgreSQL with few connections."""
 
     def command(self):
         return [*super().command(), "-c", "max_connections=40"]
 
 
 def prepare(postgres):
-    """Make the tables and the drivers, and return the drivers' tokens."""
+    """Create the tables and the drivers, and return the drivers' tokens."""
     environment = services.environment(postgres.url)
     services.manage(environment, "migrate", "--no-input")
     people = [{"id": id_, "email": f"{id_}@example.org", "role": "driver"} for id_ in DRIVERS]
@@ -72,14 +72,17 @@ def prepare(postgres):
 
 @pytest.fixture(scope="session")
 def own_postgres():
-    """A server of our own, whatever the other tests were given: it is going to be killed."""
+    """Start a server of our own, as it is going to be killed, even if TEST_DATABASE_URL is set."""
     with SmallPostgres(services.find_postgres()) as server:
         yield server, prepare(server)
 
 
 @pytest.fixture
 def begin(request, own_postgres):
-    """Begin a trial on a database without locations: `async with begin(proxied=True) as trial`."""
+    """Return a function that begins a trial on a database without locations.
+
+    Use it as `async with begin(proxied=True) as trial`.
+    """
     server, tokens = own_postgres
     with psycopg.connect(server.url) as connection:
         connection.execute("TRUNCATE tracking_driverlocation")
@@ -94,7 +97,7 @@ def begin(request, own_postgres):
 
 @pytest.fixture
 def record(request):
-    """Enter into the table what was measured, or why it could not be."""
+    """Return a function that adds a row to the table: figures, or why there are none."""
 
     def record(title, row):
         request.config.stash[_rows][title] = row

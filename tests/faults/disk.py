@@ -1,4 +1,4 @@
-"""A disk that is full: a small file system in memory, and a table on it."""
+"""A full disk: a small file system in memory, and a table on it."""
 
 import errno
 import subprocess
@@ -13,13 +13,13 @@ TABLE = "tracking_driverlocation"
 
 
 class MountError(Exception):
-    """This user, on this machine, may not mount a file system."""
+    """Raised if this user may not mount a file system on this machine."""
 
 
 class SmallDisk:
-    """A file system of 1 MiB that belongs to the user with that id. A context manager.
+    """A file system of 1 MiB, owned by the user with this id. A context manager.
 
-    Raises `MountError` where that is not allowed: as a rule it takes root.
+    Raises `MountError` if mounting is not allowed: it usually takes root.
     """
 
     def __init__(self, owner: int) -> None:
@@ -44,7 +44,7 @@ class SmallDisk:
         self.directory.rmdir()
 
     def fill(self) -> None:
-        """Leave not a byte."""
+        """Fill the file system to the last byte."""
         with (self.directory / "filler").open("wb", buffering=0) as filler:
             try:
                 while True:
@@ -54,14 +54,14 @@ class SmallDisk:
                     raise
 
     def free(self) -> None:
-        """Make room again."""
+        """Delete what `fill` wrote."""
         (self.directory / "filler").unlink()
 
 
 class TableOnDisk:
-    """The table of locations on that disk, where every update takes new room. A context manager.
+    """The table of locations on a small disk, where updates take new space. A context manager.
 
-    While a transaction is open that may still look at them, old versions of rows stay.
+    An open transaction may still read old versions of rows, so they are kept.
     """
 
     def __init__(self, url: str, disk: SmallDisk) -> None:
@@ -86,5 +86,5 @@ class TableOnDisk:
 
 
 def owner_of(pid: int) -> int:
-    """The id of the user who runs a process."""
+    """Return the id of the user who runs a process."""
     return Path(f"/proc/{pid}").stat().st_uid

@@ -1,4 +1,4 @@
-"""What was sent, acknowledged and delivered, by number and monotonic time. No input or output.
+"""Records of fixes sent, acknowledged and delivered, by number and monotonic time. No I/O.
 
 A driver's fixes are numbered from 1. The latitude carries the number and the longitude the driver,
 so that every frame and every row names the fix it belongs to, and loss can be counted.
@@ -16,16 +16,16 @@ _LATITUDE, _LONGITUDE = 10, 20
 
 
 class WrongFrameError(AssertionError):
-    """The server said or stored something that the fixes sent so far do not explain."""
+    """Raised for a frame or row that the fixes sent so far do not explain."""
 
 
 def location(driver_id: int, number: int) -> tuple[str, str]:
-    """The latitude and longitude of a driver's fix of that number."""
+    """Return latitude and longitude of a driver's fix by its number."""
     return f"{_LATITUDE + number * _STEP:.6f}", f"{_LONGITUDE + driver_id * _STEP:.6f}"
 
 
 def number_of(driver_id: int, latitude: float, longitude: float) -> int:
-    """The number of the driver's fix at this location; raise `WrongFrameError` if it has none."""
+    """Return the number of the driver's fix at this location; raise `WrongFrameError` if none."""
     number = round((latitude - _LATITUDE) / _STEP)
     if [float(degrees) for degrees in location(driver_id, number)] != [latitude, longitude]:
         raise WrongFrameError(f"driver {driver_id} was never at {latitude}, {longitude}")
@@ -33,39 +33,39 @@ def number_of(driver_id: int, latitude: float, longitude: float) -> int:
 
 
 class DriverLedger:
-    """One driver's fixes: when each was sent, and when the server said that it is stored."""
+    """One driver's fixes: the times of sending and of acknowledgement."""
 
     def __init__(self, driver_id: int) -> None:
         self.driver_id = driver_id
         self.sent_at = [-math.inf]  # by number; there is no fix 0
         self.acknowledged_at: dict[int, float] = {}
         self.acknowledged = 0  # the newest
-        # Those that a newer one stood for, as after a long outage.
+        # Fixes that a newer one's acknowledgement covered, as after a long outage.
         self.skipped = 0
         self._pending: deque[int] = deque()
 
     @property
     def sent(self) -> int:
-        """The number of the newest fix."""
+        """Return the number of the newest fix."""
         return len(self.sent_at) - 1
 
     @property
     def settled(self) -> bool:
-        """Whether the newest fix is acknowledged."""
+        """Return whether the newest fix is acknowledged."""
         return self.acknowledged == self.sent
 
     def connect(self) -> None:
-        """A new connection: what the former one left unacknowledged stays so."""
+        """Begin a new connection. Fixes not acknowledged on the former one remain so."""
         self._pending.clear()
 
     def send(self, now: float) -> int:
-        """Enter the next fix, and return its number."""
+        """Record the next fix, and return its number."""
         self.sent_at.append(now)
         self._pending.append(self.sent)
         return self.sent
 
     def acknowledge(self, frame: str, now: float) -> None:
-        """Enter an acknowledgement. They come in the order of the sends of a connection."""
+        """Record an acknowledgement. They must keep the order of the connection's sends."""
         number = self.read(frame)
         if number not in self._pending:
             raise WrongFrameError(f"driver {self.driver_id}: fix {number} acknowledged out of turn")
@@ -75,7 +75,7 @@ class DriverLedger:
         self.acknowledged = number
 
     def read(self, frame: str) -> int:
-        """The number of the fix in a location frame, which must have been sent."""
+        """Return the number of the fix in a location frame, which must have been sent."""
         content = json.loads(frame)
         if list(content) != ["location_lat", "location_lon"]:
             raise WrongFrameError(f"driver {self.driver_id}: {frame}")
@@ -86,7 +86,7 @@ class DriverLedger:
 
 
 class WatcherLedger:
-    """What one watcher of a driver saw, and when."""
+    """The fixes that one watcher of a driver received, with times."""
 
     def __init__(self, driver: DriverLedger) -> None:
         self.driver = driver
@@ -94,11 +94,11 @@ class WatcherLedger:
         self.seen = 0  # the newest on the present connection
 
     def connect(self) -> None:
-        """A new connection, which begins with a snapshot."""
+        """Begin a new connection, which starts with a snapshot."""
         self.seen = 0
 
     def deliver(self, frame: str, now: float) -> None:
-        """Enter a frame, which must be newer than all that this connection has seen."""
+        """Record a frame, which must be newer than all others of this connection."""
         number = self.driver.read(frame)
         if number <= self.seen:
             raise WrongFrameError(f"driver {self.driver.driver_id}: {number} after {self.seen}")
@@ -106,22 +106,22 @@ class WatcherLedger:
         self.deliveries.append((now, number))
 
     def gap(self, since: float, until: float) -> float:
-        """The longest time without a frame between two monotonic times."""
+        """Return the longest time without a frame between two monotonic times."""
         times = [at for at, _ in self.deliveries if since < at < until]
         return max(later - sooner for sooner, later in pairwise([since, *times, until]))
 
     def lateness(self, since: float, until: float) -> float:
-        """The longest time for which something newer was already sent than this watcher saw."""
+        """Return the longest time for which this watcher waited for a newer fix already sent."""
         worst, seen = 0.0, 0
         for at, number in [*self.deliveries, (until, self.driver.sent)]:
             if number > seen and since < at <= until:
-                # Waited for since the first fix after the one seen before; since `since` at most.
+                # It waited from the first fix after the one seen before, or from `since`.
                 worst = max(worst, at - max(self.driver.sent_at[seen + 1], since))
             seen = max(seen, number)
         return worst
 
     def prompt_since(self, seconds: float, until: float) -> float:
-        """The time from which on, until `until`, it never waited longer than that."""
+        """Return the time from which on, until `until`, it never waited longer than that."""
         worst, seen = -math.inf, 0
         for at, number in self.deliveries:
             if at <= until and number > seen:
@@ -132,7 +132,7 @@ class WatcherLedger:
 
 
 class Ledger:
-    """All of a run."""
+    """All drivers and watchers of a run."""
 
     def __init__(self) -> None:
         self.drivers: dict[int, DriverLedger] = {}
@@ -140,21 +140,21 @@ class Ledger:
 
     @property
     def sent(self) -> int:
-        """How many fixes were sent."""
+        """Return the number of fixes sent."""
         return sum(driver.sent for driver in self.drivers.values())
 
     @property
     def skipped(self) -> int:
-        """How many fixes were not acknowledged themselves, but by a newer one on the connection."""
+        """Return the number of fixes acknowledged only by a newer one on the connection."""
         return sum(driver.skipped for driver in self.drivers.values())
 
     @property
     def delivered(self) -> int:
-        """How many frames reached watchers."""
+        """Return the number of frames that reached watchers."""
         return sum(len(watcher.deliveries) for watcher in self.watchers)
 
     def acknowledged(self, since: float = -math.inf, until: float = math.inf) -> int:
-        """How many fixes were acknowledged between two monotonic times."""
+        """Return the number of fixes acknowledged between two monotonic times."""
         return sum(
             since < at < until
             for driver in self.drivers.values()
@@ -162,16 +162,16 @@ class Ledger:
         )
 
     def acknowledged_again(self, since: float) -> float:
-        """When every driver had heard again of something stored after that time."""
+        """Return when every driver had received an acknowledgement again, after that time."""
         return max(
             min((at for at in driver.acknowledged_at.values() if at > since), default=math.inf)
             for driver in self.drivers.values()
         )
 
     def lost(self, stored: Mapping[int, int]) -> int:
-        """How many fixes were acknowledged that are newer than what is stored, by driver.
+        """Return the number of acknowledged fixes newer than the stored ones of all drivers.
 
-        Raises `WrongFrameError` if something is stored that was never sent.
+        Raises `WrongFrameError` if a fix is stored that was never sent.
         """
         for driver_id, number in stored.items():
             if number > self.drivers[driver_id].sent:
@@ -183,22 +183,22 @@ class Ledger:
         )
 
     def behind(self) -> list[WatcherLedger]:
-        """The watchers who have not seen their driver's newest fix."""
+        """Return the watchers that have not received their driver's newest fix."""
         return [watcher for watcher in self.watchers if watcher.seen != watcher.driver.sent]
 
     def gap(self, since: float, until: float) -> float:
-        """The longest time any watcher had no frame between two monotonic times."""
+        """Return the longest time any watcher had no frame, between two monotonic times."""
         return max(watcher.gap(since, until) for watcher in self.watchers)
 
     def lateness(self, since: float, until: float) -> float:
-        """The longest time any watcher waited for something newer between two monotonic times."""
+        """Return the longest time any watcher waited for a newer fix, between two times."""
         return max(watcher.lateness(since, until) for watcher in self.watchers)
 
     def prompt_since(self, seconds: float, until: float) -> float:
-        """The time from which on, until `until`, no watcher was later than that."""
+        """Return the time from which on, until `until`, no watcher waited longer than that."""
         return max(watcher.prompt_since(seconds, until) for watcher in self.watchers)
 
 
 def numbers(rows: Iterable[tuple[int, float, float]]) -> dict[int, int]:
-    """The numbers of the stored fixes by driver, from rows of id, latitude and longitude."""
+    """Return the stored fixes' numbers by driver, from rows of id, latitude and longitude."""
     return {driver_id: number_of(driver_id, *degrees) for driver_id, *degrees in rows}

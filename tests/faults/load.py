@@ -1,4 +1,4 @@
-"""Drivers who send and watchers who stream, over real sockets, and who come back when cut off."""
+"""Drivers and watchers over real sockets, which reconnect when disconnected."""
 
 import asyncio
 import json
@@ -13,15 +13,15 @@ from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTrans
 
 from .ledger import DriverLedger, Ledger, WatcherLedger, WrongFrameError, location
 
-# The browser client's (tracking-client.js): full jitter, a restarted server must not meet
-# everybody at once.
+# The browser client's values (tracking-client.js). Full jitter, so that clients do not all
+# reconnect to a restarted server at once.
 RETRY_FLOOR, RETRY_CEILING = 0.5, 20.0
 STABLE_AFTER = 60.0
 CONNECT_TIMEOUT = 10.0
 
 
 class Client(WSListener):
-    """A device on one of several servers: when cut off or refused it goes to the next one."""
+    """A device on one of several servers. When disconnected or refused, it tries the next one."""
 
     def __init__(self, load: "Load", urls: Sequence[str], token: str) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Client(WSListener):
         self._failures = 0
 
     async def run(self) -> None:
-        """Connect, and again when cut off, until cancelled."""
+        """Connect, and reconnect when disconnected, until cancelled."""
         turn = 0
         while True:
             began = monotonic()
@@ -82,16 +82,16 @@ class Client(WSListener):
             self.transport.send(WSMsgType.TEXT, json.dumps(message).encode())
 
     def send_snapshot(self) -> None:
-        """What is said first on each connection."""
+        """Send the first message of each connection."""
         raise NotImplementedError
 
     def receive(self, frame: str, now: float) -> None:
-        """Enter a frame into the ledger. Raises `WrongFrameError` or ValueError."""
+        """Record a frame in the ledger. Raises `WrongFrameError` or ValueError."""
         raise NotImplementedError
 
 
 class Driver(Client):
-    """Sends fixes at a steady rate while it is connected, the newest at once when it is back."""
+    """Sends fixes at a steady rate while connected, and the newest at once after reconnecting."""
 
     def __init__(self, *args: Any, ledger: DriverLedger) -> None:
         super().__init__(*args)
@@ -141,9 +141,9 @@ class Load:
 
     The n-th driver begins on the n-th server in turn. Its watchers begin on the servers in turn
     too, the first of them on the next server, so that with two servers half of what is delivered
-    goes from one to the other. All are connected and have heard something when the block begins.
+    goes from one to the other. All are connected and have received a frame when the block begins.
 
-    `disconnects` counts close codes (1006: a bare disconnect), `errors` has what should not be.
+    `disconnects` counts close codes (1006: a bare disconnect), `errors` has all unexpected errors.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class Load:
         watchers: int = 2,
         per_second: float = 5.0,
     ) -> None:
-        """`urls` are the servers' (ws://host:port), `tokens` the drivers', who also watch."""
+        """Set up clients. `urls` are the servers' (ws://host:port); drivers' tokens also watch."""
         self.ledger = Ledger()
         self.disconnects: Counter[int] = Counter()
         self.errors: list[Exception] = []
@@ -199,16 +199,16 @@ class Load:
                 client.transport.disconnect()
 
     async def until(self, condition: Any, seconds: float) -> None:
-        """Wait until `condition()` is true, looked at after each frame; raise TimeoutError."""
+        """Wait until `condition()`, checked after each frame, is true. Raises TimeoutError."""
         async with asyncio.timeout(seconds):
             while not condition():
                 self.news.clear()
                 await self.news.wait()
 
     async def settle(self, seconds: float) -> None:
-        """Stop sending, and wait until all is acknowledged and every watcher on the newest.
+        """Stop sending; wait until all is acknowledged and every watcher has the newest fix.
 
-        Raises AssertionError with who is not, when the time is up.
+        Raises AssertionError on timeout, with the clients that are behind.
         """
         self.sending = False
         for task in self._senders:

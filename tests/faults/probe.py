@@ -1,4 +1,4 @@
-"""Whether a worker spins or freezes: how soon its event loop answers, and what it uses up."""
+"""Detection of workers that spin or freeze: the delay of the event loop, CPU time and memory."""
 
 import asyncio
 import json
@@ -15,15 +15,17 @@ INTERVAL = 0.1
 
 
 class Probe(WSListener):
-    """A watcher who pings the worker ten times a second. An async context manager.
+    """A watcher that pings the worker ten times a second. An async context manager.
 
-    The server answers a ping on its event loop, and nothing else takes part in that.
+    The server answers a ping on its event loop alone.
     """
 
     def __init__(self, url: str, driver_id: int, token: str) -> None:
         super().__init__()
-        self.answers: list[tuple[float, float]] = []  # when asked, and the seconds it took
-        self._open: list[float] = []  # when the question was asked that has no answer yet
+        self.answers: list[
+            tuple[float, float]
+        ] = []  # time of each ping, and the seconds until its answer
+        self._open: list[float] = []  # time of the ping that has no answer yet
         self._url = f"{url}/driver/get-tracking?userId={driver_id}"
         self._start = {"type": "authenticate", "payload": {"token": token, "command": "start"}}
         self._transport: WSTransport
@@ -33,7 +35,7 @@ class Probe(WSListener):
     async def __aenter__(self) -> Self:
         self._transport, _ = await ws_connect(lambda: self, self._url)
         self._transport.send(WSMsgType.TEXT, json.dumps(self._start).encode())
-        self._task = asyncio.create_task(self._ask_forever())
+        self._task = asyncio.create_task(self._ping_forever())
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -47,15 +49,15 @@ class Probe(WSListener):
             self._answered.set()
 
     def slowest(self, since: float, until: float) -> float:
-        """The longest that an answer took to a question between two monotonic times.
+        """Return the longest delay of an answer to a ping between two monotonic times.
 
-        A question still open counts as answered now. Infinite if none was asked, as of a worker
-        that froze before.
+        A ping without an answer counts as answered now. Infinite if there was no ping, as of a
+        worker that froze before.
         """
         answers = [*self.answers, *((at, monotonic() - at) for at in self._open)]
         return max((took for at, took in answers if since < at < until), default=math.inf)
 
-    async def _ask_forever(self) -> None:
+    async def _ping_forever(self) -> None:
         while not self._transport.is_disconnected:
             self._answered.clear()
             asked = monotonic()
@@ -68,12 +70,12 @@ class Probe(WSListener):
 
 
 def cpu_seconds(pid: int) -> float:
-    """The processor time that a process has used, on Linux."""
+    """Return the processor time that a process has used, in seconds. Linux only."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mib(pid: int) -> float:
-    """The memory that a process has resident, on Linux."""
+    """Return the resident memory of a process in MiB. Linux only."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -1,4 +1,4 @@
-"""A TCP proxy between the workers and a service, for what a network can do to them."""
+"""A TCP proxy between the workers and a service, to simulate network failures."""
 
 import asyncio
 import socket
@@ -8,10 +8,10 @@ from typing import Self
 
 
 class Proxy:
-    """Passes bytes on to a port of 127.0.0.1 until told otherwise. An async context manager.
+    """Forwards bytes to a port of 127.0.0.1. An async context manager.
 
-    `port` is its own. `alter`, where set, is given each piece on its way to the service and
-    returns what goes there in its place.
+    `port` is its own. `alter`, if set, receives each piece on its way to the service and returns
+    its replacement.
     """
 
     def __init__(self, target: int) -> None:
@@ -30,7 +30,7 @@ class Proxy:
         await self.refuse()
 
     async def accept(self) -> None:
-        """Pass on what comes over connections made from now on."""
+        """Forward the bytes of connections made from now on."""
         self.silent = False
         if self._server is None:
             self._server = await asyncio.get_running_loop().create_server(
@@ -39,19 +39,19 @@ class Proxy:
             self.port = self._server.sockets[0].getsockname()[1]
 
     def swallow(self) -> None:
-        """Lose every byte in both directions without a word, as a cut cable does.
+        """Drop every byte in both directions without a reset, like a cut cable.
 
-        The connections of now stay lost after `accept()`, as behind a firewall that forgot them.
-        New ones come about, since the kernel makes them, and then nothing comes out of them.
+        Existing connections stay dead after `accept()`, as behind a firewall that lost its state.
+        New ones are established, as the kernel accepts them, and then receive nothing.
         """
         self.silent = True
         for link in self.links:
             link.lost = True
 
     async def refuse(self) -> None:
-        """Reset all connections and refuse new ones, as a host does whose service is gone."""
+        """Reset all connections and refuse new ones, like a host whose service has stopped."""
         if self._server is not None:
-            # Its socket is closed with that. From Python 3.12 on, wait_closed() would wait for the
+            # This has closed its socket. From Python 3.12 on, wait_closed() would wait for the
             # connections, too.
             self._server.close()
             self._server = None
@@ -60,14 +60,14 @@ class Proxy:
 
 
 class Link(asyncio.Protocol):
-    """One connection through the proxy: this is its near end, and `_Far` the other."""
+    """One connection through the proxy: this is its client side, `_Far` its service side."""
 
     def __init__(self, proxy: Proxy) -> None:
         self.lost = proxy.silent
         self._proxy = proxy
         self._near: asyncio.Transport
         self._far: asyncio.Transport | None = None
-        # What came before the far end was there. Python 3.11.2 cannot pause a link so young.
+        # Bytes received before the far end is connected: Python 3.11.2 cannot pause reading then.
         self._early = b""
         self._task: asyncio.Task[None] | None = None
 
@@ -103,7 +103,7 @@ class Link(asyncio.Protocol):
         self.cut()
 
     def give(self, data: bytes) -> None:
-        """Take what comes from the far end."""
+        """Write bytes from the far end."""
         if not self.lost:
             self._near.write(data)
 
@@ -114,14 +114,14 @@ class Link(asyncio.Protocol):
             self._task.cancel()
         for transport in filter(None, (self._near, self._far)):
             if not transport.is_closing():
-                # With this, what aborting sends is a reset.
+                # Makes `abort()` send a reset.
                 transport.get_extra_info("socket").setsockopt(
                     socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
                 )
                 transport.abort()
 
     def hang_up(self) -> None:
-        """The far end is gone; of a lost connection the near end never hears it."""
+        """Handle the end of the far connection. On a swallowed link, the near end is not closed."""
         if not self.lost:
             self.cut()
 

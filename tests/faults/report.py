@@ -1,4 +1,4 @@
-"""Writes what was measured into docs/reliability.md."""
+"""Writes the measured figures into docs/reliability.md."""
 
 import os
 import platform
@@ -19,9 +19,9 @@ _HEAD = """\
 
 
 def write(rows: Mapping[str, Measured | str], *, complete: bool) -> None:
-    """Replace the table: by scenario what was measured, or why it did not run.
+    """Replace the table of figures by scenario, or reasons why one did not run.
 
-    Unless `complete`, the other rows stay as they are.
+    Unless `complete`, keep the other rows.
     """
     before, _, rest = PAGE.read_text().partition(BEGIN)
     former, _, after = rest.partition(END)

@@ -17,8 +17,8 @@ from tests import services
 from . import ledger
 from .proxy import Proxy
 
-# A server dies with the thread that started it, so that one lives as long as the test run; and
-# while it works, the drivers go on sending.
+# A server dies with the thread that started it, so this thread lives as long as the test run. While
+# it works, the drivers go on sending.
 _operator = ThreadPoolExecutor(1, "operator")
 
 
@@ -31,8 +31,8 @@ class System:
     """Two workers on one database and one Redis. An async context manager.
 
     With `proxied` the workers reach Redis and PostgreSQL through `redis_proxy` and
-    `postgres_proxy`. `before` is done to the system when all but the workers is up. `settings` are
-    further variables of the workers' environment.
+    `postgres_proxy`. `before` is called with the system when all but the workers are up. `settings`
+    are further variables of the workers' environment.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class System:
 
     @property
     def urls(self) -> list[str]:
-        """Where clients reach the workers."""
+        """Return the workers' URLs for clients."""
         return [worker.websocket_url for worker in self.workers]
 
     async def __aenter__(self) -> Self:
@@ -86,12 +86,12 @@ class System:
         await self._stack.aclose()
 
     async def stored(self) -> dict[int, int]:
-        """The number of each driver's stored fix."""
+        """Return the number of each driver's stored fix."""
         return await asyncio.to_thread(stored, self.postgres.url)
 
 
 def stored(url: str) -> dict[int, int]:
-    """The number of each driver's stored fix."""
+    """Return the number of each driver's stored fix."""
     with psycopg.connect(url) as connection:
         rows = connection.execute(
             "SELECT driver_id, latitude, longitude FROM tracking_driverlocation"
@@ -100,13 +100,13 @@ def stored(url: str) -> dict[int, int]:
 
 
 def freeze(pid: int) -> None:
-    """Stop a process and its children where they are, as an overloaded host does."""
+    """Freeze a process and its children with SIGSTOP, like an overloaded host."""
     for process in (pid, *_children(pid)):
         os.kill(process, signal.SIGSTOP)
 
 
 def resume(pid: int) -> None:
-    """Let what `freeze` stopped go on."""
+    """Resume a process and its children after `freeze`."""
     for process in (*_children(pid), pid):
         os.kill(process, signal.SIGCONT)
 

@@ -1,4 +1,4 @@
-"""PostgreSQL fails over behind a name: nothing acknowledged is lost, and acknowledgements go on."""
+"""PostgreSQL fails over behind a host name: no acknowledged fix is lost, and storing goes on."""
 
 import pytest
 
@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.alone, pytest.mark.slow_fault]
 
 @pytest.fixture
 def pair():
-    """A primary and a standby of our own, and the tokens of the drivers."""
+    """Start a primary and a standby of our own, and yield them with the drivers' tokens."""
     with services.Postgres(services.find_postgres()) as primary:
         tokens = prepare(primary)
         with services.Standby(services.find_postgres(), primary) as standby:
@@ -29,9 +29,9 @@ async def test_postgres_fails_over_while_its_name_leads_to_the_former_primary(be
         await operate(standby.promote)
         primary.follow(standby)
         await operate(primary.start)
-        # Whoever connects reaches a server that answers and takes no writes.
+        # New connections reach a server that answers, but takes no writes.
         await trial.go_on(5)
-        # The connections to it stay.
+        # Existing connections to it stay open.
         name.target = standby.port
         trial.repaired()
         trial.system.postgres = standby

@@ -1,4 +1,4 @@
-"""What the ledger counts: without it, no scenario would prove anything."""
+"""The ledger's counts, on which the result of every scenario depends."""
 
 import json
 
@@ -44,7 +44,7 @@ def test_a_row_of_another_driver_is_noticed():
         numbers([(8, *map(float, location(7, 123)))])
 
 
-def test_what_was_never_sent_is_noticed(driver, watcher):
+def test_a_fix_that_was_never_sent_is_noticed(driver, watcher):
     send(driver, 1.0)
     with pytest.raises(WrongFrameError):
         watcher.deliver(frame(2), 2.0)
@@ -84,14 +84,14 @@ def test_an_acknowledgement_stands_for_those_before_it_which_are_counted(driver)
     assert (driver.acknowledged, driver.settled, driver.skipped) == (3, True, 2)
 
 
-def test_what_was_acknowledged_and_is_not_stored_is_lost(driver, ledger):
+def test_a_fix_acknowledged_and_not_stored_is_lost(driver, ledger):
     send(driver, 1.0, 2.0, 3.0)
     driver.acknowledge(frame(1), 3.0)
     driver.acknowledge(frame(2), 3.0)
     assert [ledger.lost(stored) for stored in ({}, {7: 1}, {7: 2}, {7: 3})] == [2, 1, 0, 0]
 
 
-def test_what_is_stored_and_was_not_sent_is_noticed(driver, ledger):
+def test_a_fix_stored_and_not_sent_is_noticed(driver, ledger):
     send(driver, 1.0)
     with pytest.raises(WrongFrameError):
         ledger.lost({7: 2})
@@ -113,13 +113,13 @@ def test_lateness_counts_from_the_first_fix_that_was_waited_for(driver, watcher)
     assert watcher.prompt_since(0.5, 10.0) == 4.0
 
 
-def test_what_never_came_is_late_too(driver, watcher):
+def test_a_fix_that_never_arrives_is_late_too(driver, watcher):
     send(driver, 1.0, 2.0)
     watcher.deliver(frame(1), 1.25)
     assert watcher.lateness(0.0, 10.0) == 8.0
 
 
-def test_who_has_not_seen_the_newest_is_behind(driver, watcher, ledger):
+def test_a_watcher_without_the_newest_fix_is_behind(driver, watcher, ledger):
     send(driver, 1.0, 2.0)
     watcher.deliver(frame(1), 1.5)
     assert ledger.behind() == [watcher]
@@ -127,7 +127,7 @@ def test_who_has_not_seen_the_newest_is_behind(driver, watcher, ledger):
     assert ledger.behind() == []
 
 
-def test_storing_works_again_when_the_last_driver_has_heard_so(driver, ledger):
+def test_storing_works_again_when_the_last_driver_has_an_acknowledgement(driver, ledger):
     other = ledger.drivers[8] = DriverLedger(8)
     for sender, at in ((driver, 5.0), (other, 6.0)):
         sender.send(1.0)

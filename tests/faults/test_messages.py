@@ -1,4 +1,4 @@
-"""The channel layer loses messages without a word: the database heals every watcher's view."""
+"""The channel layer silently loses messages: watchers are updated from the database."""
 
 import pytest
 import redis
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.alone
 
 
 class Misdirected:
-    """What is published goes where nobody listens; Redis is content, and so is who publishes."""
+    """Redirects PUBLISH to channels without subscribers, without an error to the publisher."""
 
     def __init__(self):
         self.count = 0
@@ -31,11 +31,11 @@ async def test_messages_lost(begin, record):
         trial.system.redis_proxy.alter = None
         trial.repaired()
         await trial.go_on(3)
-        # And the last messages of all: the block ends with every watcher on the newest, in 5 s.
+        # The last messages are lost, too: at the end, every watcher has the newest fix within 5 s.
         trial.system.redis_proxy.alter = at_the_end
         await trial.go_on(0.5)
     record("The channel layer loses every message for 4 s, and the last ones", trial.measured)
-    # Two workers, each of which has a batch every 0.2 s at the least.
+    # Two workers, each with a batch every 0.2 s at least.
     assert meanwhile.count > 20
     assert at_the_end.count > 2
     assert trial.lateness <= 2

@@ -1,4 +1,4 @@
-"""PostgreSQL fails: watchers go on live, acknowledgements wait, and nothing of them is untrue."""
+"""PostgreSQL fails: watchers stay live, and acknowledgements wait until fixes are stored."""
 
 from contextlib import ExitStack
 
@@ -11,10 +11,10 @@ from .system import freeze, operate, resume
 pytestmark = pytest.mark.alone
 
 
-def assert_postgres_was_missed_by_nobody_but_who_waits(trial):
-    # Watchers go on as ever.
+def assert_only_acknowledgements_waited_for_postgres(trial):
+    # Watchers are not affected.
     assert trial.lateness < 0.5
-    # Nothing was said to be stored while nothing could be, and then soon all was.
+    # Nothing was acknowledged while nothing could be stored, and soon afterwards all was.
     assert trial.acknowledged_meanwhile == 0
     assert trial.measured.acknowledged_after <= 5
     trial.assert_workers_are_well()
@@ -30,11 +30,11 @@ async def test_postgres_killed_and_restarted(begin, record):
         trial.repaired()
         await trial.go_on(5)
     record("PostgreSQL is killed, and started again after 6 s", trial.measured)
-    assert_postgres_was_missed_by_nobody_but_who_waits(trial)
+    assert_only_acknowledgements_waited_for_postgres(trial)
 
 
 @pytest.mark.slow_fault
-async def test_postgres_away_for_long(begin, record):
+async def test_postgres_unavailable_for_long(begin, record):
     async with begin() as trial:
         await trial.go_on(1)
         await operate(trial.system.postgres.kill)
@@ -43,8 +43,8 @@ async def test_postgres_away_for_long(begin, record):
         await operate(trial.system.postgres.start)
         trial.repaired()
         await trial.go_on(6)
-    record("PostgreSQL is away for 75 s", trial.measured)
-    assert_postgres_was_missed_by_nobody_but_who_waits(trial)
+    record("PostgreSQL is unavailable for 75 s", trial.measured)
+    assert_only_acknowledgements_waited_for_postgres(trial)
 
 
 @pytest.mark.slow_fault
@@ -58,12 +58,12 @@ async def test_postgres_hung_and_resumed(begin, record):
         trial.repaired()
         await trial.go_on(5)
     record("PostgreSQL hangs for 8 s", trial.measured)
-    assert_postgres_was_missed_by_nobody_but_who_waits(trial)
+    assert_only_acknowledgements_waited_for_postgres(trial)
 
 
 @pytest.mark.slow_fault
 async def test_postgres_unreachable_without_a_reset(begin, record):
-    """The workers notice a connection that stays mute after 15 s."""
+    """Check that workers give up a connection without any answer after 15 s."""
     async with begin(proxied=True) as trial:
         await trial.go_on(1)
         trial.system.postgres_proxy.swallow()
@@ -75,7 +75,7 @@ async def test_postgres_unreachable_without_a_reset(begin, record):
     record(
         "PostgreSQL cannot be reached for 20 s; the connections of before stay mute", trial.measured
     )
-    assert_postgres_was_missed_by_nobody_but_who_waits(trial)
+    assert_only_acknowledgements_waited_for_postgres(trial)
 
 
 @pytest.mark.slow_fault
@@ -92,11 +92,11 @@ async def test_postgres_locked_for_10_seconds(begin, record):
         trial.repaired()
         await trial.go_on(5)
     record("Another session locks the table for 10 s", trial.measured)
-    assert_postgres_was_missed_by_nobody_but_who_waits(trial)
+    assert_only_acknowledgements_waited_for_postgres(trial)
 
 
 class Occupied:
-    """All connections that a server gives, taken also from those who have one."""
+    """Takes all connections of a server, after ending the existing ones. A context manager."""
 
     def __init__(self, url):
         self._url = url
@@ -136,7 +136,7 @@ async def test_postgres_out_of_connections(begin, record):
         trial.repaired()
         await trial.go_on(6)
     record("PostgreSQL ends the connections and has none to give for 10 s", trial.measured)
-    assert_postgres_was_missed_by_nobody_but_who_waits(trial)
+    assert_only_acknowledgements_waited_for_postgres(trial)
 
 
 @pytest.mark.slow_fault
@@ -153,7 +153,7 @@ async def test_postgres_with_a_full_disk(begin, record, own_postgres):
         async with begin() as trial:
             await trial.go_on(1)
             disk.fill()
-            # The last page has some room left.
+            # The last page has some space left.
             await trial.go_on(2)
             trial.fault()
             await trial.go_on(6)
@@ -162,4 +162,4 @@ async def test_postgres_with_a_full_disk(begin, record, own_postgres):
             await trial.go_on(4)
     record(title, trial.measured)
     assert all("No space left on device" in log for log in trial.logs.values())
-    assert_postgres_was_missed_by_nobody_but_who_waits(trial)
+    assert_only_acknowledgements_waited_for_postgres(trial)

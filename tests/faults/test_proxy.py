@@ -1,4 +1,4 @@
-"""The proxy does to a connection what a network can."""
+"""The proxy simulates network failures of a connection."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ DEADLINE = 5.0
 
 @pytest.fixture
 async def echo():
-    """The port of a server that says back what it hears."""
+    """Start a server that echoes all bytes, and yield its port."""
 
     async def answer(reader, writer):
         while data := await reader.read(100):
@@ -46,12 +46,12 @@ class Client:
             return await self._reader.read(100)
 
 
-async def test_it_passes_bytes_on_in_both_directions(proxy):
+async def test_bytes_are_forwarded_in_both_directions(proxy):
     async with Client(proxy.port) as client:
         assert await client.ask(b"hello") == b"hello"
 
 
-async def test_it_alters_what_it_is_told_to(proxy):
+async def test_bytes_are_altered_by_the_function(proxy):
     proxy.alter = bytes.upper
     async with Client(proxy.port) as client:
         assert await client.ask(b"hello") == b"HELLO"
@@ -77,7 +77,7 @@ async def test_a_connection_made_while_swallowing_is_mute(proxy):
             await client.ask(b"hello", seconds=0.1)
 
 
-async def test_refusing_resets_what_is_connected_and_accepting_comes_back_on_the_same_port(proxy):
+async def test_refusing_resets_connections_and_accepting_resumes_on_the_same_port(proxy):
     async with Client(proxy.port) as client:
         assert await client.ask(b"hello") == b"hello"
         await proxy.refuse()
@@ -90,7 +90,7 @@ async def test_refusing_resets_what_is_connected_and_accepting_comes_back_on_the
         assert await client.ask(b"hello") == b"hello"
 
 
-async def test_a_service_that_is_away_resets_who_connects(proxy, echo):
+async def test_connections_are_reset_if_the_service_is_unavailable(proxy, echo):
     proxy.target = 1  # nobody listens there
     async with Client(proxy.port) as client:
         with pytest.raises(ConnectionResetError):

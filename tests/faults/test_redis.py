@@ -1,4 +1,4 @@
-"""Redis fails: what is sent is stored and acknowledged, and watchers live off the database."""
+"""Redis fails: fixes are stored and acknowledged, and watchers are served from the database."""
 
 import pytest
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.alone
 def assert_redis_was_not_missed(trial):
     assert trial.lateness <= 2
     assert trial.measured.prompt_after <= 5
-    # Storing has nothing to do with it.
+    # Storing does not depend on Redis.
     assert trial.measured.acknowledged_after < 0.5
     trial.assert_workers_are_well()
 
@@ -86,7 +86,7 @@ async def test_redis_absent_at_start(begin, record):
 async def test_redis_hung_at_start(begin, record):
     async with begin(before=lambda system: freeze(system.redis.pid)) as trial:
         trial.fault()
-        # Everybody heard something, and nobody waited long for that.
+        # Every client received frames, and none waited long for them.
         assert trial.faulty_since - trial.began < 5
         await trial.go_on(5)
         resume(trial.system.redis.pid)

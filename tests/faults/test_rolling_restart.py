@@ -25,7 +25,7 @@ MAX_GAP = 5.0  # seconds without a frame, for 99 of 100 watchers
 
 @pytest.fixture
 def drivers(own_postgres):
-    """A server, and the tokens of so many drivers on it."""
+    """Return a PostgreSQL server, and the tokens of its drivers."""
     server, _ = own_postgres
     people = [{"id": id_, "email": f"{id_}@example.org", "role": "driver"} for id_ in DRIVERS]
     return server, services.create_users(services.environment(server.url), people)
@@ -37,7 +37,7 @@ async def test_rolling_restart_of_two_workers_with_2000_clients(drivers, record)
     postgres, tokens = drivers
     settings = {
         "TRACKING_DRAIN_SECONDS": str(DRAIN_SECONDS),
-        # All of them come from this machine.
+        # All clients connect from this machine.
         "TRACKING_MAX_UNAUTHENTICATED_PER_ADDRESS": "0",
     }
     async with AsyncExitStack() as stack:
@@ -58,20 +58,20 @@ async def test_rolling_restart_of_two_workers_with_2000_clients(drivers, record)
             await operate(worker.start)
             await asyncio.to_thread(until_ready, worker)
         ended = monotonic()
-        await asyncio.sleep(5)  # Those who were sent away last come back, and go on.
+        await asyncio.sleep(5)  # The clients disconnected last reconnect, and go on.
         settling = monotonic()
         await load.settle(10)
 
         ledger = load.ledger
         gaps = [watcher.gap(began, settling) for watcher in ledger.watchers]
         *_, p99 = quantiles(gaps, n=100)
-        # The other scenarios' drivers are there, too.
+        # The database also has the drivers of other scenarios.
         stored = {id_: number for id_, number in (await system.stored()).items() if id_ in DRIVERS}
         lost = ledger.lost(stored)
         disconnects = dict(load.disconnects)
     assert load.errors == []
     assert lost == 0
-    # Told to come back, all of them, and at most once by each server.
+    # All of them with "try again later", and at most once by each server.
     assert set(disconnects) == {1012}
     assert disconnects[1012] <= 2 * len(DRIVERS) * (1 + WATCHERS)
     assert p99 < MAX_GAP, sorted(gaps)[-20:]
@@ -92,7 +92,7 @@ async def test_rolling_restart_of_two_workers_with_2000_clients(drivers, record)
 
 
 def until_ready(server):
-    """Wait as a deploy does, for the readiness of a server that was started."""
+    """Wait, like a deploy, until a started server is ready."""
     while True:
         with urllib.request.urlopen(f"{server.http_url}/health/ready/", timeout=20) as answer:
             if json.load(answer)["status"] == "ready":

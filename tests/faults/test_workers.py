@@ -1,4 +1,4 @@
-"""A worker dies: what it acknowledged is stored, and its clients go elsewhere."""
+"""A worker dies: its acknowledged fixes are stored, and its clients reconnect to the other."""
 
 import pytest
 
@@ -14,10 +14,10 @@ async def test_worker_killed_mid_batch(begin, record):
         trial.fault()
         doomed = system.workers.pop(0)
         await operate(doomed.kill)
-        # Before anybody is back: nothing newer makes up for what was lost.
+        # Before any client reconnects, so that no newer fix hides a lost one.
         assert load.ledger.lost(await system.stored()) == 0
         await trial.go_on(6)
-        # The drivers' and the watchers' alike, and of nobody else.
+        # Of its own drivers and watchers, and of no other client.
         drivers = {driver.ledger: driver for driver in load.drivers}
         assert sum(driver.disconnects for driver in load.drivers) == 10
         assert set(load.disconnects) == {1006}
@@ -27,7 +27,7 @@ async def test_worker_killed_mid_batch(begin, record):
             if not watcher.disconnects and not drivers[watcher.ledger.driver].disconnects
         ]
         assert len(undisturbed) == 10
-        # All the others are back, and began with a snapshot.
+        # All of them have reconnected, and begun with a snapshot.
         assert all(client.transport for client in (*load.drivers, *load.watchers))
         assert all(watcher.seen for watcher in load.ledger.watchers)
     record("A worker is killed mid-batch; its clients come back to the other", trial.measured)

@@ -1,4 +1,4 @@
-"""One scenario: what is promised of it, and what was measured."""
+"""One scenario: the checks of every scenario, and the measured figures."""
 
 import math
 from asyncio import sleep
@@ -14,8 +14,8 @@ from .load import Load
 from .probe import Probe, cpu_seconds, memory_mib
 from .system import System
 
-# Between two sends of a driver lie 0.2 s; a watcher that waits no longer than this gets the news
-# by the fast path.
+# Seconds. A driver sends every 0.2 s; a watcher that waits no longer than this receives locations
+# over the fast path.
 PROMPT = 0.5
 
 
@@ -35,11 +35,11 @@ class Measured:
 
 
 class Trial:
-    """Drivers and watchers on a system that something befalls. An async context manager.
+    """Drivers and watchers on a system in which a fault is made. An async context manager.
 
-    In the block, `fault()` and `repaired()` say when; what mends itself has no `repaired()`, and
-    lasts until the end of the block. At its end the drivers stop, and what is
-    promised of every scenario is checked: all is acknowledged and every watcher on the newest
+    In the block, call `fault()` and `repaired()` at these times; a fault that needs no repair has
+    no `repaired()`, and lasts until the end of the block. At its end the drivers stop, and the
+    promises of every scenario are checked: all is acknowledged and every watcher has the newest fix
     within 5 s, nothing acknowledged is lost, and no frame was wrong.
     """
 
@@ -94,27 +94,27 @@ class Trial:
         await sleep(seconds)
 
     def fault(self) -> None:
-        """It has just happened."""
+        """Record that the fault has just happened."""
         self.faulty_since = monotonic()
         self._usage = {worker: _usage(worker) for worker in self.system.workers}
 
     def repaired(self) -> None:
-        """It has just been undone."""
+        """Record that the fault has just been repaired."""
         self.faulty_until = monotonic()
         self._compare_usage(self.faulty_until)
 
     @property
     def lateness(self) -> float:
-        """For how long, during the fault, a watcher waited for something newer at the worst."""
+        """Return the longest time that a watcher waited for a newer fix during the fault."""
         return self.load.ledger.lateness(self.faulty_since, self.faulty_until)
 
     @property
     def acknowledged_meanwhile(self) -> int:
-        """How many fixes were acknowledged during the fault, but for its first second."""
+        """Return the number of fixes acknowledged during the fault, after its first second."""
         return self.load.ledger.acknowledged(self.faulty_since + 1, self.faulty_until)
 
     def _compare_usage(self, until: float) -> None:
-        # Of the workers that are still there.
+        # Of the workers that are still running.
         for worker in self.system.workers:
             (cpu_before, memory_before), (cpu, memory) = self._usage[worker], _usage(worker)
             self.cpu.append((cpu - cpu_before) / (until - self.faulty_since))
@@ -123,7 +123,7 @@ class Trial:
     async def _measure(self) -> None:
         ledger, load = self.load.ledger, self.load
         assert load.errors == []
-        # What nobody repairs must go on from when it happened.
+        # After a fault that needs no repair, service must resume from the time of the fault.
         since = self.faulty_until or self.faulty_since
         again = ledger.acknowledged_again(since) - since
         prompt = ledger.prompt_since(PROMPT, self.ended) - since
@@ -136,7 +136,7 @@ class Trial:
             prompt_after=max(0.0, prompt),
             acknowledged_after=max(0.0, again),
             dropped=sum(load.disconnects.values()),
-            # Of those that were to go on.
+            # Of the workers that were not killed.
             slowest_answer=max(
                 self._probes[worker].slowest(self.faulty_since, self.ended)
                 for worker in self.system.workers
@@ -146,8 +146,8 @@ class Trial:
         assert math.isfinite(again)
 
     def assert_workers_are_well(self) -> None:
-        """No socket was dropped, no worker span, froze, grew, or filled its log."""
-        # 256 wait each in its turn, which is 51 s at this rate.
+        """Assert that no socket was dropped, and no worker span, froze, grew or filled its log."""
+        # Up to 256 fixes are acknowledged one by one, which is 51 s at this rate.
         assert self.load.ledger.skipped == 0 or self.faulty_until - self.faulty_since > 51
         assert self.measured.dropped == 0, self.load.disconnects
         assert self.measured.slowest_answer < 0.5
