@@ -11,17 +11,17 @@ WORKERS ?= $(if $(REDIS_URL),2,1)
 
 .PHONY: help demo test check js format serve lock services faults conformance bench coverage nox clean
 
-help:  ## Show what there is to make
+help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.run  ## Set up and run the demo on http://localhost:3002/
 	@$(BIN)/python manage.py demo --port $(PORT)
 
-test: check js services  ## Set up what the tests need and run them all
+test: check js services  ## Set up the tests' services and run all tests
 	$(BIN)/python -m pytest -m "not alone" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m pytest -m alone
 
-check: $(VENV)/.dev  ## Style, types, layers, migrations, settings
+check: $(VENV)/.dev  ## Check style, types, layers, migrations and settings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -29,14 +29,14 @@ check: $(VENV)/.dev  ## Style, types, layers, migrations, settings
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check
 
-js:  ## Types and tests of the browser client
+js:  ## Check the types of the browser client and run its tests
 	@if command -v npm >/dev/null; then \
 		cd tests/js && npm ci --no-audit --no-fund --silent && node_modules/.bin/tsc -p . && node --test && node --test document/asyncapi.js; \
 	else \
 		echo "Node.js and npm are not installed: THE BROWSER CLIENT IS NOT TESTED."; \
 	fi
 
-format: $(VENV)/.dev  ## Bring the code into shape
+format: $(VENV)/.dev  ## Format the code and fix its style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -56,7 +56,7 @@ lock: $(VENV)/.dev  ## Write the lock files, after a change of requirements*.txt
 	$(COMPILE) requirements-services.txt --no-deps --output-file requirements-services.lock
 	$(COMPILE) tests/conformance/requirements.txt --constraint requirements-dev.lock --output-file tests/conformance/requirements.lock
 
-faults: services  ## Let everything fail, and write what was measured into docs/reliability.md
+faults: services  ## Make services fail, and write the figures into docs/reliability.md
 	$(BIN)/python -m pytest tests/faults --faults
 
 conformance: $(VENV)/.dev  ## Run the tests of the packages that we extend against our classes
@@ -66,17 +66,17 @@ bench: services  ## Measure this project and its peers, in ten minutes (QUICK=1:
 	if command -v npm >/dev/null; then cd benchmarks/peers/node && npm ci --no-audit --no-fund --silent; fi
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
-coverage: services  ## Show which lines and branches of tracking/ the tests in the process reach
+coverage: services  ## Show the lines and branches of tracking/ that in-process tests reach
 	mkdir -p .coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -m "not alone" --numprocesses 2 --dist loadfile tests/tracking tests/accounts tests/ridehail
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-nox: $(VENV)/.dev  ## Test on every Python and Django there is here, and on the lowest versions
+nox: $(VENV)/.dev  ## Test on every installed Python, every Django, and the lowest versions
 	$(BIN)/nox
 
-clean:  ## Remove what make and the tests have made
+clean:  ## Remove all files that make and the tests have made
 	rm -rf $(VENV) .nox .coverage .make staticfiles artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/.venv:

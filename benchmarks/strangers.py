@@ -89,7 +89,7 @@ async def come_back(
                 return listener.acknowledged_at
             refusals[code] += 1
             await asyncio.sleep(random.uniform(0.5, 1) * 2**attempt)  # noqa: S311
-        raise AssertionError("a phone was turned away eight times")
+        raise AssertionError("a phone was refused eight times")
 
     last = max(await asyncio.gather(*map(phone, drivers)))
     for transport in kept:

@@ -28,13 +28,13 @@ def pytest_unconfigure():
 
 @pytest.fixture(autouse=True)
 def _fast_passwords(settings):
-    """The real hash takes its time on purpose, and no test is about that."""
+    """Hash passwords fast: the real hash is slow on purpose, and no test is about that."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(autouse=True)
 def _logs_begin_anew():
-    """What an earlier test saw logged must not be left out of this one's log."""
+    """Reset the log's throttles, so that lines of earlier tests suppress none of this one's."""
     for logger in logging.Logger.manager.loggerDict.values():
         for found in getattr(logger, "filters", ()):
             if isinstance(found, Throttle):
@@ -43,12 +43,12 @@ def _logs_begin_anew():
 
 @pytest.fixture(autouse=True)
 def _nothing_is_degraded():
-    """What an earlier test broke is not this one's."""
+    """Reset the degraded subsystems that earlier tests left."""
     metrics.degraded.forget()
 
 
 @pytest.fixture(autouse=True)
 def _nobody_has_looked(monkeypatch):
-    """Forget the looks of earlier tests, and leave old rows alone."""
+    """Clear the recent looks of earlier tests, and disable the purge of old rows."""
     recent.clear()
     monkeypatch.setattr("tracking.access_log._purge_at", math.inf)

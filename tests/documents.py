@@ -1,4 +1,4 @@
-"""The protocol's two documents, as tests read them."""
+"""Readers of the protocol's two documents, for tests."""
 
 import json
 import re
@@ -14,7 +14,7 @@ PROTOCOL = DOCS / "protocol.md"
 
 
 class Example(NamedTuple):
-    """A JSON block of `protocol.md`, and the number of the section that it is in."""
+    """A JSON block of `protocol.md`, with the number of its section."""
 
     section: int
     text: str
@@ -34,7 +34,7 @@ def examples() -> list[Example]:
 
 
 def error_table() -> list[tuple[str, str, str]]:
-    """The rows of the table of errors: code, when, then."""
+    """Return the rows of the table of errors: code, when, then."""
     section = PROTOCOL.read_text().partition("| code | when | then |\n")[2].partition("\n\n")[0]
     rows = [re.split(r"\s*\|\s*", row.strip("| ")) for row in section.splitlines()[1:]]
     return [(code.strip("`"), when, then) for code, when, then in rows]
@@ -46,7 +46,7 @@ def asyncapi() -> dict[str, Any]:
 
 
 def resolve(reference: str) -> Any:
-    """What a reference within `asyncapi.json` stands for. Raises KeyError."""
+    """Return the target of a reference within `asyncapi.json`. Raises KeyError."""
     found: Any = asyncapi()
     for key in reference.removeprefix("#/").split("/"):
         found = found[key]
@@ -54,16 +54,16 @@ def resolve(reference: str) -> Any:
 
 
 def fitting(channel: str, action: str, value: Any) -> list[str]:
-    """The messages that `value` is one of, of those that the server sends or receives there."""
+    """Return the names of the operation's messages whose schema `value` satisfies."""
     operation = asyncapi()["operations"][f"{channel}.{action}"]
     names = [message["$ref"].rpartition("/")[2] for message in operation["messages"]]
     return [name for name in names if not errors_of(name, value)]
 
 
 def errors_of(message: str, value: Any) -> list[str]:
-    """What keeps `value` from being such a message."""
+    """Return the schema errors of `value` as such a message."""
     payload = asyncapi()["components"]["messages"][message]["payload"]
     schema = {**payload, "components": asyncapi()["components"]}
-    if "$ref" in payload:  # beside which draft 07 reads nothing
+    if "$ref" in payload:  # draft 07 ignores the keywords beside it
         schema = {"allOf": [payload], "components": asyncapi()["components"]}
     return [error.message for error in Draft7Validator(schema).iter_errors(value)]

@@ -1,4 +1,4 @@
-"""The load generator's checker: what a server may not say."""
+"""The load generator's checks: wrong frames of a server void the run."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from benchmarks.load.wire import LATITUDES, location, longitude
 
 @pytest.fixture
 def driver():
-    """Driver 7 has sent fixes 1 to 3."""
+    """Return the ledger of driver 7, who has sent fixes 1 to 3."""
     ledger = DriverLedger(7)
     for _ in range(3):
         ledger.send()

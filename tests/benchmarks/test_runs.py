@@ -7,7 +7,7 @@ from tests.services.program import PROJECT
 
 
 def test_a_run_counts_what_the_server_stored_and_delivered():
-    # So little of it writes no report.
+    # A run of part of the benchmark writes no report.
     options = ["--only", "closed", "--peers", "ours", "--quick", "--seconds", "1"]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", *options, "--repetitions", "1"],

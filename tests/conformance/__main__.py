@@ -1,4 +1,4 @@
-"""Runs every part, says what each came to, and fails if one failed."""
+"""Runs every part, prints the result of each, and fails if one failed."""
 
 import sys
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The Autobahn fuzzing client against our WebSocket protocol, where there is Python 2.7 for it."""
+"""The Autobahn fuzzing client, run against our WebSocket protocol if there is a Python 2.7."""
 
 import json
 import os
@@ -17,11 +17,11 @@ from .sources import DIRECTORY, ConformanceError
 REQUIREMENTS = Path(__file__).with_name("autobahn.txt")
 PACKAGES = DIRECTORY / "autobahn"
 REPORTS = DIRECTORY / "autobahn-reports"
-# What is good enough: NON-STRICT is a text that is not UTF-8 refused at its end and not at its
+# Accepted results: NON-STRICT is a text that is not UTF-8 refused at its end and not at its
 # first wrong byte; INFORMATIONAL are cases without a right and a wrong.
 GOOD = {"OK", "NON-STRICT", "INFORMATIONAL"}
 MIN_CASES = 301
-# Cases that end otherwise on purpose, with the reason.
+# Cases that deliberately end differently, with the reason.
 MANY_FRAGMENTS = "a message in more than UNSEEN_BURST fragments ends the connection (4429)"
 DIFFERENCES: Mapping[str, str] = {
     "7.1.5": "websockets answers a close frame within a fragmented message with 1002",
@@ -51,7 +51,7 @@ class EchoServer(Process):
 
 
 def run() -> str:
-    """Run all cases, and return how many ended how; say so if there is no Python 2.7."""
+    """Run all cases, and return the number of each result, or that there is no Python 2.7."""
     python = find_python()
     if python is None:
         return "NOT RUN: there is no Python 2.7, which the fuzzing client needs (PYTHON27=…)"
@@ -84,7 +84,7 @@ def run() -> str:
 
 
 def judge(results: Mapping[str, Mapping[str, str]]) -> str:
-    """Return how many cases ended how; raise `ConformanceError` if one did not as expected."""
+    """Return the number of each result; raise `ConformanceError` if one is unexpected."""
     wrong = []
     counts: Counter[str] = Counter()
     for case, result in results.items():
@@ -130,7 +130,7 @@ def _candidates() -> Iterator[Path]:
 
 
 def install(python: Path) -> None:
-    """Install the client and what it needs into a folder, unless they are there."""
+    """Install the client and its dependencies into a folder, unless they are there."""
     installed = PACKAGES / REQUIREMENTS.name
     if installed.exists() and installed.read_text() == REQUIREMENTS.read_text():
         return
@@ -143,7 +143,7 @@ def install(python: Path) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Return this process's environment without what concerns its own Python."""
+    """Return this process's environment without the variables of its own Python."""
     return {
         name: value
         for name, value in os.environ.items()

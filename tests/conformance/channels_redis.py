@@ -21,7 +21,7 @@ CONFTEST: Final = Path(__file__).with_name("channels_redis_conftest.py")
 FILES: Final = ("test_pubsub.py", "test_pubsub_sentinel.py")
 # Of channels_redis 4.3.0, 17 and 13. All pass: no difference is deliberate.
 MIN_TESTS: Final = 30
-# What the tests themselves expect of the Sentinel.
+# The configuration that the tests expect of the Sentinel.
 MASTER: Final = "sentinel"
 PASSWORD: Final = "channels_redis"
 

@@ -1,4 +1,4 @@
-"""Source distributions of what we pin, with their tests, and an environment to run these in."""
+"""Source distributions of pinned packages, with their tests, and an environment to run them."""
 
 import os
 import re
@@ -18,7 +18,7 @@ LOCK = Path(__file__).with_name("requirements.lock")
 
 
 class ConformanceError(Exception):
-    """A test that should pass does not, or nothing was run; the message says which."""
+    """Raised if a test fails unexpectedly or no test was run; the message says which."""
 
 
 def version(package: str) -> str:

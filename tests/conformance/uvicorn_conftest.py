@@ -1,7 +1,7 @@
 """Fixtures that give uvicorn's tests our protocol classes; copied beside these tests.
 
-uvicorn's tests drive a protocol with mocks that have only what uvicorn calls. Those here have the
-rest of what asyncio's transports and event loops have and our classes call.
+uvicorn's tests drive a protocol with mocks that have only the methods that uvicorn calls. The mocks
+here also have the methods of asyncio's transports and event loops that our classes call.
 """
 
 import pytest
@@ -14,7 +14,7 @@ FIXTURES = {"http_protocol_cls", "ws_protocol_cls"}
 
 
 class MockTransport(test_http.MockTransport):
-    """Knows its protocol, and can be aborted."""
+    """A mock transport that returns its protocol, and can be aborted."""
 
     protocol = None
 
@@ -37,14 +37,14 @@ class MockWriteTransport(test_websocket.MockWriteTransport):
 
 
 class MockLoop(test_http.MockLoop):
-    """Calls at once what is to be called soon."""
+    """A mock event loop whose `call_soon` calls at once."""
 
     def call_soon(self, callback, *args):
         callback(*args)
 
 
 class IntroducedHttpProtocol(HttpProtocol):
-    """Introduces itself to a mock transport, as asyncio does."""
+    """Our protocol, which sets itself as the mock transport's protocol, as asyncio does."""
 
     def connection_made(self, transport):
         if isinstance(transport, MockTransport):
@@ -70,7 +70,7 @@ def _complete_mocks(monkeypatch):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out the tests that name a class of uvicorn's and so say nothing about ours."""
+    """Deselect the tests that name a class of uvicorn's, so do not test ours."""
     ours = [item for item in items if FIXTURES & set(item.fixturenames)]
     config.hook.pytest_deselected(items=[item for item in items if item not in ours])
     items[:] = ours

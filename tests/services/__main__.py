@@ -1,4 +1,4 @@
-"""Makes sure that the tests have what they need, from PostgreSQL to a browser, and says which."""
+"""Installs missing services of the tests, from PostgreSQL to a browser, and lists all."""
 
 import os
 import shutil
@@ -46,7 +46,7 @@ def _install_browser() -> None:
 
 
 def _install_package(package: str) -> bool:
-    """Install a Debian package; tell whether this is a system and a user that can."""
+    """Install a Debian package; return whether this system and user can."""
     if not shutil.which("apt-get") or (become_root := _become_root()) is None:
         return False
     apt_get = [*become_root, "apt-get"]
@@ -57,7 +57,7 @@ def _install_package(package: str) -> bool:
 
 
 def _become_root() -> list[str] | None:
-    """What to put before a command that needs root; None if root cannot be had unasked."""
+    """Return the prefix of a command that needs root; None if it would ask for a password."""
     if os.geteuid() == 0:
         return []
     sudo = ["sudo", "--non-interactive"]
@@ -79,7 +79,7 @@ def main() -> None:
     try:
         _ensure("nginx", find_nginx, lambda: _install_package(nginx.PACKAGE))
     except (ServiceError, subprocess.CalledProcessError):
-        # No package carries one that works without root.
+        # No Python package contains one that works without root.
         print("nginx: none, and installing it takes root: DEPLOY/NGINX.CONF IS NOT TESTED.")
     try:
         _ensure("PgBouncer", find_pgbouncer, lambda: _install_package(pgbouncer.PACKAGE))

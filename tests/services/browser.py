@@ -1,4 +1,4 @@
-"""A real, headless Chromium or one of its kin: the machine's, Playwright's, or our own copy."""
+"""A real, headless Chromium or a browser based on it: the system's, Playwright's, or our copy."""
 
 import os
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ def on_system() -> Program | None:
 
 
 def in_playwright() -> Program | None:
-    """One that `playwright install chromium` has downloaded."""
+    """Return the browser that `playwright install chromium` has downloaded."""
     cache = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache/ms-playwright")
     for path in sorted(cache.glob("chromium-*/chrome-linux*/chrome"), reverse=True):
         return Program(path, "Playwright")
@@ -47,9 +47,9 @@ def find_browser(sources: Iterable[Source] = SOURCES) -> Program:
 
 
 def launch_options(browser: Program) -> dict[str, Any]:
-    """Keyword arguments for Playwright's `chromium.launch`, of its sync and async API alike.
+    """Return keyword arguments for Playwright's `chromium.launch`, of its sync or async API.
 
-    Playwright starts it without the sandbox, which neither root nor a container can have; the
+    Playwright starts it without the sandbox, which is not available to root or in a container; the
     pages are our own.
     """
     return {
@@ -59,7 +59,7 @@ def launch_options(browser: Program) -> dict[str, Any]:
             "--disable-gpu",
             "--disable-quic",
             "--no-first-run",
-            # Without these it looks up and calls its maker's hosts at every start.
+            # Without these it connects to its vendor's hosts at every start.
             "--disable-background-networking",
             "--disable-component-update",
             "--disable-sync",

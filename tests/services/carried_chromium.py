@@ -1,4 +1,4 @@
-"""A headless Chromium that a package of the npm registry carries, for who cannot install one.
+"""A headless Chromium from a package of the npm registry, for users who cannot install one.
 
 The package is made for serverless platforms, so it brings the few libraries that it needs. It is
 unpacked below `.make/`; no root is needed, and none of the package's own code is run.
@@ -43,7 +43,7 @@ def installed() -> Program | None:
 
 
 def installable() -> bool:
-    """Whether this machine can run it and has the clients that fetch and unpack it."""
+    """Return whether this machine can run it and has the clients that fetch and unpack it."""
     tools = all(map(shutil.which, ("npm", "node", "tar")))
     return sys.platform == "linux" and platform.machine() == "x86_64" and tools
 
@@ -82,7 +82,7 @@ def _unpack(archive: Path, directory: Path) -> None:
 
 
 def _decompress(source: Path, target: Path) -> None:
-    """Brotli, which Node.js has and Python's standard library has not."""
+    """Decompress Brotli, which Node.js has and Python's standard library lacks."""
     pipe = "process.stdin.pipe(require('zlib').createBrotliDecompress()).pipe(process.stdout)"
     with source.open("rb") as compressed, target.open("wb") as plain:
         subprocess.run(["node", "-e", pipe], stdin=compressed, stdout=plain, check=True)

@@ -1,4 +1,4 @@
-"""A fleet that drives about the demo's town, and is heard by another worker."""
+"""A fleet that drives in the demo's town, received by a worker of its own."""
 
 import subprocess
 import sys
@@ -13,11 +13,11 @@ from .program import PROJECT
 def moving_fleet(
     environment: Mapping[str, str], first_id: int, drivers: int, *, rate: int
 ) -> Iterator[None]:
-    """`rate` fixes a second of the drivers from `first_id` on, in turn, while the context lasts.
+    """Make drivers from `first_id` on send in turn, `rate` fixes a second, while the context lasts.
 
-    They are submitted, broadcast and stored as by a worker whose clients they are, without the
-    thousands of sockets. The drivers are users already; each has a location when this yields.
-    One in ten is offline and one in ten is stale, until it is offline a while later.
+    The fixes are submitted, broadcast and stored as by a worker with thousands of clients, but
+    without sockets. The drivers must be users; each has a location when this yields. One in ten is
+    offline, and one in ten is stale and later offline.
     """
     program = subprocess.Popen(
         [
@@ -29,7 +29,7 @@ def moving_fleet(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    # It ends with its input, so also when this process is killed.
+    # The program ends with its input, so also when this process is killed.
     with program:
         if not program.stdout.readline():
             raise ServiceError("the moving fleet did not start, see its error above")

@@ -1,4 +1,4 @@
-"""The program behind `moving_fleet`: drives until its input ends."""
+"""The program of `moving_fleet`: drives until its input ends."""
 
 import asyncio
 import random
@@ -20,7 +20,7 @@ STALE_FOR = timedelta(seconds=20)
 
 
 class Nobody:
-    """Waits for no acknowledgement."""
+    """A waiter that ignores acknowledgements and ends the program on a rejected fix."""
 
     def acknowledge(self, fix: Fix) -> None:
         pass
@@ -37,7 +37,7 @@ class Driver:
         self.runtime, self.driver_id, self.vehicle = runtime, driver_id, vehicle
 
     def submit(self, seconds: float, *, ago: timedelta = timedelta(), leaves: bool = False) -> None:
-        """Drive on for so long, and tell the position."""
+        """Drive for so many seconds, and submit the position."""
         position = self.vehicle.advance(seconds)
         at = self.runtime.clock.now() - ago
         fix = Fix(
@@ -58,7 +58,7 @@ async def main(first_id: int, count: int, rate: int) -> None:
     runtime = get_runtime()
     city, rng = City.load(), random.Random(1)
     drivers = [Driver(runtime, first_id + n, Vehicle(city, rng)) for n in range(count)]
-    # Every tenth has left, and every tenth has been silent for a while.
+    # Every tenth driver has left, and every tenth has been silent for a while.
     moving = []
     for number, driver in enumerate(drivers):
         driver.submit(
@@ -75,7 +75,7 @@ async def main(first_id: int, count: int, rate: int) -> None:
     due, loop = 0.0, asyncio.get_running_loop()
     while not ended.done():
         began = loop.time()
-        # What a busy machine was too slow for is dropped, not made up for in a burst.
+        # Fixes that a busy machine is too slow for are dropped, not sent later in a burst.
         due = min(due + rate * TICK, 4 * rate * TICK)
         for _ in range(int(due)):
             moving.append(moving.pop(0))

@@ -13,12 +13,12 @@ from .process import Process, ServiceError
 from .program import PROJECT, Program
 
 PACKAGE = "nginx-light"  # Debian's
-# Where distributions put it that keep it from users.
+# Some distributions install it outside the PATH of users.
 DIRECTORIES = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
 
 
 def has_ipv6() -> bool:
-    """Whether this machine can listen on ::1."""
+    """Return whether this machine can listen on ::1."""
     try:
         with socket.socket(socket.AF_INET6) as listener:
             listener.bind(("::1", 0))
@@ -61,7 +61,7 @@ class Nginx(Process):
 
     @property
     def redirect_socket(self) -> Path:
-        """The socket in place of port 80, where plain HTTP comes in."""
+        """Return the path of the socket that replaces port 80, for plain HTTP."""
         return Path(self._folder.name) / "redirect.sock"
 
     def access_log(self) -> str:
@@ -69,7 +69,7 @@ class Nginx(Process):
 
     def command(self) -> list[str | os.PathLike[str]]:
         folder = Path(self._folder.name)
-        # nginx's workers give up root's rights, and need to get in.
+        # nginx's workers drop root's rights, and need access.
         folder.chmod(0o755)
         text = (PROJECT / "deploy" / "nginx.conf").read_text()
         for address, port in zip(("127.0.0.1:3002", "127.0.0.1:3003"), self._ports, strict=True):
@@ -81,9 +81,9 @@ class Nginx(Process):
         text = text.replace("listen [::]:80;", "")
         text = text.replace("listen 80;", f"listen unix:{self.redirect_socket};")
         text = text.replace("/var/log/nginx/access.log", str(folder / "access.log"))
-        # Or a test would take that long.
+        # Otherwise a test would take that long.
         text = text.replace("client_header_timeout 10s;", "client_header_timeout 1s;")
-        # As many as the machine has cores are too many for a test.
+        # One worker for each core is too many for a test.
         text = text.replace("worker_processes auto;", "worker_processes 1;")
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"):
             text = text.replace("http {", f"http {{\n    {kind}_temp_path {folder}/{kind};", 1)

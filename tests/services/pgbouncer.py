@@ -25,7 +25,7 @@ def find_pgbouncer() -> Program:
 
 
 class PgBouncer(Process):
-    """Gives each transaction one of `pool_size` connections to `postgres`, whoever it is from."""
+    """Gives each transaction of any client one of `pool_size` connections to `postgres`."""
 
     def __init__(self, postgres: Postgres, pool_size: int = 5) -> None:
         # It refuses to run as root, as PostgreSQL does.
@@ -36,7 +36,7 @@ class PgBouncer(Process):
         self._program = find_pgbouncer()
 
     def url(self, postgres_url: str) -> str:
-        """The URL of a database of the PostgreSQL, through here."""
+        """Return the URL of a database of the PostgreSQL, through this PgBouncer."""
         return postgres_url.replace(f":{self._postgres.port}/", f":{self.port}/")
 
     def command(self) -> list[str | os.PathLike[str]]:

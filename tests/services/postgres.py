@@ -25,15 +25,15 @@ URL_VARIABLE = "TEST_DATABASE_URL"
 
 
 def on_system() -> Program | None:
-    """The system's server: on PATH, where Debian keeps it, or where pg_config says."""
+    """Return the system's server: on PATH, in Debian's folders, or in that of pg_config."""
     directories = [*os.get_exec_path(), *_debian_directories()]
     if pg_config := shutil.which("pg_config"):
         answer = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True)
         directories.append(answer.stdout.strip())
     for directory in map(Path, filter(None, directories)):
-        # Links followed, so that initdb beside it is of the same version.
+        # Links are resolved, so that initdb beside it is of the same version.
         path = (directory / "postgres").resolve()
-        # Not exists(): a directory on the PATH may be closed to who runs the tests.
+        # Not exists(): a directory on the PATH may be closed to the user who runs the tests.
         if os.access(path, os.X_OK) and os.access(path.with_name("initdb"), os.X_OK):
             return Program(path, "system")
     return None
@@ -62,14 +62,14 @@ def find_postgres(sources: Iterable[Source] = SOURCES) -> Program:
 
 
 def create_database(maintenance_url: str) -> str:
-    """Create an empty database beside the one that the URL names, and give the new one's URL."""
+    """Create an empty database on the server of this URL, and return the new one's URL."""
     name = f"ridehail_{secrets.token_hex(6)}"
     _execute(maintenance_url, "CREATE DATABASE {}", name)
     return urlunsplit(urlsplit(maintenance_url)._replace(path=f"/{name}"))
 
 
 def drop_database(maintenance_url: str, url: str) -> None:
-    """Drop a database that `create_database` gave, and end what is connected to it."""
+    """Drop a database that `create_database` made, and end connections to it."""
     _execute(maintenance_url, "DROP DATABASE {} WITH (FORCE)", urlsplit(url).path[1:])
 
 
@@ -79,7 +79,7 @@ def _execute(url: str, statement: LiteralString, name: str) -> None:
 
 
 class GivenPostgres:
-    """A server that somebody else runs; only the databases made here are touched."""
+    """A server that is already running; only the databases made here are changed."""
 
     def __init__(self, maintenance_url: str) -> None:
         self._maintenance_url = maintenance_url
@@ -87,7 +87,7 @@ class GivenPostgres:
         self.url = ""
 
     def new_database(self) -> str:
-        """The URL of a new, empty database, which is dropped at the end."""
+        """Create an empty database, which is dropped at the end, and return its URL."""
         self._databases.append(create_database(self._maintenance_url))
         return self._databases[-1]
 
@@ -116,7 +116,7 @@ class Postgres(Process):
         self.url = ""
 
     def new_database(self) -> str:
-        """The URL of a new, empty database."""
+        """Create an empty database, and return its URL."""
         return create_database(self._maintenance_url)
 
     @property
@@ -148,7 +148,7 @@ class Postgres(Process):
                 *("--pgdata", self.data, "--username", "postgres"),
                 # --no-sync spares the sync of the new, empty files, not those of the server.
                 *("--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync"),
-                # Upper and lower case of every script, as in any database that people use.
+                # Upper and lower case of every script, as in usual databases.
                 *("--lc-ctype", "C.UTF-8" if sys.platform == "linux" else "UTF-8"),
             ],
             stdout=subprocess.PIPE,
@@ -164,7 +164,7 @@ class Postgres(Process):
 
     @property
     def data(self) -> Path:
-        """Where its files are."""
+        """Return the directory of its files."""
         return self._directory / "data"
 
     def command(self) -> list[str | os.PathLike[str]]:
@@ -177,7 +177,7 @@ class Postgres(Process):
         ]
 
     def follow(self, primary: "Postgres") -> None:
-        """Be a standby of `primary` from the next start on; whoever was one is so no longer."""
+        """Become a standby of `primary` at the next start; its former standby is none any more."""
         address = f"host=127.0.0.1 port={primary.port} user=postgres application_name=standby"
         signal_file = self.data / "standby.signal"
         signal_file.touch()
@@ -197,9 +197,9 @@ class Postgres(Process):
 
 
 class Standby(Postgres):
-    """A hot standby of `primary`, which it copies and stays behind by streaming.
+    """A hot standby of `primary`: a copy that is updated by streaming.
 
-    The primary is started anew, and commits nothing from then on that the standby does not have.
+    The primary is restarted, and from then on commits synchronously with the standby.
     """
 
     def __init__(self, postgres: Program, primary: Postgres) -> None:
@@ -235,7 +235,7 @@ def _execute_plain(url: str, statement: LiteralString) -> None:
 
 
 def unprivileged_user() -> str:
-    """The user as whom servers run that refuse to run as root."""
+    """Return the user for servers that refuse to run as root."""
     for name in ("postgres", "nobody"):
         try:
             pwd.getpwnam(name)
@@ -249,8 +249,8 @@ def unprivileged_user() -> str:
 
 
 def _within_reach(postgres: Program, user: str, directory: Path) -> Program:
-    """The program as `user` can run it: copied, where it lies below a closed directory such as
-    root's home. With the libraries that a wheel keeps beside its package.
+    """Return the program as `user` can run it: a copy if it is below a closed directory such as
+    root's home, with the libraries that a wheel keeps beside its package.
     """
     path = postgres.path
     if all(part.stat().st_mode & 0o001 for part in (path, *path.parents)):
@@ -268,7 +268,7 @@ def _within_reach(postgres: Program, user: str, directory: Path) -> Program:
 
 
 def postgres_service(sources: Iterable[Source] = SOURCES) -> GivenPostgres | Postgres:
-    """A server as a context manager; its `url` names a new, empty database, gone at the end."""
+    """Return a server as a context manager; its `url` names an empty, temporary database."""
     if given := os.environ.get(URL_VARIABLE):
         return GivenPostgres(given)
     return Postgres(find_postgres(sources))

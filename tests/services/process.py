@@ -1,4 +1,4 @@
-"""A server process that a test or a benchmark starts, stops, kills and reads the log of."""
+"""A server process for tests and benchmarks: start, stop, kill, and read its log."""
 
 import os
 import random
@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self
 
-# Runs the command in its own place, so the process id stays the command's. Before that it drops
-# root, and it asks Linux to end the command when the thread that started it dies: a test run that
+# Replaces itself by the command, so the process id is the command's. Before that it drops root, and
+# asks Linux to end the command when the thread that started it dies: a test run that
 # is killed leaves no server behind. A launcher rather than `preexec_fn`, which is unsafe in a
 # process with threads.
 _LAUNCHER = """
@@ -27,26 +27,26 @@ if user:
 if sys.platform == "linux":
     ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG
     if os.getppid() != int(parent):
-        sys.exit("the process that wanted this server is gone")
+        sys.exit("the process that started this server has ended")
 os.execv(command[0], command)
 """
 
 _POLL_SECONDS = 0.02
 
-# What servers write when they cannot have their port yet, and PostgreSQL its shared memory.
+# Messages of servers whose port, or PostgreSQL's shared memory, is still in use.
 _TAKEN = ("ddress already in use", "is still in use")
 
 
 class ServiceError(Exception):
-    """A service cannot be had, did not start, or is not ours to stop; the message says why."""
+    """Raised if a service is missing, did not start or cannot be stopped; the message says why."""
 
 
 class Process:
     """One server on 127.0.0.1, on a port that it keeps over restarts. A context manager.
 
-    A subclass gives the `command`, and may `ask` more than whether a connection is accepted.
-    Restarting is `stop()` or `kill()`, then `start()`, from a thread that lives as long as the
-    server shall.
+    A subclass defines `command`, and may check more in `ask` than that a connection is accepted.
+    To restart, call `stop()` or `kill()`, then `start()`, from a thread that lives as long as the
+    server should.
     """
 
     start_seconds = 30.0
@@ -61,7 +61,7 @@ class Process:
         user: str = "",
         stop_signal: signal.Signals = signal.SIGTERM,
     ) -> None:
-        """`user` is who runs it, which takes root; by default whoever calls."""
+        """Set up a server. `user` runs it, which takes root; the default is the current user."""
         self.name = name
         self.port = 0
         self.environment = dict(os.environ if environment is None else environment)
@@ -72,11 +72,11 @@ class Process:
         self._process: subprocess.Popen[bytes] | None = None
 
     def command(self) -> Sequence[str | os.PathLike[str]]:
-        """The command line for `self.port`; its first item is an absolute path."""
+        """Return the command line for `self.port`; its first item is an absolute path."""
         raise NotImplementedError
 
     def ask(self) -> None:
-        """Return if the server on `self.port` is ready to serve, raise OSError while it is not."""
+        """Return if the server on `self.port` is ready; raise OSError while it is not."""
         socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
 
     def __enter__(self) -> Self:
@@ -95,18 +95,18 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """The process id, for example to freeze it with SIGSTOP or to read its CPU time."""
+        """Return the process id, for example to freeze it with SIGSTOP or read its CPU time."""
         if self._process is None:
             raise ServiceError(f"{self.name} is not running")
         return self._process.pid
 
     def resident(self) -> int:
-        """Bytes of memory that the process occupies now. Linux only."""
+        """Return the resident memory of the process in bytes. Linux only."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
     def log(self) -> str:
-        """All that the process has written to stdout and stderr so far, over restarts."""
+        """Return all output of the process so far (stdout and stderr), over restarts."""
         if self._log is None:
             return ""
         size = os.fstat(self._log.fileno()).st_size
@@ -128,7 +128,7 @@ class Process:
                 self._start_once(deadline)
             except ServiceError:
                 self.kill()
-                # Somebody took the port since it was found free; or, after a kill, what is left
+                # Another process took the port since it was found free; or, after a kill, the rest
                 # of the former server has not yet let go of the port or of its shared memory.
                 taken = any(reason in self.log()[written:] for reason in _TAKEN)
                 if not taken or time.monotonic() > deadline:
@@ -149,7 +149,7 @@ class Process:
             stderr=subprocess.STDOUT,
             env=self.environment,
             cwd=self._directory,
-            start_new_session=True,  # Ctrl-C is for the test run, which then stops its servers
+            start_new_session=True,  # Ctrl-C goes to the test run, which then stops its servers
         )
         while True:
             if self._process.poll() is not None:
@@ -168,11 +168,11 @@ class Process:
                 return
 
     def stop(self) -> int | None:
-        """Ask it to end and wait; kill it after `stop_seconds`. Returns the exit code."""
+        """Stop it and wait; kill it after `stop_seconds`. Returns the exit code."""
         if self._process is None:
             return None
         self._process.send_signal(self._stop_signal)
-        self._process.send_signal(signal.SIGCONT)  # a frozen process would not hear the first
+        self._process.send_signal(signal.SIGCONT)  # a frozen process would not handle the first
         try:
             self._process.wait(self.stop_seconds)
         except subprocess.TimeoutExpired:
@@ -180,7 +180,7 @@ class Process:
         return self._reap()
 
     def kill(self) -> None:
-        """End it at once with SIGKILL, as a crash would."""
+        """End it at once with SIGKILL, like a crash."""
         if self._process is not None:
             self._process.kill()
             self._reap()
@@ -196,9 +196,9 @@ class Process:
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody listens on.
+    """Return a free TCP port on 127.0.0.1.
 
-    Below the range that systems give to outgoing connections (from 32768 on Linux). There, a
+    It is below the range that systems give to outgoing connections (from 32768 on Linux). There, a
     client that retries a stopped server can be given the server's own port, connects to itself,
     and keeps the server from coming back.
     """

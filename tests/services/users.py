@@ -1,4 +1,4 @@
-"""Users in a server's database, and what the server stored about them."""
+"""Users in a server's database, and their stored locations."""
 
 import json
 import sqlite3
@@ -20,10 +20,10 @@ from .program import PROJECT
 def create_users(
     environment: Mapping[str, str], users: Sequence[Mapping[str, Any]]
 ) -> dict[int, str]:
-    """Create users, or overwrite those with the same id, and give each id's access token.
+    """Create users, or overwrite those with the same id; return access tokens by id.
 
     A user is a dict of the model's fields with at least `id` and `email`. Without a `password` it
-    cannot log in with one, which spares the time of hashing: tokens are given all the same.
+    cannot log in with one, which saves the time of hashing; it has a token all the same.
     """
     answer = subprocess.run(
         [sys.executable, "-m", "tests.services.user_factory"],
@@ -61,7 +61,7 @@ FROM tracking_driverlocation
 
 
 def locations(environment: Mapping[str, str]) -> dict[int, StoredLocation]:
-    """What the database holds now, by driver id."""
+    """Return the stored locations by driver id."""
     url = environment["DATABASE_URL"]
     if url.startswith("sqlite:"):
         with closing(sqlite3.connect(unquote(urlsplit(url).path)[1:], timeout=20)) as database:
@@ -76,7 +76,7 @@ def locations(environment: Mapping[str, str]) -> dict[int, StoredLocation]:
 
 
 def _aware(value: datetime | str) -> datetime:
-    """Django keeps UTC in SQLite as text without a zone."""
+    """Return the time in UTC: Django stores it in SQLite as text without a zone."""
     if isinstance(value, str):
         return datetime.fromisoformat(value).replace(tzinfo=UTC)
     return value.astimezone(UTC)
