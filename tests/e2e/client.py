@@ -1,4 +1,4 @@
-"""A phone or a browser as the server sees one: raw text frames, and bad manners on request."""
+"""A WebSocket client that sends raw text frames, valid or not, and may stop reading."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ DEADLINE = 10.0  # seconds that any one event may take
 
 
 def read_error(frame: str | bytes) -> tuple[str, str]:
-    """The code and the message of an error frame, which must have exactly the contract's shape."""
+    """Return code and message of an error frame; fail unless its shape is the contract's."""
     content = json.loads(frame)
     assert list(content) == ["error"]
     assert list(content["error"]) == ["code", "message"]
@@ -26,15 +26,15 @@ def read_error(frame: str | bytes) -> tuple[str, str]:
 
 
 class Client:
-    """A WebSocket connection that keeps all it receives, in `frames`, as it came, and in `times`
-    when, in seconds since the epoch.
+    """A WebSocket connection that records all frames it receives, unparsed, in `frames`, and the
+    times of arrival in `times`, in seconds since the epoch.
 
-    With `reads=False` it takes nothing from its socket after the handshake, like a phone that has
-    lost its network but not yet its connection, until `resume()`.
+    With `reads=False` it reads nothing from its socket after the handshake, until `resume()`, like
+    a phone that has lost its network but not yet its connection.
     """
 
     def __init__(self, url: str, *, reads: bool = True, origin: str | None = None) -> None:
-        """Native apps send no `origin`; browsers send the page's."""
+        """Set up a connection. Native apps send no `origin`; browsers send the page's."""
         self.url = url
         self.frames: list[str | bytes] = []
         self.times: list[float] = []
@@ -55,7 +55,7 @@ class Client:
             ping_interval=None,
             open_timeout=DEADLINE,
             close_timeout=DEADLINE,
-            max_queue=None,  # keep all that comes: reading stops only if we say so
+            max_queue=None,  # keep every frame: reading stops only if the test says so
             proxy=None,
             origin=self._origin,
             **options,
@@ -80,7 +80,7 @@ class Client:
         self.closed_at = time.time()
 
     async def send_text(self, frame: str | bytes) -> None:
-        """Send a frame as it is, right or wrong; bytes make it a binary one."""
+        """Send a frame unchanged, valid or not: text, or binary if `text` is bytes."""
         await self._connection.send(frame)
 
     async def send_message(self, **payload: Any) -> None:
@@ -91,8 +91,8 @@ class Client:
     ) -> None:
         """Wait until `condition(frames)` is true.
 
-        Raises AssertionError with what did come when the time is up, or when the connection has
-        ended without it.
+        Raises AssertionError, with the last frames received, on timeout or if the connection ends
+        first.
         """
         try:
             async with asyncio.timeout(seconds):
@@ -107,12 +107,12 @@ class Client:
             raise AssertionError(f"not within {seconds} s; got {self._tail()}") from None
 
     async def frame(self, number: int, seconds: float = DEADLINE) -> str | bytes:
-        """The frame with that index, as soon as it is there."""
+        """Wait for the frame with this index, and return it."""
         await self.until(lambda frames: len(frames) > number, seconds)
         return self.frames[number]
 
     async def close_code(self, seconds: float = DEADLINE) -> int:
-        """The code with which the connection ended, once it has; 1006 if it just broke."""
+        """Wait until the connection ends, and return its close code; 1006 without a close frame."""
         try:
             async with asyncio.timeout(seconds):
                 await self._connection.wait_closed()
@@ -126,7 +126,7 @@ class Client:
         self._connection.transport.abort()
 
     def resume(self) -> None:
-        """Begin to read, where reading was off."""
+        """Begin to read, after `reads=False`."""
         self._reads = True
         self._connection.transport.resume_reading()
 
@@ -140,7 +140,7 @@ class Client:
 
 
 class Driver(Client):
-    """The app of a driver, on the set-tracking route."""
+    """A driver's app, on the set-tracking route."""
 
     def __init__(self, server_url: str, driver_id: int, token: str, **options: Any) -> None:
         super().__init__(f"{server_url}/driver/set-tracking?userId={driver_id}", **options)
@@ -148,25 +148,25 @@ class Driver(Client):
         self._sent = 0
 
     async def post(self, lat: Any, lon: Any, **details: Any) -> int:
-        """Send a location without waiting; gives the index of the frame that will answer it."""
+        """Send a location without waiting; return the index of the frame that will answer it."""
         number = self._sent
         self._sent += 1
         await self.send_message(token=self.token, command="send", lat=lat, lon=lon, **details)
         return number
 
     async def send(self, lat: Any, lon: Any, **details: Any) -> str | bytes:
-        """Send a location and give the answer: its acknowledgement, or an error."""
+        """Send a location and return the answer: its acknowledgement, or an error."""
         return await self.frame(await self.post(lat, lon, **details))
 
     async def send_together(self, locations: Iterable[tuple[Any, Any]]) -> None:
-        """Send locations, 256 at most, without waiting for each, and wait for the last's answer."""
+        """Send up to 256 locations without waiting for each; wait for the answer to the last."""
         for lat, lon in locations:
             last = await self.post(lat, lon)
         await self.frame(last)
 
 
 class Watcher(Client):
-    """Somebody who watches a driver, on the get-tracking route."""
+    """A watcher of a driver, on the get-tracking route."""
 
     def __init__(self, server_url: str, driver_id: int, token: str, **options: Any) -> None:
         super().__init__(f"{server_url}/driver/get-tracking?userId={driver_id}", **options)
@@ -177,10 +177,10 @@ class Watcher(Client):
 
 
 def _narrow_socket(url: str) -> socket.socket:
-    """A socket that fills after some kilobytes, so that the server soon notices.
+    """Return a socket whose buffers are full after some kilobytes, so that the server soon notices.
 
-    With packets as small as a mobile network's: for the loopback's large ones, the server's side
-    keeps megabytes.
+    Its packets are as small as a mobile network's: for the loopback's large ones, the server's side
+    buffers megabytes.
     """
     host, _, port = url.split("/")[2].partition(":")
     narrow = socket.socket()

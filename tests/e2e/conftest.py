@@ -1,4 +1,4 @@
-"""Real servers on real services, started once for all tests that ask for them."""
+"""Real servers on real services, started once for all tests that use them."""
 
 import pytest
 from playwright.async_api import async_playwright
@@ -9,13 +9,13 @@ from . import neighbours, stubborn
 from .phone_queues import issue
 from .stack import Stack, create_people
 
-# Most tests are in a hurry. Those of the limits have servers of their own.
+# Most tests send fast. The tests of the limits have servers of their own.
 UNLIMITED = {"TRACKING_MAX_FIXES_PER_SECOND": "0", "TRACKING_MAX_CONNECTIONS_PER_USER": "0"}
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item):
-    """Show, with a failure, what the servers that the test used wrote last."""
+    """Add the last log lines of the test's servers to the report of a failure."""
     report = yield
     if report.failed:
         for value in item.funcargs.values():
@@ -40,7 +40,7 @@ def redis_service():
 
 @pytest.fixture(scope="session")
 def runserver():
-    """As a developer runs it: `manage.py runserver`, SQLite, the in-memory channel layer."""
+    """Run the development set-up: `manage.py runserver`, SQLite, the in-memory channel layer."""
     with services.sqlite() as database_url:
         environment = services.environment(database_url, **UNLIMITED)
         services.manage(environment, "migrate", "--no-input")
@@ -50,7 +50,7 @@ def runserver():
 
 @pytest.fixture(scope="session")
 def cluster(postgres_service, redis_service):
-    """As production runs it: two uvicorn workers that share PostgreSQL and Redis."""
+    """Run the production set-up: two uvicorn workers that share PostgreSQL and Redis."""
     environment = services.environment(postgres_service.url, redis_service.url, **UNLIMITED)
     with services.cluster(environment, workers=2) as workers:
         yield workers
@@ -70,14 +70,14 @@ def cluster_stack(cluster):
 
 @pytest.fixture(scope="session")
 def granted_redis():
-    """One that may be killed."""
+    """Start a Redis that tests may kill."""
     with services.Redis(services.find_redis()) as redis:
         yield redis
 
 
 @pytest.fixture(scope="session")
 def granted_stack(postgres_service, granted_redis):
-    """Two workers where watching takes a grant, and where drivers send as often as they like."""
+    """Start two workers that require a grant for watching, without a limit of messages."""
     environment = services.environment(
         postgres_service.new_database(),
         granted_redis.url,
@@ -91,11 +91,11 @@ def granted_stack(postgres_service, granted_redis):
 
 
 def assert_discreet(stack):
-    """After all its tests, a server's log has no token in it and no location of a driver."""
+    """Assert that a server's log has no token and no location of a driver in it."""
     log = stack.log()
-    # Every token begins like this: it is the beginning of a JSON object in base64.
+    # Every token begins like this: "{\"" in base64, the beginning of a JSON object.
     assert "eyJ" not in log
-    # Nor was there anything that the log itself had to hide.
+    # Nor was there a secret that the log's own filter had to hide.
     assert "[hidden]" not in log, log[log.index("[hidden]") - 500 :][:600]
     for client in (stubborn, neighbours):
         assert client.LATITUDE not in log
@@ -104,7 +104,7 @@ def assert_discreet(stack):
 
 @pytest.fixture(scope="session", params=["runserver", "cluster"])
 def stack(request):
-    """Each of the two, users included."""
+    """Return each of the two stacks in turn, with users."""
     return request.getfixturevalue(f"{request.param}_stack")
 
 
@@ -126,8 +126,8 @@ class StrictUvicorn(Strict, services.Uvicorn):
 
 @pytest.fixture(scope="session")
 def strict(stack):
-    """The stack once more, on one server that soon loses its patience, and where all may watch
-    only themselves.
+    """Start one server on the stack's database, with short timeouts, where users may watch only
+    themselves.
     """
     environment = {
         **stack.environment,
@@ -142,26 +142,26 @@ def strict(stack):
 
 @pytest.fixture
 def driver_id(stack):
-    """A driver of the test's own, who has no location yet."""
+    """Return the id of a driver of the test's own, without a location."""
     return stack.new_driver()
 
 
 @pytest.fixture(scope="module")
 def phones(stack):
-    """Drivers of the module's own, each with the token of a phone."""
+    """Return drivers of the module's own, each with the token of a phone."""
     drivers = [stack.new_driver() for _ in range(60)]
     return iter([*zip(drivers, issue(stack, *drivers), strict=True)])
 
 
 @pytest.fixture
 def phone(phones):
-    """A driver of the test's own, and the token of the driver's phone."""
+    """Return the id of a driver of the test's own, and the token of the driver's phone."""
     return next(phones)
 
 
 @pytest.fixture
 async def browser():
-    """A headless browser's new context, for Playwright's async API.
+    """Launch a headless browser, and yield a new context of Playwright's async API.
 
     The sync API keeps an event loop running in the test's thread, which no async client could
     then use.

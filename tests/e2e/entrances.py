@@ -1,4 +1,4 @@
-"""Whatever takes text from strangers, by name: a new entrance gets a line here."""
+"""All code that takes text from strangers, by name. Add a line for each new entrance."""
 
 import asyncio
 import base64
@@ -32,8 +32,8 @@ from tracking.protocol import (
     parse_driver_id,
 )
 
-# Characters: what the server takes of a head, as much of a body as shows how the work grows, and
-# what is logged of a text.
+# In characters: the longest head that the server takes, a body long enough to show how the work
+# grows, and the longest text that is logged.
 HEAD = 16 * 1024
 BODY = 64 * 1024
 LOG = MAX_TEXT_LENGTH
@@ -44,7 +44,7 @@ _numbers = count(1)
 
 
 def visit(method, path, data=None, content_type=FORM, **headers):
-    """Make a request from an address of its own, which no limit knows."""
+    """Make a request from a new address, so that no limit applies."""
     number = next(_numbers)
     address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
     browser = Browser(REMOTE_ADDR=address, raise_request_exception=True)
@@ -56,12 +56,12 @@ def visit(method, path, data=None, content_type=FORM, **headers):
 
 
 def header(text):
-    """Return what an ASGI server makes of the text in a header."""
+    """Return the value that an ASGI server passes on for this text in a header."""
     return text.encode().decode("latin-1").replace("\r", "").replace("\n", "")
 
 
 def query(text):
-    """Return a query string that is what it is, but for what no request line can have."""
+    """Return the text as a query string, without the characters that no request line can have."""
     return quote(text, safe=string.punctuation).replace("#", "")
 
 
@@ -99,14 +99,14 @@ def basic_pair(text):
 
 
 def many_headers(text):
-    """A header for every other character, all of one name."""
+    """Return a header for every other character, all of one name."""
     headers = [(b"x", character.encode()) for character in text[::2]]
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": headers}
     assert ASGIRequest(scope, BytesIO()).method == "GET"
 
 
 def refused(function, *arguments):
-    """Call a function that may refuse what it is given."""
+    """Call a function that may refuse its argument."""
     with suppress(TrackingError):
         function(*arguments)
 
@@ -149,7 +149,7 @@ def log_of(formatter, name, level, message="%s"):
 
 
 class Transport(asyncio.Transport):
-    """Takes what a protocol writes, and hangs up when it is told to."""
+    """Accepts what a protocol writes, and closes on request."""
 
     def __init__(self):
         super().__init__()
@@ -198,7 +198,7 @@ _config = uvicorn.Config(_answer, http=HttpProtocol, ws=WebSocketProtocol, log_c
 
 
 def on_the_wire(begin, end=b""):
-    """Have the server's own protocol read the text, as much at once as uvloop does."""
+    """Feed the text to the server's own protocol, in pieces of the size that uvloop reads."""
 
     async def read(text):
         if not _config.loaded:
@@ -223,9 +223,9 @@ def on_the_wire(begin, end=b""):
 _PLAIN = WithoutSecrets("%(asctime)s %(levelname)s %(name)s: %(message)s")
 _LINE = b"GET / HTTP/1.1\r\n"
 
-# What takes a text, and how long one may be.
+# By name: a function that takes a text, and the greatest length of the text.
 ENTRANCES = {
-    # Log-ins, and what is done with their tokens.
+    # Log-ins and their tokens.
     "log-in, e-mail address": (body("/accounts/token/", json_of("email"), JSON), BODY),
     "log-in, password": (body("/accounts/token/", json_of("x"), JSON), BODY),
     "log-in, JSON": (body("/accounts/token/", as_it_is, JSON), BODY),
@@ -296,13 +296,13 @@ ENTRANCES = {
         lambda text: refused(decode_watcher_message, message("start")(text)),
         BODY,
     ),
-    # What is read before anything is known.
+    # Texts that are read before the client is known.
     "head": (on_the_wire(b""), HEAD),
     "header": (on_the_wire(_LINE + b"x: ", b"\r\n\r\n"), HEAD),
     "requests at once": (on_the_wire(_LINE * 10_000), BODY),
     "body": (on_the_wire(b"POST / HTTP/1.1\r\nContent-Length: 65536\r\n\r\n"), BODY),
     "chunks": (on_the_wire(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"), BODY),
-    # What is logged.
+    # Texts that are logged.
     "log": (log_of(JSONWithoutSecrets(), "django.request", logging.WARNING), LOG),
     "log for people": (log_of(_PLAIN, "django.request", logging.WARNING), LOG),
     "log of an agent": (log_of(_PLAIN, "axes", logging.WARNING), LOG),

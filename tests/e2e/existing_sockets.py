@@ -1,4 +1,4 @@
-"""Sockets of a project that are logged in by its session, and ways to add ours that do not work."""
+"""A project's own sockets, authenticated by its session, and ways to add ours that don't work."""
 
 import os
 

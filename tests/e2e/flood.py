@@ -1,8 +1,8 @@
-"""A flood, in a process of its own: a driver who sends without measure, and idle connections.
+"""A flood, in a process of its own: a driver who sends without limit, and idle connections.
 
 `python -m tests.e2e.flood '{"flooded": port, "target": path, "token": token, "ports": [...],
-"idle": 2000, "seconds": 10}'` writes `ready` once the idle connections are open, and when it is
-over, one line of JSON: how many connections ended with which code, and how many messages were sent.
+"idle": 2000, "seconds": 10}'` writes `ready` once the idle connections are open, and one line of
+JSON at the end: how many connections ended with which code, and how many messages were sent.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ BATCH = 10
 
 
 class Flood:
-    """Counts, in `ended` the close codes: of those who sent, and of the idle ones."""
+    """Counts, in `ended`, the close codes of the connections that sent and of the idle ones."""
 
     def __init__(self, plan: dict[str, Any]) -> None:
         self.plan = plan
@@ -30,7 +30,7 @@ class Flood:
         self.ended: dict[str, Counter[int]] = {"flooding": Counter(), "idle": Counter()}
 
     async def idle(self, port: int, source: str, opened: asyncio.Barrier) -> None:
-        """Connect, and say nothing until the end."""
+        """Connect, and send nothing until the server closes the connection."""
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", port, local_addr=(source, 0), limit=1024
         )
@@ -41,7 +41,7 @@ class Flood:
         writer.close()
 
     async def flooding(self) -> None:
-        """Send, and when cut off come back and go on, until cancelled."""
+        """Send until cancelled; reconnect and go on when disconnected."""
         payload = {"token": self.plan["token"], "command": "send", "lat": 1, "lon": 2}
         text = json.dumps({"type": "authenticate", "payload": payload})
         batch = frame(TEXT, text.encode()) * BATCH
@@ -76,7 +76,7 @@ class Flood:
 
 
 async def close_code(reader: asyncio.StreamReader) -> int:
-    """The code of the close frame that the server sends; 1006 if it just hangs up."""
+    """Return the code of the server's close frame; 1006 if it closes without one."""
     with suppress(asyncio.IncompleteReadError, ConnectionError):
         while True:
             first, size = await reader.readexactly(2)

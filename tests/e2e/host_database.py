@@ -1,4 +1,4 @@
-"""The project's settings with a host's own choices, from `HOST_DATABASE` and `HOST_MIDDLEWARE`."""
+"""The project's settings, changed by `HOST_DATABASE` and `HOST_MIDDLEWARE`."""
 
 import json
 import os
@@ -17,7 +17,7 @@ if os.environ.get("HOST_MIDDLEWARE"):
 
 
 def in_transaction(get_response):
-    """A middleware that some hosts have in place of `ATOMIC_REQUESTS`."""
+    """Middleware that some hosts use in place of `ATOMIC_REQUESTS`."""
 
     def middleware(request):
         with transaction.atomic():

@@ -1,4 +1,4 @@
-"""What clients send that mean no good: for every route, and byte by byte."""
+"""Input of malicious clients: messages, raw frames, queries and headers, for every route."""
 
 import struct
 
@@ -6,7 +6,7 @@ from .raw import BINARY, CLOSE, CONT, KEY, PING, PONG, TEXT, frame
 
 
 def message(lat: str = "1", token: str = '"TOKEN"', **others: str) -> bytes:
-    """A message as JSON text, of pieces that need not be JSON. TOKEN is to become a good one."""
+    """Return a message as JSON text. The pieces need not be JSON; TOKEN stands for a good one."""
     payload = {"token": token, "command": '"COMMAND"', "lat": lat, "lon": "2", **others}
     pairs = ", ".join(f'"{key}": {value}' for key, value in payload.items())
     return f'{{"type": "authenticate", "payload": {{{pairs}}}}}'.encode()
@@ -58,7 +58,7 @@ MESSAGES = {
     "nothing": b"",
 }
 
-# Frames, and the close code that they must lead to; None leaves the connection open.
+# Frames, and the close code that each must cause; with None the connection stays open.
 FRAMES: dict[str, tuple[bytes, int | None]] = {
     "binary": (frame(BINARY, message()), None),
     "empty binary": (frame(BINARY), None),
@@ -110,7 +110,7 @@ FRAMES: dict[str, tuple[bytes, int | None]] = {
     "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500), 1002),
 }
 
-# What follows the path in a request's first line.
+# The part after the path in a request's first line.
 QUERIES = {
     "raw control characters": b"?userId=19\x01\x1b",
     "raw NUL": b"?userId=19\x00",
@@ -136,7 +136,7 @@ QUERIES = {
     "more path": b"/%2e%2e/%00?userId=19",
 }
 
-# Headers beside those of a handshake, or in their place.
+# Headers in addition to those of a handshake, or in their place.
 HEADERS = {
     "200 headers": b"".join(b"X-%d: 1\r\n" % number for number in range(200)),
     "long header": b"X: " + b"x" * 9_000 + b"\r\n",

@@ -1,4 +1,4 @@
-"""HTTP as a phone speaks it: the request's bytes as they are, on a connection of its own."""
+"""An HTTP client that sends a request's bytes unchanged, on a connection of its own."""
 
 import asyncio
 import json
@@ -20,9 +20,9 @@ class Response:
 
 
 async def exchange(port: int, request: bytes) -> Response:
-    """Send a request to a server on this machine, and give its answer.
+    """Send a request to a server on this machine, and return its answer.
 
-    The request must ask for the connection to be closed.
+    The request must contain `Connection: close`.
     """
     async with asyncio.timeout(DEADLINE):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -60,7 +60,7 @@ async def call(
 
 
 async def readiness(port: int, expected: int) -> Any:
-    """Wait until `/health/ready/` answers with the expected status, and give what it says."""
+    """Wait until `/health/ready/` answers with the expected status; return the answer's content."""
     until = time.monotonic() + DEADLINE
     while True:
         answer = await call(port, "GET", "/health/ready/")

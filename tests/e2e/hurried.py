@@ -1,5 +1,5 @@
-"""`manage.py` of a server that compares heartbeats ten times a second, not every 5 s, and forgets
-who has stopped after 2 s.
+"""`manage.py` of a server that compares heartbeats ten times a second instead of every 5 s, and
+drops workers that have stopped after 2 s.
 """
 
 import sys

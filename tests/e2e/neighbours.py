@@ -1,4 +1,4 @@
-"""A driver and a watcher who mind their own business while others misbehave."""
+"""A well-behaved driver and watcher, who must not be affected by misbehaving clients."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ INTERVAL = 0.25  # seconds between two locations, as the default limit allows
 # 1.02 s were seen while nothing was wrong; what stops a worker stops it for longer.
 GAP = 3.0
 
-# What their coordinates begin with, so that they can be looked for in a log.
+# The beginning of their coordinates, to search a log for.
 LATITUDE, LONGITUDE = "-48.2285", "162.5526"
 
 
@@ -54,15 +54,15 @@ class Neighbours:
                 self._started.set()
 
     def longest_gap(self, since: float = 0) -> float:
-        """Seconds between two locations that the watcher got, the later one after `since`, or since
-        the last.
+        """Return the longest time between two locations that the watcher received, the later one
+        after `since`, or since the last one, in seconds.
         """
         times = [*self._watcher.times, time.time()]
         return max(later - earlier for earlier, later in pairwise(times) if later > since)
 
     @property
     def in_order(self) -> bool:
-        """Whether the watcher has got what was acknowledged, in the same order."""
+        """Return whether the watcher's frames are acknowledged ones, in the same order."""
         acknowledged = iter(self._driver.frames)
         # The last may be acknowledged later than it is delivered.
         return all(frame in acknowledged for frame in self._watcher.frames[:-2])

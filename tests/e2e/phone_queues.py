@@ -1,6 +1,6 @@
-"""The queues of phone apps: what each keeps and what it throws away, by the answer's status.
+"""The queues of phone apps: which messages each keeps or discards, by the answer's status.
 
-As their sources have it: each sends in order, and begins each time with the first that it has.
+Written after the apps' sources: each sends in order, and always begins with its oldest message.
 """
 
 import base64
@@ -18,13 +18,13 @@ Send = Callable[[int, Any], Awaitable[Response]]
 
 
 class App:
-    """An app that keeps all that is not answered 2xx, and tries again."""
+    """An app that keeps every message that is not answered 2xx, and sends it again."""
 
     def __init__(self, token: str) -> None:
         self.token = token
         self.queue: list[Any] = []
         self.thrown_away: list[Any] = []
-        # What its owner sees, or its log has.
+        # Shown to its owner, or in its log.
         self.answers: list[Response] = []
 
     async def send(self, port: int, message: Any) -> Response:
@@ -34,7 +34,7 @@ class App:
         return False
 
     async def flush(self, port: int) -> list[int]:
-        """Send what is queued until the first that stays; return the statuses of the answers."""
+        """Send queued messages until one has to stay; return the statuses of the answers."""
         begin = len(self.answers)
         while self.queue:
             answer = await self.send(port, self.queue[0])
@@ -60,7 +60,7 @@ def post(target: str, body: bytes, *headers: str) -> bytes:
 
 
 class Traccar10(App):
-    """A form for each message."""
+    """Sends a form for each message."""
 
     async def send(self, port: int, message: dict[str, Any]) -> Response:
         body = urlencode({"id": self.token, **message}).encode()
@@ -69,7 +69,7 @@ class Traccar10(App):
 
 
 class Traccar10Json(App):
-    """A list of JSON with all that is queued, and all or nothing is removed."""
+    """Sends a JSON list of the whole queue, and removes all of it or nothing."""
 
     async def send(self, port: int, message: Any) -> Response:
         items = [{"id": self.token, **message} for message in self.queue]
@@ -83,7 +83,7 @@ class Traccar10Json(App):
 
 
 class Traccar9(App):
-    """An object of JSON for each message, by the library of Transistor Software."""
+    """Sends a JSON object for each message, with the library of Transistor Software."""
 
     async def send(self, port: int, message: dict[str, Any]) -> Response:
         names = {"lat": "latitude", "lon": "longitude"}
@@ -97,7 +97,7 @@ class Traccar9(App):
 
 
 class Traccar8(App):
-    """Parameters in the URL."""
+    """Sends parameters in the URL."""
 
     async def send(self, port: int, message: dict[str, Any]) -> Response:
         query = urlencode({"id": self.token, **message})
@@ -122,14 +122,14 @@ class OwnTracksAndroid(App):
 
 
 class OwnTracksIos(OwnTracksAndroid):
-    """Shows an alert on 4xx, and throws the message away."""
+    """Shows an alert on 4xx, and discards the message."""
 
     def throws_away(self, status: int) -> bool:
         return 400 <= status < 500
 
 
 class Transistor(App):
-    """The library in an app of the host's own: batches over REST, with the driver's JWT."""
+    """An app of the host's own with that library: batches over REST, with the driver's JWT."""
 
     def __init__(self, token: str, driver_id: int) -> None:
         super().__init__(token)
@@ -149,7 +149,7 @@ OWNTRACKS: Iterable[type[App]] = (OwnTracksAndroid, OwnTracksIos)
 
 
 def in_shell(stack: Stack, code: str) -> str:
-    """Run Python code with users and devices at hand, and return what it prints."""
+    """Run Python code with users and devices imported, and return its output."""
     imports = (
         "from django.contrib.auth import get_user_model\nfrom tracking.models.device import *\n"
     )
@@ -157,7 +157,7 @@ def in_shell(stack: Stack, code: str) -> str:
 
 
 def issue(stack: Stack, *driver_ids: int) -> list[str]:
-    """A new device's token for each of the drivers."""
+    """Return the token of a new device for each of the drivers."""
     return in_shell(
         stack,
         "users = get_user_model().objects\n"

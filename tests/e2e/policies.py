@@ -1,6 +1,6 @@
-"""Policies that a host project may name, right or wrong."""
+"""Policies that a host project may name, one of them with a bug."""
 
 
 def mistaken(user, driver_id):
-    """A programming error."""
+    """Fail with a programming error."""
     raise ZeroDivisionError

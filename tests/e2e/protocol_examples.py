@@ -1,4 +1,4 @@
-"""Examples of `docs/protocol.md`, turned into what a test can send and compare."""
+"""Examples of `docs/protocol.md`, converted for tests to send and compare."""
 
 import json
 import re
@@ -6,11 +6,11 @@ import re
 from .frames import ago
 from .stack import person
 
-FLEET = 6  # the section that is of another route
+FLEET = 6  # the section about the other route
 
 
 def kind_of(example):
-    """A client's message goes by its command, a server's frame by the keys that tell it."""
+    """Return the kind: of a client's message its command, of a server's frame its keys."""
     if "type" in example.value:
         return example.value["payload"]["command"]
     keys = ("error", "token_expires_in", "snapshot", "update", "recorded_at", "status")
@@ -18,7 +18,7 @@ def kind_of(example):
 
 
 def value_of(example, driver_id):
-    """The example's content, as of the test's own driver."""
+    """Return the example's content, with the id of the test's own driver."""
     return json.loads(example.text, object_hook=lambda keys: as_of(driver_id, keys))
 
 
@@ -28,14 +28,14 @@ def as_of(driver_id, keys):
 
 
 def with_token(message, token):
-    """The client's message as it is, but for the token."""
+    """Return the client's message with this token."""
     payload = message["payload"]
     replaced = {key: token if value == "<JWT>" else value for key, value in payload.items()}
     return json.dumps({**message, "payload": replaced})
 
 
 def fix_in(frame):
-    """Return the driver's message that makes watchers get that frame, measured just now."""
+    """Return a driver's message, measured now, that makes watchers receive this frame."""
     names = {"location_lat": "lat", "location_lon": "lon"}
     wanted = (*names, "recorded_at", "heading", "speed", "accuracy")
     fix = {names.get(key, key): value for key, value in frame.items() if key in wanted}
@@ -43,7 +43,7 @@ def fix_in(frame):
 
 
 def on_the_clock_of(example, text):
-    """A frame that has the example's times, if its own have the same form."""
+    """Return the frame with the example's times, if its own have the same form."""
     frame = json.loads(text)
     for name in ("recorded_at", "received_at", "heard_at"):
         if re.sub("[0-9]", "0", frame[name]) == "0000-00-00T00:00:00.000Z":

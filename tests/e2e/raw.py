@@ -1,4 +1,4 @@
-"""A plain socket that speaks WebSocket as badly as wanted, byte by byte."""
+"""A plain socket for WebSocket connections, valid or not, byte by byte."""
 
 import base64
 import os
@@ -22,7 +22,7 @@ def frame(
     masked: bool = True,
     length: int | None = None,
 ) -> bytes:
-    """A frame as RFC 6455 section 5.2 has it, but for what `length` says about the payload's."""
+    """Return a frame (RFC 6455, section 5.2), with `length` instead of the payload's own length."""
     size = len(payload) if length is None else length
     if size < 126:
         sizes = bytes([masked << 7 | size])
@@ -38,7 +38,7 @@ def frame(
 
 
 def handshake(target: bytes, headers: bytes = b"") -> bytes:
-    """A request to speak WebSocket."""
+    """Return an opening handshake."""
     return (
         b"GET " + target + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
         b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -47,10 +47,10 @@ def handshake(target: bytes, headers: bytes = b"") -> bytes:
 
 
 class Raw:
-    """A WebSocket connection without manners, as a context manager. Blocking, with a deadline."""
+    """A WebSocket connection that sends any bytes. A context manager. Blocks, with a deadline."""
 
     def __init__(self, port: int, target: bytes, headers: bytes = b"") -> None:
-        """Send a handshake and read its answer's head: `status`, 0 if there was none."""
+        """Send a handshake and read the answer's head. `status` is 0 if there was no answer."""
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
         self._received = b""
         self.send(handshake(target, headers))
@@ -66,7 +66,7 @@ class Raw:
         self._socket.close()
 
     def send(self, data: bytes) -> None:
-        """Send as much as the server takes: it may have hung up."""
+        """Send as much as the server takes: it may have closed the connection."""
         with suppress(ConnectionError):
             self._socket.sendall(data)
 
@@ -76,9 +76,9 @@ class Raw:
             self._socket.shutdown(socket.SHUT_WR)
 
     def frames(self) -> Iterator[tuple[int, bytes]]:
-        """Opcode and payload of what the server sends, until the connection's end.
+        """Yield opcode and payload of the server's frames until the connection ends.
 
-        Raises TimeoutError when nothing comes.
+        Raises TimeoutError if nothing is received.
         """
         while self._fill(2):
             opcode, size = self._received[0] & 15, self._received[1]
@@ -94,7 +94,7 @@ class Raw:
             yield opcode, payload
 
     def end(self) -> tuple[list[str], int]:
-        """What the server says until it closes, and its close code; 1006 if it just hangs up."""
+        """Return the server's text messages until it closes, and its close code, or 1006."""
         texts = []
         for opcode, payload in self.frames():
             if opcode == CLOSE:

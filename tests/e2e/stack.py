@@ -1,4 +1,4 @@
-"""The system under test: where drivers connect, where watchers do, and who they are."""
+"""The system under test: the servers for drivers and watchers, and the users."""
 
 import asyncio
 import json
@@ -10,30 +10,30 @@ from tests.services.server import Server
 
 from .client import Client, Driver, Watcher
 
-# The ones that the contract speaks of, and one who is neither.
+# The drivers of the contract's examples, and a user who is no driver.
 DRIVER, OTHER_DRIVER, RIDER = 19, 20, 22
-# For the simulator, which takes the drivers with the lowest ids, the two included.
+# For the simulator, which takes the drivers with the lowest ids, including these two.
 SIMULATED = range(101, 121)
-# Each handed out once, so that no test meets the locations of another.
+# Each is given to one test only, so that no test sees the locations of another.
 DRIVERS = range(1001, 2001)
 MISSING = 999_999
 
 
 def person(user_id: int, role: str = "driver", **fields: Any) -> dict[str, Any]:
-    """A user for `create_users`."""
+    """Return a user for `create_users`."""
     email = f"{role}{user_id}@example.org"
     return {"id": user_id, "email": email, "name": f"Person {user_id}", "role": role, **fields}
 
 
 def create_people(environment: Mapping[str, str]) -> dict[int, str]:
-    """All of the above but the missing one, and their access tokens."""
+    """Create all of the above but the missing one, and return their access tokens."""
     rider = person(RIDER, "rider", email="jonh@gmail.com", name="Jonh")
     drivers = map(person, (DRIVER, OTHER_DRIVER, *SIMULATED, *DRIVERS))
     return create_users(environment, [rider, *drivers])
 
 
 class Stack:
-    """One server or several on one database, and the access tokens of the people in it.
+    """One or more servers on one database, and the access tokens of its users.
 
     Drivers connect to the first server and watchers to the last.
     """
@@ -46,32 +46,32 @@ class Stack:
         self._unused = iter(DRIVERS)
 
     def new_driver(self) -> int:
-        """The id of a driver who has no location yet."""
+        """Return the id of a driver who has no location yet."""
         return next(self._unused)
 
     def driver(self, driver_id: int, **options: Any) -> Driver:
-        """The app of a driver, which has the driver's token unless `options` give another."""
+        """Return a driver's app, with the driver's token unless `options` give another."""
         options.setdefault("token", self.tokens.get(driver_id))
         return Driver(self.driver_server.websocket_url, driver_id, **options)
 
     def watcher(self, driver_id: int, **options: Any) -> Watcher:
-        """Somebody who watches a driver: the rider, unless `options` give another token."""
+        """Return a watcher of a driver: the rider, unless `options` give another token."""
         options.setdefault("token", self.tokens[RIDER])
         return Watcher(self.watcher_server.websocket_url, driver_id, **options)
 
     def client(self, route: str, query: str) -> Client:
-        """A connection to `set-tracking` or `get-tracking`, on the server that is for it."""
+        """Return a connection to `set-tracking` or `get-tracking`, on the server for that route."""
         server = self.driver_server if route == "set-tracking" else self.watcher_server
         return Client(f"{server.websocket_url}/driver/{route}?{query}")
 
     def stored(self, driver_id: int) -> StoredLocation | None:
-        """What the database holds now."""
+        """Return the stored locations by driver id."""
         return locations(self.environment).get(driver_id)
 
     async def host(self, program: str, **variables: Any) -> Any:
         """Run Python with these variables in a process of its own, as a host project's code would.
 
-        Gives what the program leaves in `result`, over JSON.
+        Returns the program's variable `result`, passed as JSON.
         """
         values = json.dumps({"result": None, **variables})
         begin = f"import json\nglobals().update(json.loads({values!r}))\n"

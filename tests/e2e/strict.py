@@ -1,5 +1,5 @@
-"""`manage.py` of a server that checks users again twice a second, not every 30 s, for tests that
-see it happen.
+"""`manage.py` of a server that checks users again twice a second instead of every 30 s, so that
+tests need not wait.
 """
 
 import sys

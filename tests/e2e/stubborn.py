@@ -1,4 +1,4 @@
-"""Clients who do not take no for an answer: cut off or refused, they come back, again and again."""
+"""Clients that always reconnect, after any disconnection or refusal."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,14 +10,14 @@ from websockets.exceptions import ConnectionClosed
 
 from .client import Client, Driver, Watcher, read_error
 
-PATIENCE = 0.2  # seconds between two attempts
+RETRY_DELAY = 0.2  # seconds between two attempts
 
-# What the coordinates of these drivers begin with, so that they can be looked for in a log.
+# The beginning of these drivers' coordinates, to search a log for.
 LATITUDE, LONGITUDE = "-47.1174", "163.4717"
 
 
 class End(NamedTuple):
-    """When the server ended a connection, in seconds since the epoch, and what it said."""
+    """The end of a connection: its time, in seconds since the epoch, and the server's answer."""
 
     time: float
     error: str
@@ -25,9 +25,9 @@ class End(NamedTuple):
 
 
 class Stubborn:
-    """Connects with `connect()` whenever it has no connection, as a context manager until its end.
+    """Connects with `connect()` whenever it has no connection. A context manager.
 
-    `connections` are all that it had, and `ends` what became of those that the server ended.
+    `connections` are all that it had; `ends` has an item for each that the server ended.
     """
 
     def __init__(self, connect: Callable[[], Client]) -> None:
@@ -59,14 +59,14 @@ class Stubborn:
                 code = await client.close_code(seconds=3600)
                 assert client.closed_at is not None
                 self.ends.append(End(client.closed_at, read_error(client.frames[-1])[0], code))
-            await asyncio.sleep(PATIENCE)
+            await asyncio.sleep(RETRY_DELAY)
 
     async def talk(self, client: Client) -> None:
-        """Do what one does on an open connection, until it is closed."""
+        """Send messages on an open connection, until it is closed."""
         raise NotImplementedError
 
     async def until(self, condition: Callable[[Self], bool], seconds: float = 10) -> None:
-        """Wait until `condition(self)`, whatever happens to the connections meanwhile."""
+        """Wait until `condition(self)` is true, over any number of connections."""
         async with asyncio.timeout(seconds):
             while not condition(self):
                 assert not self._task.done(), self._task.exception()
@@ -74,7 +74,7 @@ class Stubborn:
 
     @property
     def locations(self) -> list[float]:
-        """When each location came, over all connections."""
+        """Return the time of each received location, over all connections."""
         return [
             moment
             for client in self.connections
@@ -84,7 +84,7 @@ class Stubborn:
 
 
 class StubbornWatcher(Stubborn):
-    """Streams a driver."""
+    """Watches a driver."""
 
     async def talk(self, client: Client) -> None:
         assert isinstance(client, Watcher)
@@ -92,7 +92,7 @@ class StubbornWatcher(Stubborn):
 
 
 class StubbornDriver(Stubborn):
-    """Sends ten locations a second, none of them twice, and all of them told from others'."""
+    """Sends ten locations a second, all different, and different from other drivers'."""
 
     def __init__(self, connect: Callable[[], Client]) -> None:
         super().__init__(connect)

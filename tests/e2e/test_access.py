@@ -1,4 +1,4 @@
-"""Who is let in, who is not, and who is shown out, on either stack."""
+"""Access is granted, refused and revoked, on either stack."""
 
 import time
 from itertools import product
@@ -13,7 +13,7 @@ from .tokens import login_token, sign
 
 
 async def refused(client):
-    """The error that ended a connection, and its close code."""
+    """Return the error that ended a connection, and its close code."""
     code, text = read_error(await client.frame(0))
     close_code = await client.close_code()
     assert len(client.frames) == 1
@@ -79,7 +79,7 @@ async def test_a_user_who_is_inactive_or_deleted_is_refused(stack):
 
 
 def change_user(stack, user_id, change):
-    """Do to a user what a method of the query set does."""
+    """Change a user with a method of the query set."""
     command = f"from accounts.models import User; User.objects.filter(pk={user_id}).{change}"
     manage(stack.environment, "shell", "--no-imports", "-c", command)
 
@@ -92,7 +92,7 @@ async def test_only_a_driver_publishes_and_for_itself_alone(stack, driver_id):
         assert stack.stored(published) is None
 
 
-async def test_who_does_not_exist_cannot_be_told_from_who_may_not_be_watched(strict):
+async def test_missing_driver_and_forbidden_driver_are_refused_alike(strict):
     answers = []
     for watched in (OTHER_DRIVER, RIDER, MISSING, 2**63 - 1):
         async with strict.watcher(watched, token=strict.tokens[DRIVER]) as watcher:
@@ -105,7 +105,7 @@ async def test_who_does_not_exist_cannot_be_told_from_who_may_not_be_watched(str
 
 
 @pytest.mark.parametrize("watched", [RIDER, MISSING])
-async def test_who_is_no_driver_cannot_be_watched(stack, watched):
+async def test_user_who_is_no_driver_cannot_be_watched(stack, watched):
     async with stack.watcher(watched) as watcher:
         await ask(watcher)
         assert (await refused(watcher))[:2] == ("forbidden", 4403)
@@ -139,7 +139,7 @@ async def test_a_token_that_expires_ends_the_stream_by_itself(stack, driver_id):
         await watcher.frame(0)
         for client in (expiring_driver, expiring_watcher):
             assert await client.close_code() == 4401
-            # Never early, and at the second; the rest is leave for a machine under load.
+            # Never early, and at that second; the rest allows for a machine under load.
             assert 0 <= time.time() - expires_at < 2
             assert read_error(client.frames[-1])[0] == "token_expired"
             assert client.frames[0] == location
@@ -154,7 +154,7 @@ async def test_a_token_that_expires_ends_the_stream_by_itself(stack, driver_id):
         (806, "update(role='rider')", "forbidden", 4403),
     ],
 )
-async def test_who_is_deactivated_or_demoted_while_streaming_is_shown_out(
+async def test_user_deactivated_or_demoted_while_streaming_is_disconnected(
     strict, user_id, change, code, close_code
 ):
     token = create_users(strict.environment, [person(user_id)])[user_id]
@@ -171,7 +171,7 @@ async def test_who_is_deactivated_or_demoted_while_streaming_is_shown_out(
             assert read_error(client.frames[-1])[0] == code
 
 
-async def test_a_driver_deleted_while_streaming_is_told_with_the_next_location(stack):
+async def test_a_driver_deleted_while_streaming_is_disconnected_at_the_next_location(stack):
     user_id = 807
     tokens = create_users(stack.environment, [person(user_id)])
     async with (
@@ -189,7 +189,7 @@ async def test_a_driver_deleted_while_streaming_is_told_with_the_next_location(s
     assert stack.stored(user_id) is None
 
 
-async def test_who_says_nothing_valid_in_time_is_disconnected(strict):
+async def test_client_that_does_not_authenticate_in_time_is_disconnected(strict):
     async with (
         strict.driver(DRIVER) as driver,
         strict.watcher(DRIVER, token=strict.tokens[DRIVER]) as watcher,

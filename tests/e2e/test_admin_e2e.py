@@ -1,4 +1,4 @@
-"""The admin as an operator sees it: log in, and look where the drivers are."""
+"""The admin as an operator uses it: log in, and see where the drivers are."""
 
 from tests.services import create_users
 

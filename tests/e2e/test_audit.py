@@ -17,10 +17,10 @@ FLEET = """
 from tracking.models import LocationAccess
 result = sorted(set(LocationAccess.objects.filter(driver_id=None).values_list("viewer", "way")))
 """
-AT_ONCE = 2.0  # seconds, a look at the database included
+AT_ONCE = 2.0  # seconds, including the query of the database
 
 
-async def test_streams_and_calls_are_recorded_with_who_looked(cluster_stack):
+async def test_streams_and_calls_are_recorded_with_their_viewer(cluster_stack):
     stack = cluster_stack
     driver_id = stack.new_driver()
     people = [person(STAFF, "dispatcher", is_staff=True, is_superuser=True)]

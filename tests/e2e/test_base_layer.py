@@ -1,4 +1,4 @@
-"""The map of a project without tiles, in a real browser: what it draws, and what it fetches."""
+"""The map of a project without tiles, in a real browser: its drawing and its requests."""
 
 import math
 import re
@@ -35,7 +35,7 @@ for driver_id, latitude in {LATITUDES}.items():
 
 @contextmanager
 def running(server_kind, tmp_path, **variables):
-    """A server of that kind with people and places."""
+    """Start a server of this kind with users and locations."""
     with services.sqlite() as database_url:
         environment = services.environment(
             database_url,
@@ -59,7 +59,7 @@ def running(server_kind, tmp_path, **variables):
 
 @pytest.fixture(scope="module")
 def production(tmp_path_factory):
-    """Hashed static files, a content security policy, DEBUG off."""
+    """Start a server with hashed static files, a content security policy, and DEBUG off."""
     with running(services.Uvicorn, tmp_path_factory.mktemp("production")) as server:
         yield server
 
@@ -76,14 +76,14 @@ async def located(page):
 
 
 async def fetched(page):
-    """The names of the static files that the page has asked for, without their hashes."""
+    """Return the names of the static files that the page has requested, without their hashes."""
     urls = await page.evaluate("performance.getEntriesByType('resource').map(({ name }) => name)")
     names = [url.rpartition("/")[2] for url in urls if "/static/" in url]
     return {re.sub(r"\.[0-9a-f]{12}(?=\.)", "", name) for name in names}
 
 
 async def labels(page, kind):
-    """The degrees that can be read at the lines of that kind."""
+    """Return the degrees shown at the lines of this kind."""
     return [
         text
         for text in await page.locator(f".tracking-{kind} > span").all_inner_texts()

@@ -25,7 +25,7 @@ from .stack import person
 
 
 async def exchange(port, *pieces, reads=1):
-    """Send pieces on one connection, and return so many answers, or what came until its end."""
+    """Send pieces on one connection; return so many answers, or all bytes until it ends."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     answer = b""
     try:
@@ -91,18 +91,18 @@ def staff_token(cluster):
         ("POST", "/accounts/token/refresh/", 100_000, b"["),
         ("POST", "/accounts/token/logout/", 100_000, b"["),
         ("POST", "/driver/grants/", 100_000, b"["),
-        # A list would be refused for being none of theirs, before what is in it is read.
+        # A list would be refused for its type, before its content is read.
         ("PUT", "/driver/812/location/", 30_000, b'{"a":'),
         ("POST", "/driver/812/locations/", 30_000, b'{"a":'),
     ],
 )
-async def test_nested_json_is_the_senders_fault(port, staff_token, method, target, size, unit):
+async def test_nested_json_is_a_client_error(port, staff_token, method, target, size, unit):
     body = unit * (size // len(unit))
     sent = head(
         "Content-Type: application/json",
         f"Content-Length: {len(body)}",
         "Connection: close",
-        # Where it is not looked at, nobody needs it.
+        # The log-in takes no token.
         *([f"Authorization: Bearer {staff_token}"] if target.startswith("/driver/") else []),
         target=target,
         method=method,
@@ -130,7 +130,7 @@ async def test_pipelined_requests_are_answered_in_order_one_after_the_other(port
 
 
 async def test_requests_that_wait_for_a_response_are_not_parsed(monkeypatch):
-    """13,800 requests of one read were parsed at once, each with a task to come."""
+    """Before, 13,800 requests of one read were parsed at once, each with a task waiting."""
     import uvicorn
 
     from tracking.contrib.uvicorn.http import HttpProtocol
@@ -165,7 +165,7 @@ async def test_requests_that_wait_for_a_response_are_not_parsed(monkeypatch):
     writer.write(request * 13_800)
     async with asyncio.timeout(20):
         await arrived.wait()
-    # All that was read is parsed by now, or waits, and no more is read.
+    # By now all that was read is parsed or waits, and reading is paused.
     assert protocols[0].flow.read_paused
     assert started == 1
     assert len(protocols[0].pipeline) <= MAX_PARSED // len(request) + 1
@@ -182,7 +182,7 @@ async def test_requests_that_wait_for_a_response_are_not_parsed(monkeypatch):
 # Work that grows faster than the input
 
 
-# What is repeated, and what may stand before it: a quote, which is then closed at the end.
+# Texts that are repeated, and beginnings before them: a quote, which is closed at the end.
 UNITS = [
     *(
         "a",
@@ -217,9 +217,9 @@ def text_of(beginning, unit, size):
 
 
 class CPUTime:
-    """The processor time of a call, to compare it with that of another size."""
+    """Measures the processor time of a call, to compare it with that of another size."""
 
-    # Less than half a millisecond tells nothing: others use the machine, too.
+    # Less than half a millisecond is noise: other processes use the machine, too.
     margin = 0.0005
 
     def of(self, function, text):
@@ -229,7 +229,7 @@ class CPUTime:
 
 
 class Lines:
-    """How many lines of Python a call runs, always the same. What C does is not seen."""
+    """Counts the lines of Python that a call runs: exact, but without the work of C code."""
 
     margin = 2_000.0
 
@@ -253,12 +253,12 @@ class Lines:
 def grows_faster(measure, function, text, limit):
     """Tell whether four times as long a text costs more than eight times as much.
 
-    What costs no more than three times what a text of one character does is not looked at.
+    Costs of no more than three times those of a text of one character are not compared.
     """
     idle = min(measure.of(function, text(1)) for _ in range(2))
     if measure.of(function, text(limit)) <= 3 * idle + measure.margin:
         return False
-    # The least of some, as others use the machine too.
+    # The minimum of several, as other processes use the machine too.
     short = long = math.inf
     for _ in range(4):
         short = min(short, measure.of(function, text(limit // 4)))
@@ -295,7 +295,7 @@ def test_work_that_grows_with_the_square_is_noticed(measure, function, unit, lim
 
 
 @pytest.mark.parametrize("measure", [CPUTime(), Lines()])
-def test_work_that_grows_with_the_text_is_none_of_that(measure):
+def test_work_that_grows_with_the_text_is_not_reported(measure):
     def reads(text):
         for _ in text:
             pass
@@ -313,9 +313,9 @@ def any_host(settings):
 @pytest.mark.django_db
 @pytest.mark.usefixtures("any_host")
 @pytest.mark.parametrize("entrance", ENTRANCES)
-def test_work_for_strangers_grows_no_faster_than_what_they_send(entrance):
+def test_work_for_strangers_grows_no_faster_than_their_input(entrance):
     function, limit = ENTRANCES[entrance]
-    function("a")  # What is loaded and cached once.
+    function("a")  # Load what is cached once.
     gc.collect()
     gc.disable()
     try:
@@ -332,7 +332,7 @@ def test_work_for_strangers_grows_no_faster_than_what_they_send(entrance):
 @pytest.mark.django_db
 @pytest.mark.usefixtures("any_host")
 @pytest.mark.parametrize("entrance", ENTRANCES)
-def test_no_more_lines_run_for_strangers_than_what_they_send_has_characters(entrance):
+def test_no_more_lines_run_for_strangers_than_their_input_has_characters(entrance):
     function, limit = ENTRANCES[entrance]
     function("a")
     faster = [
@@ -344,7 +344,7 @@ def test_no_more_lines_run_for_strangers_than_what_they_send_has_characters(entr
 
 
 class Spy:
-    """Stands for a function whose work grows faster than its input, and counts what it gets."""
+    """Replaces a function whose work grows faster than its input, and records its arguments."""
 
     def __init__(self, function):
         self.function = function
@@ -357,7 +357,7 @@ class Spy:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("entrance", ENTRANCES)
-def test_what_strangers_send_is_cut_before_it_is_normalised(entrance, monkeypatch):
+def test_input_of_strangers_is_cut_before_it_is_normalised(entrance, monkeypatch):
     function, limit = ENTRANCES[entrance]
     spy = Spy(unicodedata.normalize)
     monkeypatch.setattr(unicodedata, "normalize", spy)
@@ -367,8 +367,8 @@ def test_what_strangers_send_is_cut_before_it_is_normalised(entrance, monkeypatc
 
 
 @pytest.mark.parametrize("text", ["-eyJ", "eyJ.", "trk_", "lat'", "Basic ", "DETAIL:  ", "\\", "%"])
-def test_what_is_logged_is_cut(text):
-    """Of twice as long a text no more is looked at: nothing grows beyond the cut."""
+def test_logged_text_is_cut(text):
+    """Read no more of a text twice as long: no work grows beyond the cut."""
     shown = [re.sub(r"\d+ more", "", hide_secrets(text * n)) for n in (60_000, 120_000)]
     assert shown[0] == shown[1]
     assert len(shown[0]) < 2 * MAX_TEXT_LENGTH

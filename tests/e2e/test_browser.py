@@ -16,12 +16,12 @@ from .stack import DRIVER, RIDER
 
 class Pages(SimpleHTTPRequestHandler):
     def log_message(self, *args):
-        """Keep the test's output to itself."""
+        """Write nothing into the test's output."""
 
 
 @pytest.fixture(scope="module")
 def other_site():
-    """The URL of a web server that is not the tracking server."""
+    """Start a web server other than the tracking server, and yield its URL."""
     handler = functools.partial(Pages, directory=Path(__file__).parent)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -73,8 +73,8 @@ async def test_pages_of_another_site_send_and_watch_as_they_always_did(
     sent = await second_page.locator("li").all_inner_texts()
     seen = await browser_page.locator("li").all_inner_texts()
     assert sent[:2] == ["-1.4354 0.9871", "-1.4344 0.9871"]
-    # The watcher came later and began with what was stored; from the first live one on it saw each,
-    # which may not be the next one: that may have been under way while the watcher came.
+    # The watcher joined later and began with the stored location. It may miss the location that was
+    # in flight while it joined; from the first live one on it received each.
     assert seen[0] in sent
     first = sent.index(seen[1])
     assert first > sent.index(seen[0])

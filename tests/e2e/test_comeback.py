@@ -1,4 +1,4 @@
-"""The phones of a depot, which share one address, come back at once after a restart."""
+"""The phones of a depot, which share one address, reconnect at once after a restart."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ DRIVERS = range(FIRST, FIRST + PHONES)
 
 @pytest.fixture(scope="module")
 def environment(postgres_service, redis_service):
-    """With the limits that are the defaults, and an account for every phone."""
+    """Return an environment with the default limits, and an account for every phone."""
     environment = services.environment(postgres_service.new_database(), redis_service.url)
     services.manage(environment, "migrate", "--no-input")
     services.create_users(environment, [person(driver) for driver in DRIVERS])
@@ -37,7 +37,7 @@ async def test_silent_connections_of_one_address_keep_no_other_address_out(envir
         silent = await stay_silent(server.port, 150)
         async with asyncio.timeout(DEADLINE):
             _, refusals = await come_back(server.port, DRIVERS[:9])
-        # Each phone displaced one; those beyond the limit had been refused at once.
+        # Each phone displaced one; the connections beyond the limit had been refused at once.
         ended = [listener.code for listener in silent if listener.code.done()]
         assert refusals == {}
         assert len(ended) == 50 + 9

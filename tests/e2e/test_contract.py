@@ -1,4 +1,4 @@
-"""Both routes as existing clients know them, on either stack."""
+"""Both routes as existing clients use them, on either stack."""
 
 import json
 import urllib.request
@@ -13,7 +13,7 @@ from .tokens import login_token
 
 
 def location(lat, lon):
-    """The frame, byte for byte."""
+    """Return the location frame, byte for byte."""
     return f'{{"location_lat": "{lat}", "location_lon": "{lon}"}}'
 
 
@@ -168,7 +168,7 @@ async def test_all_watchers_of_a_driver_get_the_same_whenever_they_join(stack, d
         watchers = []
         for number in range(5):
             acknowledgement = await driver.send(number, 0)
-            # What is acknowledged may still be under way to the watchers' worker.
+            # An acknowledged location may still be on its way to the watchers' worker.
             for watcher in watchers:
                 await watcher.until(lambda frames, newest=acknowledgement: frames[-1:] == [newest])
             watchers.append(await connections.enter_async_context(stack.watcher(driver_id)))

@@ -1,4 +1,4 @@
-"""The files of `deploy/`, used."""
+"""The files of `deploy/`, used as documented."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ def nginx(cluster):
 
 @pytest.fixture
 def servers(cluster):
-    """The two servers behind nginx, both running at the start and at the end."""
+    """Return the two servers behind nginx; both must run at the start and at the end."""
     yield cluster
     for server in cluster:
         if server._process is None:
@@ -70,7 +70,7 @@ async def test_driver_and_watchers_meet_through_nginx(nginx, cluster_stack):
             assert await watcher.frame(0) == phone.frames[0]
 
 
-async def test_all_who_ask_for_one_driver_are_on_one_server(nginx, cluster, cluster_stack):
+async def test_all_connections_for_one_driver_reach_one_server(nginx, cluster, cluster_stack):
     numbers = [cluster_stack.new_driver() for _ in range(20)]
     before = await _settled_connections(cluster)
     async with AsyncExitStack() as opened:
@@ -87,22 +87,22 @@ async def test_all_who_ask_for_one_driver_are_on_one_server(nginx, cluster, clus
 
 
 async def _settled_connections(servers):
-    """How many connections each server has, once those of earlier tests have ended."""
+    """Return the number of connections of each server, once those of earlier tests have ended."""
     counts: list[int] = []
     async with asyncio.timeout(DEADLINE):
         while counts != (counts := [_connections(s) for s in servers]):  # noqa: ASYNC110
-            await asyncio.sleep(0.5)  # The kernel tells nobody.
+            await asyncio.sleep(0.5)  # The kernel sends no event.
     return counts
 
 
 def _connections(server):
-    """How many connections a server has, on Linux."""
+    """Return the number of connections of a server, on Linux."""
     lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
     local, established = f"0100007F:{server.port:04X}", "01"
     return sum(line.split()[1:4:2] == [local, established] for line in lines)
 
 
-async def test_handshake_goes_to_the_next_server_when_one_is_gone(nginx, servers, cluster_stack):
+async def test_handshake_goes_to_the_next_server_when_one_is_stopped(nginx, servers, cluster_stack):
     numbers = [cluster_stack.new_driver() for _ in range(6)]
     await asyncio.to_thread(servers[0].stop)
     for number in numbers:
@@ -110,7 +110,7 @@ async def test_handshake_goes_to_the_next_server_when_one_is_gone(nginx, servers
             assert json.loads(await phone.send("1", "2"))["location_lat"] == "1"
 
 
-def test_django_is_served_and_what_operators_ask_is_not(nginx):
+def test_django_is_served_and_operators_paths_are_not(nginx):
     # No page: those need their static files collected.
     assert fetch(f"{nginx.http_url}/api/schema/") == 200
     for path in ("/metrics/", "/health/live/", "/health/ready/"):
@@ -122,7 +122,7 @@ async def test_access_log_has_the_path_alone(nginx):
     async with connect(f"{nginx.websocket_url}/driver/get-tracking?userId=77", proxy=None):
         pass
     async with asyncio.timeout(DEADLINE):
-        while "get-tracking" not in nginx.access_log():  # noqa: ASYNC110 - a file tells nobody
+        while "get-tracking" not in nginx.access_log():  # noqa: ASYNC110 - a file has no event
             await asyncio.sleep(0.01)
     log = nginx.access_log()
     assert '"GET /api/schema/" 200' in log
@@ -136,7 +136,7 @@ async def test_access_log_has_the_path_alone(nginx):
         ("GET", "/driver/share/", 301),
         ("PUT", "/driver/19/location/", 403),
         ("POST", "/driver/report/osmand", 403),
-        # OwnTracks on iOS throws away what is answered 4xx.
+        # OwnTracks on iOS discards a message that is answered 4xx.
         ("POST", "/driver/report/owntracks", 503),
         ("POST", "/driver/report/owntracks/", 503),
     ],
@@ -168,7 +168,7 @@ async def test_slow_headers_are_cut_off(nginx):
 
 @pytest.fixture
 def installed(tmp_path, postgres_service, redis_service):
-    """The project where nothing else is, and its variables as `docs/operations.md` names them."""
+    """Return a copy of the project alone, and its variables as `docs/operations.md` names them."""
     project = tmp_path / "srv"
     for folder in ("accounts", "ridehail", "tracking"):
         shutil.copytree(PROJECT / folder, project / folder)
@@ -200,7 +200,7 @@ def installed(tmp_path, postgres_service, redis_service):
 
 
 def documented_steps(directory):
-    """The commands of a new release that are about Django, for a project in `directory`/srv."""
+    """Return the commands of a new release that concern Django, for `directory`/srv."""
     block = re.search(r"```sh\n(cd /srv/ridehail.+?)```", OPERATIONS, re.DOTALL)[1]
     steps = [line for line in block.splitlines() if "manage.py" in line or "set -a" in line]
     assert len(steps) == 4
@@ -210,7 +210,7 @@ def documented_steps(directory):
 
 
 class Installed(services.Process):
-    """The server that the documented steps lead to, with the environment that they leave."""
+    """The server that the documented steps lead to, with the environment that they set."""
 
     def __init__(self, directory):
         environment = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"}
@@ -232,7 +232,7 @@ def test_documented_steps_lead_to_a_server_with_pages(installed, tmp_path):
 
 def test_systemd_takes_the_unit(tmp_path):
     text = (DEPLOY / "ridehail@.service").read_text()
-    # It looks whether the program is there, at a path without spaces.
+    # It checks that the program exists, at a path without spaces.
     program = tmp_path / "python"
     program.symlink_to(sys.executable)
     text = re.sub(r"/srv/ridehail/\S+/python", str(program), text)
@@ -271,7 +271,7 @@ def test_stop_may_take_as_long_as_a_drain():
 
 
 def test_image_holds_all_that_serving_takes(tmp_path):
-    """Without Docker: the files that the Dockerfile copies, alone in a folder."""
+    """Check without Docker: copy the files that the Dockerfile copies into an empty folder."""
     dockerfile = (DEPLOY / "Dockerfile").read_text()
     for source in re.findall(r"^COPY (\w[\w.]*) ", dockerfile, re.MULTILINE):
         origin = PROJECT / source
@@ -281,7 +281,7 @@ def test_image_holds_all_that_serving_takes(tmp_path):
             shutil.copy(origin, tmp_path)
     environment = services.environment("", DEBUG="False", **SECRETS)
     programs = f"{Path(sys.executable).parent}:{environment['PATH']}"
-    # With the secrets that it makes up itself.
+    # With the secrets that the image's build makes up itself.
     collect = re.search(r"^RUN (SECRET_KEY=(?:.+\\\n)+.+)", dockerfile, re.MULTILINE)[1]
     unset = dict.fromkeys(SECRETS, "")
     for command, changes in (
@@ -300,7 +300,7 @@ def test_image_holds_all_that_serving_takes(tmp_path):
     assert (tmp_path / "staticfiles").is_dir()
 
 
-def test_container_hears_sigterm():
-    """A command in shell form would leave the signal with the shell."""
+def test_container_receives_sigterm():
+    """Require the exec form: with the shell form only the shell receives the signal."""
     command = re.search(r"^CMD (.+)", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)[1]
     assert json.loads(command)[:3] == ["python", "manage.py", "serve"]

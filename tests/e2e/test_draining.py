@@ -1,4 +1,4 @@
-"""Deploys at noon: a real server is told to stop while everybody is connected."""
+"""Deploys at noon: a real server is stopped while clients are connected."""
 
 import asyncio
 import contextlib
@@ -21,13 +21,13 @@ PASSWORD = "correct horse battery staple"
 
 
 class Uvicorn(services.Uvicorn):
-    """A server that is stopped by hand."""
+    """A server that the test stops itself."""
 
     def signal(self, number=signal.SIGTERM):
         os.kill(self.pid, number)
 
     async def ended(self, seconds=20):
-        """Its exit code, once it has one."""
+        """Wait for the process to end, and return its exit code."""
         return await asyncio.to_thread(self._process.wait, seconds)
 
 
@@ -36,7 +36,7 @@ class TwoWorkers(Uvicorn):
         return [*super().command(), "--workers", "2"]
 
     def ask(self):
-        """The socket is there before the workers are."""
+        """Wait for the workers: the socket accepts connections before they are ready."""
         super().ask()
         urllib.request.urlopen(f"{self.http_url}/health/ready/", timeout=20).close()
 
@@ -63,7 +63,7 @@ def start(database):
 
 
 def ask(url, data=None):
-    """The status and the body of an answer over HTTP."""
+    """Return the status and the body of an answer over HTTP."""
     request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:
@@ -106,7 +106,7 @@ async def test_sigterm_drains_and_exits_with_0(start):
                 for number, client in enumerate((*phones, *watchers))
             ]
             await asyncio.wait(noting, return_when=asyncio.FIRST_COMPLETED)
-            # It goes on to answer, and says that it goes.
+            # It goes on to answer, and says that it is draining.
             assert await readiness(server) == (503, "failing")
             with pytest.raises(InvalidStatus) as refused:
                 await connect(watchers[0].url, proxy=None)
@@ -118,8 +118,8 @@ async def test_sigterm_drains_and_exits_with_0(start):
         assert '"error"' not in server.log()
 
 
-async def test_what_was_sent_before_sigterm_is_acknowledged_or_not_stored(start):
-    """And nothing that was acknowledged is missing."""
+async def test_location_sent_before_sigterm_is_acknowledged_or_not_stored(start):
+    """Check also that no acknowledged location is missing."""
     stack = start(TRACKING_DRAIN_SECONDS="1", TRACKING_MAX_FIXES_PER_SECOND="0")
     drivers = [stack.new_driver() for _ in range(3)]
     async with contextlib.AsyncExitStack() as opened:
@@ -147,7 +147,7 @@ async def test_what_was_sent_before_sigterm_is_acknowledged_or_not_stored(start)
 async def test_request_under_way_is_answered(start):
     stack = start(TRACKING_DRAIN_SECONDS="0")
     server = stack.driver_server
-    # Hashing the password takes longer than draining nobody.
+    # Hashing the password takes longer than a drain without clients.
     body = json.dumps({"email": "jonh@gmail.com", "password": PASSWORD}).encode()
     asking = asyncio.create_task(asyncio.to_thread(ask, f"{server.http_url}/accounts/token/", body))
     while True:
@@ -181,7 +181,7 @@ async def test_both_workers_of_a_port_drain(start, redis_service):
             await phone.send("1", "1")
         stack.driver_server.signal()
         assert [await phone.close_code() for phone in phones] == [1012] * 12
-        # Nobody accepts any more, so nobody may wait either.
+        # No worker accepts any more, so no connection may wait to be accepted.
         with pytest.raises(ConnectionRefusedError):
             await connect(phones[0].url, proxy=None)
         assert await stack.driver_server.ended() == 0
@@ -197,7 +197,7 @@ async def test_second_signal_ends_all_workers_at_once(start, redis_service):
         assert await stack.driver_server.ended(3) == 1
 
 
-async def test_sigterm_while_workers_are_replaced_takes_no_longer_than_ever(start, redis_service):
+async def test_sigterm_while_workers_are_replaced_takes_no_longer(start, redis_service):
     stack = start(TwoWorkers, redis_service.url, TRACKING_DRAIN_SECONDS="3")
     server = stack.driver_server
     async with contextlib.AsyncExitStack() as opened:
@@ -208,12 +208,12 @@ async def test_sigterm_while_workers_are_replaced_takes_no_longer_than_ever(star
             await phone.send("1", "1")
         server.signal(signal.SIGHUP)
         async with asyncio.timeout(20):
-            while "Draining" not in server.log():  # noqa: ASYNC110 - a file tells nobody
+            while "Draining" not in server.log():  # noqa: ASYNC110 - a file has no event
                 await asyncio.sleep(0.05)
         server.signal()
         began = time.monotonic()
         assert await server.ended() == 0
-        # One drain, and not that of each worker after the other.
+        # The time of one drain, not the sum over the workers.
         assert time.monotonic() - began < 3 + 2.5
         assert [await phone.close_code() for phone in phones] == [1012] * 12
         assert server.log().count("Started server") == 3
@@ -243,7 +243,7 @@ async def test_sighup_replaces_the_workers_while_the_port_answers(start, redis_s
 
 
 async def test_sighup_without_a_supervisor_drains_and_ends(start):
-    """Systemd then starts it anew."""
+    """Check that the process ends, as systemd then starts a new one."""
     stack = start(TRACKING_DRAIN_SECONDS="0.2")
     server = stack.driver_server
     driver_id = stack.new_driver()

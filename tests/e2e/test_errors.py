@@ -1,4 +1,4 @@
-"""What a real client is told about messages that are wrong, on either stack."""
+"""Errors that a real client receives for wrong messages, on either stack."""
 
 import json
 
@@ -14,7 +14,7 @@ ROUTES = {
     "get-tracking": {"command": "start"},
 }
 
-# What no answer and no log may repeat.
+# A text that no answer and no log may repeat.
 SECRET = "do-not-repeat-me"
 
 
@@ -25,14 +25,14 @@ def route(request):
 
 @pytest.fixture
 async def client(stack, driver_id, route):
-    """A connection to the route; the server has not heard of it yet who it is."""
+    """Open a connection to the route, which has not authenticated yet."""
     async with stack.client(route, f"userId={driver_id}") as client:
         yield client
 
 
 @pytest.fixture
 def good(stack, driver_id, route):
-    """A message that the route accepts and answers with a frame, as payload."""
+    """Return the payload of a message that the route accepts and answers with a frame."""
     return {"token": stack.tokens[driver_id], **ROUTES[route]}
 
 
@@ -82,7 +82,7 @@ async def test_a_bad_message_is_answered_and_the_connection_goes_on(client, good
     assert SECRET not in text
     assert good["token"] not in text
     if route == "get-tracking":
-        # Nobody has sent a location, so this one is answered with nothing: the next one tells.
+        # There is no location yet, so this message has no answer: the next one proves the point.
         await client.send_text(message(good))
         await client.send_text("")
         assert read_error(await client.frame(1))[0] == "invalid_message"
@@ -178,7 +178,7 @@ async def test_a_good_message_in_between_starts_the_count_again(client, good):
         *("userId=19&userId=19", "userId=19&userId=20", f"userId={SECRET}"),
     ],
 )
-async def test_a_handshake_without_a_proper_user_id_is_accepted_told_and_ended(stack, route, query):
+async def test_a_handshake_without_a_valid_user_id_ends_with_an_error(stack, route, query):
     async with stack.client(route, query) as client:
         code, text = read_error(await client.frame(0))
         assert code == "invalid_user_id"

@@ -97,7 +97,7 @@ def test_documents_steps_rename_the_hosts_app_and_keep_its_rows(project):
     project.run("check")
     project.run("migrate")
     assert project.run("shell", "--no-imports", "-c", COUNT) == "mine\n"
-    # Nothing is left to do, neither in that app nor in ours.
+    # No migration is left to make, neither for that app nor for ours.
     project.run("makemigrations", "--check", "--dry-run")
     # A second migrate does not try to make the tables again.
     assert "No migrations to apply" in project.run("migrate")

@@ -1,4 +1,4 @@
-"""docs/integration.md on projects that have WebSockets already, each claim over a real socket."""
+"""docs/integration.md on projects that have WebSockets already: each claim over a real socket."""
 
 import json
 import re
@@ -23,7 +23,7 @@ HOST_PAGE = "http://localhost"
 
 
 class Uvicorn(Server):
-    """uvicorn as it comes, with one of the applications."""
+    """uvicorn without our classes, with one of the applications."""
 
     def __init__(self, environment, application):
         super().__init__(application, environment)
@@ -35,7 +35,7 @@ class Uvicorn(Server):
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory):
-    """A migrated database with a driver in it, and the document's `asgi.py` beside its `chat`."""
+    """Prepare a database with a driver in it, and the document's `asgi.py` beside its `chat`."""
     section = DOCUMENT.partition("### WebSockets")[2]
     asgi = re.search(r"^```python\n(.+?)^```", section, re.MULTILINE | re.DOTALL)[1]
     folder = tmp_path_factory.mktemp("host")
@@ -78,7 +78,7 @@ async def test_document_keeps_the_hosts_sockets_and_takes_native_apps(host):
     with Uvicorn(environment, "documented:application") as server:
         assert json.loads(await report(server, token)) == json.loads(STORED)
         assert await chat(server) == "AnonymousUser: hello"
-        # What was around the host's sockets still is.
+        # The host's sockets are still wrapped as before.
         with pytest.raises(InvalidStatus, match="403"):
             await chat(server, origin="https://elsewhere.example.com")
 

@@ -1,4 +1,4 @@
-"""What clients may ask for beyond the contract, on either stack; no other sees any of it."""
+"""Extensions of the contract, on either stack: only clients that request one see it."""
 
 import json
 import time
@@ -11,14 +11,14 @@ from .frames import ago, fix, location, processed, shown
 from .stack import OTHER_DRIVER, RIDER
 from .tokens import login_token
 
-GRACE = 5.0  # seconds from a driver's departure to its being offline
+GRACE_PERIOD = 5.0  # seconds from a driver's disconnection until it is offline
 START = {"command": "start"}
 
 
-# Who does not ask
+# Watchers that request nothing
 
 
-async def test_watcher_who_does_not_ask_gets_the_contracts_frames_beside_one_who_does(
+async def test_watcher_without_details_gets_the_contracts_frames_beside_one_with_details(
     stack, driver_id
 ):
     async with (
@@ -33,14 +33,14 @@ async def test_watcher_who_does_not_ask_gets_the_contracts_frames_beside_one_who
             await driver.send(number, -number, heading=number, speed=1.5, recorded_at=ago(9))
             await plain.frame(number - 1)
             await detailed.frame(number)
-        # Again, and late: the phone is heard, and the place stays.
+        # Repeated and late fixes: the phone is online, and its place stays.
         at = json.loads(detailed.frames[3])["recorded_at"]
         await driver.send(3, -3, heading=3, speed=1.5, recorded_at=at)
         await driver.send(7, 7, recorded_at=ago(60))
         left_at = time.time()
         driver.vanish()
         await detailed.until(lambda frames: '"offline"' in frames[-1])
-        assert GRACE - 0.5 < detailed.times[-1] - left_at < GRACE + 1.5
+        assert GRACE_PERIOD - 0.5 < detailed.times[-1] - left_at < GRACE_PERIOD + 1.5
         await processed(plain)
         assert plain.frames[:-1] == [location(number, -number) for number in range(1, 4)]
         assert driver.frames == [*plain.frames[:-1], plain.frames[2], location(7, 7)]
@@ -101,7 +101,7 @@ async def test_watcher_may_change_its_mind_about_details(stack, driver_id):
         assert await watcher.frame(3) == location(3, 4)
 
 
-# Token once, stop
+# Token in the first message only, stop
 
 
 async def test_token_is_needed_once(stack, driver_id):

@@ -1,5 +1,7 @@
-"""PostgreSQL fails over behind a name: for a while the name leads to the former primary, which is a
-standby by then, and whose connections stay open when the name leads to the new one.
+"""PostgreSQL fails over behind a host name.
+
+For a while the name leads to the former primary, a standby by then. Connections to it stay open
+after the name leads to the new primary.
 """
 
 import asyncio
@@ -15,13 +17,13 @@ from .client import Driver
 from .http import call, readiness
 from .stack import DRIVER, person
 
-# A standby answers, and takes no writes. The second host does not tell libpq to refuse it.
+# A standby answers, but takes no writes. The second URL does not make libpq refuse it.
 CONNECTIONS = {"read-write by default": "", "any": "?target_session_attrs=any"}
 
 
 @pytest.fixture(params=CONNECTIONS)
 async def failing_over(request):
-    """A primary, its standby, the name, a worker that knows the name alone, and a token."""
+    """Start a primary, its standby, a proxy as their host name, and a worker that uses the name."""
     async with Proxy(0) as name:
         with services.Postgres(services.find_postgres()) as primary:
             environment = services.environment(primary.url)
@@ -61,7 +63,7 @@ class Sender:
         return len(self.driver.frames)
 
     async def acknowledge(self, number):
-        """Wait until so many are acknowledged."""
+        """Wait for this number of acknowledgements."""
         await self.driver.until(lambda frames: len(frames) >= number)
 
 
@@ -83,7 +85,7 @@ async def test_acknowledgements_go_on_after_a_failover_and_none_was_untrue(faili
         await operate(standby.promote)
         primary.follow(standby)
         await operate(primary.start)
-        # The name leads to the former primary, which the worker reaches, and which refuses writes.
+        # The name leads to the former primary, which accepts connections and refuses writes.
         assert (await readiness(worker.port, 503))["checks"]["database"] == "failing"
         acknowledged = sender.acknowledged
         assert latitude_in(standby.url) >= acknowledged / 1000
@@ -92,7 +94,7 @@ async def test_acknowledgements_go_on_after_a_failover_and_none_was_untrue(faili
         await sender.acknowledge(sender.sent + 5)
         sending.cancel()
         await sender.acknowledge(sender.sent)
-        # Each in its turn, none twice, and the newest of them is where the name leads now.
+        # Each in order, none twice, and the newest is stored in the new primary.
         assert driver.frames == [
             f'{{"location_lat": "{number / 1000:g}", "location_lon": "1"}}'
             for number in range(1, sender.sent + 1)

@@ -1,4 +1,4 @@
-"""What clients are told when it is the server's own fault."""
+"""Close codes that clients receive for failures of the server."""
 
 from tests import services
 
@@ -8,7 +8,7 @@ from .tokens import login_token
 
 
 async def close_code(environment):
-    """How a server with this environment ends the connection of a client that is right."""
+    """Return the close code of a valid client's connection to a server with this environment."""
     with services.Uvicorn(environment, "failing") as server:
         async with Watcher(server.websocket_url, DRIVER, login_token(RIDER)) as watcher:
             await watcher.start()
@@ -24,7 +24,7 @@ async def test_mistake_in_the_hosts_code_is_logged_and_ends_the_connection(runse
     assert "ZeroDivisionError" in log
 
 
-async def test_database_that_cannot_be_asked_who_the_user_is_sends_the_client_away_for_now():
+async def test_database_failure_while_authenticating_ends_the_connection_with_try_again_later():
     with services.sqlite() as empty:
         code, log = await close_code(services.environment(empty))
     assert code == 1013

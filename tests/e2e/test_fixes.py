@@ -13,7 +13,7 @@ from .http import call
 
 
 async def test_late_fix_is_acknowledged_and_never_moves_the_dot_backwards(stack, driver_id):
-    """Of another connection on another worker, too."""
+    """Check late fixes of another connection on another worker, too."""
     async with (
         stack.driver(driver_id) as driver,
         Driver(stack.watcher_server.websocket_url, driver_id, stack.tokens[driver_id]) as second,
@@ -31,10 +31,10 @@ async def test_late_fix_is_acknowledged_and_never_moves_the_dot_backwards(stack,
 
 
 async def test_watcher_that_begins_while_late_fixes_come_in_sees_none_of_them(stack, driver_id):
-    """Neither one that starts again on its connection nor one that is new."""
+    """Check a watcher that starts again on its connection, and a new one."""
 
     async def send_late():
-        for second in count():  # A backlog: faster than it was measured.
+        for second in count():  # A backlog, sent faster than it was measured.
             await driver.send(1, 0, recorded_at=(began + timedelta(seconds=second)).isoformat())
 
     began = datetime.now(UTC) - timedelta(days=2)
@@ -62,7 +62,7 @@ async def test_time_in_the_future_is_read_as_the_time_of_arrival(stack, driver_i
         stored = stack.stored(driver_id)
         assert stored.recorded_at == stored.received_at
         assert stored.clock_offset == pytest.approx(-3600, abs=5)
-        # The clock is set right, and the dot moves on once that is no chance.
+        # The clock is corrected; the dot moves with the first fix later than the wrong time.
         await driver.send(2, 0, recorded_at=ago(0.2))
         await driver.send(3, 0, recorded_at=ago(0))
         stored = stack.stored(driver_id)
@@ -81,7 +81,7 @@ async def test_time_in_the_future_is_read_as_the_time_of_arrival(stack, driver_i
     ],
     ids=str,
 )
-async def test_measurement_that_cannot_be_is_answered_and_the_connection_goes_on(
+async def test_impossible_measurement_is_answered_and_the_connection_goes_on(
     stack, driver_id, wrong
 ):
     async with stack.driver(driver_id) as driver:
@@ -101,11 +101,11 @@ async def test_batch_shows_and_stores_its_newest_and_is_acknowledged_once(stack,
         fixes = [fix(number, seconds_ago=30 - number) for number in range(20)]
         batch = {"token": driver.token, "command": "send_batch", "fixes": fixes[10:] + fixes[:10]}
         await driver.send_message(**batch)
-        await driver.send_message(**batch)  # The network was bad: a phone sends again.
+        await driver.send_message(**batch)  # A phone on a bad network sends again.
         await driver.send_message(**batch | {"fixes": fixes[:5]})
         await driver.frame(2)
         assert driver.frames == [location(19, 0), location(19, 0), location(4, 0)]
-        for number in (1, 2, 3):  # the second and the third only say that the phone is there
+        for number in (1, 2, 3):  # the second and the third only show that the phone is online
             frame = json.loads(await watcher.frame(number))
             assert frame["recorded_at"] == fixes[19]["recorded_at"]
         await driver.send_message(**batch | {"fixes": [fix(21)]})

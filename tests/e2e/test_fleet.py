@@ -29,7 +29,7 @@ def name_of(pk):
 
 @pytest.fixture(scope="module")
 def fleet_server(redis_service):
-    """A host project whose drivers are heard by another worker, and go on moving."""
+    """Start a host project whose drivers move, and are received by another worker."""
     with services.sqlite() as database_url:
         environment = services.environment(
             database_url,
@@ -61,14 +61,14 @@ def count(page, status):
 
 
 async def everybody(page):
-    """Wait until the map has all drivers."""
+    """Wait until the map shows the number of all drivers."""
     await expect(count(page, "live")).to_have_text("8,000", timeout=DEADLINE)
     await expect(count(page, "stale")).to_have_text("1,000")
     await expect(count(page, "offline")).to_have_text("1,000")
 
 
 async def open_map(page):
-    """Go to the map and wait until it has all drivers; gives its socket."""
+    """Open the map, wait until it has all drivers, and return its socket."""
     async with page.expect_websocket(timeout=DEADLINE) as opened:
         await page.goto(page.url.removesuffix("/") + MAP)
     await everybody(page)
@@ -76,7 +76,7 @@ async def open_map(page):
 
 
 async def next_frame(socket, key):
-    """The next frame of the page's socket that has that key."""
+    """Return the next frame of the page's socket that has this key."""
     while True:
         text = await socket.wait_for_event("framereceived", timeout=DEADLINE)
         if key in (frame := json.loads(text)):
@@ -96,7 +96,7 @@ FRAMES_PER_SECOND = """() => new Promise((resolve) => {
 })"""
 
 
-# How many pixels of the canvas have the colour of each status, all over or within `reach` pixels of
+# Count the pixels of the canvas by the colour of each status, all over or within `reach` pixels of
 # a point of the map.
 PAINTED = """(within) => {
     const canvas = document.querySelector("canvas.tracking-fleet");
@@ -126,8 +126,8 @@ PAINTED = """(within) => {
     return counts;
 }"""
 
-# The least that was painted at once in the next milliseconds, of all colours together.
-LEAST_PAINTED = """async (milliseconds) => {
+# Return the minimum number of painted pixels in the next milliseconds, of all colours together.
+MIN_PAINTED = """async (milliseconds) => {
     const began = performance.now();
     let least = Infinity;
     while (performance.now() - began < milliseconds) {
@@ -144,7 +144,7 @@ async def test_drivers_are_drawn_in_the_colours_of_their_status(visit):
         await everybody(page)
         await page.wait_for_timeout(500)
         painted = await page.evaluate(PAINTED)
-        # A dot has some 25 pixels; those in the middle of the town lie on each other.
+        # A dot has some 25 pixels; dots in the middle of the town overlap.
         assert painted["live"] > 5_000
         assert painted["stale"] > 500
         assert painted["offline"] > 500
@@ -162,12 +162,12 @@ async def test_drivers_are_drawn_in_the_colours_of_their_status(visit):
                 await page.wait_for_timeout(100)
 
 
-async def test_who_stays_in_view_stays_drawn_while_the_map_is_moved(visit):
+async def test_driver_in_view_stays_drawn_while_the_map_is_moved(visit):
     async with visit(DISPATCHER, "/") as page:
         socket = await open_map(page)
         await page.wait_for_timeout(500)
         before = sum((await page.evaluate(PAINTED)).values())
-        least = asyncio.create_task(page.evaluate(LEAST_PAINTED, 4_000))
+        least = asyncio.create_task(page.evaluate(MIN_PAINTED, 4_000))
         await page.locator("[data-part=map]").focus()
         await page.keyboard.press("ArrowRight")
         assert len((await next_frame(socket, "snapshot"))["snapshot"]) < DRIVERS / 2
@@ -187,7 +187,7 @@ async def test_map_stays_fluid_with_ten_thousand_drivers_and_two_thousand_update
 
         socket.on("framereceived", count_updates)
         began = time.monotonic()
-        # The best of three: other programs run on this machine, too.
+        # The best of three, as other programs use the machine, too.
         rates += [await page.evaluate(FRAMES_PER_SECOND) for _ in range(2)]
         rate = updates / (time.monotonic() - began)
         print(f"{rate:.0f} updates/s, frames/s: {', '.join(f'{rate:.0f}' for rate in rates)}")
@@ -196,7 +196,7 @@ async def test_map_stays_fluid_with_ten_thousand_drivers_and_two_thousand_update
         assert max(rates) >= 30
 
 
-async def test_search_flies_to_a_driver_and_shows_who_it_is(visit):
+async def test_search_flies_to_a_driver_and_shows_its_name(visit):
     async with visit(DISPATCHER, MAP) as page:
         await everybody(page)
         await page.get_by_role("searchbox").fill("10013@")
@@ -228,7 +228,7 @@ async def test_driver_is_found_with_the_keyboard_alone(visit):
         await expect(page.locator("[data-part=map]")).to_be_focused()
 
 
-async def test_search_says_how_many_more_there_are(visit):
+async def test_search_says_how_many_more_match(visit):
     async with visit(DISPATCHER, MAP) as page:
         await everybody(page)
         await page.get_by_role("searchbox").fill("Kofi")
@@ -248,7 +248,7 @@ async def test_search_says_how_many_more_there_are(visit):
     ],
 )
 async def test_search_that_fails_says_why(fleet_server, browser, answer, text):
-    # The browser complains of each of these answers.
+    # The browser logs an error for each of these answers.
     visits = Visits(browser.browser, fleet_server.http_url)
     async with visits(DISPATCHER, MAP) as page:
         await everybody(page)
@@ -263,11 +263,11 @@ async def test_search_that_fails_says_why(fleet_server, browser, answer, text):
         await expect(page.locator("[data-part=search-note]")).to_be_hidden()
 
 
-async def test_click_on_a_dot_shows_who_it_is(visit):
+async def test_click_on_a_dot_shows_the_drivers_name(visit):
     async with visit(DISPATCHER, MAP) as page:
         await everybody(page)
         map_box = await page.locator("[data-part=map]").bounding_box()
-        # The old town's middle, where there is somebody within reach of any click.
+        # The middle of the old town, where any click hits a driver.
         await page.mouse.click(
             map_box["x"] + map_box["width"] / 2, map_box["y"] + map_box["height"] / 2
         )
@@ -276,7 +276,7 @@ async def test_click_on_a_dot_shows_who_it_is(visit):
         await expect(popup.get_by_role("link", name="Open in the admin")).to_be_visible()
 
 
-async def test_zoomed_map_is_sent_what_is_in_view_and_counts_everybody(visit):
+async def test_zoomed_map_receives_the_drivers_in_view_and_counts_all(visit):
     async with visit(DISPATCHER, "/") as page:
         socket = await open_map(page)
         await page.get_by_role("searchbox").fill("10013@")
@@ -301,14 +301,14 @@ async def test_zoomed_map_is_sent_what_is_in_view_and_counts_everybody(visit):
         await keep(page, "fleet-nobody")
 
 
-async def test_driver_who_comes_is_live_and_who_goes_is_offline(fleet_server, visit):
+async def test_driver_is_live_after_connecting_and_offline_after_leaving(fleet_server, visit):
     async with visit(DISPATCHER, MAP) as page:
         await everybody(page)
         async with Driver(fleet_server.websocket_url, FIRST, login_token(FIRST)) as driver:
             await driver.send("-1.4354", "0.9871")
             await expect(count(page, "live")).to_have_text("8,001", timeout=DEADLINE)
             await expect(count(page, "offline")).to_have_text("999")
-        # Nobody took its place within five seconds.
+        # No connection replaced it within five seconds.
         await everybody(page)
 
 
@@ -318,7 +318,7 @@ async def test_map_is_one_click_from_the_list_of_last_known_locations(visit):
         await everybody(page)
 
 
-async def test_phone_in_the_dark_shows_the_same(visit):
+async def test_phone_with_a_dark_scheme_shows_the_same(visit):
     async with visit(DISPATCHER, MAP, color_scheme="dark", **PHONE) as page:
         await everybody(page)
         await page.get_by_role("searchbox").fill("Kofi")
@@ -337,7 +337,7 @@ async def test_template_tag_shows_the_fleet_in_a_foreign_page(visit):
         await keep(page, "foreign-fleet")
 
 
-# Who may see it
+# Access
 
 
 async def test_rider_gets_neither_the_page_nor_the_stream(fleet_server, browser):
@@ -356,7 +356,7 @@ async def test_rider_gets_neither_the_page_nor_the_stream(fleet_server, browser)
         assert await client.close_code() == 4403
 
 
-async def test_wrong_bbox_is_answered_with_what_would_be_right(fleet_server):
+async def test_wrong_bbox_is_answered_with_the_valid_form(fleet_server):
     async with Client(f"{fleet_server.websocket_url}/fleet/get-tracking") as client:
         token = login_token(DISPATCHER)
         await client.send_message(token=token, command="start", bbox=[1, 2, 3, 91])

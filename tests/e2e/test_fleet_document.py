@@ -1,4 +1,4 @@
-"""What `docs/protocol.md` says of the fleet's route is so, as `test_protocol_document` has it."""
+"""Examples of the fleet's route in `docs/protocol.md`, checked as in `test_protocol_document`."""
 
 import json
 from itertools import chain
@@ -29,7 +29,7 @@ async def viewer(stack):
 
 
 async def named(viewer, driver_id):
-    """The newest item of a driver, once there is one that says how the driver is called."""
+    """Wait for an item with the driver's name, and return the driver's newest item."""
     await viewer.until(lambda frames: (newest_item(driver_id, frames) or {}).get("name"))
     return json.dumps(newest_item(driver_id, viewer.frames))
 
@@ -49,7 +49,7 @@ def test_there_is_an_example_of_everything():
     assert list(EXAMPLES) == ["start", "snapshot", "update"]
 
 
-async def test_start_streams_what_is_in_the_bbox(stack, driver_id, viewer, token):
+async def test_start_streams_the_drivers_in_the_bbox(stack, driver_id, viewer, token):
     message = value_of(EXAMPLES["start"], driver_id)
     west, south, east, north = message["payload"]["bbox"]
     async with stack.driver(driver_id) as driver:
@@ -63,7 +63,7 @@ async def test_start_streams_what_is_in_the_bbox(stack, driver_id, viewer, token
         assert west <= float(item["location_lon"]) <= east
 
 
-async def test_snapshot_is_of_everybody_in_the_bbox(stack, driver_id, viewer, token):
+async def test_snapshot_has_all_drivers_in_the_bbox(stack, driver_id, viewer, token):
     frame = value_of(EXAMPLES["snapshot"], driver_id)
     (item,) = frame["snapshot"]
     async with stack.driver(driver_id) as driver:
@@ -76,7 +76,7 @@ async def test_snapshot_is_of_everybody_in_the_bbox(stack, driver_id, viewer, to
         assert on_the_clock_of(item, await named(viewer, driver_id)) == json.dumps(item)
 
 
-async def test_update_is_what_has_changed(stack, driver_id, viewer, token):
+async def test_update_has_the_changed_drivers(stack, driver_id, viewer, token):
     frame = value_of(EXAMPLES["update"], driver_id)
     (item,) = frame["update"]
     leaving_id, arriving_id = stack.new_driver(), stack.new_driver()
@@ -92,7 +92,7 @@ async def test_update_is_what_has_changed(stack, driver_id, viewer, token):
         await driver.send(**fix_in(item))
         await leaving.send("80", "80")
         await arriving.send("80", "80")
-        # Each change is in some batch, most often all are in one; a name may come later.
+        # Each change is in some batch, and usually all are in one; a name may follow later.
         assert on_the_clock_of(item, await named(viewer, driver_id)) == json.dumps(item)
         await viewer.until(
             lambda frames: set(frame) <= set().union(*map(json.loads, frames[number:]))

@@ -1,5 +1,5 @@
-"""A driver who floods its worker, and thousands who hold connections and say nothing: what the
-others feel, and what the workers keep.
+"""The effect of a flooding driver and thousands of silent connections: delays of other clients, and
+memory of the workers.
 """
 
 import asyncio
@@ -19,23 +19,23 @@ from .stack import DRIVER, Stack, create_people
 pytestmark = pytest.mark.alone
 
 IDLE, SECONDS = 2_000, 10
-# Together as many as the limit of one connection lets ten send.
+# Together they send as much as the limit of one connection allows ten to send.
 OTHERS, INTERVAL = 10, 0.2
 P99 = 0.050  # seconds from a driver on one worker to a watcher on the other
 # Bytes that the first flood may take in a worker: twice the 21 to 24 MB that were seen, most of
 # which are its thousand connections.
-AT_ONCE = 48 * 2**20
-# Bytes that the last flood may take beyond what the first took at most, in a worker: half of what
-# its thousand connections hold there while they last. What a flood leaves behind would add up.
-FLAT = 16 * 2**20
-# What else runs on the machine can only slow the workers down, and so can a fault; but a fault does
-# so every time. So the best of some floods counts.
-AT_LEAST, AT_MOST = 2, 4
+MAX_FIRST_GROWTH = 48 * 2**20
+# Bytes of a worker that the last flood may take beyond the peak of the first: half of what its
+# thousand connections hold while they last. A leak would add up over the floods.
+MAX_LATER_GROWTH = 16 * 2**20
+# Other processes on the machine can slow the workers down in some floods; a fault does in all of
+# them. So the best of several floods counts.
+MIN_FLOODS, MAX_FLOODS = 2, 4
 
 
 @pytest.fixture(scope="module")
 def stack(postgres_service, redis_service):
-    """Two workers with the limits that production has by default."""
+    """Start two workers with production's default limits."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     environment = services.environment(postgres_service.new_database(), redis_service.url)
@@ -45,7 +45,7 @@ def stack(postgres_service, redis_service):
 
 
 class Other:
-    """A driver on one worker and a watcher on the other, and how long each location took."""
+    """A driver on one worker, a watcher on the other, and the delay of each location."""
 
     def __init__(self, stack):
         driver_id = stack.new_driver()
@@ -57,7 +57,7 @@ class Other:
             await watcher.start()
             await driver.send(0, 0)
             await watcher.frame(0)
-            await asyncio.sleep(delay)  # They do not all send at once.
+            await asyncio.sleep(delay)  # Drivers send in turn, not all at once.
             for number in range(1, int(SECONDS / INTERVAL) + 1):
                 sent_at = time.time()
                 await driver.post(number / 100, 0)
@@ -67,7 +67,7 @@ class Other:
 
 
 async def flood(stack):
-    """What the flood tells of itself, the others' delays meanwhile, the workers' most memory."""
+    """Return the flood's own result, the others' delays meanwhile, and the workers' peak memory."""
     plan = {
         "flooded": stack.driver_server.port,
         "target": f"/driver/set-tracking?userId={DRIVER}",
@@ -110,7 +110,7 @@ def p99_of(delays):
 
 async def test_a_flood_is_not_felt_by_others_and_leaves_nothing_behind(stack):
     p99s, peaks = [], [{server.name: server.resident() for server in stack.servers}]
-    while len(p99s) < AT_LEAST or (min(p99s) > P99 and len(p99s) < AT_MOST):
+    while len(p99s) < MIN_FLOODS or (min(p99s) > P99 and len(p99s) < MAX_FLOODS):
         result, delays, most = await flood(stack)
         assert result["sent"] > 900 * SECONDS
         assert set(result["flooding"]) == {"4429"}
@@ -121,5 +121,5 @@ async def test_a_flood_is_not_felt_by_others_and_leaves_nothing_behind(stack):
     assert min(p99s) < P99, p99s
     for server in stack.servers:
         before, first, *_, last = (peak[server.name] for peak in peaks)
-        assert first - before < AT_ONCE
-        assert last - first < FLAT
+        assert first - before < MAX_FIRST_GROWTH
+        assert last - first < MAX_LATER_GROWTH

@@ -1,4 +1,4 @@
-"""Live, stale and offline: the same wherever one looks, and told when it changes."""
+"""Live, stale and offline: the same over every interface, and signalled on each change."""
 
 import asyncio
 import json
@@ -15,17 +15,17 @@ from .client import DEADLINE, Driver, Watcher
 from .stack import RIDER, Stack, person
 
 STALE_AFTER, OFFLINE_AFTER = 1.5, 7.0
-GRACE = 5.0
-# Within which a change has to be told.
-PROMPTLY = 1.0
+GRACE_PERIOD = 5.0  # seconds from a driver's disconnection until it is offline
+# Seconds within which a change must be signalled.
+MAX_DELAY = 1.0
 
 DISPATCHER = person(809, "dispatcher", is_staff=True, is_superuser=True)
 HERE, THERE = ("-1.4354", "0.9871"), ("-1.4355", "0.9872")
 RECORDED_AT = "2026-01-31T12:00:00.000Z"
 
 
-class Ear:
-    """Where the servers' host project tells of signals."""
+class SignalReceiver:
+    """Receives the signals that the servers' host project reports."""
 
     def __init__(self):
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -35,14 +35,14 @@ class Ear:
         self.news = []
 
     async def until(self, driver_id, changes):
-        """Listen until a driver has changed that many times, and give the changes."""
+        """Wait until a driver has had so many changes, and return them."""
         async with asyncio.timeout(DEADLINE):
-            while len(told := self.told("change", driver_id)) < changes:
+            while len(received := self.of("change", driver_id)) < changes:
                 datagram = await asyncio.get_running_loop().sock_recv(self._socket, 65_536)
                 self.news.append(json.loads(datagram))
-        return [tuple(change) for change in told]
+        return [tuple(change) for change in received]
 
-    def told(self, key, driver_id):
+    def of(self, key, driver_id):
         return [news[key] for news in self.news if news["driver"] == driver_id and key in news]
 
     def close(self):
@@ -51,17 +51,17 @@ class Ear:
 
 @pytest.fixture(scope="module")
 def ear():
-    ear = Ear()
+    ear = SignalReceiver()
     yield ear
     ear.close()
 
 
 @pytest.fixture(scope="module")
 def hasty_environment(cluster_stack, ear):
-    """Where drivers are soon stale and offline, and signals are heard."""
+    """Return an environment where drivers are soon stale and offline, and signals are reported."""
     return {
         **cluster_stack.environment,
-        "DEBUG": "true",  # The admin's pages want no collected static files then.
+        "DEBUG": "true",  # With DEBUG, the admin's pages need no collected static files.
         "DJANGO_SETTINGS_MODULE": "tests.e2e.listening.settings",
         "LISTENING_PORT": str(ear.port),
         "TRACKING_STALE_AFTER": str(STALE_AFTER),
@@ -72,7 +72,7 @@ def hasty_environment(cluster_stack, ear):
 
 @pytest.fixture(scope="module")
 def hasty(cluster_stack, hasty_environment):
-    """Two more workers on the database of the others."""
+    """Start two more workers on the stack's database."""
     services.create_users(hasty_environment, [DISPATCHER])
     with services.cluster(hasty_environment) as workers:
         yield Stack(workers, cluster_stack.tokens)
@@ -80,7 +80,7 @@ def hasty(cluster_stack, hasty_environment):
 
 @pytest.fixture
 async def watch(cluster_stack):
-    """Watches drivers, with details, until the test ends."""
+    """Return a function that watches drivers, with details, until the test ends."""
     async with AsyncExitStack() as watchers:
 
         async def watch(server, driver_id):
@@ -95,7 +95,7 @@ async def watch(cluster_stack):
 
 @pytest.fixture
 async def connect(cluster_stack):
-    """Connects drivers, who stay until they leave or the test ends."""
+    """Return a function that connects drivers, who stay until they leave or the test ends."""
     async with AsyncExitStack() as drivers:
 
         async def connect(server, driver_id):
@@ -110,7 +110,7 @@ def statuses(watcher):
 
 
 async def becomes(watcher, status):
-    """Wait until the newest frame has that status; give when it came."""
+    """Wait until the newest frame has this status, and return its time of arrival."""
     await watcher.until(lambda frames: frames and json.loads(frames[-1])["status"] == status)
     return watcher.times[-1]
 
@@ -160,8 +160,8 @@ async def test_status_is_the_same_on_every_worker_in_the_admin_over_rest_and_on_
     await driver.send(*HERE)  # And stays connected, silently.
     for status, after in (("live", 0), ("stale", STALE_AFTER), ("offline", OFFLINE_AFTER)):
         for watcher, server in zip(watchers, hasty.servers, strict=True):
-            told_at = await becomes(watcher, status)
-            assert 0 <= told_at - (driver.times[0] + after) + 0.1 < PROMPTLY + 0.1
+            changed_at = await becomes(watcher, status)
+            assert 0 <= changed_at - (driver.times[0] + after) + 0.1 < MAX_DELAY + 0.1
             assert await shown(server) == (status, status)
     for watcher in watchers:
         assert statuses(watcher) == ["unknown", "live", "stale", "offline"]
@@ -178,11 +178,11 @@ async def test_driver_whose_socket_closed_is_offline_after_five_seconds_on_every
     driver.vanish()
     await driver.close_code()
     for watcher in watchers:
-        told_at = await becomes(watcher, "offline")
-        assert GRACE - 0.1 < told_at - driver.closed_at < GRACE + PROMPTLY
+        changed_at = await becomes(watcher, "offline")
+        assert GRACE_PERIOD - 0.1 < changed_at - driver.closed_at < GRACE_PERIOD + MAX_DELAY
         assert statuses(watcher) == ["live", "stale", "offline"]
     assert hasty.stored(driver_id).latitude == float(HERE[0])
-    # Sent again, it is no new location, but the driver is back.
+    # Repeated, it is no new location, but the driver is live again.
     back = await connect(hasty.servers[1], driver_id)
     await back.send(*HERE)
     for watcher in watchers:
@@ -192,7 +192,7 @@ async def test_driver_whose_socket_closed_is_offline_after_five_seconds_on_every
 async def test_driver_whose_socket_is_replaced_in_time_does_not_go_offline(
     cluster_stack, watch, connect
 ):
-    """On the same worker or on the other, with a new fix or with the last one again."""
+    """Replace it on the same worker or the other, with a new fix or the last one again."""
     servers = cluster_stack.servers
     watchers = []
     for server, again in product(servers, (HERE, THERE)):
@@ -204,7 +204,7 @@ async def test_driver_whose_socket_is_replaced_in_time_does_not_go_offline(
         await driver.close_code()
         replacement = await connect(server, driver_id)
         await replacement.send(*again, **({"recorded_at": RECORDED_AT} if again == HERE else {}))
-    # One who is not replaced tells when to look.
+    # A driver whose socket is not replaced shows when the time is up.
     gone_id = cluster_stack.new_driver()
     gone = await connect(servers[0], gone_id)
     await gone.send(*HERE)
@@ -240,9 +240,7 @@ async def test_server_that_is_stopped_declares_nobody_offline(
     assert statuses(watcher) == ["live"]
 
 
-async def test_signals_tell_of_each_change_once_over_all_workers(
-    cluster_stack, hasty, ear, connect
-):
+async def test_each_change_is_signalled_once_over_all_workers(cluster_stack, hasty, ear, connect):
     driver_id, last_id = cluster_stack.new_driver(), cluster_stack.new_driver()
     first, second = hasty.servers
     driver = await connect(first, driver_id)
@@ -252,7 +250,7 @@ async def test_signals_tell_of_each_change_once_over_all_workers(
         ("live", "stale"),
         ("stale", "offline"),
     ]
-    # Sent on the other worker while the first connection still stands.
+    # Sent on the other worker while the first connection is still open.
     driver = await connect(second, driver_id)
     await driver.send(*THERE)
     await driver.send(*THERE)
@@ -263,16 +261,16 @@ async def test_signals_tell_of_each_change_once_over_all_workers(
         ("offline", "live"),
         ("live", "stale"),
     ]
-    # Whatever was told twice would come before this.
+    # A repeated signal would arrive before this.
     last = await connect(first, last_id)
     await last.send(*HERE)
     await ear.until(last_id, 2)
-    assert len(ear.told("change", driver_id)) == 5
+    assert len(ear.of("change", driver_id)) == 5
     locations = [[*map(float, HERE)], [*map(float, THERE)], [*map(float, THERE)]]
-    assert ear.told("location", driver_id) == locations
+    assert ear.of("location", driver_id) == locations
 
 
-async def test_signals_tell_of_a_departure_once(cluster_stack, hasty, ear, connect):
+async def test_a_departure_is_signalled_once(cluster_stack, hasty, ear, connect):
     driver_id = cluster_stack.new_driver()
     driver = await connect(hasty.servers[0], driver_id)
     await driver.send(*HERE)

@@ -1,5 +1,5 @@
 """Hostile bytes over real sockets, on every route and both workers: no traceback, nothing in the
-log as an error, no 1011, and neighbours who notice nothing.
+log as an error, no 1011, and no effect on other clients.
 """
 
 import json
@@ -21,7 +21,7 @@ from .stack import person
 ROUTES = [f"/{route.pattern}" for route in websocket_urlpatterns]
 ATTACKER = 2990
 ENDS = {1000, 1002, 1007, 1009, 1013, 4400, 4401, 4403, 4429}
-# In either format of a log.
+# In either log format.
 ERROR = re.compile(r"\b(ERROR|CRITICAL)\b|\"level\": *\"(error|critical)\"")
 GOODBYE = frame(CLOSE, (1000).to_bytes(2, "big"))
 
@@ -34,13 +34,13 @@ def neighbours(cluster_stack):
 
 @pytest.fixture(scope="module")
 def token(cluster_stack):
-    """Good for every route."""
+    """Return a token that is valid on every route."""
     attacker = person(ATTACKER, is_staff=True, is_superuser=True)
     return create_users(cluster_stack.environment, [attacker])[ATTACKER].encode()
 
 
 @pytest.fixture(autouse=True)
-def _nobody_notices(cluster_stack, neighbours):
+def _neighbours_are_not_affected(cluster_stack, neighbours):
     began_at = time.time()
     logs = [len(server.log()) for server in cluster_stack.servers]
     yield
@@ -64,7 +64,7 @@ def route(request):
 
 
 def attack(port, route, data):
-    """Send this after a good handshake; give the close code."""
+    """Send these bytes after a valid handshake; return the close code."""
     with Raw(port, f"{route}?userId={ATTACKER}".encode()) as client:
         assert client.status == 101
         client.send(data)

@@ -1,5 +1,5 @@
-"""Grants and drivers in real time: opened over HTTP, ended by themselves, by staff, or by a driver
-who may no longer drive; counted on both workers.
+"""Grants in real time, on both workers: opened over HTTP, and ended by time, by staff, or because
+the driver may no longer drive.
 """
 
 import time
@@ -34,7 +34,7 @@ def rfc_3339(seconds):
 
 @pytest.fixture
 async def watchers(granted_stack, tokens):
-    """The passenger, watching a driver on either worker; to be entered."""
+    """Return the passenger's watchers of a driver, one on each worker, to be entered."""
     driver_id = granted_stack.new_driver()
     async with StubbornDriver(lambda: granted_stack.driver(driver_id)):
         yield [
@@ -46,7 +46,7 @@ async def watchers(granted_stack, tokens):
 
 
 async def open_grant(stack, tokens, watchers, **times):
-    """Let the passenger watch the driver whom the watchers ask for."""
+    """Let the passenger watch the driver of these watchers."""
     driver_id = int(watchers[0].connections[0].url.rpartition("=")[2])
     body = {"driver": driver_id, "watcher": PASSENGER, **times}
     answer = await call(stack.watcher_server.port, "POST", "/driver/grants/", tokens[STAFF], body)
@@ -54,9 +54,7 @@ async def open_grant(stack, tokens, watchers, **times):
     return answer.json()
 
 
-async def test_a_grant_is_worth_something_from_its_start_to_its_end(
-    granted_stack, tokens, watchers
-):
+async def test_a_grant_permits_watching_from_its_start_to_its_end(granted_stack, tokens, watchers):
     async with AsyncExitStack() as everybody:
         for watcher in watchers:
             await everybody.enter_async_context(watcher)
@@ -76,8 +74,8 @@ async def test_a_grant_is_worth_something_from_its_start_to_its_end(
         assert starts_at < watcher.locations[0] < starts_at + AT_ONCE
         assert ends_at - AT_ONCE < watcher.locations[-1] < ends_at + AT_ONCE
         for end in watcher.ends:
-            # Once the grant exists, and until it starts, it is worth coming back. An answer that was
-            # given before the start may arrive after it.
+            # Between its creation and its start, the close code says to try again. An answer sent
+            # before the start may arrive after it.
             early = end.time < starts_at + AT_ONCE and end[1:] == ("not_yet", 1013)
             assert early or end[1:] == ("forbidden", 4403)
         end = min(end.time for end in watcher.ends if end.time > watcher.locations[0])
@@ -85,7 +83,7 @@ async def test_a_grant_is_worth_something_from_its_start_to_its_end(
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "{}/end/"), ("DELETE", "{}/")])
-async def test_staff_that_ends_a_grant_over_http_ends_the_stream(
+async def test_ending_a_grant_over_http_ends_the_stream(
     granted_stack, tokens, watchers, method, path
 ):
     async with AsyncExitStack() as everybody:
@@ -116,7 +114,7 @@ async def test_staff_that_ends_a_grant_over_http_ends_the_stream(
     ],
     ids=["deactivated", "no driver any more", "deleted"],
 )
-async def test_a_driver_who_may_no_longer_drive_is_cut_off_and_shown_to_nobody(
+async def test_a_driver_who_may_no_longer_drive_is_disconnected_and_so_are_the_watchers(
     granted_stack, tokens, driver_id, change, end
 ):
     tokens = tokens | create_users(granted_stack.environment, [person(driver_id)])

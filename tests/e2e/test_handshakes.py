@@ -1,4 +1,4 @@
-"""Who connects and then takes their time, or for ever: until when, and how much, a worker waits."""
+"""Clients that connect and send slowly or nothing: the limits of a worker's waiting."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ POST = (
     b"POST /accounts/token/ HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     b"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
 )
-# What is sent at once, and then again and again.
+# By name: the bytes that are sent first, and those that are then repeated.
 SLOW = {
     "says nothing": (b"", b""),
     "never ends its handshake": (HANDSHAKE[:-2], b""),
@@ -28,7 +28,7 @@ SLOW = {
 
 
 async def seconds_until_cut(port, first, again):
-    """How long the server puts up with this."""
+    """Return the seconds until the server closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     began = time.monotonic()
     writer.write(first)
@@ -38,13 +38,13 @@ async def seconds_until_cut(port, first, again):
             assert time.monotonic() - began < 2 * TIMEOUT
             writer.write(again)
             await asyncio.wait([answer], timeout=0.2)
-        answer.exception()  # However it was cut.
+        answer.exception()  # Closed or reset.
         return time.monotonic() - began
     finally:
         writer.transport.abort()
 
 
-async def test_who_does_not_say_in_time_what_they_want_is_cut_off(cluster_stack):
+async def test_client_without_a_complete_request_in_time_is_disconnected(cluster_stack):
     port = cluster_stack.driver_server.port
     silent = cluster_stack.watcher(DRIVER)
 
@@ -81,7 +81,7 @@ async def test_a_request_without_end_is_cut_off_before_it_fills_the_memory(clust
 
 async def test_a_connection_that_is_kept_alive_serves_many_requests(cluster_stack):
     reader, writer = await asyncio.open_connection("127.0.0.1", cluster_stack.driver_server.port)
-    for _ in range(200):  # More than the size of one request's head, together.
+    for _ in range(200):  # Together, more than the allowed size of one request's head.
         writer.write(GET.replace(b"\r\n\r\n", b"\r\nX: " + b"x" * 500 + b"\r\n\r\n"))
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 404 ")

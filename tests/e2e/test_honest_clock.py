@@ -12,7 +12,7 @@ from .visits import Visits, person
 
 DRIVER, RIDER, DISPATCHER = 951, 952, 953
 DEADLINE = 15_000  # ms
-# Four hours since the phone measured, and none since it was heard.
+# The phone measured four hours ago, and was heard from just now.
 PLACE = f"""
 from datetime import timedelta
 from django.utils import timezone
@@ -55,7 +55,7 @@ async def test_rider_reads_how_old_a_place_is_and_that_the_phone_is_online(visit
         await expect(page.locator(".tracking-car")).to_have_attribute("data-status", "stale")
 
 
-async def test_dispatcher_reads_so_in_the_popup(visit):
+async def test_dispatcher_reads_it_in_the_popup(visit):
     async with visit(DISPATCHER, "/driver/fleet/") as page:
         await expect(page.locator("[data-part=count-stale]")).to_have_text("1", timeout=DEADLINE)
         await page.get_by_role("button", name="Next driver").click()
@@ -79,7 +79,7 @@ async def test_server_that_stops_is_seen_at_once_and_try_now_does_not_wait(
             "Connection lost. Reconnecting…"
         )
         if user_id == RIDER:
-            # Not the driver is to blame.
+            # The page does not call the driver offline.
             await expect(page.locator("[data-part=status]")).to_have_text(
                 re.compile("Last seen 4 h ago")
             )

@@ -1,5 +1,5 @@
-"""Hosts whose users log in with DRF's tokens or with Django's sessions: what they need, and that
-both kinds of log-in end on open sockets, too.
+"""Hosts whose users log in with DRF's tokens or Django's sessions: both open sockets and REST, and
+the end of a log-in ends open sockets, too.
 """
 
 import json
@@ -122,7 +122,7 @@ def cookie_header(cookies):
 
 
 async def form(port, path, cookies, token, fields):
-    """Post a form as a page does."""
+    """Post a form like a page."""
     body = urlencode(fields)
     lines = [
         f"POST {path} HTTP/1.1",

@@ -1,5 +1,5 @@
-"""REST under the settings that hosts have: transactions around requests, kept connections, pools
-and none, and every kind of server.
+"""REST under the settings of hosts: transactions around requests, persistent connections, with and
+without a pool, on every kind of server.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ HERE = {"lat": "-1.4354", "lon": 0.9871}
 
 
 class Uvicorn(Server):
-    """Without the project's own protocol class and lifespan settings."""
+    """uvicorn without the project's own protocol class and lifespan settings."""
 
     def command(self):
         uvicorn = Path(sys.executable).with_name("uvicorn")
@@ -56,28 +56,28 @@ class Host(NamedTuple):
     middleware: str = ""
 
 
-KEPT = {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
+PERSISTENT = {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
 IN_TRANSACTION = "tests.e2e.host_database.in_transaction"
 HOSTS = {
     "serve, atomic, pool": Host(database=ATOMIC),
     "serve, atomic, a small pool": Host(database=ATOMIC, options=SMALL_POOL),
-    "serve, atomic, connections kept": Host(database=ATOMIC | KEPT, without=NO_POOL),
+    "serve, atomic, connections kept": Host(database=ATOMIC | PERSISTENT, without=NO_POOL),
     "serve, atomic, a connection for each request": Host(database=ATOMIC, without=NO_POOL),
     "serve, a small pool": Host(options=SMALL_POOL),
     "serve, connections kept for ever": Host(database={"CONN_MAX_AGE": None}, without=NO_POOL),
     "serve, a middleware's transaction": Host(middleware=IN_TRANSACTION),
     "uvicorn, atomic, pool": Host(Uvicorn, ATOMIC),
-    "daphne, atomic, connections kept": Host(Daphne, ATOMIC | KEPT, NO_POOL),
+    "daphne, atomic, connections kept": Host(Daphne, ATOMIC | PERSISTENT, NO_POOL),
     "daphne, pool": Host(Daphne),
     "wsgi, atomic, pool": Host(Wsgi, ATOMIC),
-    "wsgi, atomic, connections kept": Host(Wsgi, ATOMIC | KEPT, NO_POOL),
+    "wsgi, atomic, connections kept": Host(Wsgi, ATOMIC | PERSISTENT, NO_POOL),
     "wsgi, a connection for each request": Host(Wsgi, without=NO_POOL),
 }
 
 
 @pytest.fixture(scope="module")
 def people(postgres_service):
-    """A database with people in it: their tokens, the token of a device, and the environment."""
+    """Return the tokens of a database's users, the token of a device, and the environment."""
     environment = services.environment(
         postgres_service.new_database(), DJANGO_SETTINGS_MODULE="tests.e2e.host_database"
     )
@@ -108,7 +108,7 @@ def variables(host):
 
 
 async def assert_rest_answers(server, tokens, device):
-    """Each kind of request gets the answer that it gets in our own project."""
+    """Assert that each kind of request is answered as in this project."""
 
     async def rest(method, path, user_id, body=None):
         token = None if user_id is None else tokens[user_id]
@@ -119,7 +119,7 @@ async def assert_rest_answers(server, tokens, device):
     async def ask(name, *request):
         statuses[name] = (await rest(*request)).status
 
-    # Whatever it is now, there is a location afterwards.
+    # Whether or not there is a location now, there is one afterwards.
     await rest("PUT", "/driver/1/location/", 1, HERE)
     await ask("report", "PUT", "/driver/1/location/", 1, HERE)
     fixes = [{"lat": 1, "lon": 2, "recorded_at": "2026-01-31T12:00:00Z"}]
@@ -171,8 +171,8 @@ def owntracks(device):
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-async def assert_many_at_once_wait_for_nobody(server, tokens):
-    """More reports than a pool has connections, none of which waits for another's."""
+async def assert_simultaneous_reports_do_not_wait_for_each_other(server, tokens):
+    """Send more reports at once than a pool has connections: none waits for another's."""
     answers = await asyncio.gather(
         *[
             call(server.port, "PUT", f"/driver/{driver_id}/location/", tokens[driver_id], HERE)
@@ -183,33 +183,33 @@ async def assert_many_at_once_wait_for_nobody(server, tokens):
 
 
 @pytest.mark.parametrize("name", HOSTS)
-async def test_rest_answers_as_ever_under_a_hosts_settings(people, name):
+async def test_rest_answers_the_same_under_a_hosts_settings(people, name):
     environment, tokens, device = people
     host = HOSTS[name]
     variables_ = environment | {"DEBUG": "false"} | variables(host)
     with host.server(environment=variables_, name=name) as server:
         await assert_rest_answers(server, tokens, device)
         if not host.middleware:
-            await assert_many_at_once_wait_for_nobody(server, tokens)
+            await assert_simultaneous_reports_do_not_wait_for_each_other(server, tokens)
     assert "unavailable" not in server.log()
     assert "Traceback" not in server.log()
 
 
 @pytest.mark.parametrize("server_kind", [services.Runserver, Wsgi])
-async def test_rest_answers_as_ever_with_sqlite_and_transactions_around_requests(server_kind):
+async def test_rest_answers_the_same_with_sqlite_and_transactions_around_requests(server_kind):
     with services.sqlite() as url:
         environment = services.environment(url, DJANGO_SETTINGS_MODULE="tests.e2e.host_database")
         tokens, device = create(environment)
         environment |= variables(Host(database=ATOMIC))
         with server_kind(environment=environment, name="server") as server:
             await assert_rest_answers(server, tokens, device)
-            await assert_many_at_once_wait_for_nobody(server, tokens)
+            await assert_simultaneous_reports_do_not_wait_for_each_other(server, tokens)
         assert "unavailable" not in server.log()
         assert "Traceback" not in server.log()
 
 
 async def test_driver_page_is_shown_within_a_hosts_transactions(people):
-    """The page waits for the publish policy, as a REST view does."""
+    """Check a page that, like a REST view, waits for the publish policy."""
     environment, _, _ = people
     code = (
         "from django.contrib.auth import get_user_model\n"
@@ -226,7 +226,7 @@ async def test_driver_page_is_shown_within_a_hosts_transactions(people):
 
 
 async def test_failed_log_ins_are_counted_within_a_hosts_transactions(people):
-    """A refusal rolls the request's transaction back, and must not take the count along."""
+    """Check that the rollback of the refused request does not undo the count."""
     environment, _, _ = people
     email, password = "locked@example.org", "correct horse battery staple"
     user = {"id": 60, "email": email, "password": password}

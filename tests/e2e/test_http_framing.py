@@ -12,7 +12,7 @@ CHUNKED = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 async def application(scope, receive, send):
-    """Answers the length of the body, the headers as they are at its end, and the path."""
+    """Answer with the length of the body, the headers after its end, and the path."""
     length = 0
     while True:
         message = await receive()
@@ -45,7 +45,7 @@ async def serving(protocol_class=HttpProtocol):
 
 
 async def talk(port, sent, until):
-    """Send, and return the answer up to and with `until`, or all of it if the server hangs up."""
+    """Send, and return the answer up to `until`, or all of it if the server closes first."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(sent)
@@ -62,7 +62,7 @@ async def test_trailer_is_no_header():
         trailer = b"x-forwarded-for: 6.6.6.6\r\n"
         sent = CHUNKED + b"3\r\nabc\r\n0\r\n" + trailer + b"\r\n"
         assert b"3 host,transfer-encoding /x" in await talk(port, sent, b"/x")
-        # The next request has its headers again.
+        # The next request has its own headers.
         next_one = b"GET /y HTTP/1.1\r\nHost: a\r\nx-mine: 1\r\n\r\n"
         assert b"0 host,x-mine /y" in await talk(port, sent + next_one, b"/y")
 
@@ -82,7 +82,7 @@ async def test_framing_without_end_is_cut_off_and_not_kept(framing):
         try:
             answer = await talk(port, CHUNKED + framing, b"bytes.\n")
         except ConnectionError:
-            answer = b""  # The reset that follows overtook it.
+            answer = b""  # The reset that follows arrived first.
         [protocol] = protocols
         assert b" 200 " not in answer
         assert protocol.transport.is_closing()
@@ -90,7 +90,7 @@ async def test_framing_without_end_is_cut_off_and_not_kept(framing):
         assert protocol.unparsed == b""
 
 
-async def test_body_as_large_as_is_allowed_is_taken_however_it_is_framed():
+async def test_body_of_the_largest_allowed_size_is_accepted_in_any_framing():
     body = b"x" * MAX_BODY_SIZE
     plain = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
     chunks = b"".join(b"400\r\n" + b"x" * 1024 + b"\r\n" for _ in range(MAX_BODY_SIZE // 1024))

@@ -21,20 +21,20 @@ from tests.wheel import build_wheel
 from .client import DEADLINE
 
 DOCUMENT = PROJECT / "docs" / "integration.md"
-# What the document makes is followed; what a project may have already is another test's.
+# The sections about a new project. Other tests follow those about existing projects.
 END = "\n## 8. "
 INSTALL_TIMEOUT = 300  # seconds: an empty cache of packages, a slow network
 
 BLOCK = re.compile(r"^([^\n]*)\n\n```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"(Create|Replace|Append to) `([\w./]+)`:$")
 CHECKOUT = "path/to/checkout"
-# Of the environment that runs the tests.
+# Variables of the environment that runs the tests.
 OURS = re.compile("PYTHON|VIRTUAL_ENV|DJANGO_|TRACKING_|UVICORN_|DATABASE_URL|REDIS_URL")
 PYTHON = str(Path(sys.base_prefix) / "bin")
 SERVERS = ("python manage.py runserver", "python manage.py tracking_serve")
 REDIS = "redis://localhost:6379/0"
 
-# The document's driver and rider, as the project knows them afterwards.
+# Afterwards: the document's driver and rider, as the project shows them.
 AFTERWARDS = """
 from django.test import Client
 from rides.models import Person, Ride, Waypoint
@@ -58,7 +58,7 @@ for authorization in ("Token " + key, "Bearer ticket:" + ticket, "Bearer ticket:
     print(look.status_code)
 """
 
-# The folder of the environment that has the package, and what of this project can be imported.
+# The folder that the package is installed in, and modules of this project that can be imported.
 PLACES = """
 from importlib.util import find_spec
 from pathlib import Path
@@ -68,7 +68,7 @@ print(Path(tracking.__file__).parents[4], find_spec("ridehail"), find_spec("acco
 
 
 class Block(NamedTuple):
-    """A block of the document, its language, and the line before it."""
+    """A block of the document, with its language and the line before it."""
 
     words: str
     language: str
@@ -86,7 +86,7 @@ def blocks(port: int, redis: str) -> list[Block]:
 
 
 class Server(Process):
-    """A server by the document's command line."""
+    """A server with the document's command line."""
 
     def __init__(self, line: str, port: int, environment: dict[str, str], directory: Path) -> None:
         super().__init__(line, environment=environment, directory=directory)
@@ -101,7 +101,7 @@ class Server(Process):
 
 
 class Reader:
-    """Somebody who does what the document says, with nothing but Python, a wheel and an index."""
+    """A reader who follows the document with nothing but Python, a wheel and an index."""
 
     def __init__(self, directory: Path, wheel: Path, constraints: Path) -> None:
         self.directory = directory
@@ -111,7 +111,7 @@ class Reader:
         self.printed = ""
         self.environment = {
             **{name: value for name, value in os.environ.items() if not OURS.match(name)},
-            # As activating the environment does, which lasts as long as a shell.
+            # Activate the environment, as activation lasts only as long as a shell.
             "PATH": os.pathsep.join([str(directory / ".venv/bin"), PYTHON, os.environ["PATH"]]),
             "PIP_CONSTRAINT": str(constraints),
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -162,10 +162,10 @@ class Reader:
 
 @pytest.fixture
 def reader(tmp_path) -> Iterator[Reader]:
-    """Somebody in an empty folder."""
+    """Return a reader in an empty folder."""
     wheel = build_wheel(tmp_path / "wheel")
     constraints = tmp_path / "constraints.txt"
-    # Reproducible: the versions that all other tests have, too.
+    # For reproducible results: the versions of all other tests.
     lock = (PROJECT / "requirements.lock").read_text()
     constraints.write_text("\n".join(re.findall(r"^[\w.-]+==[^\\\n]+", lock, re.MULTILINE)))
     folder = tmp_path / "empty"
@@ -185,20 +185,20 @@ def redis() -> Iterator[str]:
 def test_document_leads_to_a_project_that_streams_locations(reader, redis):
     for block in blocks(reader.port, redis):
         reader.follow(block)
-    # The package is the wheel's, and nothing of this project is within reach.
+    # The package is the wheel's, and nothing of this project can be imported.
     places = reader.run(f"python -c '{PLACES}'").split()
     assert places == [str(reader.directory.parent / ".venv"), "None", "None"]
-    # The last server is production's, and the first that sends signals.
+    # The last server is production's, the first one that sends signals.
     assert "tracking_serve" in reader.server.name
     printed = reader.run("python try_it.py")
     assert printed.count("stored") == 1
     assert printed.count("seen") == 2
-    # The driver is gone, so five seconds later its status changes.
+    # The driver has disconnected, so its status changes five seconds later.
     deadline = time.monotonic() + DEADLINE
     while True:
         shown = reader.run(f"python manage.py shell --no-imports <<'END'\n{AFTERWARDS}\nEND\n")
-        told, *pages = shown.splitlines()
-        if told.startswith("offline") or time.monotonic() > deadline:
+        status, *pages = shown.splitlines()
+        if status.startswith("offline") or time.monotonic() > deadline:
             break
-    assert told == "offline [(-1.4354, 0.9871), (-1.4355, 0.9872)]"
+    assert status == "offline [(-1.4354, 0.9871), (-1.4355, 0.9872)]"
     assert pages == ["302 403", "200", "-1.4355 offline", "200", "200", "401"]

@@ -1,4 +1,4 @@
-"""Clients and proxies that come over IPv6, through the recommended nginx and without it."""
+"""Clients and proxies that connect over IPv6, through the recommended nginx and without it."""
 
 import json
 import re
@@ -29,7 +29,7 @@ class OnIPv6(services.Uvicorn):
 
 @pytest.fixture(scope="module")
 def environment(cluster_stack):
-    """One stranger of each address at a time, so that a second shows whose address counts."""
+    """Allow one stranger of each address, so that a second one shows which address is counted."""
     return {**cluster_stack.environment, "TRACKING_MAX_UNAUTHENTICATED_PER_ADDRESS": "1"}
 
 
@@ -74,12 +74,12 @@ def test_pages_are_served_over_ipv6_and_logged_with_the_address(nginx):
 
 
 async def is_refused(url, forwarded_for=None):
-    """Whether a stranger is one too many for its address."""
+    """Return whether a stranger is refused as one too many for its address."""
     headers = {"X-Forwarded-For": forwarded_for} if forwarded_for else {}
     url = f"{url}/driver/get-tracking?userId={DRIVER}"
     async with connect(url, proxy=None, additional_headers=headers) as stranger:
         with suppress(ConnectionClosed):
-            await stranger.send("")  # whoever is admitted is told that this is no message
+            await stranger.send("")  # an admitted client receives an error for this
         code, _ = read_error(await stranger.recv())
     return {"over_capacity": True, "invalid_message": False}[code]
 
@@ -95,7 +95,7 @@ async def test_nginx_names_a_client_by_its_ipv6_address(nginx):
     async with AsyncExitStack() as stack:
         await stranger(stack, six)
         assert await is_refused(six)
-        # Whatever it claims to be.
+        # Whatever address it claims to have.
         assert await is_refused(six, "2001:db8::1")
         # It is neither nginx itself nor a client over IPv4.
         assert not await is_refused(four)
@@ -106,7 +106,7 @@ async def test_a_proxy_is_trusted_that_comes_over_ipv6(environment):
         url = f"ws://[::1]:{server.port}"
         async with AsyncExitStack() as stack:
             await stranger(stack, url, "2001:db8::1")
-            # The same customer's /64, as others write it, and another's.
+            # The same customer's /64 in another notation, and another customer's.
             assert await is_refused(url, "2001:db8:0:0::2")
             assert await is_refused(url, "[2001:db8::3]:4711")
             assert not await is_refused(url, "2001:db8:0:1::1")

@@ -1,4 +1,4 @@
-"""When the database fails for one driver, the other drivers' fixes are stored all the same."""
+"""When the database fails for one driver, the other drivers' fixes are still stored."""
 
 import psycopg
 import pytest
@@ -18,7 +18,7 @@ FOR EACH ROW WHEN (NEW.driver_id = {}) EXECUTE FUNCTION refuse()
 
 @pytest.fixture
 def hindered(postgres_service):
-    """A worker whose database fails to store one driver, the tokens, and a way to mend it."""
+    """Start a worker whose database cannot store one driver; yield it, tokens, and a repair."""
     environment = services.environment(postgres_service.new_database())
     services.manage(environment, "migrate", "--no-input")
     tokens = services.create_users(environment, [person(DRIVER), person(OTHER_DRIVER)])

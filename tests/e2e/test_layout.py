@@ -74,7 +74,7 @@ async def rectangle(locator):
 
 
 def apart(one, other):
-    """Whether two rectangles have no point in common, but for rounding."""
+    """Return whether two rectangles do not overlap, but for rounding."""
     return (
         one["x"] + one["width"] <= other["x"] + 1
         or other["x"] + other["width"] <= one["x"] + 1
@@ -102,16 +102,16 @@ async def located(page):
     await expect(page.locator("[data-located]")).to_be_attached(timeout=DEADLINE)
 
 
-async def nothing_sticks_out(page):
-    """Nothing is wider than the page, so nobody has to scroll sideways."""
+async def nothing_overflows(page):
+    """Check that nothing is wider than the page, so that it does not scroll sideways."""
     return await page.evaluate(
         "document.scrollingElement.scrollWidth <= document.scrollingElement.clientWidth"
     )
 
 
-async def test_numbers_are_unknown_until_the_drivers_are_there(visit):
+async def test_numbers_are_unknown_until_the_drivers_are_loaded(visit):
     async with visit(DISPATCHER, "/driver/fleet/") as page:
-        # A network in which nothing is ever answered.
+        # A network without any answers.
         await page.add_init_script("WebSocket.prototype.send = () => {}")
         await page.reload()
         await expect(page.get_by_text("Loading drivers…")).to_be_visible()
@@ -134,7 +134,7 @@ async def test_drivers_are_reached_by_keyboard_and_their_popups_are_whole(visit,
         panel = await rectangle(page.locator(".tracking-panel"))
         popup = page.locator(".leaflet-popup")
         for number in range(DRIVERS):
-            # Whoever came into view with the last popup is sent by the server in a moment.
+            # The server soon sends the drivers that came into view with the last popup.
             async with asyncio.timeout(DEADLINE / 1000):
                 while f"{LONG} {FIRST + number}" not in "".join(await popup.all_inner_texts()):
                     await page.keyboard.press("Enter")
@@ -146,7 +146,7 @@ async def test_drivers_are_reached_by_keyboard_and_their_popups_are_whole(visit,
         await keep(page, f"fleet-popup-{size['width']}")
         await page.get_by_role("button", name="Previous driver").press("Enter")
         await expect(popup).to_contain_text(f"{LONG} {FIRST + DRIVERS - 2}")
-        assert await nothing_sticks_out(page)
+        assert await nothing_overflows(page)
 
 
 @TEXT
@@ -172,7 +172,7 @@ async def test_every_search_result_is_within_reach(visit, size, large):
                 }"""
             )
             assert middle
-        assert await nothing_sticks_out(page)
+        assert await nothing_overflows(page)
         await results.nth(7).click()
         await expect(page.locator(".leaflet-popup")).to_contain_text(LONG)
 
@@ -186,7 +186,7 @@ async def test_nothing_lies_over_the_riders_status(visit, size, large):
         await located(page)
         if large:
             await page.evaluate(LARGE_TEXT)
-        # As long as they get.
+        # The longest texts.
         await page.evaluate(
             """() => {
                 const part = (name) => document.querySelector(`[data-part="${name}"]`);
@@ -201,7 +201,7 @@ async def test_nothing_lies_over_the_riders_status(visit, size, large):
         status = await rectangle(page.locator("[data-part=status]"))
         facts = await rectangle(page.locator(".tracking-facts"))
         assert apart(status, facts)
-        # Nor does text run out of its box into another.
+        # Nor does text overflow its box into another.
         assert await page.locator(".tracking-panel :is(p, dd)").evaluate_all(
             "(all) => all.every((one) => one.scrollWidth <= one.clientWidth + 1)"
         )
@@ -214,7 +214,7 @@ async def test_nothing_lies_over_the_riders_status(visit, size, large):
             if not (large and size != LANDSCAPE):
                 assert apart(await rectangle(page.locator(control)), await rectangle(panel))
         await keep(page, f"rider-{size['width']}{'-large' if large else ''}")
-        assert await nothing_sticks_out(page)
+        assert await nothing_overflows(page)
 
 
 @pytest.mark.parametrize("size", [SMALL, LANDSCAPE], ids=["small", "landscape"])
@@ -230,7 +230,7 @@ async def test_large_text_is_whole_on_the_drivers_page(visit, size):
             "Sharing your location", timeout=DEADLINE
         )
         await keep(page, f"share-{size['width']}-large")
-        assert await nothing_sticks_out(page)
+        assert await nothing_overflows(page)
         children = await page.evaluate(
             """() => [...document.querySelectorAll(".tracking-share > :not(.tracking-unseen)")]
                 .filter((child) => child.offsetHeight)

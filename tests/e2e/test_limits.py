@@ -1,4 +1,4 @@
-"""How much one client may have, on one server of either kind whose limits are small."""
+"""Limits of connections and messages, on one server of either kind with small limits."""
 
 import json
 from contextlib import AsyncExitStack, suppress
@@ -18,7 +18,7 @@ LARGEST, BAD = 4000, 3
 
 @pytest.fixture(scope="module")
 def limited(stack):
-    """The stack's people and database once more, on one server."""
+    """Start one server with small limits, on the stack's database."""
     environment = {
         **stack.environment,
         "TRACKING_MAX_FIXES_PER_SECOND": "5",
@@ -36,9 +36,10 @@ def limited(stack):
 
 @pytest.fixture
 async def connect(limited, driver_id):
-    """Opens connections that stay until the test ends: of a user who streams, or of a stranger.
+    """Return a function that opens connections of watching users, or of strangers.
 
-    To a driver of the test's own, as a user's messages about one driver are counted together.
+    They stay open until the test ends, and watch a driver of the test's own, as a user's messages
+    about one driver share a limit.
     """
     async with AsyncExitStack() as connections:
 
@@ -54,7 +55,7 @@ async def connect(limited, driver_id):
 
 
 async def refusal(client):
-    """How the newest connection was refused."""
+    """Return the error and close code with which the newest connection was refused."""
     code, message = read_error(await client.frame(0))
     assert await client.close_code() == 1013
     assert len(client.frames) == 1
@@ -62,7 +63,7 @@ async def refusal(client):
     return message
 
 
-async def test_user_and_server_have_so_many_connections_and_no_more(limited, connect):
+async def test_connections_of_a_user_and_of_a_server_are_limited(limited, connect):
     riders = [await connect(RIDER) for _ in range(PER_USER)]
     assert "of this user" in await refusal(await connect(RIDER))
     for _ in range(PER_USER):
@@ -70,7 +71,7 @@ async def test_user_and_server_have_so_many_connections_and_no_more(limited, con
     for _ in range(PER_SERVER - 2 * PER_USER):
         await connect(OTHER_DRIVER)
     assert "this server" in await refusal(await connect())
-    # Whoever is in stays in, and who goes makes room.
+    # Existing connections stay open, and one that ends makes room.
     async with AsyncExitStack() as leaving:
         leaving.push_async_exit(riders.pop())
     await connect(RIDER)
@@ -79,10 +80,10 @@ async def test_user_and_server_have_so_many_connections_and_no_more(limited, con
         assert "status" in await rider.frame(1)
 
 
-async def test_address_has_so_many_connections_that_have_not_authenticated(limited, connect):
+async def test_unauthenticated_connections_of_an_address_are_limited(limited, connect):
     strangers = [await connect() for _ in range(STRANGERS)]
     assert "authenticate" in await refusal(await connect())
-    # Whoever says who it is makes room for another.
+    # A connection that authenticates makes room for another.
     strangers[0].token = limited.tokens[RIDER]
     await strangers[0].start(details=True)
     assert "status" in await strangers[0].frame(0)

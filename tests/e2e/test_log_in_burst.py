@@ -19,7 +19,7 @@ def server(cluster_stack):
         yield server
 
 
-async def test_log_ins_at_once_take_the_database_from_nobody(cluster_stack, server):
+async def test_simultaneous_log_ins_leave_the_database_to_others(cluster_stack, server):
     driver_id, rider = cluster_stack.new_driver(), cluster_stack.tokens[RIDER]
     async with cluster_stack.driver(driver_id) as driver:
         await driver.send(1, 2)
@@ -52,7 +52,7 @@ async def test_log_ins_at_once_take_the_database_from_nobody(cluster_stack, serv
     ids=["IPv4", "IPv6"],
 )
 async def test_an_account_is_locked_for_the_network_that_guesses(server, inside, outside):
-    """PostgreSQL compares addresses as addresses, SQLite does not: both are tested."""
+    """Test both databases: PostgreSQL compares addresses as addresses, SQLite does not."""
     email = f"{inside.format(0).replace(':', '-')}@example.org"
 
     async def guess(address):

@@ -69,7 +69,7 @@ async def test_sockets_of_a_web_session_end_with_it_on_every_worker(cluster_stac
             assert client.closed_at - logged_out_at < AT_ONCE
             assert read_error(client.frames[-1])[0] == "token_invalid"
         await staying.send(5, 6)
-        # Who comes back with such a token stays out.
+        # A client that reconnects with such a token is refused.
         for server in stack.servers:
             async with Driver(server.websocket_url, driver_id, token) as again:
                 assert read_error(await again.send(7, 8))[0] == "token_invalid"
@@ -78,7 +78,7 @@ async def test_sockets_of_a_web_session_end_with_it_on_every_worker(cluster_stac
 
 
 @pytest.mark.parametrize("deleted", [True, False], ids=["deleted", "deactivated"])
-async def test_watchers_of_a_driver_whose_account_ends_are_cut_off(cluster_stack, deleted):
+async def test_watchers_of_a_driver_whose_account_ends_are_disconnected(cluster_stack, deleted):
     stack = cluster_stack
     driver_id = stack.new_driver()
     async with AsyncExitStack() as connections:

@@ -1,4 +1,4 @@
-"""Other tabs of a browser that logs out learn it at once, whoever was logged in."""
+"""A log-out shows at once in the browser's other tabs, for every role."""
 
 import time
 

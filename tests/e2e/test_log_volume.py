@@ -1,4 +1,4 @@
-"""How much strangers can write into the log of a real server."""
+"""The limit of the log lines that strangers can cause on a real server."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from .stack import DRIVER, person
 
 CONNECTIONS = 1_000
 AT_ONCE = 50
-# Bytes of a line, whatever a stranger sends.
+# The greatest size of a line, in bytes, whatever a stranger sends.
 MAX_SIZE = 1_500
 
 
@@ -56,7 +56,7 @@ CHURN = {
 
 
 async def call(port, data):
-    """Send what a stranger sends, and hang up once there is an answer."""
+    """Send a stranger's bytes, and close the connection after an answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(data)
@@ -68,14 +68,14 @@ async def call(port, data):
 
 
 def lines_of(server, logger, start):
-    """Return what a logger has written since the log had so many characters."""
+    """Return a logger's lines after this number of characters of the log."""
     written, _, _ = server.log()[start:].rpartition("\n")
     lines = [json.loads(line) for line in written.splitlines()]
     return [line for line in lines if line["logger"] == logger]
 
 
 @pytest.mark.parametrize("churn", CHURN)
-async def test_churn_writes_few_short_lines_which_say_how_many_are_left_out(server, churn):
+async def test_churn_writes_few_short_lines_that_count_those_left_out(server, churn):
     logger, data = CHURN[churn]
     start, began, sent = len(server.log()), time.monotonic(), CONNECTIONS
     turns = asyncio.Semaphore(AT_ONCE)
@@ -92,17 +92,17 @@ async def test_churn_writes_few_short_lines_which_say_how_many_are_left_out(serv
     assert size < MAX_LINES_PER_SECOND * MAX_SIZE * (seconds + 2)
     assert size < CONNECTIONS * MAX_SIZE / 4
 
-    # Another one, as soon as a line may be written, says what became of the others.
-    def told():
+    # The next line that may be written counts those that were left out.
+    def accounted_for():
         lines = lines_of(server, logger, start)
         return len(lines) + sum(line.get("left_out", 0) for line in lines)
 
     async with asyncio.timeout(DEADLINE):
-        while told() < sent:
+        while accounted_for() < sent:
             await call(server.port, data)
             sent += 1
-            await asyncio.sleep(0.1)  # Less often than lines pass; a file tells nobody.
-    assert told() == sent
+            await asyncio.sleep(0.1)  # Less often than lines are allowed; a file has no event.
+    assert accounted_for() == sent
     assert len(lines_of(server, logger, start)) < MAX_LINES_PER_SECOND * (seconds + DEADLINE)
 
 
@@ -114,7 +114,7 @@ async def test_connections_that_have_authenticated_are_all_logged(server, token)
         async with Driver(server.websocket_url, DRIVER, token=token) as driver:
             await driver.send(1, 2)
     async with asyncio.timeout(DEADLINE):
-        while True:  # A file tells nobody.
+        while True:  # A file has no event.
             lines = lines_of(server, "tracking.consumers.record", start)
             if len([line for line in lines if line.get("user") == DRIVER]) == connections:
                 break

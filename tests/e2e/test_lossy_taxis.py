@@ -1,4 +1,4 @@
-"""Taxis whose phones lose the network, upload late, repeat themselves, and have wrong clocks."""
+"""Taxis whose phones lose the network, upload late, send twice, and have wrong clocks."""
 
 import csv
 import json
@@ -22,14 +22,14 @@ from .test_taxis import BESIDE, VARIABLE, frame
 pytestmark = pytest.mark.timeout(90)
 
 TAXIS, SHORTEST, LONGEST = 36, 30, 80
-FEWEST = 4  # messages of a taxi whose connection is cut twice
+MIN_MESSAGES = 4  # messages of a taxi whose connection is cut twice
 HELD_BACK, REPEATED = 0.2, 0.05
 CLOCK_ERROR = timedelta(minutes=10)
-# What a taxi did all day, its phone measures within this time, up to the start of the test.
+# A taxi's whole day is compressed into this time, which ends at the start of the test.
 TRIP = timedelta(minutes=15)
-# Longer than a test takes: what a phone dates within it is ahead at first, and later is not.
+# Longer than a test takes: times within it are in the future at first, and later are not.
 UNCERTAIN = timedelta(seconds=60)
-PATIENCE = 45.0
+ANSWER_TIMEOUT = 45.0  # seconds
 
 RECORDED = Path(os.environ.get(VARIABLE) or BESIDE)
 SOURCES = ["made up", "recorded"] if RECORDED.exists() else ["made up"]
@@ -46,7 +46,7 @@ class Measured(NamedTuple):
         return {"lat": self.lat, "lon": self.lon, "recorded_at": self.at.isoformat()}
 
 
-# What goes in one message: a fix, or several at once.
+# The content of one message: a fix, or several.
 Send = list[Measured]
 
 
@@ -56,11 +56,11 @@ def recorded_taxis() -> list[list[Measured]]:
         for row in csv.DictReader(file):
             at = datetime.fromisoformat(row["recorded_at"])
             vehicles[row["vehicle"]].append(Measured(at, row["latitude"], row["longitude"]))
-    return [sorted(fixes) for fixes in vehicles.values() if len(fixes) >= FEWEST]
+    return [sorted(fixes) for fixes in vehicles.values() if len(fixes) >= MIN_MESSAGES]
 
 
 def made_up_taxis() -> list[list[Measured]]:
-    """Irregular intervals and gaps, steps of up to 500 m, and the file's form."""
+    """Return fixes in the file's form, with irregular intervals, gaps, and steps of up to 500 m."""
     rng = random.Random(2020)
     taxis = []
     for _ in range(TAXIS):
@@ -76,7 +76,7 @@ def made_up_taxis() -> list[list[Measured]]:
 
 
 def by_the_phone(fixes: list[Measured], start: datetime, error: timedelta) -> list[Measured]:
-    """Have the trip end at `start`, and dated by a clock that is wrong by `error`."""
+    """Return the trip so that it ends at `start`, by a clock that is wrong by `error`."""
     first, last = fixes[0].at, fixes[-1].at
     dated = []
     at = datetime.min.replace(tzinfo=UTC)
@@ -90,7 +90,7 @@ def by_the_phone(fixes: list[Measured], start: datetime, error: timedelta) -> li
 
 
 def lossy(rng: random.Random, fixes: list[Measured]) -> list[Send]:
-    """What the phone sends, in order."""
+    """Return the phone's messages in order: late, repeated, and in batches."""
     sends: list[Send] = []
     late: Send = []
     for fix in fixes:
@@ -107,7 +107,7 @@ def lossy(rng: random.Random, fixes: list[Measured]) -> list[Send]:
 
 
 class Newest:
-    """The rule: the phone's own clock decides, whatever it is worth."""
+    """The newest fix by the phone's own clock, right or wrong: the one that must be stored."""
 
     def __init__(self, start: datetime) -> None:
         self.start = start
@@ -117,33 +117,33 @@ class Newest:
     def ahead(self) -> bool:
         return self.fix is not None and self.fix.at > self.start
 
-    def hear(self, send: Send) -> None:
+    def add(self, send: Send) -> None:
         self.fix = max(send) if self.fix is None else max(self.fix, *send)
 
 
 class Taxi:
-    """A phone that loses its connection twice, each time with a message under way."""
+    """A phone that loses its connection twice, each time with a message in flight."""
 
     def __init__(self, rng: random.Random, sends: list[Send], newest: Newest) -> None:
         cuts = sorted(rng.sample(range(1, len(sends) - 1), 2))
-        # The message that was lost is sent again at once: it is the next connection's first.
+        # The lost message is sent again at once, as the next connection's first.
         self.connections = [
             sends[begin:end] for begin, end in zip([0, *cuts], [*cuts, None], strict=True)
         ]
         self.newest = newest
         for send in sends:
-            newest.hear(send)
+            newest.add(send)
 
     async def drive(self, connect: Any, *, pipelined: bool) -> None:
-        """Send everything; each message is acknowledged once, with the newest that it holds."""
+        """Send everything; check that each message is acknowledged once, with its newest fix."""
         for number, sends in enumerate(self.connections):
             expected = [frame(*max(send)[1:]) for send in sends]
             async with connect(number) as driver:
                 for count, send in enumerate(sends, start=1):
                     await post(driver, send)
                     if not pipelined:
-                        await driver.frame(count - 1, PATIENCE)
-                await driver.frame(len(sends) - 1, PATIENCE)
+                        await driver.frame(count - 1, ANSWER_TIMEOUT)
+                await driver.frame(len(sends) - 1, ANSWER_TIMEOUT)
                 if number + 1 < len(self.connections):
                     lost = self.connections[number + 1][0]
                     await post(driver, lost)
@@ -163,16 +163,16 @@ async def post(driver: Driver, send: Send) -> None:
 
 
 @pytest.fixture(scope="module")
-def patient_workers(cluster_stack):
-    """Two more on the same database, which take as many phones as come at once."""
+def unlimited_workers(cluster_stack):
+    """Start two workers on the same database, without a limit of unauthenticated phones."""
     environment = {**cluster_stack.environment, "TRACKING_MAX_UNAUTHENTICATED_PER_ADDRESS": "0"}
     with services.cluster(environment) as workers:
         yield workers
 
 
 @pytest.mark.parametrize("source", SOURCES)
-async def test_dots_are_right_in_the_end_and_never_went_back(
-    cluster_stack, patient_workers, source
+async def test_dots_never_go_backwards_and_end_at_the_newest_fix(
+    cluster_stack, unlimited_workers, source
 ):
     rng = random.Random(5)
     tokens = cluster_stack.tokens
@@ -182,16 +182,16 @@ async def test_dots_are_right_in_the_end_and_never_went_back(
     for fixes in day:
         dated = by_the_phone(fixes, start, CLOCK_ERROR * rng.uniform(-1, 1))
         sends = lossy(rng, dated)
-        if len(sends) >= FEWEST:
+        if len(sends) >= MIN_MESSAGES:
             taxis[cluster_stack.new_driver()] = Taxi(rng, sends, Newest(start))
     assert len(taxis) > 0.8 * len(day)
-    # Clocks that are ahead and clocks that are not, or this would show little.
+    # Some clocks are ahead and some are not, or the test would prove little.
     assert {taxi.newest.ahead for taxi in taxis.values()} == {True, False}
 
     watchers = {}
     async with AsyncExitStack() as connections:
         for number, driver_id in enumerate(taxis):
-            url = patient_workers[number % 2].websocket_url
+            url = unlimited_workers[number % 2].websocket_url
             watcher = await connections.enter_async_context(Watcher(url, driver_id, tokens[RIDER]))
             await watcher.start(details=True)
             watchers[driver_id] = watcher
@@ -199,7 +199,7 @@ async def test_dots_are_right_in_the_end_and_never_went_back(
             for number, (driver_id, taxi) in enumerate(taxis.items()):
 
                 def connect(turn: int, driver_id: int = driver_id) -> Driver:
-                    url = patient_workers[turn % 2].websocket_url
+                    url = unlimited_workers[turn % 2].websocket_url
                     return Driver(url, driver_id, tokens[driver_id])
 
                 group.create_task(taxi.drive(connect, pipelined=bool(number % 2)))
@@ -214,7 +214,7 @@ async def test_dots_are_right_in_the_end_and_never_went_back(
                 assert row.clock_offset < 0
             else:
                 assert (row.recorded_at, row.clock_offset) == (newest.at, None)
-            # The watcher ends where the row is.
+            # The watcher's last location is the stored one.
             await watchers[driver_id].until(lambda frames, row=row: shows(frames[-1], row))
 
     assert datetime.now(UTC) - start < UNCERTAIN

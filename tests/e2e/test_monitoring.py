@@ -1,4 +1,4 @@
-"""What operators see of a real server, of either kind."""
+"""Health, metrics and logs of a real server, of either kind."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from .client import DEADLINE
 
 
 def ask(url):
-    """What a load balancer gets: it knows an address, and no host name."""
+    """Request a path like a load balancer, which knows an address and no host name."""
     request = urllib.request.Request(url, headers={"Host": "10.0.0.1:80"})
     with urllib.request.urlopen(request, timeout=20) as answer:
         return answer.status, json.load(answer)
@@ -32,7 +32,7 @@ async def test_client_can_quote_the_id_under_which_its_connection_is_logged(clus
         if reason == "connection_lost":
             phone._connection.transport.abort()
     async with asyncio.timeout(DEADLINE):
-        while quoted not in (log := cluster_stack.log()):  # noqa: ASYNC110 - a file tells nobody
+        while quoted not in (log := cluster_stack.log()):  # noqa: ASYNC110 - a file has no event
             await asyncio.sleep(0.01)
     (line,) = [json.loads(line) for line in log.splitlines() if quoted in line]
     assert (line["event"], line["reason"], line["driver"]) == (

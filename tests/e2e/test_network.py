@@ -43,12 +43,12 @@ async def visit(network, browser):
 
 
 async def lose_silently(network, page):
-    """The connection stands, and nothing comes through it any more."""
+    """Leave the connection open, and drop everything that is sent over it."""
     network.swallow()
 
 
 async def lose_noticed(network, page):
-    """The browser knows that it is offline, and every connection is reset."""
+    """Set the browser offline, and reset every connection."""
     await page.context.set_offline(True)
     await network.refuse()
 
@@ -66,11 +66,11 @@ async def test_rider_page_recovers_and_shows_the_newest_location(server, network
         await expect(status).to_have_text("Live")
         await lose(network, page)
         await driver.send("-1.451", "0.991")
-        # It does not pretend to know.
+        # The page does not claim to know the status.
         await expect(status).to_have_text(re.compile("Last seen|Offline"), timeout=DEADLINE)
         await keep(page, f"rider-{lose.__name__}")
         await network.accept()
-        # The device is told that it has a network, which is all that a page can hear of it.
+        # The browser fires its "online" event, the only notice that a page gets.
         await page.context.set_offline(True)
         await page.context.set_offline(False)
         await expect(page.locator(car.format(-1.451, 0.991))).to_be_visible(timeout=RECOVERY)

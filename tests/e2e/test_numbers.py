@@ -1,4 +1,4 @@
-"""Numbers as phones give them mean the same on every entrance, and refuse no fix."""
+"""Phones' numbers mean the same on every interface, and none makes a fix fail."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ NOWHERE = {"lat": 0, "lon": 0, "accuracy": -1}
 
 
 class Entrance:
-    """A way into the server for one fix; `give` tells whether it was accepted."""
+    """An interface of the server for one fix. `give` returns whether it was accepted."""
 
     def __init__(self, stack, driver_id, token):
         self.stack, self.driver_id, self.token = stack, driver_id, token
@@ -59,7 +59,7 @@ class Post(Put):
 
 
 class ByApp(Entrance):
-    """A number that the app cannot mend is never refused."""
+    """A phone app. A number that the app cannot correct is never refused."""
 
     async def give(self, fix):
         at = datetime.fromisoformat(fix.pop("recorded_at"))
@@ -96,7 +96,7 @@ async def test_numbers_of_phones_mean_the_same_on_every_entrance(stack, phone, k
     accepted, row = await give(6, **NORTH)
     assert accepted
     assert (row.latitude, row.heading, row.speed, row.accuracy) == (1, 0, 0, 0.5)
-    # No place: refused where somebody can mend it, a sign of life where nobody can.
+    # A fix without a place: refused where the sender can correct it, else a sign of life.
     accepted, row = await give(3, **NOWHERE)
     assert accepted is isinstance(entrance, ByApp)
     assert row.latitude == 1

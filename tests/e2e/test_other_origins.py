@@ -43,7 +43,7 @@ class Page(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def elsewhere():
-    """The origin of another server."""
+    """Start another server, and return its origin."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -55,7 +55,7 @@ def elsewhere():
 
 @pytest.fixture
 def site(elsewhere):
-    """Our server, which allows that origin."""
+    """Start our server, which allows that origin."""
     with services.sqlite() as database_url:
         environment = services.environment(database_url, CORS_ALLOWED_ORIGINS=elsewhere)
         services.manage(environment, "migrate", "--no-input")

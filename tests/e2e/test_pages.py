@@ -35,7 +35,7 @@ LATITUDE, LONGITUDE = -1.4354, 0.9871
 
 @pytest.fixture(scope="module")
 def host():
-    """A host project with our pages in it, and people who can log in."""
+    """Start a host project with our pages in it, and users who can log in."""
     with services.sqlite() as database_url:
         environment = services.environment(
             database_url,
@@ -56,7 +56,7 @@ def drive(host, driver_id):
 
 @pytest.fixture
 async def visit(host, browser):
-    """Opens a page as somebody; in the end, nothing may have gone wrong in any page."""
+    """Return a function that opens a page as a user; at the end, no page may have had an error."""
     visits = Visits(browser.browser, host.http_url)
     yield visits
     visits.check()
@@ -74,7 +74,7 @@ async def left_edge(page):
     return (await page.locator(".tracking-car").bounding_box())["x"]
 
 
-async def test_marker_goes_where_the_driver_sends_it_and_ends_offline(host, visit):
+async def test_marker_follows_the_driver_and_ends_offline(host, visit):
     async with visit(RIDER, "/driver/901/map/") as page:
         await expect(status(page)).to_have_text("No location yet", timeout=DEADLINE)
         async with drive(host, 901) as driver:
@@ -97,8 +97,8 @@ async def test_marker_goes_where_the_driver_sends_it_and_ends_offline(host, visi
 
 
 async def places_on_the_way(page):
-    """Where the car is drawn, frame by frame, for 600 ms from the next fix on, as pairs of the
-    milliseconds since then and the pixels from where it was.
+    """Return the car's position in each frame for 600 ms from the next fix on, as pairs of the
+    milliseconds since then and the pixels from its former position.
     """
     return await page.evaluate(
         """() => new Promise((resolve) => {
@@ -132,7 +132,7 @@ async def test_car_glides_unless_reduced_motion_is_preferred(host, visit, driver
         await expect(status(page)).to_have_text("No location yet", timeout=DEADLINE)
         await driver.send(LATITUDE, LONGITUDE)
         await expect(car_at(page, LATITUDE, LONGITUDE)).to_be_visible(timeout=DEADLINE)
-        # The server has told of the silence by now, with the last location again.
+        # By now the server has sent the stale status, with the last location again.
         await expect(page.locator("[data-part=detail]")).to_have_text("Waiting for a signal")
         looking = asyncio.create_task(places_on_the_way(page))
         await expect(page.locator("body[data-ready]")).to_be_attached()
@@ -143,7 +143,7 @@ async def test_car_glides_unless_reduced_motion_is_preferred(host, visit, driver
         assert {round(x) for _, x in places} <= {0, round(way)}
     else:
         assert len({round(x) for _, x in places}) > 5
-        # It takes as long as the fix took to come, which is this at least.
+        # The glide takes as long as the interval between the fixes, at least this long.
         glide = 0.9 * STALE_AFTER * 1000
         assert all(x <= way * elapsed / glide + 2 for elapsed, x in places)
 
@@ -159,7 +159,7 @@ async def test_car_crosses_the_antimeridian_in_view(host, visit):
         places = await looking
         way = 111 / METRES_PER_PIXEL
         assert all(-1 <= x <= way + 2 for _, x in places)
-        # Followed, it is near the middle; who pans the map around the world meets it again.
+        # Followed, it is near the middle; a map panned around the world shows it again.
         at_first = await left_edge(page)
         await page.locator("[data-part=map]").focus()
         await page.keyboard.press("ArrowRight")
@@ -269,7 +269,7 @@ async def test_accuracy_trail_and_heading_are_drawn(host, visit):
         assert circle["width"] == pytest.approx(100 / METRES_PER_PIXEL, abs=4)
 
 
-# Where the map is, frame by frame, for 700 ms after a key or the end of a drag.
+# Return the map's position in each frame for 700 ms after a key or the end of a drag.
 PLACES_OF_MAP = """(type) => new Promise((resolve) => {
     const pane = document.querySelector(".leaflet-map-pane");
     const places = [];
@@ -304,7 +304,7 @@ async def test_map_is_moved_at_once_when_reduced_motion_is_preferred(visit, even
     opposite = "no-preference" if preference == "reduce" else "reduce"
     async with visit(RIDER, "/driver/905/map/", reduced_motion=opposite) as page:
         await expect(status(page)).to_have_text("No location yet", timeout=DEADLINE)
-        # Preferred only now: an open page follows.
+        # Set only now: an open page changes its behaviour.
         await page.emulate_media(reduced_motion=preference)
         for _ in range(3):
             looking = asyncio.create_task(page.evaluate(PLACES_OF_MAP, event))
@@ -340,7 +340,7 @@ async def test_page_is_no_wider_than_a_phone(visit, path):
     async with visit(DISPATCHER, path, color_scheme="dark", **PHONE) as page:
         await expect(page.get_by_role("heading").first).to_be_visible()
         assert await page.evaluate("document.documentElement.scrollWidth") == 390
-        # A widget clips what is too wide, and the page would not grow.
+        # A widget clips its content, so the page would not grow.
         assert await page.evaluate(CLIPPED) == []
 
 
@@ -432,7 +432,7 @@ async def test_driver_page_explains_a_denied_permission(visit):
 
 
 async def sockets(page, route):
-    """The page's WebSockets to a route, for the test to speak on and to close."""
+    """Return the page's WebSockets to a route, for the test to send on and to close."""
     opened = []
 
     def connect(socket):
@@ -502,7 +502,7 @@ async def test_rider_without_a_network_reads_so_at_once_and_sees_no_live_car(hos
         await expect(status(page)).to_have_text(re.compile("Last seen"))
         await expect(page.locator(".tracking-car")).to_have_attribute("data-status", "unconnected")
         await keep(page, "rider-you-are-offline")
-        # Nor is the driver to blame for it later.
+        # Nor is the driver shown as offline later.
         await expect(status(page)).to_have_text("Last seen 5 s ago", timeout=DEADLINE)
         await network.mend()
         await expect(banner).to_be_hidden(timeout=5000)
@@ -544,7 +544,7 @@ async def test_stream_that_falls_silent_is_noticed_within_seconds(visit, user_id
         await page.goto(page.url.removesuffix("/") + path)
         widget = page.locator("[data-tracking]")
         await expect(widget).to_have_attribute("data-connection", "open", timeout=DEADLINE)
-        # A server that never answered may be an older one, and is not expected to.
+        # A server that never answered may be an older one without answers.
         async with asyncio.timeout(DEADLINE / 1000):
             await answered.wait()
         silent = True
@@ -560,7 +560,7 @@ async def test_stream_that_falls_silent_is_noticed_within_seconds(visit, user_id
 
 
 async def test_page_whose_log_in_has_ended_leads_to_a_new_one(host, browser):
-    # The browser complains of the refused token request.
+    # The browser logs an error for the refused token request.
     visits = Visits(browser.browser, host.http_url)
     async with visits(RIDER, "/") as page:
         opened = await sockets(page, "get-tracking")
@@ -588,7 +588,7 @@ async def test_device_clock_that_is_fast_does_not_make_a_stale_driver_offline(ho
 
 
 async def test_driver_page_without_a_token_says_that_it_sends_later(host, browser):
-    # The browser complains of the token requests.
+    # The browser logs errors for the token requests.
     visits = Visits(browser.browser, host.http_url)
     options = {"geolocation": {"latitude": 1, "longitude": 2}, "permissions": ["geolocation"]}
     async with visits(901, "/driver/share/", **options) as page:
@@ -598,7 +598,7 @@ async def test_driver_page_without_a_token_says_that_it_sends_later(host, browse
         await expect(page.locator("[data-part=problem]")).to_be_hidden()
 
 
-async def test_driver_page_says_nothing_in_the_server_s_words(host, visit):
+async def test_driver_page_does_not_show_the_server_s_texts(host, visit):
     options = {"geolocation": {"latitude": 1, "longitude": 2}, "permissions": ["geolocation"]}
     async with visit(901, "/driver/share/", **options) as page:
         opened = await sockets(page, "set-tracking")
@@ -641,7 +641,7 @@ async def test_host_page_restyles_a_widget_by_the_documented_properties(visit, s
         await expect(widget.locator(".tracking-follow")).to_have_css(
             "background-color", "rgb(179, 0, 94)"
         )
-        # The rest obeys the scheme.
+        # Other colours follow the scheme.
         card = {"light": "rgb(255, 255, 255)", "dark": "rgb(24, 29, 39)"}[scheme]
         await expect(widget.locator(".tracking-panel")).to_have_css("background-color", card)
 

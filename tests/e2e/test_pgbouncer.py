@@ -21,7 +21,7 @@ FRAME = '{"location_lat": "-1.4354", "location_lon": "0.9871"}'
 
 @pytest.fixture(scope="module")
 def bouncer():
-    """One that has a single connection for everybody, and what is behind it."""
+    """Start a PgBouncer with a single connection for all clients, and its PostgreSQL."""
     try:
         services.find_pgbouncer()
     except ServiceError as error:
@@ -35,7 +35,7 @@ def bouncer():
 
 @pytest.fixture(scope="module")
 def environment(bouncer):
-    """As docs/operations.md says; the migrations, too, go through the PgBouncer."""
+    """Return the environment of docs/operations.md; migrations go through the PgBouncer, too."""
     postgres, bouncer = bouncer
     url = f"{bouncer.url(postgres.url)}?DISABLE_SERVER_SIDE_CURSORS=true"
     environment = services.environment(url)
@@ -55,7 +55,7 @@ def worker(environment):
 
 
 def settings_of_the_session(bouncer):
-    """Return settings of the one session, which every next client gets."""
+    """Return settings of the one session, which every later client shares."""
     postgres, bouncer = bouncer
     names = ("lock_timeout", "statement_timeout", "search_path", "default_transaction_read_only")
     with closing(psycopg.connect(bouncer.url(postgres.url), autocommit=True)) as connection:
@@ -100,12 +100,12 @@ def test_options_of_the_session_are_refused_as_the_document_says(environment):
 
 
 async def test_a_bouncer_whose_postgres_was_replaced_by_a_standby_is_not_ready(bouncer, worker):
-    """The PgBouncer answers for both, and keeps its connections."""
+    """Check through PgBouncer, which answers for both servers and keeps its connections."""
     postgres, _ = bouncer
     name = urlsplit(postgres.url).path[1:]
 
     def tell(how):
-        # Whatever the database is told, this session writes.
+        # This session writes even if the database is set to read-only.
         writing = f"{postgres.url}?options=-cdefault_transaction_read_only%3Doff"
         with psycopg.connect(writing, autocommit=True) as connection:
             connection.execute(f'ALTER DATABASE "{name}" {how}')

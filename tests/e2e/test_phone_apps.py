@@ -1,5 +1,6 @@
-"""OwnTracks and Traccar Client report on either stack: their requests, byte for byte but for the
-host, the token, and that the connection is closed.
+"""OwnTracks and Traccar Client report on either stack.
+
+The requests are those of the apps, byte for byte but for host, token, and `Connection: close`.
 """
 
 import base64
@@ -19,7 +20,7 @@ TWO_MINUTES = timedelta(minutes=2)
 
 @pytest.fixture
 def token(stack, driver_id):
-    """The token of a new device of the driver."""
+    """Return the token of a new device of the driver."""
     return in_shell(
         stack,
         f"driver = get_user_model().objects.get(pk={driver_id})\n"
@@ -74,7 +75,7 @@ def owntracks_android(token, at, **changes):
 
 
 def traccar_parameters(token, at, **changes):
-    """The path of a report by version 8, whose speed is 10 m/s in knots."""
+    """Return the path of a report by version 8, whose speed is 10 m/s in knots."""
     parameters = {
         "id": token,
         "timestamp": int(at.timestamp()),
@@ -194,7 +195,7 @@ async def test_owntracks_other_messages_get_the_answer_that_the_app_expects(
 
 
 async def test_no_device_token_is_in_the_log(stack, token):
-    # What shows that the log is read at all.
+    # A line that shows that the log is read at all.
     mark = f"marked-{time.time_ns()}"
     port = stack.driver_server.port
     for app in APPS:

@@ -1,4 +1,4 @@
-"""No answer blocks the queue of an app, and none makes it throw away what could be kept."""
+"""No answer blocks an app's queue, and none makes it discard a message that could be stored."""
 
 import asyncio
 import time
@@ -63,7 +63,7 @@ async def test_message_without_a_place_blocks_nothing_behind_it(stack, driver_id
 
 
 @pytest.mark.parametrize("app", APPS, ids=name)
-async def test_fix_that_can_never_be_taken_blocks_nothing_behind_it_and_is_said_to_be_dropped(
+async def test_fix_that_can_never_be_stored_blocks_nothing_behind_it_and_is_reported_as_dropped(
     stack, driver_id, token, app
 ):
     phone = app(token)
@@ -82,7 +82,7 @@ async def test_fix_that_can_never_be_taken_blocks_nothing_behind_it_and_is_said_
     assert "was dropped" in stack.driver_server.log()
 
 
-async def test_database_that_stands_still_makes_no_app_throw_anything_away(stack, phones):
+async def test_database_that_hangs_makes_no_app_discard_anything(stack, phones):
     used = [(app, *next(phones)) for app in APPS]
     queues = [app(token) for app, _, token in used]
     for phone in queues:
@@ -107,7 +107,7 @@ async def test_phones_that_catch_up_faster_than_allowed_lose_nothing(stack, phon
             while phone.queue:
                 await phone.flush(stack.driver_server.port)
                 assert phone.thrown_away == []
-                if phone.queue:  # As the app waits, for the time that it is told.
+                if phone.queue:  # Like the app, wait for the time in the answer.
                     await asyncio.sleep(float(phone.answers[-1].headers["retry-after"]))
         assert stack.stored(driver_id).latitude == 2.9
         return {answer.status for answer in phone.answers}
@@ -133,7 +133,7 @@ async def test_phone_whose_token_was_revoked_sends_all_with_a_new_one(stack, dri
     assert stack.stored(driver_id).latitude == 6
 
 
-async def test_owntracks_learns_that_it_encrypts_in_vain(stack, driver_id, token):
+async def test_owntracks_is_answered_that_encryption_is_not_supported(stack, driver_id, token):
     encrypted = {"_type": "encrypted", "data": "c2VjcmV0"}
     port = stack.driver_server.port
     android, ios = OwnTracksAndroid(token), OwnTracksIos(token)
@@ -142,18 +142,18 @@ async def test_owntracks_learns_that_it_encrypts_in_vain(stack, driver_id, token
         await phone.flush(port)
         refused = phone.answers[0]
         assert (refused.status, refused.json()["code"]) == (400, "encrypted")
-    # The one waits for its owner to empty the key, and then says the same in plain words; the other
-    # has shown an alert.
+    # Android keeps the message, and sends it again unencrypted once its owner has removed the key;
+    # iOS has shown an alert.
     assert len(android.queue) == 2
     assert (ios.queue, ios.thrown_away) == ([], [encrypted])
 
 
-async def test_batches_of_an_app_of_the_hosts_own_are_never_blocked_by_one_fix(stack, driver_id):
+async def test_batches_of_a_hosts_own_app_are_never_blocked_by_one_fix(stack, driver_id):
     phone = Transistor(stack.tokens[driver_id], driver_id)
 
     def measured(lat, seconds_ago):
         at = datetime.now(UTC) - timedelta(seconds=seconds_ago)
-        # As the library says on iOS that it does not know.
+        # The library's values on iOS for "unknown".
         unknown = {"speed": -1, "heading": -1, "accuracy": 5}
         return {"lat": lat, "lon": 1, "recorded_at": at.isoformat(), **unknown}
 
@@ -166,7 +166,7 @@ async def test_batches_of_an_app_of_the_hosts_own_are_never_blocked_by_one_fix(s
     assert stack.stored(driver_id).latitude == 24.9
 
 
-async def test_what_was_dropped_is_counted_by_reason(cluster_stack):
+async def test_dropped_messages_are_counted_by_reason(cluster_stack):
     environment = {**cluster_stack.environment, "TRACKING_METRICS_TOKEN": "m" * 40}
     driver_id = cluster_stack.new_driver()
     with Uvicorn(environment, "counting") as server:

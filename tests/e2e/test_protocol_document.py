@@ -1,4 +1,4 @@
-"""`docs/protocol.md` says what is so: each of its examples is sent, or provoked, for real."""
+"""Each example of `docs/protocol.md` is sent to, or received from, a real server."""
 
 import json
 import time
@@ -25,7 +25,7 @@ def situation(kind):
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=kind_of)
-async def test_example_is_what_the_server_takes_or_answers(stack, driver_id, example):
+async def test_example_is_accepted_or_sent_by_the_server(stack, driver_id, example):
     await SITUATIONS[kind_of(example)](stack, driver_id, value_of(example, driver_id))
 
 
@@ -33,7 +33,7 @@ def test_there_is_an_example_of_everything():
     assert {kind_of(example) for example in EXAMPLES} == set(SITUATIONS)
 
 
-# What clients send
+# Messages of clients
 
 
 @situation("send")
@@ -80,7 +80,7 @@ async def ends_the_stream_and_keeps_the_connection(stack, driver_id, message):
         assert [watcher.frames[0], await watcher.frame(2)] == [first, newest]
 
 
-# What the server answers
+# Frames of the server
 
 
 @situation("location")
@@ -119,7 +119,7 @@ async def answers_what_is_wrong(stack, driver_id, frame):
 
 
 @situation("token_expires_in")
-async def warns_whoever_asked_for_details(stack, driver_id, frame):
+async def warns_clients_that_requested_details(stack, driver_id, frame):
     token = login_token(RIDER, expires_at=int(time.time()) + frame["token_expires_in"] + 2)
     async with (
         stack.driver(driver_id) as driver,

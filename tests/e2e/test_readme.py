@@ -1,4 +1,4 @@
-"""README's commands for development work, in its order, in an environment that has only them."""
+"""README's commands for development work in order, in an environment made by them alone."""
 
 import re
 from urllib.request import urlopen

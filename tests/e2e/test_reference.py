@@ -1,4 +1,4 @@
-"""The page of the REST API, and the one that shows a device's token, in a real browser."""
+"""The reference of the REST API and the page with a device's token, in a real browser."""
 
 import re
 
@@ -16,7 +16,7 @@ DEADLINE = 15_000  # ms
 
 @pytest.fixture
 async def page(runserver_stack, browser_page):
-    """A page in which, in the end, nothing may have gone wrong, nor come from elsewhere."""
+    """Return a page that, at the end, must have no error and no request to another host."""
     own = runserver_stack.driver_server.http_url
     complaints = []
     browser_page.on(

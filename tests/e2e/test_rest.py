@@ -1,4 +1,4 @@
-"""The REST twins on either stack: one pipeline with the sockets, whoever asks which worker."""
+"""The REST API on either stack: one pipeline with the sockets, on every worker."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ def location(driver_id):
 
 @pytest.fixture
 def rest(stack):
-    """Calls as a user: drivers on one worker, everybody else on another."""
+    """Return a function for calls as a user: drivers on one worker, all others on another."""
 
     async def rest(method, path, user_id, body=None, **headers):
         server = stack.driver_server if method != "GET" else stack.watcher_server
@@ -70,7 +70,7 @@ async def test_reports_and_sends_are_one_stream_that_never_goes_back(stack, driv
     assert stack.stored(driver_id).latitude == 8
 
 
-async def test_look_on_another_worker_shows_the_report_and_then_304(stack, driver_id, rest):
+async def test_get_on_another_worker_shows_the_report_and_then_304(stack, driver_id, rest):
     before = datetime.now(UTC)
     assert problem(await rest("GET", location(driver_id), RIDER)) == (404, "no_location")
     fix = HERE | {"heading": 90, "speed": 10.5, "accuracy": 4}
@@ -112,7 +112,7 @@ async def test_reports_of_many_at_once_are_all_stored(stack, rest):
         assert stack.stored(driver).longitude == driver / 1e3
 
 
-async def test_who_may_not_is_told_so(stack, driver_id, rest, strict):
+async def test_call_without_the_permission_is_refused(stack, driver_id, rest, strict):
     path = location(driver_id)
     assert problem(await rest("PUT", path, OTHER_DRIVER, HERE)) == (403, "forbidden")
     assert problem(await rest("GET", "/driver/locations/", RIDER)) == (403, "forbidden")
@@ -129,7 +129,7 @@ async def test_who_may_not_is_told_so(stack, driver_id, rest, strict):
     assert stack.stored(driver_id) is None
 
 
-async def test_body_that_does_not_say_how_large_it_is_ends_in_413(stack, driver_id):
+async def test_body_without_a_declared_length_ends_in_413(stack, driver_id):
     port = stack.driver_server.port
     chunk = b"8000\r\n" + b" " * 0x8000 + b"\r\n"
     request = (
@@ -145,7 +145,7 @@ async def test_body_that_does_not_say_how_large_it_is_ends_in_413(stack, driver_
 
 @contextmanager
 def database_that_writes_nothing(environment):
-    """Hold the lock that every write of a location waits for. Reading goes on."""
+    """Hold a lock that every write of a location waits for. Reads are not affected."""
     url = environment["DATABASE_URL"]
     if url.startswith("sqlite:"):
         path = unquote(urlsplit(url).path)[1:]
@@ -171,8 +171,8 @@ async def test_report_that_cannot_be_stored_in_time_is_answered_503_and_may_be_s
     assert stack.stored(driver_id).latitude == -1.4354
 
 
-async def test_looks_do_not_wait_for_the_connections_that_the_policy_needs(cluster_stack):
-    """More at once than the pool has connections, each with a query of the policy's own."""
+async def test_gets_do_not_wait_for_the_connections_that_the_policy_needs(cluster_stack):
+    """Send more requests at once than the pool has connections; each policy makes a query."""
     watched = cluster_stack.new_driver()
     policy = {"TRACKING_WATCH_POLICY": "tracking.permissions.granted"}
     with services.Uvicorn(cluster_stack.environment | policy, "granted") as server:
@@ -186,7 +186,7 @@ async def test_looks_do_not_wait_for_the_connections_that_the_policy_needs(clust
 
 
 async def test_first_reports_of_a_worker_do_not_wait_for_each_others_connections(cluster_stack):
-    """More at once than the pool has connections, and the writer has none yet."""
+    """Send more reports at once than the pool has connections, before the writer has one."""
     drivers = [cluster_stack.new_driver() for _ in range(30)]
     with services.Uvicorn(cluster_stack.environment, "fresh") as server:
         answers = await asyncio.gather(

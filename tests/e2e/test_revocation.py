@@ -1,5 +1,5 @@
-"""Who may no longer watch, and what still reaches them: counted on two workers, while the driver
-sends ten locations a second and those who were cut off keep coming back.
+"""Revoked watchers, and locations that still reach them: counted on two workers, while the driver
+sends ten locations a second and disconnected watchers keep reconnecting.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ from .stubborn import StubbornDriver, StubbornWatcher
 
 DRIVER, NEXT_DRIVER, PASSENGER = 1900, 1901, 2900
 AT_ONCE = 1.0  # seconds within which a revocation takes effect
-AFTERWARDS = 3.0  # seconds for which leaks are counted then
+AFTERWARDS = 3.0  # seconds for which leaks are then counted
 
 
 class Case(NamedTuple):
-    """Something that ends a permission: what host code does to `user` or to the user's `grant`."""
+    """A way to end a permission: host code that changes `user` or the user's `grant`."""
 
     change: str
     error: str = "forbidden"
@@ -62,7 +62,7 @@ from tracking.grants import open_grant
 for watcher in watchers:
     open_grant(driver=1900, watcher=watcher, ends_at=timezone.now() + timedelta(hours=1))
 """
-# The time is taken before each change, so what the change itself takes counts.
+# The time is taken before each change, so the duration of the change is included.
 REVOKE = """
 import time
 from datetime import timedelta
@@ -85,7 +85,7 @@ for name, watcher, change in changes:
 
 @pytest.fixture(scope="module")
 def staff_only(granted_stack):
-    """A third worker, which lets staff alone watch."""
+    """Start a third worker, where only staff may watch."""
     environment = {
         **granted_stack.environment,
         "TRACKING_WATCH_POLICY": "tracking.permissions.staff_only",
@@ -101,7 +101,7 @@ def people():
 
 
 class Streams:
-    """One driver, who has a passenger, and everybody else who watches, on every worker."""
+    """One driver with a passenger, and all other watchers, on every worker."""
 
     def __init__(self, stack, tokens, staff_only):
         self.driver = StubbornDriver(lambda: stack.driver(DRIVER))
@@ -121,7 +121,7 @@ class Streams:
         return StubbornWatcher(lambda: Watcher(server.websocket_url, driver_id, token))
 
     async def run(self, change):
-        """Stream on, and for some time after `change()`, of which this gives what it gives."""
+        """Stream until some time after `change()`, and return its result."""
         async with AsyncExitStack() as everybody:
             for each in (
                 self.driver,
@@ -143,7 +143,7 @@ class Streams:
 
 @pytest.fixture(scope="module")
 def streams(granted_stack, staff_only):
-    """What came of it all, and when each permission ended."""
+    """Return the streams, and the time at which each permission ended."""
     tokens = create_users(granted_stack.environment, list(people()))
     streams = Streams(granted_stack, tokens, staff_only)
 
@@ -161,20 +161,20 @@ def streams(granted_stack, staff_only):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_who_loses_the_permission_is_cut_off_within_a_second(streams, name):
+def test_watcher_who_loses_the_permission_is_disconnected_within_a_second(streams, name):
     changed, case = streams.changed[name], CASES[name]
     for (of, _), watcher in streams.old.items():
         if of == name:
             first = watcher.ends[0]
             assert first[1:] == (case.error, case.close_code)
             assert 0 < first.time - changed < AT_ONCE
-            # And so ended whatever they tried then.
+            # Every later attempt ended the same way.
             assert len(watcher.ends) > AFTERWARDS
             assert {end[1:] for end in watcher.ends} == {first[1:]}
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_no_location_reaches_who_was_cut_off(streams, name):
+def test_no_location_reaches_a_disconnected_watcher(streams, name):
     changed = streams.changed[name]
     for (of, _), watcher in streams.old.items():
         if of == name:
@@ -182,7 +182,7 @@ def test_no_location_reaches_who_was_cut_off(streams, name):
             assert sum(moment > changed + AT_ONCE for moment in watcher.locations) == 0
 
 
-def test_who_keeps_the_permission_streams_on_meanwhile(streams):
+def test_watcher_who_keeps_the_permission_is_not_interrupted(streams):
     last = max(streams.changed.values()) + AT_ONCE
     passenger = streams.passenger
     assert len(passenger.connections) == 1

@@ -1,4 +1,4 @@
-"""What ends a permission while Redis is dead, so that nobody can be told of it."""
+"""Revocation while Redis is down, so that workers cannot notify each other."""
 
 import time
 from contextlib import AsyncExitStack
@@ -9,7 +9,7 @@ from .stack import person
 from .stubborn import StubbornDriver, StubbornWatcher
 from .test_revocation import CASES, OPEN, PASSENGER, REVOKE
 
-AT_LAST = 60.0  # seconds within which a revocation takes effect all the same
+AT_LAST = 60.0  # seconds within which a revocation takes effect without Redis
 DRIVER, DRIVING = 1900, 2970
 CHANGES = {
     2972: CASES["user deactivated"],
@@ -19,7 +19,7 @@ CHANGES = {
 }
 
 
-async def test_who_loses_the_permission_while_redis_is_dead_is_cut_off_within_a_minute(
+async def test_watcher_who_loses_the_permission_while_redis_is_down_is_disconnected_in_a_minute(
     granted_stack, granted_redis
 ):
     riders = [user_id for user_id in (PASSENGER, *CHANGES) if user_id != DRIVING]
@@ -51,7 +51,7 @@ async def test_who_loses_the_permission_while_redis_is_dead_is_cut_off_within_a_
             granted_redis.start()
         passenger = watchers.pop(PASSENGER)
         over = time.time()
-        # Those who may go on do, and as live as before once Redis is back.
+        # Permitted watchers go on, and without delay once Redis is back.
         await passenger.until(
             lambda passenger: sum(moment > over for moment in passenger.locations) > 50, seconds=20
         )

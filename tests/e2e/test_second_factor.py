@@ -1,4 +1,4 @@
-"""Staff in a real browser: an app is set up and used, and who leaves is logged out."""
+"""Staff in a real browser: an app is set up and used, and idle sessions are logged out."""
 
 import asyncio
 import time
@@ -42,7 +42,7 @@ async def test_dispatcher_sets_up_an_app_on_a_phone_and_comes_back(environment, 
         visits.listen(page)
         await log_in(page, server.http_url)
         await expect(page.get_by_role("heading")).to_have_text("Protect your account")
-        # The picture is shown: no policy blocks it.
+        # The image is shown: no policy blocks it.
         picture = page.get_by_role("img", name="QR code")
         assert await picture.evaluate(
             "picture => picture.decode().then(() => picture.naturalWidth)"
@@ -58,7 +58,7 @@ async def test_dispatcher_sets_up_an_app_on_a_phone_and_comes_back(environment, 
         recovery_code = await codes.first.inner_text()
         await page.get_by_role("link", name="I've saved them").click()
         await page.wait_for_url(server.http_url + FLEET)
-        # The stream is open: the page was given a token.
+        # The stream is open: the page has received a token.
         await expect(page.locator("[data-part=count-live]")).to_have_text("0", timeout=DEADLINE)
         await context.close()
 
@@ -84,9 +84,7 @@ async def test_dispatcher_sets_up_an_app_on_a_phone_and_comes_back(environment, 
         visits.check()
 
 
-async def test_open_map_that_nobody_touches_ends_and_one_that_is_touched_goes_on(
-    environment, browser
-):
+async def test_idle_open_map_is_logged_out_and_one_in_use_is_not(environment, browser):
     variables = environment | {
         "REQUIRE_SECOND_FACTOR": "false",
         "STAFF_IDLE_TIMEOUT_SECONDS": "8",

@@ -29,7 +29,7 @@ def test_every_location_of_the_simulator_is_acknowledged(stack):
 
 
 class Demo(services.Process):
-    """`manage.py demo`, which is ready once it has said all."""
+    """`manage.py demo`, which is ready once it has printed everything."""
 
     def __init__(self, database_url):
         environment = {**services.environment(database_url), "DEBUG": "true"}
@@ -46,7 +46,7 @@ class Demo(services.Process):
         super().ask()
 
 
-async def test_the_demo_prints_tokens_that_work_and_ctrl_c_ends_it_well():
+async def test_the_demo_prints_valid_tokens_and_ctrl_c_ends_it_cleanly():
     with services.sqlite() as database_url, Demo(database_url) as demo:
         rider, driver = re.findall(
             r"^(?:  (?:rider|driver) \d+:\n)(\S+)$", demo.log(), re.MULTILINE

@@ -1,4 +1,4 @@
-"""A missing last slash, or one too many on a socket, loses nothing on either stack."""
+"""A missing last slash, or an extra one on a socket, does no harm on either stack."""
 
 import json
 
@@ -52,7 +52,7 @@ async def test_operators_are_answered_in_both_spellings(stack, slash):
         assert (await call(server.port, "GET", f"/health/ready{slash}")).status == 200
         assert (await call(server.port, "GET", f"/health/live{slash}")).status == 200
         metrics = await call(server.port, "GET", f"/metrics{slash}")
-        # The view's own answer where no token is set, with nothing in it.
+        # The view's own empty answer if no token is set.
         assert (metrics.status, metrics.body) == (404, b"")
 
 

@@ -1,4 +1,4 @@
-"""A hundred watchers who read nothing: what each costs, and that it ends."""
+"""A hundred watchers that read nothing: their memory is bounded, and they are disconnected."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -8,15 +8,15 @@ from .neighbours import GAP, Neighbours
 from .stack import Stack
 
 READERS = 100
-FILLING = 600  # locations: more than what lies between the server and such a watcher holds
-# Bytes for all of them together, once nothing more goes out to them. A queue for each would take
-# this many times over.
+FILLING = 600  # locations: more than all buffers between the server and such a watcher hold
+# Bytes for all of them together, once their buffers are full. A queue for each would take many
+# times as much.
 SLOTS = 2 * 2**20
 
 
 async def test_a_hundred_slow_readers_cost_their_slots_and_are_disconnected(cluster_stack):
     stack, driver_id = cluster_stack, cluster_stack.new_driver()
-    # On the readers' worker: to others goes the newest of many.
+    # On the readers' worker: other workers receive only the newest of many.
     one = Stack([stack.watcher_server], stack.tokens)
     numbers, logged = count(), len(cluster_stack.watcher_server.log())
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(60)
 
 @pytest.fixture(scope="module")
 def taxis():
-    """Latitudes and longitudes, as the file writes them, by vehicle and in order of time."""
+    """Return latitudes and longitudes as in the file, by vehicle and in order of time."""
     path = Path(os.environ.get(VARIABLE) or BESIDE)
     if not path.exists():
         pytest.skip(f"The fixes of real taxis are missing: neither {VARIABLE} nor {BESIDE} has any")
@@ -32,12 +32,12 @@ def taxis():
 
 
 def frame(latitude, longitude):
-    """The file has no more than 7 decimals, but it has trailing zeros."""
+    """Return the location frame. The file has up to 7 decimals, with trailing zeros."""
     return f'{{"location_lat": "{float(latitude)}", "location_lon": "{float(longitude)}"}}'
 
 
 async def replay(driver, watcher, fixes, *, pipelined):
-    """Drive one taxi through all its fixes, under the eyes of its watcher."""
+    """Drive one taxi through all its fixes, with a watcher."""
     frames = [frame(*fix) for fix in fixes]
     assert await driver.send(*fixes[0]) == frames[0]
     await watcher.start()
@@ -62,7 +62,7 @@ async def replay_all(stack, taxis):
         for number, (driver_id, fixes) in enumerate(fleet.items()):
             driver = await connections.enter_async_context(stack.driver(driver_id))
             watcher = await connections.enter_async_context(stack.watcher(driver_id))
-            # Half as fast as acknowledgements come, half as fast as the socket takes them.
+            # Half of them wait for acknowledgements, half send as fast as the socket takes them.
             group.create_task(replay(driver, watcher, fixes, pipelined=bool(number % 2)))
     stored = locations(stack.environment)
     for driver_id, fixes in fleet.items():

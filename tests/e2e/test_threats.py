@@ -1,4 +1,4 @@
-"""Attempts on other people's locations, on two workers: what gets through is counted."""
+"""Attacks on other people's locations, on two workers: no frame may get through."""
 
 import json
 import time
@@ -18,7 +18,7 @@ AT_ONCE = 1.0
 ORIGIN = "https://foreign.example.org"
 
 
-async def test_a_spoofed_driver_is_seen_by_nobody(cluster_stack):
+async def test_a_spoofed_location_reaches_no_watcher(cluster_stack):
     stack, driver_id = cluster_stack, cluster_stack.new_driver()
     signature = stack.tokens[OTHER_DRIVER].rpartition(".")[2]
     tokens = {
@@ -49,7 +49,7 @@ async def test_a_spoofed_driver_is_seen_by_nobody(cluster_stack):
         assert spoofer.locations == []
 
 
-async def test_a_curious_rider_learns_nothing_of_any_driver(granted_stack):
+async def test_a_curious_rider_receives_nothing_about_any_driver(granted_stack):
     stack, driver_id = granted_stack, granted_stack.new_driver()
     rider = 2980
     token = create_users(stack.environment, [person(rider, "rider")])[rider]
@@ -68,13 +68,13 @@ async def test_a_curious_rider_learns_nothing_of_any_driver(granted_stack):
         for watcher in watchers:
             await watcher.until(lambda watcher: len(watcher.ends) > 5)
     answers = {tuple(client.frames) for watcher in watchers for client in watcher.connections}
-    # Who may not be watched cannot be told from who does not exist; the last may be unanswered.
+    # Forbidden and missing drivers are refused alike; the last may be unanswered.
     assert len(answers - {()}) == 1
     assert all(watcher.locations == [] for watcher in watchers)
     assert {end[1:] for watcher in watchers for end in watcher.ends} == {("forbidden", 4403)}
 
 
-async def test_a_stolen_token_is_worth_nothing_once_it_has_expired(cluster_stack):
+async def test_a_stolen_token_is_refused_once_it_has_expired(cluster_stack):
     stack, driver_id = cluster_stack, cluster_stack.new_driver()
     expires_at = int(time.time()) + 3
     token = login_token(driver_id, expires_at=expires_at)
@@ -103,14 +103,14 @@ async def test_a_replayed_location_moves_nobody(cluster_stack):
             if not number:
                 await watcher.start()
             assert await watcher.frame(number) == sent[number]
-        # All that was on the wire, once more and in another order, from another connection.
+        # All recorded frames, repeated in another order, from another connection.
         async with stack.driver(driver_id) as replay:
             for number in (2, 0, 1, 2):
                 await replay.send(number, 0, recorded_at=times[number])
         newest = await driver.send(9, 0, recorded_at="2026-01-31T12:00:09.000Z")
         await watcher.until(lambda frames: frames[-1] == newest)
         assert watcher.frames == [*sent, newest]
-        # And what was said to one driver's address is worth nothing at another's.
+        # Messages recorded on one driver's address are refused on another's.
         async with stack.driver(stack.new_driver(), token=driver.token) as elsewhere:
             await elsewhere.post(1, 0)
             assert await elsewhere.close_code() == 4403
@@ -118,7 +118,7 @@ async def test_a_replayed_location_moves_nobody(cluster_stack):
 
 @pytest.fixture
 async def session(cluster_stack):
-    """The cookie of a rider who is logged in with a browser."""
+    """Return the cookie of a rider who is logged in with a browser."""
     program = (
         "from django.conf import settings\nfrom django.test import Client\n"
         "from accounts.models import User\n"
@@ -128,7 +128,7 @@ async def session(cluster_stack):
     return await cluster_stack.host(program)
 
 
-async def test_a_foreign_page_gets_nothing_for_the_cookies_that_come_along(cluster_stack, session):
+async def test_a_foreign_page_gets_nothing_with_the_users_cookies(cluster_stack, session):
     stack, driver_id = cluster_stack, cluster_stack.new_driver()
     async with stack.driver(driver_id) as driver:
         await driver.send(1, 2)
@@ -142,7 +142,7 @@ async def test_a_foreign_page_gets_nothing_for_the_cookies_that_come_along(clust
                     texts, code = page.end()
                 assert code in (4400, 4401)
                 assert all("error" in json.loads(text) for text in texts)
-    # Nor does it get a token, for which the cookie alone would do.
+    # Nor does it get a token, although the cookie alone authenticates that request.
     answer = await call(
         stack.watcher_server.port,
         "POST",

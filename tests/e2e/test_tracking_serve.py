@@ -21,20 +21,20 @@ TOKEN = "t" * 40
 
 
 class TrackingServe(services.Uvicorn):
-    """Two workers, stopped by hand."""
+    """Two workers, which the test stops itself."""
 
     def command(self):
         command = [sys.executable, PROJECT / "manage.py", "tracking_serve"]
         return [*command, "--port", str(self.port), "--workers", "2"]
 
     def ask(self):
-        """The socket is there before the workers are."""
+        """Wait for the workers: the socket accepts connections before they are ready."""
         super().ask()
         urllib.request.urlopen(f"{self.http_url}/health/ready/", timeout=20).close()
 
 
 def workers(server):
-    """Return the names of the workers that one of them has the metrics of."""
+    """Return the names of the workers in the metrics of one of them."""
     request = urllib.request.Request(
         f"{server.http_url}/metrics/", headers={"Authorization": f"Bearer {TOKEN}"}
     )

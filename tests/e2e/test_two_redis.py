@@ -1,4 +1,4 @@
-"""Two real workers on one database, and where they publish to: one real Redis, or two."""
+"""Two real workers on one database that publish to one real Redis, or to two."""
 
 import asyncio
 from contextlib import ExitStack
@@ -10,8 +10,8 @@ from tests import services
 from .client import DEADLINE
 from .test_monitoring import ask
 
-NOT_HEARD = "1 of 1 other workers are silent on the channel layer"
-HEARD_AGAIN = "All workers are received through the channel layer again"
+SILENT = "1 of 1 other workers are silent on the channel layer"
+RECEIVED_AGAIN = "All workers are received through the channel layer again"
 
 COUNTED = """
 import time
@@ -64,7 +64,7 @@ def readiness(worker):
 
 
 async def until(worker, status):
-    """Return the answer of a worker once it has this status; while it has not, it serves."""
+    """Wait until a worker is ready with this status; return its answer, 200 in each status."""
     async with asyncio.timeout(DEADLINE):
         while True:
             code, answer = await asyncio.to_thread(readiness, worker)
@@ -76,7 +76,7 @@ async def until(worker, status):
 
 async def log_has(worker, text):
     async with asyncio.timeout(DEADLINE):
-        while text not in worker.log():  # noqa: ASYNC110 - a file tells nobody
+        while text not in worker.log():  # noqa: ASYNC110 - a file has no event
             await asyncio.sleep(0.05)
 
 
@@ -88,11 +88,11 @@ async def test_two_workers_on_one_redis_are_ready_and_stay_so(start, database, r
     assert min(first, second) >= 10
     for worker in workers:
         assert readiness(worker)[1]["status"] == "ready"
-        assert "not heard" not in worker.log()
+        assert "silent on the channel layer" not in worker.log()
 
 
 @pytest.mark.parametrize("difference", ["redis", "prefix"])
-async def test_two_workers_that_cannot_hear_each_other_say_so_until_they_can(
+async def test_two_workers_that_do_not_receive_each_other_report_it_until_they_do(
     start, redises, difference
 ):
     one = start(redises[0])
@@ -104,12 +104,12 @@ async def test_two_workers_that_cannot_hear_each_other_say_so_until_they_can(
         answer = await until(worker, "degraded")
         assert answer["checks"]["channel_layer"] == "failing"
         assert answer["degraded"] == ["workers"]
-        await log_has(worker, NOT_HEARD)
-        assert worker.log().count(NOT_HEARD) == 1
-    # One is stopped, and started as the other is.
+        await log_has(worker, SILENT)
+        assert worker.log().count(SILENT) == 1
+    # One is stopped, and started with the Redis of the other.
     await asyncio.to_thread(other.stop)
     right = start(redises[0])
-    await log_has(one, HEARD_AGAIN)
+    await log_has(one, RECEIVED_AGAIN)
     assert (await until(one, "ready"))["degraded"] == []
     await until(right, "ready")
 
@@ -126,4 +126,4 @@ async def test_a_worker_that_is_killed_and_a_redis_that_restarts_are_not_reporte
     await asyncio.to_thread(workers[1].start)
     await until(workers[1], "ready")
     for worker in workers:
-        assert "not heard" not in worker.log()
+        assert "silent on the channel layer" not in worker.log()

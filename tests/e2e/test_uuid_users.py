@@ -1,4 +1,4 @@
-"""A host project whose users have UUIDs for keys, as a developer and as production run it."""
+"""A host project whose users have UUIDs as keys, in development and in production."""
 
 import asyncio
 import base64
@@ -54,7 +54,7 @@ EVERYBODY = {
 
 
 class Uvicorn(Server):
-    """As a host runs it that has nothing of this project but the app."""
+    """uvicorn of a host that has nothing of this project but the app."""
 
     def command(self):
         uvicorn = Path(sys.executable).with_name("uvicorn")
@@ -111,7 +111,7 @@ def watching(host, driver_id, name="rider"):
 
 
 def of_driver(driver_id, **facts):
-    """A condition on frames: that the last says this of a driver."""
+    """Return a condition on frames: the last one has these values of a driver."""
 
     def is_said(frames):
         last = json.loads(frames[-1]) if frames else {}
@@ -154,7 +154,7 @@ async def test_a_grant_opens_a_stream_of_the_drivers_locations_and_ends_it(host,
             assert json.loads(await driver.send(**HERE)) == point
             assert json.loads(await plain.frame(0)) == point
             await detailed.until(of_driver(driver_id, status="live", **point))
-            # In two batches, as the newest of each driver is what workers tell each other.
+            # In two batches, as workers send each other only the newest location of each driver.
             await driver.send("-1.4355", "0.9871")
             await plain.until(lambda frames: '"-1.4355"' in frames[-1])
         listed = await rest(host, dispatcher, "GET", f"grants/?driver={driver_id}&live=true")
@@ -195,7 +195,7 @@ async def test_other_spellings_are_refused(host, dispatcher, spell):
     assert (answer.status, list(answer.json()["error"]["fields"])) == (400, ["driver"])
 
 
-async def test_nobody_watches_or_reports_for_a_user_who_does_not_exist(host, dispatcher):
+async def test_missing_user_can_neither_be_watched_nor_reported_for(host, dispatcher):
     missing = str(uuid.uuid4())
     assert (await rest(host, dispatcher, "GET", f"{missing}/location/")).status == 403
     assert (await rest(host, dispatcher, "PUT", f"{missing}/location/", HERE)).status == 403
@@ -240,8 +240,8 @@ async def test_a_phone_reports_for_its_driver(host, dispatcher):
     assert seen.json()["userId"] == driver_id
 
 
-async def test_a_driver_who_leaves_is_offline_and_one_who_is_elsewhere_is_not(host, dispatcher):
-    """The workers ask each other whether the driver is connected."""
+async def test_a_driver_who_leaves_is_offline_unless_connected_to_another_worker(host, dispatcher):
+    """Check on two workers, which ask each other whether the driver is connected."""
     driver_id = host.ids["driver_who_leaves"]
     await open_grant(host, dispatcher, driver_id)
     async with watching(host, driver_id) as watcher:
@@ -260,7 +260,7 @@ async def test_a_driver_who_leaves_is_offline_and_one_who_is_elsewhere_is_not(ho
         await watcher.until(of_driver(driver_id, status="offline"))
 
 
-async def test_the_fleet_shows_drivers_and_forgets_those_who_are_deleted(host, dispatcher):
+async def test_the_fleet_shows_drivers_and_removes_deleted_ones(host, dispatcher):
     driver_id = host.ids["driver_to_delete"]
     await open_grant(host, dispatcher, driver_id)
     async with (
@@ -283,7 +283,7 @@ async def test_the_fleet_shows_drivers_and_forgets_those_who_are_deleted(host, d
         assert not in_fleet("snapshot", "update", driver_id=driver_id)(later.frames)
 
 
-async def test_a_user_who_is_deactivated_is_cut_off(host, dispatcher):
+async def test_a_user_who_is_deactivated_is_disconnected(host, dispatcher):
     rider = host.ids["rider"]
     driver_id = host.ids["driver"]
     await open_grant(host, dispatcher, driver_id)
@@ -340,7 +340,7 @@ result = {
 
 
 async def test_rows_are_written_and_read_by_id(host):
-    """A deleted account is told from a failure, as with integers."""
+    """Check that a deleted account and a failure are distinguished, as with integers."""
     program = """
 import uuid
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Watchers who vanish or do not read, and a Redis that dies: what the others get."""
+"""Watchers that vanish or do not read, and a Redis that dies, do not affect other watchers."""
 
 import asyncio
 
@@ -9,24 +9,24 @@ from tests.services import Redis, cluster, environment, find_redis
 from .conftest import UNLIMITED
 from .stack import Stack, create_people
 
-# Locations. What lies between the server and a watcher who does not read was seen to hold 370.
-# More of them, and the kernel no longer makes room for one or another of what comes next.
+# Locations. The buffers between the server and a watcher that does not read were seen to hold 370.
+# With more, the kernel makes no room for later ones.
 FILLING = 3_000
 
 
 async def fill(driver):
-    """Have the server send more than all buffers on the way to a watcher who does not read hold.
+    """Make the server send more than all buffers hold on the way to a watcher that does not read.
 
-    It is the driver who sends much, not the watcher who asks again and again: a socket as narrow
-    as the watcher's, once full, was seen to get no more acknowledgements of what it sends itself.
-    The driver is to be on the watcher's own worker: to others goes the newest of many.
+    The driver sends many locations; the watcher does not repeat its request, as a socket with such
+    small buffers, once full, was seen to get no more TCP acknowledgements of its own data. The
+    driver must be on the watcher's own worker: other workers receive only the newest of many.
     """
     for hundred in range(0, FILLING, 100):
         await driver.send_together(((hundred + number) / 1000, -1) for number in range(100))
 
 
 async def follow(driver, watcher, count):
-    """Send locations, and see each arrive before the next; gives the frames."""
+    """Send locations, wait until each arrives before the next, and return the frames."""
     sent = []
     for number in range(count):
         sent.append(await driver.send(number / 1000, len(watcher.frames) / 1000))
@@ -70,7 +70,7 @@ async def test_a_watcher_who_does_not_read_takes_nothing_from_the_other(cluster_
         await fill(driver)
         sent = await follow(driver, watcher, 100)
         assert watcher.frames[-100:] == sent
-        # It now gets what was on the way, then the newest, and not what was sent in between.
+        # It now gets the buffered locations, then the newest, and none of those in between.
         stalled.resume()
         await stalled.until(lambda frames: frames[-1:] == sent[-1:])
         assert len(stalled.frames) < FILLING

@@ -1,4 +1,4 @@
-"""Tokens signed as the server's own are, right or wrong as a test wants them."""
+"""Tokens signed with the server's key, with valid or invalid claims."""
 
 import time
 from typing import Any
@@ -9,12 +9,12 @@ from tests.services import JWT_SIGNING_KEY
 
 
 def sign(key: str = JWT_SIGNING_KEY, algorithm: str = "HS256", **claims: Any) -> str:
-    """A token with these claims and no others."""
+    """Return a token with these claims and no others."""
     return jwt.encode(claims, key, algorithm)
 
 
 def login_token(user_id: Any, *, expires_at: Any = None, **others: Any) -> str:
-    """A token as the existing log-in issues it: no `token_type`, no `jti`.
+    """Return a token like the existing log-in's: no `token_type`, no `jti`.
 
     `others` are further claims, or the key and the algorithm of `sign`.
     """

@@ -1,4 +1,4 @@
-"""Pages in a real browser, opened as somebody, and all that goes wrong in them."""
+"""Pages in a real browser, opened by a logged-in user, and their errors."""
 
 import re
 from collections.abc import AsyncIterator
@@ -13,12 +13,12 @@ from tests import services
 ARTEFACTS = services.server.PROJECT / "artefacts"
 PASSWORD = "correct horse battery staple"
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "device_scale_factor": 2}
-# Chromium says so whenever a server is away, which is what some tests are about.
+# Chromium logs these whenever a server is unavailable, which some tests cause on purpose.
 UNREACHABLE = re.compile(r"WebSocket connection to .* failed|ERR_CONNECTION_REFUSED|ERR_INTERNET_")
 
 
 def person(pk: int, role: str, **fields: Any) -> dict[str, Any]:
-    """Somebody for `services.create_users`, who can log in."""
+    """Return a user for `services.create_users` who can log in."""
     return {
         "id": pk,
         "email": f"{pk}@example.org",
@@ -32,7 +32,7 @@ def person(pk: int, role: str, **fields: Any) -> dict[str, Any]:
 
 
 class Visits:
-    """Opens pages of the server at `url`. In the end, `check` that nothing went wrong in any."""
+    """Opens pages of the server at `url`, and records their errors for `check`."""
 
     def __init__(self, browser: Browser, url: str) -> None:
         self._browser = browser
@@ -41,7 +41,7 @@ class Visits:
 
     @asynccontextmanager
     async def __call__(self, user_id: int, path: str, **options: Any) -> AsyncIterator[Page]:
-        """Log in as somebody and go there, in a browser context with these options."""
+        """Log in as a user and open the path, in a browser context with these options."""
         context = await self._browser.new_context(**options)
         page = await context.new_page()
         self.listen(page)
@@ -56,7 +56,7 @@ class Visits:
         await context.close()
 
     def check(self) -> None:
-        """Nothing was said in the console, and no other host was asked for anything."""
+        """Assert that no page logged to the console or requested anything from another host."""
         assert [said for said in self._complaints if not UNREACHABLE.search(said)] == []
 
     def listen(self, page: Page) -> None:
@@ -75,6 +75,6 @@ class Visits:
 
 
 async def keep(page: Page, name: str) -> None:
-    """Keep a screenshot as an artefact."""
+    """Save a screenshot as an artefact."""
     ARTEFACTS.mkdir(exist_ok=True)
     await page.screenshot(path=ARTEFACTS / f"{name}.png")

@@ -1,6 +1,4 @@
-"""The project under a WSGI server, as a host without sockets runs it: `python -m tests.e2e.wsgi`
-and a port.
-"""
+"""The project under a WSGI server, without sockets: `python -m tests.e2e.wsgi PORT`."""
 
 import sys
 from socketserver import ThreadingMixIn
@@ -10,14 +8,14 @@ from django.core.wsgi import get_wsgi_application
 
 
 class Server(ThreadingMixIn, WSGIServer):
-    """A thread for each request."""
+    """Serves each request in a thread of its own."""
 
     daemon_threads = True
     request_queue_size = 128
 
 
 class Handler(WSGIRequestHandler):
-    """Asks no resolver who the client is."""
+    """Logs the client's address without a DNS query."""
 
     def address_string(self):
         return self.client_address[0]

@@ -1,1 +1,1 @@
-"""A host project: ours, with a page of its own that has our maps."""
+"""A host project: this one, with a page of its own that contains the package's maps."""

@@ -1,1 +1,1 @@
-"""A host project: ours, with an app that tells a test which signals it hears."""
+"""A host project: this one, with an app that reports received signals to a test."""

@@ -8,7 +8,7 @@ _sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
 
 def tell(**news):
-    """Send a datagram to where the test listens."""
+    """Send a datagram to the test's socket."""
     _sender.sendto(json.dumps(news).encode(), ("127.0.0.1", int(os.environ["LISTENING_PORT"])))
 
 

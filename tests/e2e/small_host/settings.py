@@ -1,4 +1,4 @@
-"""Its users log in with DRF's tokens, or with a session in Django's own log-in page."""
+"""Settings of a host whose users log in with DRF's tokens, or on Django's own log-in page."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What docs/integration.md has, with both databases and both channel layers."""
+"""Settings as in docs/integration.md, with a choice of database and channel layer."""
 
 import os
 

@@ -7,7 +7,7 @@ from .models import Person
 
 
 def person(request, pk, is_active):
-    """Change or delete somebody within the server, as other pages of a host do."""
+    """Change or delete a user in the server's process, as other pages of a host do."""
     user = Person.objects.get(pk=pk)
     if request.method == "DELETE":
         user.delete()
