@@ -42,11 +42,11 @@ def quoted(text, *positions, times=1):
 def test_token_broken_anywhere_is_hidden_and_the_text_around_it_is_not(secret, around, gap):
     before, after = around.split("{}")
     # The first part is the same for all tokens.
-    told = secret.partition(".")[2] or secret
+    revealing = secret.partition(".")[2] or secret
     for position in range(1, len(secret)):
         broken = secret[:position] + gap + secret[position:]
         shown = hide_secrets(before + broken + after)
-        assert parts(told, shown) == [], position
+        assert parts(revealing, shown) == [], position
         assert (shown.startswith(before), shown.endswith(after)) == (True, True), position
 
 
@@ -62,10 +62,10 @@ def test_credentials_broken_anywhere_show_only_the_name(around, gap):
 @pytest.mark.parametrize("times", [1, 2, 3, 9])
 @pytest.mark.parametrize("secret", [DEVICE, DEVICE.upper(), TOKEN, BASE64])
 def test_token_with_escaped_characters_is_hidden(secret, times):
-    told = secret.partition(".")[2] or secret
+    revealing = secret.partition(".")[2] or secret
     for position in range(len(secret)):
         shown = hide_secrets(f"/?a=b&id={quoted(secret, position, times=times)}&c=d")
-        assert parts(told, shown) == [], position
+        assert parts(revealing, shown) == [], position
         assert shown.startswith("/?a=b&id=")
         assert shown.endswith("&c=d")
     all_of_it = quoted(secret, *range(len(secret)), times=times)

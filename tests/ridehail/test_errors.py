@@ -185,7 +185,7 @@ def test_settings_name_the_view_for_forms(settings):
     ("path", "status"), [("/nothing/", 404), ("/suspect/", 400), ("/driver/fail/", 500)]
 )
 def test_page_that_cannot_be_made_keeps_the_status(browser, settings, path, status, caplog):
-    # As if `collectstatic` was not run.
+    # As if `collectstatic` had not been run.
     settings.STORAGES = {
         **settings.STORAGES,
         "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},

@@ -148,13 +148,13 @@ def failure(error, *, status=500):
 
 def test_each_failure_of_failing_pages_is_logged_once():
     throttle = ThrottledFailures()
-    away, bug = OSError("away"), TypeError("a bug")
-    assert throttle.filter(failure(away))
-    assert not throttle.filter(failure(away))
+    unreachable, bug = OSError("unreachable"), TypeError("a bug")
+    assert throttle.filter(failure(unreachable))
+    assert not throttle.filter(failure(unreachable))
     assert throttle.filter(failure(bug))
     for _ in range(2):
         assert throttle.filter(failure(PermissionError(), status=403))
-    unavailable = failure(away, status=503)
+    unavailable = failure(unreachable, status=503)
     unavailable.exc_info = None
     assert [throttle.filter(unavailable) for _ in range(2)] == [True, False]
 

@@ -160,7 +160,7 @@ def log_in(server, forwarded_for):
     ("trusted_proxies", "last"), [("", 429), ("127.0.0.1", 401)], ids=["direct", "proxy"]
 )
 def test_server_trusts_the_forwarded_address_of_trusted_proxies_only(trusted_proxies, last):
-    """By default, uvicorn would trust the header from any peer on this machine."""
+    """Check our setting, as uvicorn would by default trust any peer on this machine."""
     with services.sqlite() as database_url:
         environment = services.environment(database_url, TRUSTED_PROXIES=trusted_proxies)
         services.manage(environment, "migrate", "--no-input")

@@ -10,7 +10,7 @@ from tracking.contrib.uvicorn import supervisor
 
 @pytest.fixture
 def served(settings, monkeypatch):
-    """What is served, instead of serving it."""
+    """Return the list of configurations that would be served, instead of serving them."""
     served = []
     monkeypatch.setattr(supervisor, "serve", served.append)
     # uvicorn would configure the whole process's log, at once.

@@ -1,4 +1,4 @@
-"""The package: what is in its wheel, and what it depends on."""
+"""The package: the content of its wheel, and its dependencies."""
 
 import ast
 import re
@@ -56,7 +56,7 @@ def distributions(group):
 
 
 def imports(path, known):
-    """The distributions that a file imports, `known` by their modules."""
+    """Return the distributions that a file imports; `known` maps modules to them."""
     imported = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):

@@ -23,7 +23,7 @@ DEADLINE = 20
 
 
 class FakeServer:
-    """Acknowledges what drivers send, but ends each one's first connections as it was told to."""
+    """A server that acknowledges fixes, but ends each driver's first connections as configured."""
 
     def __init__(self, endings):
         self.endings = {driver: list(codes) for driver, codes in endings.items()}
@@ -65,7 +65,7 @@ class FakeServer:
             self.changed.notify_all()
 
     async def until(self, condition):
-        """Wait for something that handling a message brings about."""
+        """Wait for a condition that handling a message makes true."""
 
         def wait():
             with self.changed:
@@ -187,7 +187,7 @@ async def test_a_phone_comes_back_after_the_server_restarted(city):
 
 
 @pytest.mark.parametrize("code", [4400, 4403, 4408])
-async def test_a_phone_that_is_told_not_to_retry_stops_and_says_why(city, code):
+async def test_a_phone_with_a_final_close_code_stops_and_says_why(city, code):
     with running(FakeServer({19: [code]})) as fake:
         async with driving(city, fake) as (phone, _, task):
             await asyncio.wait_for(task, DEADLINE)

@@ -14,7 +14,7 @@ def city():
 
 
 def drives(city, *, vehicles=15, seconds=400, step=1.0):
-    """The tracks of some vehicles: a position after each step."""
+    """Return the tracks of some vehicles: a position after each step."""
     for seed in range(vehicles):
         vehicle = Vehicle(city, random.Random(seed))
         yield [vehicle.advance(step) for _ in range(round(seconds / step))]
