@@ -78,7 +78,7 @@ async def test_redis_absent_at_start(begin, record):
         await operate(trial.system.redis.start)
         trial.repaired()
         await trial.go_on(6)
-    record("Redis is not there when the workers start, and comes 5 s later", trial.measured)
+    record("Redis is not running when the workers start, and is started 5 s later", trial.measured)
     assert_redis_was_not_missed(trial)
 
 
