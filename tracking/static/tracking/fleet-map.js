@@ -29,7 +29,7 @@ export function start(element, modules) {
     close?.setAttribute("aria-label", words.say("close"));
   });
   let selected = null;
-  let everybody = 0;
+  let total = 0;
   let isConnected = false;
   let heardAt = -Infinity; // when the server last sent something, by `performance.now()`
   let located = false;
@@ -60,9 +60,9 @@ export function start(element, modules) {
     },
     onCounts(counts) {
       heardAt = performance.now();
-      everybody = 0;
+      total = 0;
       for (const [status, count] of Object.entries(counts)) {
-        everybody += count;
+        total += count;
         const output = part(`count-${status}`);
         if (output) output.textContent = words.number(count);
       }
@@ -98,7 +98,7 @@ export function start(element, modules) {
     // The first snapshot is of all drivers. Until it is complete, the panel shows "loading".
     if (located) {
       part("empty").hidden = fleet.size > 0;
-      part("empty").textContent = words.say(everybody ? "nobody_here" : "nobody_yet");
+      part("empty").textContent = words.say(total ? "nobody_here" : "nobody_yet");
       part("steps")?.toggleAttribute("hidden", fleet.size === 0);
     }
     showDetails();

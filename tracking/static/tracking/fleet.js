@@ -7,8 +7,8 @@
 export const STATUSES = ["offline", "stale", "live"]; // in the order of drawing
 export const NO_HEADING = -1;
 
-const LARGEST_GAP = 2e-5; // of the world: 800 m at the equator
-const LEAST_MOVEMENT = 1e-7; // 4 m
+const MAX_GAP = 2e-5; // of the world: 800 m at the equator
+const MIN_MOVEMENT = 1e-7; // 4 m
 const LONGEST_GLIDE = 6_000;
 
 export class Fleet {
@@ -132,7 +132,7 @@ export class Fleet {
       this.#glide(row, x, y, now);
       const [east, south] = [shortest(x - this.x[row]), y - this.y[row]];
       if (location.heading !== null) this.heading[row] = location.heading;
-      else if (Math.hypot(east, south) > LEAST_MOVEMENT) {
+      else if (Math.hypot(east, south) > MIN_MOVEMENT) {
         this.heading[row] = ((Math.atan2(east, -south) * 180) / Math.PI + 360) % 360;
       }
     }
@@ -156,7 +156,7 @@ export class Fleet {
 
   #glide(row, x, y, now) {
     const east = x - this.x[row];
-    const far = Math.abs(shortest(east)) + Math.abs(y - this.y[row]) > LARGEST_GAP;
+    const far = Math.abs(shortest(east)) + Math.abs(y - this.y[row]) > MAX_GAP;
     if (far || !this.smooth) {
       this.glide[row] = 0;
       return;

@@ -8,10 +8,10 @@
 /** @import * as frames from "./frames.d.ts" */
 /** @import * as types from "./tracking-client.d.ts" */
 /**
- * The use of a connection. `greet` sends a message that the server answers. It is called on a new
+ * The use of a connection. `sendRequest` sends a message that the server answers. It is called on a new
  * connection, with a renewed token, and to probe whether the connection still works.
  * @typedef {object} Session
- * @property {() => void} greet
+ * @property {() => void} sendRequest
  * @property {(frame: any) => void} receive a frame other than an error or expiry warning
  * @property {(code: string) => void} [refused] an error frame came
  * @property {() => number} [probeAfter] how long to wait for a frame before a probe, in ms
@@ -47,18 +47,18 @@ const WAKE_ANSWER_TIMEOUT = 5 * SECOND;
 const RENEW_BEFORE = MINUTE;
 const RENEW_RETRY = 5 * SECOND;
 // Browsers fire timers with longer delays at once.
-const LONGEST_TIMER = 2 ** 31 - 1;
+const MAX_TIMER_DELAY = 2 ** 31 - 1;
 
 const NORMAL = 1000;
 const ABNORMAL = 1006;
 const UNAUTHORIZED = 4401;
 // Bad request, forbidden, not authenticated in time: the next attempt would fail in the same way.
 const FINAL_CODES = new Set([4400, 4403, 4408]);
-const MOST_REFUSALS = 2;
+const MAX_REFUSALS = 2;
 
 const SHARE_INTERVAL = 5 * SECOND;
 // The maximum of one `send_batch`.
-const MOST_WAITING = 100;
+const MAX_WAITING = 100;
 // Below the 15 s after which the server calls a location stale.
 const QUIET_AFTER = 10 * SECOND;
 const GEOLOCATION_ERRORS = ["", "permission_denied", "position_unavailable", "timeout"];
@@ -73,7 +73,7 @@ export function watchDriver({ url, driverId, details = true, onLocation, onStatu
     // A server without details may be an older one, which starts a second stream.
     probeAfter: () => (details ? WATCH_PROBE_AFTER : PROBE_AFTER),
     ...(details && { probeTimeout: WATCH_PROBE_TIMEOUT }),
-    greet() {
+    sendRequest() {
       connection.send({ command: "start", ...(details && { details }) });
       // Without details, the server does not answer for a driver without a location.
       if (answers) connection.expect(ANSWER_TIMEOUT);
@@ -103,18 +103,18 @@ export function watchFleet({
   onCounts,
   ...options
 }) {
-  let everybody = 0;
+  let total = 0;
   let isPartial = false;
   const connection = new Connection(options, url, "fleet/get-tracking", {
-    probeAfter: () => Math.min(PROBE_AFTER, WATCH_PROBE_AFTER + everybody * PROBE_AFTER_PER_DRIVER),
+    probeAfter: () => Math.min(PROBE_AFTER, WATCH_PROBE_AFTER + total * PROBE_AFTER_PER_DRIVER),
     probeTimeout: WATCH_PROBE_TIMEOUT,
-    greet() {
+    sendRequest() {
       connection.send({ command: "start", ...(bbox && { bbox }) });
       connection.expect(ANSWER_TIMEOUT);
     },
     receive({ snapshot, update, remove, counts, more }) {
       if (counts) {
-        everybody = Number(counts.live) + Number(counts.stale) + Number(counts.offline) || 0;
+        total = Number(counts.live) + Number(counts.stale) + Number(counts.offline) || 0;
         call(onCounts, counts);
       }
       if (Array.isArray(snapshot)) {
@@ -137,7 +137,7 @@ export function watchFleet({
     /** @param {types.Bbox | null} next */
     setBbox(next) {
       bbox = next;
-      connection.greet();
+      connection.sendRequest();
     },
   });
 }
@@ -169,7 +169,7 @@ export function shareLocation({
 
   const route = `driver/set-tracking?userId=${encodeURIComponent(driverId)}`;
   const connection = new Connection(options, url, route, {
-    greet() {
+    sendRequest() {
       // Without a new fix, send the newest one again: the server recognizes it by `recorded_at`.
       if (newest && !waiting.length && !unanswered.length) waiting = [newest];
       flush();
@@ -470,19 +470,19 @@ class Connection {
 
   /**
    * Send the session's message with a token that is valid for a while.
-   * @param {number} [patience] how long to wait for the answer, in ms
+   * @param {number} [timeout] how long to wait for the answer, in ms
    */
-  async greet(patience) {
+  async sendRequest(timeout) {
     if (this.state !== "open") return;
     const attempt = this.#attempt;
     const token = await this.tokens.obtain();
     if (attempt !== this.#attempt) return;
     if (token === null) return this.#end(UNAUTHORIZED, "getToken gave none");
     // If getToken failed, use the held token a little longer.
-    this.session.greet();
-    if (patience && this.#deadline < Infinity) this.expect(patience);
+    this.session.sendRequest();
+    if (timeout && this.#deadline < Infinity) this.expect(timeout);
     const renewal = Math.max(RENEW_RETRY, this.tokens.renewAt - this.environment.now());
-    if (renewal < Infinity) this.#after("renew", renewal, () => this.greet());
+    if (renewal < Infinity) this.#after("renew", renewal, () => this.sendRequest());
   }
 
   /** @param {string} code @param {string} message @param {unknown} [cause] */
@@ -519,7 +519,7 @@ class Connection {
       this.tokens.accepted();
     });
     this.#setState("open");
-    this.greet();
+    this.sendRequest();
   }
 
   #heard() {
@@ -529,7 +529,7 @@ class Connection {
     const { session, environment } = this;
     const isSeen = environment.document?.visibilityState !== "hidden";
     const delay = (isSeen && session.probeAfter?.()) || PROBE_AFTER;
-    this.#after("probe", delay, () => this.greet(session.probeTimeout));
+    this.#after("probe", delay, () => this.sendRequest(session.probeTimeout));
   }
 
   /** @param {unknown} data */
@@ -546,7 +546,7 @@ class Connection {
     this.tokens.accepted();
     if ("token_expires_in" in frame) {
       this.tokens.expire();
-      return void this.greet();
+      return void this.sendRequest();
     }
     this.session.receive(frame);
   }
@@ -555,7 +555,7 @@ class Connection {
   #lost(code, message) {
     const error = this.#error?.code ?? (this.environment.isOnline() ? null : "offline");
     message = this.#error?.message || message;
-    const isRefused = code === UNAUTHORIZED && this.tokens.refused() >= MOST_REFUSALS;
+    const isRefused = code === UNAUTHORIZED && this.tokens.refused() >= MAX_REFUSALS;
     if (isRefused || FINAL_CODES.has(code)) return this.#end(code, message, error);
     this.#abandon();
     this.session.lost?.();
@@ -607,7 +607,7 @@ class Connection {
     if (this.#timers.has("retry")) this.#connect();
     // Frames from before the network changed do not show that the connection still works.
     else if (type === "online" || now() - this.#heardAt >= WAKE_ANSWER_TIMEOUT) {
-      this.greet(WAKE_ANSWER_TIMEOUT);
+      this.sendRequest(WAKE_ANSWER_TIMEOUT);
     }
   };
 
@@ -624,7 +624,7 @@ class Connection {
       this.#timers.delete(name);
       action();
     };
-    const delay = Math.min(milliseconds, LONGEST_TIMER);
+    const delay = Math.min(milliseconds, MAX_TIMER_DELAY);
     this.#timers.set(name, this.environment.setTimeout(fire, delay));
   }
 
@@ -876,7 +876,7 @@ function thin(fixes, now) {
     const previous = kept[kept.length - 1]?.recordedAt ?? -Infinity;
     if (fix === fixes[fixes.length - 1] || fix.recordedAt - previous >= spacing) kept.push(fix);
   }
-  return kept.slice(-MOST_WAITING);
+  return kept.slice(-MAX_WAITING);
 }
 
 /**
