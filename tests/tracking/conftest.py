@@ -1,4 +1,4 @@
-"""Databases to store in, SQLite and a real PostgreSQL; a hub; and whole connections."""
+"""Fixtures: databases (SQLite and a real PostgreSQL), a hub, and whole connections."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ ALIAS = "postgresql"
 
 
 class ToPostgreSQL:
-    """A database router that sends every model to PostgreSQL."""
+    """Routes every model to PostgreSQL."""
 
     def db_for_read(self, model, **hints):
         return ALIAS
@@ -34,9 +34,9 @@ class ToPostgreSQL:
 
 @pytest.fixture(scope="session")
 def postgresql(django_db_setup, django_db_blocker):
-    """A migrated PostgreSQL database beside the default one, for the rest of the session."""
+    """Provide a migrated PostgreSQL database beside the default one, for the whole session."""
     with postgres_service() as server:
-        # Like the project's own, but without a pool, whose threads would outlive a test.
+        # The project's own settings without a pool, whose threads would outlive a test.
         config = {**connections.settings["default"], **environ.Env.db_url_config(server.url)}
         config["OPTIONS"] = {}
         connections.settings[ALIAS] = config
@@ -50,9 +50,9 @@ def postgresql(django_db_setup, django_db_blocker):
 
 @pytest.fixture(params=["default", ALIAS])
 def database(request, postgresql, settings):
-    """The alias of an empty database that every model is routed to, once of either kind.
+    """Return the alias of an empty database that every model is routed to; run once for each kind.
 
-    The test is marked `django_db(transaction=True, databases=["default", "postgresql"])`.
+    Mark the test `django_db(transaction=True, databases=["default", "postgresql"])`.
     """
     if request.param == ALIAS:
         settings.DATABASE_ROUTERS = [ToPostgreSQL()]
@@ -61,21 +61,21 @@ def database(request, postgresql, settings):
 
 @pytest.fixture(autouse=True)
 def _settings(settings):
-    """What holds for four shards holds for one. How fast may be sent has tests of its own."""
+    """Use four shards, and no rate limit: rate limits have tests of their own."""
     settings.TRACKING = settings.TRACKING | {"SHARDS": 4, "MAX_FIXES_PER_SECOND": 0}
 
 
 @pytest.fixture(autouse=True)
 def _connections_are_closed(monkeypatch):
-    """After each call in a thread, as in production; Python 3.13 warns of what nobody closed.
+    """Close connections after each call in a thread, as in production: Python 3.13 warns otherwise.
 
-    Channels' test clients have `database_sync_to_async` keep its connections, for tests inside a
-    transaction. Where two clients wait at once, their patches are undone in the wrong order, and
-    it keeps them in all later tests. Channels before 4.3 has no patches, and nothing to undo.
+    Channels' test clients patch `database_sync_to_async` to keep its connections open, for tests
+    inside a transaction. When two clients wait at once, the patches are undone in the wrong order
+    and stay for all later tests. Channels before 4.3 has no such patches.
     """
     communicator = testing.ApplicationCommunicator
     if not communicator.__module__.startswith("channels."):
-        return  # asgiref's own
+        return  # asgiref's own class: Channels before 4.3
     for method in ("send_input", "receive_output"):
         monkeypatch.delattr(communicator, method)
 
@@ -87,7 +87,7 @@ def layer():
 
 @pytest.fixture
 def stored():
-    """What the database holds, for the hub to read."""
+    """Return the contents of the database, as the hub reads them."""
     return Loads()
 
 
@@ -115,14 +115,14 @@ def heal_often(monkeypatch):
 
 @pytest.fixture
 def app_layer(layer, monkeypatch):
-    """The channel layer of the connections."""
+    """Return the channel layer of the connections."""
     monkeypatch.setattr(runtime_module, "get_channel_layer", lambda: layer)
     return layer
 
 
 @pytest.fixture
 async def connect(app_layer):
-    """Open sockets, and ends them and what they share."""
+    """Return a function that opens sockets. They and what they share are closed at the end."""
     sockets = []
 
     async def connect(route, query):
@@ -160,7 +160,7 @@ def rider(transactional_db):
 
 @pytest.fixture
 def located(driver):
-    """A driver with a stored location."""
+    """Return the id of a driver with a stored location."""
     DriverLocation.objects.create(
         driver_id=driver, latitude=-2.3123, longitude=2.4535, recorded_at=NOON, received_at=NOON
     )

@@ -1,4 +1,4 @@
-"""Hand-written stand-ins for what surrounds the tracking core, and ways to wait for it."""
+"""Hand-written fakes of what surrounds the tracking core, and ways to wait for them."""
 
 import asyncio
 from collections import defaultdict
@@ -9,17 +9,17 @@ from channels.layers import InMemoryChannelLayer
 
 from tracking.fix import Fix
 
-# Long enough for a busy machine; only a failing test ever waits for it.
+# Seconds; long enough for a busy machine. Only a failing test waits that long.
 DEADLINE = 20.0
 
-# Where a batch comes from.
+# The origins of a batch.
 HERE, ELSEWHERE = "this worker", "another worker"
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 def fix_of(driver_id=19, second=0.0, latitude=1.5, longitude=2.5, **rest):
-    """A fix that arrived `second` seconds after noon, measured at once."""
+    """Return a fix that was measured and arrived `second` seconds after noon."""
     at = NOON + timedelta(seconds=second)
     return Fix(driver_id, latitude, longitude, at, at, **rest)
 
@@ -30,13 +30,13 @@ async def within_deadline(awaitable):
 
 
 async def settle(turns=20):
-    """Let everything that is ready run, without waiting for the clock."""
+    """Run everything that is ready, without waiting for timers."""
     for _ in range(turns):
         await asyncio.sleep(0)
 
 
 class Log(list):
-    """A list that can be waited for."""
+    """A list whose growth can be awaited."""
 
     def __init__(self):
         super().__init__()
@@ -56,7 +56,7 @@ class Log(list):
 
 
 class Client:
-    """An ASGI server's `send`: what the client read, while it reads and is there."""
+    """An ASGI server's `send` that records what the client read. The client may stop or fail."""
 
     def __init__(self, *, suspensions=0):
         self.events = Log()
@@ -112,7 +112,7 @@ class Layer(InMemoryChannelLayer):
         if self.hold is not None:
             await self.hold.wait()
         if name in self.failing:
-            raise ConnectionError(f"{name}: the channel layer is away")
+            raise ConnectionError(f"{name}: the channel layer is unavailable")
 
     async def new_channel(self, prefix="specific."):
         await self._called("new_channel", prefix)
@@ -151,7 +151,7 @@ class Loads:
 
     async def __call__(self, keys):
         self.calls.append(keys)
-        # As of the call, as a query sees it.
+        # Read at the call, as a query's result is.
         values = {key: self.values[key] for key in keys if key in self.values}
         await self.gate.wait()
         if self.error is not None:
@@ -160,7 +160,7 @@ class Loads:
 
 
 class Sender:
-    """Who stores fixes and hears what became of them."""
+    """A sender of fixes that records whether each was acknowledged, rejected or discarded."""
 
     def __init__(self, log=None):
         self.settled = log if log is not None else Log()
@@ -188,7 +188,7 @@ class Scheduled:
 
 
 class Times:
-    """An arrival clock that stands still until it is told otherwise."""
+    """An arrival clock that stands still until the test advances it."""
 
     def __init__(self, second=0.0):
         self.at = NOON + timedelta(seconds=second)
@@ -201,6 +201,6 @@ class Times:
 
 
 class NoAudience:
-    """An announcer to whose signals nobody listens."""
+    """An announcer without receivers of its signals."""
 
     has_receivers = False

@@ -1,4 +1,4 @@
-"""Messages of clients, right and wrong."""
+"""Messages of clients, valid and invalid."""
 
 from tracking.protocol import (
     decode_driver_message,
@@ -13,7 +13,7 @@ from .fakes import NOON
 TOKEN = "header.payload.signature"
 
 
-# The keys of a details frame, in their order.
+# The keys of a details frame, in order.
 DETAILS = [
     "location_lat",
     "location_lon",
@@ -48,7 +48,7 @@ def batch(*fixes, **changes):
 
 
 def send_text(lat, lon='"0"'):
-    """A send with its location spelled as given."""
+    """Return the text of a `send` message with the location exactly as given."""
     return (
         f'{{"type":"authenticate","payload":{{"token":"{TOKEN}","command":"send",'
         f'"lat":{lat},"lon":{lon}}}}}'
@@ -61,18 +61,18 @@ def without(message, key):
 
 
 def decode_start(text):
-    """The token of a watcher's message."""
+    """Return the token of a watcher's message."""
     return decode_watcher_message(text).token
 
 
 def decode_fix(text, now=NOON):
-    """The fix of a driver's message that arrives at noon."""
+    """Return the fix of a driver's message that arrives at noon."""
     payload = decode_driver_message(text)
     good, _ = judge(getattr(payload, "fixes", [payload]))
     return to_fix(oldest_first(good)[-1], 19, now)
 
 
 def decode_send(text):
-    """The token, the latitude and the longitude of a driver's message."""
+    """Return token, latitude and longitude of a driver's message."""
     fix = decode_fix(text)
     return decode_driver_message(text).token, fix.latitude, fix.longitude

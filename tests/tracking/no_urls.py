@@ -1,3 +1,3 @@
-"""The URLs of a project without ours; tests put others into the list."""
+"""URLs of a project that does not include tracking's; tests put others into the list."""
 
 urlpatterns = []

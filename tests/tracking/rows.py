@@ -4,12 +4,12 @@ from django.contrib.auth import get_user_model
 
 from tracking.pipeline.rows import load_snapshots
 
-# An id that nobody has.
+# An id that no user has.
 FAR_AWAY = 2**62
 
 
 def drivers(count):
-    """The ids of new drivers."""
+    """Create drivers and return their ids."""
     users = [
         get_user_model()(email=f"driver{number}@example.com", role="driver")
         for number in range(count)

@@ -1,4 +1,4 @@
-"""Both ends of a connection to the routes: a client's, and an ASGI server's."""
+"""The two ends of a connection to the routes: a client and an ASGI server."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ application = URLRouter(websocket_urlpatterns)
 
 
 def token_for(user_id, lifetime=3600):
-    """A token as the existing log-in issues it, with which nobody needs the database."""
+    """Return a token of the existing log-in, made without the database."""
     now = int(time.time())
     claims = {"id": user_id, "email": "", "name": "", "iat": now, "exp": now + lifetime}
     return jwt.encode(claims, settings.JWT_SIGNING_KEY, "HS256")

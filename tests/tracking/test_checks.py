@@ -122,7 +122,7 @@ def test_a_signing_key_that_can_be_guessed_is_named(settings):
 def test_a_secret_key_that_signs_the_tokens_is_named_as_such(settings):
     settings.SECRET_KEY = "x" * 31
     assert ids() == []
-    # SimpleJWT's default, which it reads when it is imported.
+    # SimpleJWT's default, which it reads at import.
     settings.SIMPLE_JWT = {"ALGORITHM": "HS256"}
     simplejwt.api_settings.SIGNING_KEY = settings.SECRET_KEY
     (error,) = check_settings()

@@ -1,4 +1,4 @@
-"""A database whose SQL is not spoken: said by the checks, and where it shows all the same."""
+"""Unsupported databases: refused by the checks, and with a clear error on use."""
 
 import json
 
@@ -19,7 +19,7 @@ ENGINES = "tests.tracking.engines"
 
 
 class Routed:
-    """Sends reads and writes to databases of their own."""
+    """Routes reads and writes to different databases."""
 
     def __init__(self, reads="default", writes="default"):
         self._reads, self._writes = reads, writes
@@ -33,7 +33,7 @@ class Routed:
 
 @pytest.fixture
 def add_database(monkeypatch):
-    """Adds databases, of which none is connected to."""
+    """Return a function that adds a database to the settings, without connecting to it."""
 
     def add(alias, engine):
         config = {**connections.settings["default"], "ENGINE": engine}

@@ -1,4 +1,4 @@
-"""What a device's clock is worth: a phone that has one, and a server that has the true one."""
+"""Corrections of a device's clock, with phones that are right, behind or ahead."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -20,14 +20,14 @@ def at(second):
 
 
 class Phone:
-    """A device whose clock is `behind`; `report` returns how old the place then counts as."""
+    """A device whose clock is `behind` seconds behind."""
 
     def __init__(self, behind=0.0, clock=None):
         self.behind = behind
         self.clock = clock or DeviceClock()
 
     def report(self, second, age=0.0, *, latency=0.1, sent=False, **rest):
-        """Report at that second what was measured `age` seconds before."""
+        """Report a fix measured `age` seconds before; return its corrected age in seconds."""
         now = at(second + latency)
         says = timedelta(seconds=-self.behind)
         corrected = self.clock.correct(
@@ -47,7 +47,7 @@ def test_right_clock_is_believed():
 
 
 @pytest.mark.parametrize("behind", [3600, 90 * 60, 3 * 365 * 24 * HOUR, 10])
-def test_constant_lag_at_real_times_pace_is_a_clock_from_the_fifth_fix(behind):
+def test_constant_lag_in_real_time_is_a_wrong_clock_from_the_fifth_fix(behind):
     phone = Phone(behind)
     ages = [phone.report(5 * n) for n in range(6)]
     assert ages[:4] == [behind + 0.1] * 4
@@ -66,7 +66,7 @@ def test_lag_is_the_same_if_the_network_is_not_punctual():
 @pytest.mark.parametrize("pace", [2, 5, 20, 200])
 @pytest.mark.parametrize("interval", [1, 5, 30])
 def test_shrinking_lag_is_a_backlog(pace, interval):
-    """Four hours of fixes are sent faster than they were measured."""
+    """A phone sends four hours of fixes faster than it measured them."""
     phone = Phone()
     for n in range(100):
         second = n * interval / pace
@@ -84,7 +84,7 @@ def test_burst_is_a_backlog(interval):
 
 
 def test_growing_lag_is_a_backlog():
-    """The network takes less than the phone measures."""
+    """A slow network accepts fewer fixes than the phone measures."""
     phone = Phone()
     for n in range(50):
         age = 60 + 5 * n
@@ -110,10 +110,10 @@ def test_backlog_of_a_phone_that_says_when_it_sends_is_as_old_as_it_is():
     assert ages == [pytest.approx(4 * HOUR - 5 * n) for n in range(10)]
 
 
-def test_message_that_was_held_up_moves_the_clock_of_nobody():
+def test_message_that_was_held_up_moves_no_clock():
     phone = Phone()
     phone.report(0, sent=True)
-    # The network stood still, and all comes at once.
+    # The network stalled, and all fixes arrive at once.
     for n in range(1, 7):
         assert phone.report(5 * n, latency=30 - 5 * n, sent=True) == pytest.approx(30 - 5 * n)
     assert phone.report(35, sent=True) == 0.1
@@ -138,7 +138,7 @@ def test_app_that_stamps_messages_when_it_makes_them_has_its_clock_known_soon(be
 
 
 def test_app_that_stamps_messages_reports_an_old_place_with_a_new_message():
-    """OwnTracks does so on a timer while the phone lies still."""
+    """OwnTracks does this on a timer while the phone does not move."""
     phone = Phone()
     for n in range(5):
         assert phone.report(60 * n, 60 * n, sent=True, queued=True) == 60 * n + 0.1
@@ -166,7 +166,7 @@ def test_lost_count_of_weeks_comes_before_a_wrong_clock_and_a_backlog():
     assert Phone(1024 * WEEK).report(0, 4 * HOUR) == 4 * HOUR + 0.1
 
 
-def test_year_2003_is_a_clock():
+def test_year_2003_is_a_wrong_clock():
     then = datetime(2003, 1, 1, tzinfo=UTC)
     phone = Phone((NOON - then).total_seconds())
     assert [phone.report(5 * n) for n in range(6)][-1] == 0.0
@@ -185,7 +185,7 @@ def test_clock_that_is_set_right_is_believed_soon(before, fixes):
     assert phone.report(31, 10) == pytest.approx(10.1)
 
 
-def test_clock_that_is_set_wrong_is_found_out():
+def test_clock_that_is_set_wrong_is_detected():
     phone = Phone()
     phone.report(0)
     phone.behind = HOUR
@@ -231,14 +231,14 @@ def test_time_that_cannot_be_corrected_is_an_overflow():
     st.lists(st.tuples(st.floats(0.001, 60), st.floats(0, 20), st.booleans()), max_size=40),
 )
 def test_what_a_device_sends_in_order_stays_in_order(behind, reports):
-    """Unless its clock was found out to be behind, which lifts what follows, never lowers it."""
+    """A newly found lag of the clock only moves later times forward, never back."""
     phone, second, arrived, corrected = Phone(behind), 0.0, 0.0, []
     for pause, latency, sent in reports:
         second += pause
         # A connection keeps the order.
         arrived = max(second + latency, arrived + 0.001)
         corrected.append(arrived - phone.report(second, latency=arrived - second, sent=sent))
-    # To the microsecond, less what floats lose.
+    # To the microsecond, with the precision of floats.
     assert all(after > before - 1e-5 for before, after in pairwise(corrected))
 
 

@@ -97,9 +97,9 @@ MOMENTS = st.sampled_from([0, 1, 2, 3])
 def any_fix(draw):
     recorded, received = sorted([draw(MOMENTS), draw(MOMENTS)])
     heard = draw(st.none() | st.sampled_from([4, 5]))
-    # It ended after the phone was heard.
+    # A connection ends after its phone was last heard.
     left = draw(st.none() | st.just(max(received, heard or 0) + draw(MOMENTS)))
-    # What arrives has a time of its own, so the place follows from the times.
+    # Arrival times are unique, so the place may be derived from the times.
     fix = at(recorded, received, latitude=recorded + received / 10, disconnected=left)
     return msgspec.structs.replace(fix, heard_at=after_noon(heard))
 

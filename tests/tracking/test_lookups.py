@@ -1,4 +1,4 @@
-"""Finding people in any script and case, in SQLite and PostgreSQL, on every page that searches."""
+"""Search for people in any script and case, in SQLite and PostgreSQL, on every search page."""
 
 import pytest
 from django.contrib.auth import get_user_model

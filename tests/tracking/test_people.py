@@ -17,5 +17,5 @@ def test_identity_is_the_name_and_below_it_the_contact():
         get_user_model()(name="<ines>@example.org", email="<ines>@example.org"),
     ],
 )
-def test_identity_is_told_once_where_name_and_contact_are_the_same(user):
+def test_identity_is_given_once_if_name_and_contact_are_the_same(user):
     assert identity(user) == "&lt;ines&gt;@example.org"

@@ -66,7 +66,7 @@ asynchronous_object = Asynchronous()
 
 
 def decorated(user, driver_id):
-    """What a decorator that knows nothing of coroutines makes of a coroutine function."""
+    """A plain function that returns a coroutine, as some decorators make of coroutine functions."""
     return say_no(user, driver_id)
 
 
@@ -103,7 +103,7 @@ async def test_a_projects_own_driver_role_is_recognized():
     assert await may_publish(user, 19) is True
 
 
-async def test_whoever_is_logged_in_may_watch():
+async def test_any_logged_in_user_may_watch():
     assert await may_watch(Person(22, role="rider"), 19) is True
 
 

@@ -42,7 +42,7 @@ def user(**attributes):
     return get_user_model()(pk=22, **attributes)
 
 
-# A policy may say until when
+# Policies that return an end time
 
 
 @pytest.mark.parametrize("policy", [until_later, until_later_async])
@@ -105,7 +105,7 @@ async def test_staff_only_refuses_a_driver_itself(settings):
 
 @pytest.fixture
 def people(db):
-    """A watcher and two drivers."""
+    """Return a watcher and two drivers."""
     users = get_user_model().objects
     return (
         users.create_user(email="rider@example.com"),
@@ -185,7 +185,7 @@ def test_grant_for_the_future_does_not_open_early(people, now, monkeypatch):
 
 
 @pytest.mark.parametrize(("minutes", "soon"), [(1, True), (14.9, True), (15.1, False)])
-def test_watcher_who_comes_shortly_before_the_start_is_told_to_come_back(
+def test_watcher_who_comes_shortly_before_the_start_is_asked_to_come_back(
     people, now, minutes, soon
 ):
     watcher, driver, _ = people

@@ -1,4 +1,4 @@
-"""What is missing in the project around the app is named, each fault by an id of its own."""
+"""Checks of the host project: each missing part has a check id of its own."""
 
 import pytest
 from django.apps import apps
@@ -12,7 +12,7 @@ from tracking.project_checks import NEEDED_APPS, require_apps
 
 @pytest.fixture
 def without(monkeypatch):
-    """Let an app look as if it were not installed."""
+    """Return a function that hides an installed app."""
     installed = apps.is_installed
 
     def remove(name):
@@ -22,12 +22,12 @@ def without(monkeypatch):
 
 
 @pytest.mark.parametrize("name", NEEDED_APPS)
-def test_app_without_which_no_model_loads_stops_the_project_by_name(without, name):
+def test_missing_app_that_models_need_stops_the_project_and_is_named(without, name):
     require_apps()
     without(name)
     with pytest.raises(ImproperlyConfigured, match=rf"'{name}'.*tracking\.E010"):
         require_apps()
-    # Django calls it before it imports the models.
+    # Django calls `import_models` before it imports the models.
     with pytest.raises(ImproperlyConfigured, match=r"tracking\.E010"):
         apps.get_app_config("tracking").import_models()
 
@@ -45,7 +45,7 @@ def test_app_that_some_features_need_is_warned_of(without, name, check_id):
 
 @pytest.fixture
 def urls(settings, monkeypatch):
-    """Let the project have these URLs."""
+    """Return a function that replaces the project's URLs."""
 
     def replace(*patterns):
         monkeypatch.setattr(no_urls, "urlpatterns", [*patterns])
@@ -73,7 +73,7 @@ def test_urls_at_any_path_pass(urls, settings):
 
 
 @pytest.mark.parametrize("log_in", ["no-such-page", None])
-def test_log_in_page_that_is_not_there_is_warned_of(settings, log_in):
+def test_missing_log_in_page_is_warned_of(settings, log_in):
     settings.LOGIN_URL = log_in
     (message,) = check_settings()
     assert message.id == "tracking.W009"

@@ -1,4 +1,4 @@
-"""Both spellings of every path reach the same view, and no write is redirected."""
+"""Paths with and without the last slash: one view for both, and no redirected write."""
 
 import json
 
@@ -20,7 +20,7 @@ PAGES = {"driver-map", "share", "fleet-map"}
 ROUTES = [route for route in tracking_urls.urlpatterns if route.name not in PAGES]
 HERE = {"lat": 1, "lon": 2}
 
-# A host project's, with Django's own middleware alone.
+# A host project with only Django's own middleware.
 urlpatterns = [path("cars/", include("tracking.urls"))]
 
 
@@ -75,7 +75,7 @@ def test_writes_of_every_kind_work_without_the_slash_in_a_host_project(host, cli
 
 
 def test_no_route_of_the_project_redirects_a_write(client, transactional_db):
-    """Whatever has a last slash in the project, the admin's pages included."""
+    """This covers every path with a last slash, the admin's pages included."""
     for target in flatten(get_resolver().url_patterns):
         for method in ("POST", "PUT", "PATCH", "DELETE"):
             response = client.generic(method, target, "{}", content_type="application/json")
@@ -86,7 +86,7 @@ def test_no_route_of_the_project_redirects_a_write(client, transactional_db):
 
 
 def flatten(patterns, prefix="/"):
-    """The paths of all routes without converters, their last slashes left out."""
+    """Yield the paths of all routes without converters, without their last slashes."""
     for pattern in patterns:
         target = f"{prefix}{pattern.pattern}"
         if hasattr(pattern, "url_patterns"):
@@ -95,13 +95,13 @@ def flatten(patterns, prefix="/"):
             yield target[:-1]
 
 
-def test_pages_and_the_admin_still_redirect_who_looks(client, transactional_db):
+def test_pages_and_the_admin_still_redirect_a_get(client, transactional_db):
     for target in ("/driver/share", "/driver/fleet", "/accounts/login", "/api"):
         response = client.get(target)
         assert (response.status_code, response["Location"]) == (301, f"{target}/")
 
 
-def test_path_that_is_nowhere_is_answered_404_in_either_spelling(client, transactional_db):
+def test_unknown_path_is_answered_404_in_either_spelling(client, transactional_db):
     for target in ("/driver/nowhere", "/driver/nowhere/", "/nowhere"):
         assert client.post(target).status_code == 404
 
@@ -111,7 +111,7 @@ def test_path_that_is_nowhere_is_answered_404_in_either_spelling(client, transac
 
 @pytest.fixture(params=["WSGI", "ASGI"])
 def call(request, client, settings, transactional_db):
-    """Calls as under either kind of server, where plain HTTP is redirected."""
+    """Return a function that calls over WSGI or ASGI, with plain HTTP redirected to HTTPS."""
     settings.SECURE_SSL_REDIRECT = True
     if request.param == "WSGI":
         return client.generic
@@ -124,7 +124,9 @@ def call(request, client, settings, transactional_db):
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("target", ["/driver/7/location/", "/driver/7/location", "/nowhere"])
-def test_write_over_plain_http_is_told_to_use_https_and_not_redirected(call, method, target):
+def test_write_over_plain_http_is_refused_with_a_hint_to_https_and_not_redirected(
+    call, method, target
+):
     response = call(method, target, b"{}", content_type="application/json")
     assert (response.status_code, response["Content-Type"]) == (403, "application/problem+json")
     assert response.json()["code"] == "https_required"

@@ -8,8 +8,8 @@ from tracking.status import Status, has_status, next_change, status_of
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
-# Seconds since the place was measured and since the phone was heard, what that makes of the driver,
-# and for how much longer.
+# Seconds since the place was measured and since the phone was heard, the driver's status, and the
+# seconds until it changes.
 AGES = [
     (-1, -1, Status.LIVE, 11),
     (0, 0, Status.LIVE, 10),
@@ -27,7 +27,7 @@ AGES = [
 
 
 def located(age, silence, disconnected_at=None, repeated=False):
-    """A driver's row: the place is `age` seconds old, the phone was heard `silence` seconds ago."""
+    """Return a row whose place is `age` seconds old and whose phone was heard `silence` ago."""
     heard = NOW - timedelta(seconds=silence)
     recorded_at = NOW - timedelta(seconds=age)
     return DriverLocation(
@@ -51,7 +51,7 @@ def _thresholds(settings):
 
 @pytest.mark.parametrize("repeated", [False, True])
 @pytest.mark.parametrize(("age", "silence", "status", "rest"), AGES)
-def test_a_place_goes_by_when_it_was_measured_and_a_phone_by_when_it_was_heard(
+def test_freshness_of_a_place_is_by_measurement_and_of_a_phone_by_last_contact(
     age, silence, status, rest, repeated
 ):
     row = located(age, silence, repeated=repeated)
@@ -60,7 +60,7 @@ def test_a_place_goes_by_when_it_was_measured_and_a_phone_by_when_it_was_heard(
 
 
 @pytest.mark.parametrize("age", [0, 15, 40])
-def test_who_has_disconnected_is_offline_at_once_and_for_good(age):
+def test_disconnected_driver_is_offline_at_once_and_for_good(age):
     assert status_of(located(age, age, NOW), NOW) is Status.OFFLINE
     assert next_change(located(age, age, NOW), NOW) is None
 

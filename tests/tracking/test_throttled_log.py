@@ -47,9 +47,9 @@ def test_a_failure_after_a_quiet_period_has_no_count(logger, caplog, time):
 
 
 def test_one_failure_does_not_hide_another(logger, caplog):
-    logger.error("Redis is gone")
-    logger.error("PostgreSQL is gone")
-    assert caplog.messages == ["Redis is gone", "PostgreSQL is gone"]
+    logger.error("Redis is unavailable")
+    logger.error("PostgreSQL is unavailable")
+    assert caplog.messages == ["Redis is unavailable", "PostgreSQL is unavailable"]
 
 
 def test_news_below_a_warning_always_passes(logger, caplog):

@@ -8,7 +8,7 @@ from tracking.contrib.uvicorn import config, supervisor
 from tracking.contrib.uvicorn.config import Config
 from tracking.management.commands import tracking_serve
 
-# A layer that workers share. Nothing listens there, which is shown and not refused.
+# A layer that workers share. Nothing listens there, which is reported but not refused.
 SHARED = {
     "default": {
         "BACKEND": "tracking.contrib.channels_redis.ChannelLayer",
@@ -19,10 +19,10 @@ SHARED = {
 
 @pytest.fixture
 def served(monkeypatch):
-    """The configurations that were served, instead of serving them."""
+    """Return the list of configurations that would be served."""
     served = []
     monkeypatch.setattr(supervisor, "serve", served.append)
-    # uvicorn would configure the whole process's log, at once.
+    # uvicorn would configure logging for the whole process.
     monkeypatch.setattr(Config, "configure_logging", lambda self: None)
     return served
 

@@ -1,4 +1,4 @@
-"""Watchers of a hub, and fixes to show them."""
+"""Watchers of a hub, and fixes for them."""
 
 from tracking.pipeline.broadcast import encode_batch, shard_of
 from tracking.pipeline.outbox import Outbox
@@ -8,7 +8,7 @@ from .fakes import ELSEWHERE, Client, Log, fix_of, within_deadline
 
 
 class Watcher:
-    """A client with the outbox that the hub knows it by."""
+    """A client, with the outbox through which the hub sends to it."""
 
     def __init__(self):
         self.client = Client()
@@ -21,7 +21,7 @@ class Watcher:
 
 
 def moved(second, driver_id=19):
-    """A fix whose place tells its time."""
+    """Return a fix whose latitude is its second."""
     return fix_of(driver_id, second, latitude=float(second), longitude=0.5)
 
 
@@ -30,7 +30,7 @@ def frame(second):
 
 
 async def publish(layer, *fixes):
-    """Do what another worker does."""
+    """Broadcast fixes as another worker does."""
     for fix in fixes:
         await layer.group_send(shard_of(fix.driver_id), encode_batch([fix], ELSEWHERE))
 

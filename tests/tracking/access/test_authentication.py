@@ -1,4 +1,4 @@
-"""`TRACKING["AUTHENTICATION"]`: a host's own tokens on sockets and over HTTP."""
+"""A host's own tokens (`TRACKING["AUTHENTICATION"]`) on sockets and over HTTP."""
 
 import math
 
@@ -16,12 +16,12 @@ from tracking.protocol import TokenExpired, TokenInvalid
 from tracking.runtime import get_runtime
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
-# Of the tokens in circulation, by token.
+# The users' email addresses, by token.
 emails = {}
 
 
 class Keys(AccessTokens):
-    """Tokens that are looked up, as a host may have them."""
+    """A host's authentication that looks opaque tokens up."""
 
     schemes = frozenset({"bearer", "key"})
 
@@ -47,7 +47,7 @@ def keys(settings):
 
 
 @pytest.mark.django_db
-def test_token_of_a_hosts_own_is_its_users_as_long_as_the_host_says_so(keys):
+def test_hosts_own_token_is_valid_as_long_as_the_host_accepts_it(keys):
     user = get_user_model().objects.create_user(email="driver@example.com")
     keys["a key"] = user.email
     claims = verify("a key")
@@ -82,7 +82,7 @@ async def test_socket_with_a_token_that_does_not_expire_ends_with_it(keys, conne
     assert (await socket.error(), await socket.close_code()) == ("token_invalid", 4401)
 
 
-# DRF's tokens. Their table is in the host project of `tests/e2e/test_host_log_ins.py`.
+# DRF's tokens, without their table: `tests/e2e/test_host_log_ins.py` tests them with it.
 
 
 @pytest.fixture
@@ -104,13 +104,13 @@ def test_access_token_counts_beside_drf_tokens(drf):
 @pytest.mark.parametrize(
     "garbage", ["", " ", KEY + "0", f"{KEY[:-1]} ", "\0", "\ud800", "١٢", "a:b", "a.b.c", "a_b"]
 )
-def test_what_can_be_no_drf_token_is_refused_without_a_query(drf, garbage):
+def test_text_that_cannot_be_a_drf_token_is_refused_without_a_query(drf, garbage):
     with pytest.raises(TokenInvalid):
         drf.verify(garbage)
 
 
 def test_token_equal_to_a_users_name_is_not_that_user(drf, monkeypatch):
-    """By `USER_ID_FIELD` a user may be named by what looks like a token."""
+    """With `USER_ID_FIELD`, a claim may hold a user's name that looks like a token."""
     asked = []
     monkeypatch.setattr(tokens, "_load_by_field", lambda names: asked.append(names) or {})
 

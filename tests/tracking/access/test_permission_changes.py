@@ -1,4 +1,4 @@
-"""Whose open sessions are checked again when permissions and groups are given and taken."""
+"""Rechecks of open sessions when permissions and groups are granted or revoked."""
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -22,7 +22,7 @@ def permission(transactional_db):
 
 @pytest.fixture
 def user(permission):
-    """One who has the permission, and is in a group that has it."""
+    """Return a user with the permission, in a group that also has it."""
     user = User.objects.create_user(email="staff@example.com", is_staff=True)
     group = Group.objects.create(name="dispatch")
     group.permissions.add(permission)
@@ -34,7 +34,7 @@ def user(permission):
 
 @pytest.fixture
 def rechecked(user, monkeypatch):
-    """The users whose open connections were asked to be checked, call by call."""
+    """Return the log of rechecks: the user ids of each call."""
     calls = []
     monkeypatch.setattr(permission_changes, "recheck", calls.append)
     return calls
@@ -48,7 +48,7 @@ CHANGES = {
     "taken from all users": lambda user, group, one: one.user_set.clear(),
     "left the group": lambda user, group, one: user.groups.remove(group),
     "left all groups": lambda user, group, one: user.groups.clear(),
-    "sent away by the group": lambda user, group, one: group.user_set.remove(user),
+    "removed by the group": lambda user, group, one: group.user_set.remove(user),
     "group emptied": lambda user, group, one: group.user_set.clear(),
     "taken from the group": lambda user, group, one: group.permissions.remove(one),
     "group's cleared": lambda user, group, one: group.permissions.clear(),
@@ -60,14 +60,16 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_who_loses_a_permission_is_checked_after_the_commit(user, permission, rechecked, change):
+def test_user_who_loses_a_permission_is_checked_after_the_commit(
+    user, permission, rechecked, change
+):
     with transaction.atomic():
         change(user, user.groups.get(), permission)
         assert rechecked == []
     assert rechecked == [[user.pk]]
 
 
-def test_group_of_nobody_concerns_nobody(rechecked, permission):
+def test_change_of_a_group_without_users_checks_nobody(rechecked, permission):
     group = Group.objects.create(name="nobody's")
     group.permissions.add(permission)
     group.delete()
@@ -77,7 +79,7 @@ def test_group_of_nobody_concerns_nobody(rechecked, permission):
 @isolate_apps("accounts")
 def test_user_model_without_permissions_is_left_alone(monkeypatch):
     class Plain(AbstractBaseUser):
-        groups = models.CharField(max_length=10)  # of its own kind
+        groups = models.CharField(max_length=10)  # not the project's user model
 
         class Meta:
             app_label = "accounts"

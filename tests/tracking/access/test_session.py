@@ -32,7 +32,7 @@ numbers = itertools.count()
 
 
 def token(user_id=USER, lifetime=3600.0):
-    """What `read` takes for a token; unlike a real one it expires at a fraction of a second."""
+    """Return a token for `read`. Unlike a real one, it may expire at a fraction of a second."""
     return json.dumps([user_id, time.time() + lifetime, next(numbers)])
 
 
@@ -49,14 +49,14 @@ def _short_lived_tokens(monkeypatch):
 
 
 class Account(str):
-    """A user, whose name says enough."""
+    """A user that is nothing but its name."""
 
     pk = USER
     password = "the hash of a password"
 
 
 class Gatekeeper:
-    """Decides, and remembers whom it was asked about."""
+    """A policy that records the users that it was asked about."""
 
     def __init__(self):
         self.permits = True
@@ -67,7 +67,7 @@ class Gatekeeper:
 
     async def __call__(self, principal):
         self.asked.append(principal.user)
-        permits = self.permits  # As of the call, as a query sees it.
+        permits = self.permits  # Read at the call, as a query's result is.
         await self.gate.wait()
         if self.error is not None:
             raise self.error
@@ -137,7 +137,7 @@ async def test_the_token_of_an_open_session_is_not_checked_again(session, gateke
     assert (len(loads.calls), len(gatekeeper.asked)) == (1, 1)
 
 
-async def test_a_user_who_is_gone_or_inactive_is_refused(session):
+async def test_a_user_who_is_deleted_or_inactive_is_refused(session):
     with pytest.raises(TokenInvalid):
         await session.authenticate(token(user_id=99))
 
@@ -173,9 +173,9 @@ async def test_another_users_token_is_forbidden_and_the_session_stays(session, e
     assert (len(gatekeeper.asked), ends) == (1, [])
 
 
-async def test_a_database_that_is_away_opens_no_session(session, loads):
-    loads.error = OSError("away")
-    with pytest.raises(OSError, match="away"):
+async def test_an_unavailable_database_opens_no_session(session, loads):
+    loads.error = OSError("connection refused")
+    with pytest.raises(OSError, match="connection refused"):
         await session.authenticate(token())
 
 
@@ -203,7 +203,7 @@ async def test_a_token_that_expires_while_its_user_is_loaded_ends_the_session(se
     loads.gate.clear()
     opening = asyncio.create_task(session.authenticate(token(lifetime=0.05)))
     await loads.calls.reach(1)
-    await asyncio.sleep(0.06)  # the real passing of time is the condition
+    await asyncio.sleep(0.06)  # real time must pass: an expiry would come within it
     loads.gate.set()
     await within_deadline(opening)
     (end,) = await ends.reach(1)
@@ -244,7 +244,9 @@ async def test_without_a_token_an_expired_session_is_refused_too(session, monkey
         await session.authenticate(None)
 
 
-async def test_who_asks_is_warned_once_before_each_token_runs_out(session, ends, monkeypatch):
+async def test_a_client_that_asks_is_warned_once_before_each_token_expires(
+    session, ends, monkeypatch
+):
     monkeypatch.setattr(session_module, "EXPIRY_WARNING", 1.0)
     warnings = Log()
     await session.authenticate(token(lifetime=1.1))
@@ -256,7 +258,7 @@ async def test_who_asks_is_warned_once_before_each_token_runs_out(session, ends,
     assert len(warnings) == 2
 
 
-async def test_a_token_that_runs_out_soon_is_not_warned_of(session, ends, monkeypatch):
+async def test_a_token_that_expires_soon_gets_no_warning(session, ends, monkeypatch):
     monkeypatch.setattr(session_module, "EXPIRY_WARNING", 1.0)
     warnings = Log()
     await session.authenticate(token(lifetime=0.2))
@@ -265,7 +267,7 @@ async def test_a_token_that_runs_out_soon_is_not_warned_of(session, ends, monkey
     assert warnings == []
 
 
-async def test_a_user_has_so_many_sessions_and_no_more(
+async def test_a_user_has_a_limited_number_of_sessions(
     session, loads, registry, gatekeeper, ends, settings
 ):
     settings.TRACKING = {"MAX_CONNECTIONS_PER_USER": 1}
@@ -273,7 +275,7 @@ async def test_a_user_has_so_many_sessions_and_no_more(
     await session.authenticate(token())
     with pytest.raises(OverCapacity, match="this user"):
         await second.authenticate(token())
-    await session.authenticate(token())  # Its own counts once.
+    await session.authenticate(token())  # Authenticating the same session again counts once.
     session.close()
     await second.authenticate(token())
     assert registry.count(USER) == 1
@@ -284,12 +286,12 @@ async def test_an_expiry_is_on_time_while_the_user_is_being_checked_again(
     session, loads, ends, recheck_often
 ):
     await session.authenticate(token(lifetime=0.2))
-    loads.gate.clear()  # the database answers no more
+    loads.gate.clear()  # the database stops answering
     (end,) = await ends.reach(1)
     assert isinstance(end, TokenExpired)
 
 
-async def test_a_renewal_during_a_check_is_not_forgotten(session, gatekeeper, ends, monkeypatch):
+async def test_a_renewal_during_a_check_counts(session, gatekeeper, ends, monkeypatch):
     monkeypatch.setattr(session_module, "RECHECK_INTERVAL", 0.01)
     await session.authenticate(token(lifetime=0.1))
     slow, quick = asyncio.Event(), gatekeeper.gate
@@ -306,7 +308,7 @@ async def test_a_renewal_during_a_check_is_not_forgotten(session, gatekeeper, en
 async def test_a_closed_session_does_not_expire(session, ends):
     await session.authenticate(token(lifetime=0.05))
     session.close()
-    await asyncio.sleep(0.1)  # the real passing of time is the condition
+    await asyncio.sleep(0.1)  # real time must pass: an expiry would come within it
     assert ends == []
 
 
@@ -319,14 +321,18 @@ async def test_a_user_is_checked_again_and_again(session, gatekeeper, ends, rech
     assert ends == []
 
 
-async def test_a_user_who_was_deactivated_meanwhile_is_out(session, loads, ends, recheck_often):
+async def test_a_user_who_was_deactivated_meanwhile_loses_the_session(
+    session, loads, ends, recheck_often
+):
     await session.authenticate(token())
     del loads.values[USER]
     (end,) = await ends.reach(1)
     assert isinstance(end, TokenInvalid)
 
 
-async def test_a_user_who_lost_the_permission_is_out(session, gatekeeper, ends, recheck_often):
+async def test_a_user_who_lost_the_permission_loses_the_session(
+    session, gatekeeper, ends, recheck_often
+):
     await session.authenticate(token())
     gatekeeper.permits = False
     (end,) = await ends.reach(1)
@@ -337,41 +343,41 @@ async def test_a_session_ends_once(session, gatekeeper, ends, recheck_often):
     await session.authenticate(token(lifetime=0.1))
     gatekeeper.permits = False
     await ends.reach(1)
-    await asyncio.sleep(0.15)  # past the expiry: the real passing of time is the condition
+    await asyncio.sleep(0.15)  # real time must pass the expiry
     assert len(ends) == 1
 
 
-async def test_a_database_that_is_away_keeps_the_session_and_is_asked_again(
+async def test_an_unavailable_database_keeps_the_session_and_is_asked_again(
     session, loads, gatekeeper, ends, recheck_often, caplog
 ):
     await session.authenticate(token())
-    loads.error = OSError("away")
+    loads.error = OSError("connection refused")
     await loads.calls.reach(4)
     loads.error = None
     await gatekeeper.asked.reach(3)
     assert ends == []
-    assert "away" in caplog.text
+    assert "connection refused" in caplog.text
 
 
-async def test_a_session_still_expires_while_the_database_is_away(
+async def test_a_session_still_expires_while_the_database_is_unavailable(
     session, loads, ends, recheck_often
 ):
     await session.authenticate(token(lifetime=0.1))
-    loads.error = OSError("away")
+    loads.error = OSError("connection refused")
     (end,) = await ends.reach(1)
     assert isinstance(end, TokenExpired)
 
 
-async def test_who_starts_again_and_again_is_checked_all_the_same(session, gatekeeper, monkeypatch):
+async def test_a_client_that_starts_repeatedly_is_still_checked(session, gatekeeper, monkeypatch):
     monkeypatch.setattr(session_module, "RECHECK_INTERVAL", 0.05)
     await session.authenticate(token())
     async with asyncio.timeout(DEADLINE):
         while len(gatekeeper.asked) < 3:
             session.warn_with(None)
-            await asyncio.sleep(0.01)  # more often than the interval: this is the condition
+            await asyncio.sleep(0.01)  # must be shorter than the interval
 
 
-async def test_a_warning_takes_no_checks_place(session, gatekeeper, monkeypatch):
+async def test_a_warning_does_not_replace_a_check(session, gatekeeper, monkeypatch):
     monkeypatch.setattr(session_module, "EXPIRY_WARNING", 10.0)
     monkeypatch.setattr(session_module, "RECHECK_INTERVAL", 0.05)
     warnings = Log()
@@ -384,7 +390,12 @@ async def test_a_warning_takes_no_checks_place(session, gatekeeper, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    "error", [OperationalError("away"), InterfaceError("away"), TimeoutError("away")]
+    "error",
+    [
+        OperationalError("connection refused"),
+        InterfaceError("connection refused"),
+        TimeoutError("connection refused"),
+    ],
 )
 async def test_a_policy_that_cannot_reach_the_database_keeps_the_session(
     session, gatekeeper, ends, recheck_often, error
@@ -405,7 +416,7 @@ async def test_a_policy_that_fails_ends_the_session(session, gatekeeper, ends, c
     assert "no such city" in caplog.text
 
 
-async def test_closing_gives_up_the_check_under_way(session, loads, ends, recheck_often):
+async def test_closing_cancels_the_check_under_way(session, loads, ends, recheck_often):
     await session.authenticate(token())
     loads.gate.clear()
     del loads.values[USER]
@@ -433,7 +444,9 @@ async def test_many_sessions_share_the_queries_of_their_checks(loads, registry):
 # Cutting off
 
 
-async def test_a_session_is_checked_again_when_told(session, registry, layer, gatekeeper, ends):
+async def test_a_session_is_checked_again_on_a_recheck_event(
+    session, registry, layer, gatekeeper, ends
+):
     await session.authenticate(token())
     gatekeeper.permits = False
     await layer.group_send(revocation.GROUP, {"type": revocation.GROUP, "users": [OTHER, USER]})
@@ -501,7 +514,7 @@ async def test_a_permission_ends_at_its_time(session, gatekeeper, ends):
     assert len(gatekeeper.asked) == 2
 
 
-async def test_a_permission_that_was_prolonged_goes_on(session, gatekeeper, ends):
+async def test_a_permission_that_was_prolonged_stays_valid(session, gatekeeper, ends):
     gatekeeper.permits = datetime.now(UTC) + timedelta(seconds=0.2)
     await session.authenticate(token())
     gatekeeper.permits = True
@@ -510,17 +523,17 @@ async def test_a_permission_that_was_prolonged_goes_on(session, gatekeeper, ends
     assert ends == []
 
 
-async def test_a_permission_ends_at_its_time_though_nobody_can_be_asked(
+async def test_a_permission_ends_at_its_time_though_the_database_is_unavailable(
     session, gatekeeper, loads, ends
 ):
     gatekeeper.permits = datetime.now(UTC) + timedelta(seconds=0.2)
     await session.authenticate(token())
-    loads.error = OSError("away")
+    loads.error = OSError("connection refused")
     (end,) = await ends.reach(1)
     assert isinstance(end, Forbidden)
 
 
-async def test_a_permission_ends_at_its_time_though_nobody_answers(
+async def test_a_permission_ends_at_its_time_though_the_database_does_not_answer(
     session, gatekeeper, loads, ends
 ):
     until = datetime.now(UTC) + timedelta(seconds=0.2)
@@ -546,7 +559,7 @@ async def test_an_answer_that_comes_a_little_late_prolongs_the_permission(
     loads.gate.clear()
     await loads.calls.reach(2)
     loads.gate.set()
-    await asyncio.sleep(session_module.PROLONGING_TIMEOUT + 0.1)  # this is the condition
+    await asyncio.sleep(session_module.PROLONGING_TIMEOUT + 0.1)  # the answer has come by then
     assert ends == []
 
 
@@ -556,11 +569,11 @@ async def test_a_change_during_a_renewal_is_noticed_though_another_check_is_made
     await session.authenticate(token())
     renewing = gatekeeper.gate = asyncio.Event()
     renewal = asyncio.create_task(session.authenticate(token(lifetime=7200)))
-    await gatekeeper.asked.reach(2)  # the renewal knows the user as it was
+    await gatekeeper.asked.reach(2)  # the renewal has loaded the user before the change
     gatekeeper.permits = False
     gatekeeper.gate = asyncio.Event()
     session.recheck()
-    await gatekeeper.asked.reach(3)  # the check of the older token goes on meanwhile
+    await gatekeeper.asked.reach(3)  # the older token's check runs at the same time
     gatekeeper.gate.set()
     renewing.set()
     with pytest.raises(Forbidden):
@@ -576,7 +589,7 @@ async def test_a_newer_token_is_judged_again_when_the_older_one_fails_after_it_c
     session.recheck()
     await gatekeeper.asked.reach(2)  # the older token is about to fail
     checking, gatekeeper.gate = gatekeeper.gate, opened
-    gatekeeper.permits = True  # as the user was before
+    gatekeeper.permits = True  # the newer token is accepted under the old permission
     await session.authenticate(token(lifetime=7200))
     gatekeeper.permits = False
     checking.set()
@@ -585,10 +598,10 @@ async def test_a_newer_token_is_judged_again_when_the_older_one_fails_after_it_c
     assert len(gatekeeper.asked) == 4
 
 
-async def test_a_token_that_is_not_judged_yet_counts_against_nobody(
+async def test_a_token_that_is_not_verified_yet_does_not_count_for_its_user(
     session, loads, registry, gatekeeper, ends, settings
 ):
-    """Whoever made up tokens with a user's id would keep that user out."""
+    """Otherwise a stranger could lock a user out by sending tokens with that user's id."""
     settings.TRACKING = {"MAX_CONNECTIONS_PER_USER": 1}
     gatekeeper.permits = False
     gatekeeper.gate.clear()
@@ -618,7 +631,7 @@ async def test_a_change_of_the_user_whom_a_session_is_about_has_it_checked_again
     assert not registry._about
 
 
-async def test_a_session_that_is_over_is_forgotten(session, registry, gatekeeper):
+async def test_a_session_that_has_ended_is_removed(session, registry, gatekeeper):
     await session.authenticate(token())
     assert registry.count(USER) == 1
     session.close()

@@ -1,4 +1,4 @@
-"""Our decision about a token is SimpleJWT's own, whatever SIMPLE_JWT says."""
+"""Every SIMPLE_JWT setting gives the same decision about a token here as in SimpleJWT."""
 
 import time
 import uuid
@@ -67,7 +67,7 @@ SETTINGS = {
 
 
 def payloads(user):
-    """Tokens of each kind, and what differs from a good one."""
+    """Yield a name and a payload: a valid token of each kind, and variations of it."""
     now = int(time.time())
     options = simplejwt.api_settings
     good = {
@@ -134,7 +134,7 @@ def configure(settings, monkeypatch, pair):
             base = pair
         settings.SIMPLE_JWT = base | options
         used = simplejwt.api_settings
-        # It is made once, from the settings that there were.
+        # SimpleJWT makes its backend once, from the settings at import.
         backend = TokenBackend(
             used.ALGORITHM,
             used.SIGNING_KEY,
@@ -168,11 +168,11 @@ def test_our_decision_is_simplejwts(configure, name, is_active):
         token = jwt.encode(payload, key, simplejwt.api_settings.ALGORITHM)
         assert ours(token) == theirs(token), what
         accepted += ours(token) is not None
-    # Or both might refuse everything.
+    # Without this, the test would pass if both refused everything.
     assert bool(accepted) is (is_active or "CHECK_USER_IS_ACTIVE" in options)
 
 
-def test_a_phone_number_is_no_users_id(configure):
+def test_a_number_in_the_name_field_is_not_a_users_id(configure):
     """The user whose name is 3 is not the user whose id is 3."""
     configure({"USER_ID_FIELD": "name", "USER_ID_CLAIM": "user_id"})
     users = get_user_model().objects
@@ -182,7 +182,7 @@ def test_a_phone_number_is_no_users_id(configure):
     assert ours(token) == theirs(token) == owner.pk != victim.pk
 
 
-def test_a_value_that_the_field_does_not_take_is_nobodys(configure):
+def test_a_value_that_the_field_cannot_hold_belongs_to_no_user(configure):
     configure({"USER_ID_FIELD": "date_joined"})
     now = int(time.time())
     payload = {"token_type": "access", "jti": "1", "exp": now + 60, "user_id": "no date"}

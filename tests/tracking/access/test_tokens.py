@@ -22,7 +22,7 @@ KEY = settings.JWT_SIGNING_KEY
 
 
 def claims(**changes):
-    """The claims of the existing log-in; an ellipsis takes one away."""
+    """Return the claims of the existing log-in. An ellipsis removes a claim."""
     now = int(time.time())
     every = {
         "id": 22,
@@ -44,7 +44,7 @@ def raw_token(header, payload, signature=b""):
 
 
 def signed(payload):
-    """A token around bytes that need not be JSON claims."""
+    """Return a signed token whose payload may be any bytes."""
     return jwt.PyJWS().encode(payload, KEY, "HS256")
 
 
@@ -83,7 +83,7 @@ def test_an_expiry_may_have_a_fraction():
 
 
 @pytest.mark.parametrize("ahead", [1, 9])
-def test_the_clock_of_who_issues_tokens_may_be_a_little_ahead(ahead):
+def test_the_clock_of_the_issuer_may_be_a_little_ahead(ahead):
     now = int(time.time())
     assert verify(token(iat=now + ahead, exp=now + 60)).user_id == 22
 
@@ -94,7 +94,7 @@ def test_the_clock_of_who_issues_tokens_may_be_a_little_ahead(ahead):
 @pytest.mark.parametrize(
     "payload",
     [
-        # What a host may sign with the same key for something else.
+        # Tokens that a host may sign with the same key for another purpose.
         {"user_id": 22, "exp": 4_000_000_000},
         {"id": 22, "exp": 4_000_000_000},
         {"id": 22, "exp": 4_000_000_000, "email": "a@example.com", "purpose": "confirm"},
@@ -103,7 +103,7 @@ def test_the_clock_of_who_issues_tokens_may_be_a_little_ahead(ahead):
         {**claims(), "jti": "1"},
     ],
 )
-def test_a_token_for_something_else_is_none(payload):
+def test_a_token_for_another_purpose_is_refused(payload):
     with pytest.raises(TokenInvalid):
         verify(jwt.encode(payload, KEY, "HS256"))
 
@@ -114,7 +114,7 @@ def test_the_existing_log_ins_tokens_count_only_where_the_settings_say_so(settin
         verify(token())
 
 
-def test_nobody_accepts_an_existing_log_ins_tokens_without_saying_so():
+def test_an_existing_log_ins_tokens_are_refused_by_default():
     assert DEFAULTS["ACCEPT_LOGIN_TOKENS"] is False
 
 
@@ -179,10 +179,10 @@ HUGE = ["Infinity", "-Infinity", "NaN", "1e999", "1e308", "-1e308", "1" + 400 * 
 
 @pytest.mark.parametrize("number", HUGE)
 @pytest.mark.parametrize("claim", ["exp", "iat"])
-def test_a_time_that_is_none_is_refused(claim, number):
+def test_a_time_out_of_range_is_refused(claim, number):
     text = json.dumps(claims(**{claim: "…"})).replace('"\\u2026"', number)
     if claim == "iat" and number in ("-1e308", "-Infinity"):
-        return  # Long ago.
+        return  # A token that was issued long ago may still be valid.
     with pytest.raises(TrackingError):
         verify(signed(text.encode()))
 
@@ -254,10 +254,10 @@ def test_no_text_makes_it_raise_anything_but_an_invalid_token(text):
         verify(text)
 
 
-# What is remembered
+# The cache of verified tokens
 
 
-def test_a_remembered_token_expires_all_the_same(monkeypatch):
+def test_a_cached_token_still_expires(monkeypatch):
     good = token(exp=int(time.time()) + 60)
     verify(good)
     now = time.time()
@@ -277,7 +277,7 @@ def test_a_token_counts_as_expired_from_the_very_second_on(monkeypatch):
         verify(good)
 
 
-def test_a_bad_token_is_not_remembered():
+def test_a_bad_token_is_not_cached():
     for number in range(20):
         with pytest.raises(TokenInvalid):
             verify(f"garbage {number}")

@@ -1,4 +1,4 @@
-"""Whose open sessions are checked again when something about users changes."""
+"""Rechecks of open sessions when a user changes."""
 
 from datetime import timedelta
 
@@ -26,7 +26,7 @@ def user():
 
 @pytest.fixture(autouse=True)
 def rechecked(user, monkeypatch):
-    """The users whose open connections were asked to be checked, call by call."""
+    """Return the log of rechecks: the user ids of each call."""
     calls = []
     monkeypatch.setattr(user_changes, "recheck", calls.append)
     monkeypatch.setattr(revocation, "recheck", calls.append)
@@ -35,7 +35,7 @@ def rechecked(user, monkeypatch):
 
 @pytest.fixture
 def proxy_of(monkeypatch):
-    """Make a proxy of a model, which tracking hears of as of one that was there at its start."""
+    """Return a proxy of a model, registered as a class that existed at start-up is."""
     for signal in (signals.pre_save, signals.post_save, signals.pre_delete, signals.post_delete):
         monkeypatch.setattr(signal, "receivers", list(signal.receivers))
 
@@ -56,13 +56,13 @@ def test_user_who_is_saved_or_deleted_is_checked(user, rechecked):
     assert rechecked == [[user_id]] * 2
 
 
-def test_log_in_and_a_new_user_concern_no_open_session(user, rechecked):
+def test_log_in_and_a_new_user_check_no_open_session(user, rechecked):
     user.save(update_fields=["last_login"])
     User.objects.create_user(email="mary@gmail.com")
     assert rechecked == []
 
 
-def test_change_through_a_proxy_of_the_user_model_is_one(user, rechecked, proxy_of):
+def test_change_through_a_proxy_of_the_user_model_counts(user, rechecked, proxy_of):
     same = proxy_of(User).objects.get(pk=user.pk)
     same.is_active = False
     same.save()
@@ -70,7 +70,7 @@ def test_change_through_a_proxy_of_the_user_model_is_one(user, rechecked, proxy_
     assert rechecked == [[user.pk]] * 2
 
 
-def test_change_through_a_proxy_of_the_grants_is_one(user, rechecked, proxy_of):
+def test_change_through_a_proxy_of_the_grants_counts(user, rechecked, proxy_of):
     driver = User.objects.create_user(email="driver@example.com", role="driver")
     open_grant(driver=driver, watcher=user, ends_at=timezone.now() + timedelta(hours=1))
     same = proxy_of(WatchGrant).objects.get()

@@ -1,4 +1,4 @@
-"""Every way to look at a location leaves a row, with who looked and at whom."""
+"""Rows of the audit trail: each way to view a location stores the viewer and the driver."""
 
 from datetime import timedelta
 
@@ -58,12 +58,12 @@ def test_a_look_over_rest_leaves_a_row_in_ten_minutes(client, driver, staff):
     assert rows() == [(staff.pk, driver.pk, Way.REST)]
 
 
-def test_a_driver_who_looks_at_itself_leaves_none(client, driver):
+def test_a_driver_who_looks_at_itself_leaves_no_row(client, driver):
     assert get(client, f"/driver/{driver.pk}/location/", driver).status_code == 200
     assert rows() == []
 
 
-def test_a_refused_look_leaves_none(client, driver, settings):
+def test_a_refused_look_leaves_no_row(client, driver, settings):
     settings.TRACKING = settings.TRACKING | {"WATCH_POLICY": "tracking.permissions.staff_only"}
     rider = User.objects.create_user(email="rider@example.com", role="rider")
     assert get(client, f"/driver/{driver.pk}/location/", rider).status_code == 403
@@ -71,7 +71,7 @@ def test_a_refused_look_leaves_none(client, driver, settings):
     assert rows() == []
 
 
-def test_a_driver_without_a_location_was_not_seen(client, driver, staff):
+def test_a_look_at_a_driver_without_a_location_leaves_none(client, driver, staff):
     DriverLocation.objects.all().delete()
     assert get(client, f"/driver/{driver.pk}/location/", staff).status_code == 404
     assert rows() == []
@@ -121,7 +121,7 @@ async def test_a_stream_leaves_a_row_every_ten_minutes(driver, staff, route, mon
     assert [row async for row in LocationAccess.objects.values_list("viewer", "driver", "way")] == [
         (staff.pk, of, way)
     ] * 2
-    # A stream that was stopped shows nothing, and leaves nothing.
+    # A stopped stream shows nothing, so it records nothing.
     await socket.send({"command": "stop"})
     await socket.disconnect()
     monkeypatch.setattr(access_log.time, "monotonic", lambda: began + 3 * access_log.PERIOD)
@@ -173,7 +173,7 @@ def test_rows_go_with_the_driver_and_stay_without_the_viewer(driver, staff):
     assert rows() == [(staff_id, other.pk, Way.REST)]
 
 
-# The admin's page of the trail
+# The audit trail in the admin
 
 
 def test_the_trail_is_shown_and_searched_and_cannot_be_changed(web, driver, staff):

@@ -1,4 +1,4 @@
-"""What streams leave in the audit trail while the database comes and goes."""
+"""Recording of streams in the audit trail while the database fails and recovers."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from ..fakes import within_deadline
 
 
 class Database:
-    """Takes batches, unless it is told to raise `error`."""
+    """Stores batches in memory, or raises `error` if it is set."""
 
     def __init__(self):
         self.batches = []
@@ -75,7 +75,7 @@ async def test_a_driver_who_looks_at_itself_leaves_nothing(database, looks):
     assert database.keys == []
 
 
-async def test_nothing_is_recorded_where_nothing_is_kept(database, looks, settings):
+async def test_nothing_is_recorded_when_the_retention_is_zero(database, looks, settings):
     settings.TRACKING = settings.TRACKING | {"ACCESS_LOG_DAYS": 0}
     looks.record(7, Way.STREAM, 1)
     await looks.drain()
@@ -118,7 +118,7 @@ async def test_more_than_can_wait_are_lost_and_counted(database, looks, monkeypa
     await looks.drain()
 
 
-def test_what_is_remembered_is_bounded(monkeypatch):
+def test_memory_of_recorded_looks_is_bounded(monkeypatch):
     monkeypatch.setattr(access_log, "MAX_RECENT", 3)
     recent.add(recent.new(7, Way.STREAM, range(100, 110)))
     assert len(recent._until) == 3

@@ -36,7 +36,7 @@ def names(response):
 
 
 def cell(response, column):
-    """The text of the only row's cell."""
+    """Return the text of one cell of the only row."""
     html = response.content.decode()
     [content] = re.findall(rf'<t[dh] class="field-{column}[^>]*>(.*?)</t[dh]>', html, re.DOTALL)
     return " ".join(re.sub(r"<[^>]+>", " ", content).split())
@@ -79,11 +79,11 @@ def test_coordinates_are_written_as_on_the_wire(admin, latitude, text):
         (86400 * 400, "400 d ago"),
     ],
 )
-def test_last_seen_is_told_in_the_largest_whole_unit(seconds, text):
+def test_last_seen_is_given_in_the_largest_whole_unit(seconds, text):
     assert time_ago(seconds) == text
 
 
-def test_map_link_leads_to_the_place_without_telling_from_where(admin):
+def test_map_link_leads_to_the_place_without_a_referrer(admin):
     locate("Jonh", latitude=0.0000001, longitude=-180.0)
     html = admin.get(LOCATIONS).content.decode()
     url = "https://www.openstreetmap.org/?mlat=0.0000001&amp;mlon=-180#map=16/0.0000001/-180"
@@ -223,7 +223,7 @@ def full_table(db):
 def test_full_table_takes_a_bounded_number_of_queries(
     admin, full_table, django_assert_max_num_queries, query
 ):
-    # Session, user, what matches, all there are, the page; the look is recorded, in a savepoint.
+    # Session, user, count of matches, count of all, page; the recorded look, in a savepoint.
     with django_assert_max_num_queries(5 + 3):
         response = admin.get(LOCATIONS, query)
     assert len(names(response)) == 100

@@ -1,4 +1,4 @@
-"""Phones whose clocks are wrong, and phones that send what was measured long ago."""
+"""Phones with wrong clocks, and phones that send old measurements."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ def on_a_clock(behind, age=0.0):
 
 @pytest.fixture
 def report(connect, driver):
-    """Connects a phone, and reports one fix at a time."""
+    """Return a function that reports one fix, from a phone that it connects at the first call."""
     phone = None
 
     async def report(**fix):
@@ -41,7 +41,7 @@ async def start(socket, rider, **options):
 async def test_a_phone_an_hour_behind_is_seen_from_its_fifth_fix(
     connect, located, driver, rider, report
 ):
-    # Its place is from when its clock was right, a minute ago.
+    # The stored place is a minute old, from when the phone's clock was right.
     first = await connect("set", driver)
     await first.send(
         {
@@ -58,7 +58,7 @@ async def test_a_phone_an_hour_behind_is_seen_from_its_fifth_fix(
     for lat in range(1, 7):
         assert await report(lat=lat, recorded_at=on_a_clock(HOUR)) == encode_location(lat, 2)
     frames = [json.loads(await watcher.frame()) for _ in range(6)]
-    # Until then the phone is heard and the place stays, which says how old it is.
+    # Until the fifth fix the phone counts as heard, but the place stays, with its age.
     assert [frame["location_lat"] for frame in frames] == ["0"] * 4 + ["5", "6"]
     assert [frame["status"] for frame in frames] == ["stale"] * 4 + ["live"] * 2
     assert [frame["clock_offset"] for frame in frames[:4]] == [None] * 4
@@ -73,7 +73,7 @@ async def test_a_correction_outlives_the_connection_and_the_process(driver, repo
         await report(lat=lat, recorded_at=on_a_clock(HOUR))
     offset = (await stored(driver)).clock_offset
     assert offset is not None
-    # What the process knows is gone; the row is what is left.
+    # Clear the process's memory, so that only the stored row is left.
     phone = await connect("set", driver)
     get_runtime().clocks._clocks.clear()
     fix = {"lat": 9, "lon": 2, "recorded_at": on_a_clock(HOUR)}
@@ -118,7 +118,7 @@ async def test_a_backlog_of_four_hours_is_shown_as_old_from_a_phone_that_is_onli
     assert frame["clock_offset"] is None
 
 
-async def test_a_phone_that_repeats_one_fix_is_heard_and_not_offline(
+async def test_a_phone_that_repeats_one_fix_counts_as_heard_and_not_offline(
     connect, driver, rider, report, settings
 ):
     settings.TRACKING = settings.TRACKING | {"STALE_AFTER": 0.1, "OFFLINE_AFTER": 0.4}
@@ -136,6 +136,6 @@ async def test_a_phone_that_repeats_one_fix_is_heard_and_not_offline(
         assert frame["recorded_at"] == first
     assert "offline" not in statuses
     assert statuses[-1] == "stale"
-    # Then it falls silent.
+    # Then the phone sends nothing more.
     while frame["status"] != "offline":
         frame = json.loads(await watcher.frame())

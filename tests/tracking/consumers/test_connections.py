@@ -1,4 +1,4 @@
-"""How many connections there may be, and what is answered beyond."""
+"""Limits on connections, and the answers above them."""
 
 import asyncio
 
@@ -40,7 +40,7 @@ def admit(connections, *addresses):
     return peers
 
 
-def test_a_process_takes_so_many_connections_and_no_more(connections):
+def test_a_process_has_a_limited_number_of_connections(connections):
     peers = admit(connections, *"abcde")
     one_too_many = Peer("f")
     with pytest.raises(OverCapacity, match="this server"):
@@ -51,12 +51,12 @@ def test_a_process_takes_so_many_connections_and_no_more(connections):
     assert len(connections) == 5
 
 
-def test_an_address_may_have_so_many_that_are_not_authenticated(connections):
+def test_an_address_has_a_limited_number_of_unauthenticated_connections(connections):
     peers = admit(connections, "a", "a", "b")
     with pytest.raises(OverCapacity, match="authenticate"):
         connections.admit(Peer("a"))
     connections.authenticated(peers[0])
-    with pytest.raises(OverCapacity):  # The refused one is still there.
+    with pytest.raises(OverCapacity):  # The refused connection still counts.
         connections.admit(Peer("a"))
 
 
@@ -67,11 +67,11 @@ def test_full_server_makes_room_at_the_cost_of_the_address_with_the_most_strange
     }
     connections = Connections()
     attacker = admit(connections, *["a"] * 20)
-    connections.authenticated(attacker[0])  # Whoever authenticates is never displaced.
+    connections.authenticated(attacker[0])  # Authenticated connections are never displaced.
     first, second = admit(connections, "b", "b")
     assert [peer.failure is None for peer in attacker] == [True, False, False] + [True] * 17
     assert "others need" in str(attacker[1].failure)
-    # Not for the attacker itself, and for others only while those that were sent away are few.
+    # No room for the attacker's own address, nor for others while displaced ones are still closing.
     for address in "abc":
         with pytest.raises(OverCapacity, match="this server"):
             connections.admit(Peer(address))
@@ -88,7 +88,7 @@ def test_addresses_that_have_as_many_strangers_do_not_displace_each_other(connec
     assert not any(peer.failure for peer in peers)
 
 
-def test_those_that_authenticated_or_left_count_for_their_address_no_more(connections):
+def test_connections_that_authenticated_or_left_no_longer_count_for_their_address(connections):
     first, second = admit(connections, "a", "a")
     connections.authenticated(first)
     connections.authenticated(first)
@@ -103,7 +103,7 @@ def test_without_an_address_the_limit_for_one_does_not_apply(connections):
     admit(connections, *[""] * 5)
 
 
-def test_nothing_is_kept_of_those_who_left(connections):
+def test_nothing_is_kept_of_connections_that_left(connections):
     for peer in admit(connections, *"aabcd"):
         connections.remove(peer)
     assert (len(connections), connections._addresses, connections._strangers) == (0, {}, set())
@@ -124,7 +124,7 @@ def test_zero_means_no_limit(settings):
     ("scope", "address"),
     [({"client": ("192.0.2.7", 4711)}, "192.0.2.7"), ({"client": None}, ""), ({}, "")],
 )
-def test_the_address_is_the_other_ends(scope, address):
+def test_the_address_is_the_clients(scope, address):
     assert peer_address(scope) == address
 
 
@@ -136,14 +136,14 @@ async def over_capacity(socket):
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_a_user_with_too_many_connections_is_sent_away(connect, located, rider, settings):
+async def test_a_user_with_too_many_connections_is_refused(connect, located, rider, settings):
     settings.TRACKING = settings.TRACKING | {"MAX_CONNECTIONS_PER_USER": 2}
     watchers = [await connect("get", located) for _ in range(3)]
     for watcher in watchers:
         await watcher.start(token_for(rider))
     assert [await w.frame() for w in watchers[:2]] == [encode_location(-2.3123, 2.4535)] * 2
     assert await over_capacity(watchers[2])
-    # Others are none of that user's business, and who closes one may open another.
+    # Other users are not affected, and closing one connection makes room for another.
     await watchers[0].disconnect(timeout=DEADLINE)
     again, other = await connect("get", located), await connect("get", located)
     await again.start(token_for(rider))
@@ -152,7 +152,7 @@ async def test_a_user_with_too_many_connections_is_sent_away(connect, located, r
 
 
 @pytest.mark.parametrize("limit", ["MAX_CONNECTIONS", "MAX_UNAUTHENTICATED_PER_ADDRESS"])
-async def test_beyond_capacity_is_told_right_after_the_handshake(connect, settings, limit):
+async def test_beyond_capacity_is_answered_right_after_the_handshake(connect, settings, limit):
     settings.TRACKING = settings.TRACKING | {limit: 2, "CLIENT_ADDRESS": f"{__name__}.same_for_all"}
     first, second = await connect("get", 19), await connect("set", 19)
     assert await over_capacity(await connect("get", 19))
@@ -206,7 +206,7 @@ async def test_a_driver_who_reconnects_gets_no_new_burst(connect, driver, settin
 
 @pytest.mark.django_db(transaction=True)
 async def test_a_watcher_who_reconnects_gets_no_new_burst(connect, driver, settings):
-    """The first `start` of each connection is free: many may watch with one account."""
+    """The first `start` of each connection is free, as many may watch with one account."""
     limits = {"MAX_FIXES_PER_SECOND": 0.001, "MAX_FIXES_BURST": 3}
     settings.TRACKING = settings.TRACKING | limits
     refused = []

@@ -1,4 +1,4 @@
-"""What either end of a connection is told, and with which code it is closed."""
+"""Errors and close codes on both kinds of connection."""
 
 import asyncio
 import json
@@ -22,14 +22,14 @@ async def fail(user, driver_id):
     raise LookupError("a bug of the policy's")
 
 
-# What is wrong with the handshake
+# Errors in the handshake
 
 
 @pytest.mark.parametrize("route", ["set", "get"])
 @pytest.mark.parametrize(
     "query", ["", "?userId=", "?userId=x", "?userId=0", "?userId=1&userId=2", "?userid=19"]
 )
-async def test_a_bad_user_id_is_told_after_the_accept(connect, route, query):
+async def test_a_bad_user_id_is_answered_after_the_accept(connect, route, query):
     socket = await connect(route, query)
     assert (await socket.error(), await socket.close_code()) == ("invalid_user_id", 4400)
 
@@ -41,7 +41,7 @@ async def test_a_bad_user_id_needs_no_message(connect, rider):
     assert await socket.receive_nothing()
 
 
-# What is wrong with a token
+# Errors in a token
 
 
 @pytest.mark.parametrize("token", ["", "garbage", "a.b.c", "\0"])
@@ -57,7 +57,7 @@ async def test_an_expired_token_is_refused(connect, driver, rider):
     assert (await socket.error(), await socket.close_code()) == ("token_expired", 4401)
 
 
-async def test_a_token_of_a_user_who_is_gone_is_refused(connect, driver):
+async def test_a_token_of_a_deleted_user_is_refused(connect, driver):
     socket = await connect("get", driver)
     await socket.start(token_for(10**6))
     assert (await socket.error(), await socket.close_code()) == ("token_invalid", 4401)
@@ -82,7 +82,7 @@ async def test_a_token_that_expires_ends_the_stream(connect, located, rider):
     assert (await watcher.error(), await watcher.close_code()) == ("token_expired", 4401)
 
 
-async def test_a_driver_deleted_while_connected_is_told(connect, driver):
+async def test_a_driver_deleted_while_connected_gets_an_error(connect, driver):
     socket = await connect("set", driver)
     token = token_for(driver)
     await socket.report(token)
@@ -92,7 +92,9 @@ async def test_a_driver_deleted_while_connected_is_told(connect, driver):
     assert (await socket.error(), await socket.close_code()) == ("token_invalid", 4401)
 
 
-async def test_a_user_deactivated_while_connected_is_out(connect, located, rider, monkeypatch):
+async def test_a_user_deactivated_while_connected_is_disconnected(
+    connect, located, rider, monkeypatch
+):
     monkeypatch.setattr(session, "RECHECK_INTERVAL", 0.05)
     watcher = await connect("get", located)
     await watcher.start(token_for(rider))
@@ -101,7 +103,7 @@ async def test_a_user_deactivated_while_connected_is_out(connect, located, rider
     assert (await watcher.error(), await watcher.close_code()) == ("token_invalid", 4401)
 
 
-# What is wrong with a message
+# Errors in a message
 
 
 async def test_a_bad_message_leaves_the_connection_open(connect, driver):
@@ -154,7 +156,7 @@ async def test_how_many_bad_messages_in_a_row_close_is_a_setting(connect, driver
     assert (await socket.error(), await socket.close_code()) == ("invalid_message", 4400)
 
 
-async def test_a_good_message_lets_the_bad_ones_be_forgotten(connect, driver):
+async def test_a_good_message_resets_the_count_of_bad_ones(connect, driver):
     socket = await connect("set", driver)
     for _ in range(3):
         for _ in range(4):
@@ -190,27 +192,27 @@ async def test_the_largest_frame_is_read(connect, driver, max_message_size):
     assert await socket.frame() == encode_location(1.0, 2.0)
 
 
-# Time
+# Timeouts
 
 
 @pytest.fixture
-def impatient(settings):
+def short_timeout(settings):
     settings.TRACKING = settings.TRACKING | {"AUTHENTICATION_TIMEOUT": 0.1}
 
 
-async def test_silence_after_connecting_is_a_timeout(connect, driver, impatient):
+async def test_silence_after_connecting_is_a_timeout(connect, driver, short_timeout):
     socket = await connect("get", driver)
     assert (await socket.error(), await socket.close_code()) == ("authentication_timeout", 4408)
 
 
-async def test_bad_messages_do_not_stop_the_clock(connect, driver, impatient):
+async def test_bad_messages_do_not_stop_the_clock(connect, driver, short_timeout):
     socket = await connect("get", driver)
     await socket.send_to("x")
     assert await socket.error() == "invalid_message"
     assert (await socket.error(), await socket.close_code()) == ("authentication_timeout", 4408)
 
 
-async def test_a_good_message_stops_the_clock(connect, located, rider, impatient):
+async def test_a_good_message_stops_the_clock(connect, located, rider, short_timeout):
     watcher = await connect("get", located)
     await watcher.start(token_for(rider))
     await watcher.frame()
@@ -218,7 +220,7 @@ async def test_a_good_message_stops_the_clock(connect, located, rider, impatient
 
 
 async def test_a_message_in_time_is_no_timeout_however_slow_the_database(
-    connect, located, rider, impatient, monkeypatch
+    connect, located, rider, short_timeout, monkeypatch
 ):
     watcher = await connect("get", located)
     users = get_runtime().users
@@ -235,7 +237,7 @@ async def test_a_message_in_time_is_no_timeout_however_slow_the_database(
     assert await watcher.frame() == encode_location(-2.3123, 2.4535)
 
 
-# Trouble
+# Failures of the server's parts
 
 
 async def test_an_error_of_the_projects_policy_closes_and_reaches_the_server(
@@ -271,18 +273,18 @@ async def test_watchers_see_locations_move_without_the_channel_layer(
     assert await watcher.frame() == await socket.frame()
 
 
-async def test_who_cannot_be_judged_without_the_database_is_told_to_come_back(
+async def test_a_user_who_cannot_be_checked_without_the_database_is_asked_to_come_back(
     connect, located, rider, monkeypatch, caplog
 ):
-    def away(user_ids):
-        raise OperationalError("the database is away")
+    def unavailable(user_ids):
+        raise OperationalError("connection refused")
 
-    monkeypatch.setattr("tracking.access.identities.load_users", away)
+    monkeypatch.setattr("tracking.access.identities.load_users", unavailable)
     refused = ("get-tracking", "database_away")
     before = metrics.refusals.values.get(refused, 0)
     socket = await connect("get", located)
     await socket.start(token_for(rider))
     assert await socket.close_code() == 1013
     assert metrics.refusals.values[refused] == before + 1
-    assert "the database is away" in caplog.text
+    assert "connection refused" in caplog.text
     assert not any(record.exc_info for record in caplog.records)

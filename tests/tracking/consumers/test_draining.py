@@ -14,8 +14,8 @@ from ..sockets import Socket, application, token_for
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class Leaver:
-    """A connection, which notes when it was asked to leave, and stays if it is stubborn."""
+class FakeConnection:
+    """A connection that records when it was asked to leave, and stays if it is stubborn."""
 
     address = ""
 
@@ -35,30 +35,30 @@ async def _runtime(app_layer):
     await within_deadline(get_runtime().close())
 
 
-def admit(*leavers):
-    for leaver in leavers:
-        get_runtime().connections.admit(leaver)
-    return leavers
+def admit(*connections):
+    for connection in connections:
+        get_runtime().connections.admit(connection)
+    return connections
 
 
 async def test_every_connection_is_asked_to_come_back_elsewhere():
-    leavers = admit(*(Leaver() for _ in range(5)))
+    connections = admit(*(FakeConnection() for _ in range(5)))
     assert await drain(0, DEADLINE)
-    assert [[code for code, _ in leaver.asked] for leaver in leavers] == [[1012]] * 5
+    assert [[code for code, _ in connection.asked] for connection in connections] == [[1012]] * 5
 
 
 async def test_closing_is_spread_evenly_and_in_no_order():
-    leavers = admit(*(Leaver() for _ in range(40)))
+    connections = admit(*(FakeConnection() for _ in range(40)))
     began = time.monotonic()
     assert await drain(0.8, DEADLINE)
-    times = [leaver.asked[0][1] - began for leaver in leavers]
+    times = [connection.asked[0][1] - began for connection in connections]
     assert times != sorted(times)
-    # Never sooner than its turn; later, as far as the machine is busy.
+    # Never before its turn; it may be later on a busy machine.
     assert all(at >= 0.02 * turn - 0.005 for turn, at in enumerate(sorted(times)))
 
 
 async def test_connection_that_came_while_draining_is_asked_too():
-    first, late = Leaver(), Leaver()
+    first, late = FakeConnection(), FakeConnection()
     admit(first)
     leave = first.leave
     first.leave = lambda code: (leave(code), admit(late))
@@ -66,8 +66,8 @@ async def test_connection_that_came_while_draining_is_asked_too():
     assert late.asked
 
 
-async def test_drain_gives_up_on_those_who_stay():
-    admit(Leaver(stubborn=True))
+async def test_drain_stops_waiting_for_connections_that_stay():
+    admit(FakeConnection(stubborn=True))
     assert not await drain(0, 0.05)
 
 
@@ -95,7 +95,7 @@ async def test_what_a_driver_sent_is_acknowledged_before_its_socket_is_closed(co
 
 
 async def test_readiness_is_false_from_the_first_moment():
-    admit(Leaver(stubborn=True))
+    admit(FakeConnection(stubborn=True))
     draining = asyncio.create_task(drain(0, 0.05))
     await settle()
     assert get_runtime().draining
@@ -103,7 +103,7 @@ async def test_readiness_is_false_from_the_first_moment():
 
 
 async def test_handshake_is_refused_with_503_while_draining():
-    """So that a proxy tries the next server. It is counted."""
+    """A proxy then tries the next server. The refusal is counted."""
     counted = metrics.refusals.values.get(("handshake", "draining"), 0)
     get_runtime().draining = True
     scope = {"extensions": {"websocket.http.response": {}}}

@@ -1,4 +1,4 @@
-"""A driver's connection: what it sends is stored, and acknowledged in order."""
+"""A driver's connection: its fixes are stored, and acknowledged in order."""
 
 import asyncio
 
@@ -65,7 +65,7 @@ async def test_the_token_of_another_user_is_forbidden_on_an_open_connection(
     assert (await socket.error(), await socket.close_code()) == ("forbidden", 4403)
 
 
-async def test_nothing_is_taken_from_a_connection_that_was_told_to_close(connect, driver, rider):
+async def test_nothing_is_accepted_from_a_connection_that_is_closing(connect, driver, rider):
     socket = await connect("set", driver)
     await socket.report(token_for(rider))
     await socket.report(token_for(driver))
@@ -116,7 +116,7 @@ async def test_a_driver_that_does_not_read_its_acknowledgements_is_not_read_from
     for number in range(50):
         server.report(token, lat=number)
     taken = 0
-    while taken != server.taken:  # until it stands still
+    while taken != server.taken:  # until the server reads no more
         taken = server.taken
         for _ in range(10):
             await get_runtime().drain()
@@ -143,7 +143,7 @@ async def test_unacknowledged_locations_survive_an_outage_of_the_database(
     class Flaky:
         async def run(self, *args):
             for _ in failures:
-                raise OperationalError("away")
+                raise OperationalError("unavailable")
             return await run(*args)
 
     monkeypatch.setattr(get_runtime()._storage, "_thread", Flaky())

@@ -1,4 +1,4 @@
-"""A driver during a long outage of the database: heard by watchers, and owed a bounded amount."""
+"""A driver during a long database outage: watchers see it, and a bounded number of fixes waits."""
 
 import pytest
 from django.db import OperationalError
@@ -17,7 +17,7 @@ LIMIT = 5
 
 
 class Outage:
-    """In place of the thread to the database, until it is over."""
+    """Replaces the database thread and fails every call until `end`."""
 
     def __init__(self, monkeypatch):
         self._storage = get_runtime()._storage
@@ -32,7 +32,7 @@ class Outage:
     async def run(self, *args):
         self.attempts.append(args)
         if not self._is_over:
-            raise OperationalError("away")
+            raise OperationalError("unavailable")
         return await self._thread.run(*args)
 
     def end(self):
@@ -53,21 +53,21 @@ async def server(app_layer, driver):
 
 
 @pytest.fixture
-async def heard(server):
-    """What watchers of everybody hear."""
+async def delivered(server):
+    """Return the log of the fixes that the hub delivers to a watcher of all drivers."""
     log = Log()
     await get_runtime().hub.follow(log.append)
     return log
 
 
-async def test_what_it_sends_is_taken_at_once_and_of_the_excess_the_newest_is_acknowledged(
-    server, driver, heard, monkeypatch
+async def test_fixes_are_accepted_at_once_and_of_the_excess_the_newest_is_acknowledged(
+    server, driver, delivered, monkeypatch
 ):
     outage = Outage(monkeypatch)
     token = token_for(driver)
     for number in range(20):
         server.report(token, lat=number)
-    await heard.reach(20)
+    await delivered.reach(20)
     outage.end()
     frames = (await server.client.events.reach(2 + LIMIT + 1))[2:]
     assert [frame["text"] for frame in frames] == [
@@ -78,8 +78,8 @@ async def test_what_it_sends_is_taken_at_once_and_of_the_excess_the_newest_is_ac
     assert (await server.client.events.reach(2 + LIMIT + 2))[-1]["text"] == encode_location(30, 0)
 
 
-async def test_what_waits_for_who_has_gone_is_forgotten_but_stored(
-    server, driver, heard, monkeypatch
+async def test_fixes_of_a_driver_that_disconnected_are_stored_and_their_acknowledgements_dropped(
+    server, driver, delivered, monkeypatch
 ):
     outage = Outage(monkeypatch)
     token = token_for(driver)
@@ -87,7 +87,7 @@ async def test_what_waits_for_who_has_gone_is_forgotten_but_stored(
         other = Server("set", driver)
         for number in range(3):
             other.report(token, lat=10 * attempt + number)
-        await heard.reach(3 * attempt + 3)
+        await delivered.reach(3 * attempt + 3)
         other._input.put_nowait({"type": "websocket.disconnect", "code": 1001})
         await within_deadline(other.task)
     await outage.attempts.reach(len(outage.attempts) + 2)

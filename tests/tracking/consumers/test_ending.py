@@ -1,4 +1,4 @@
-"""What a connection leaves behind when it ends, if a step of its clean-up fails."""
+"""The end of a connection when a step of its clean-up fails."""
 
 import pytest
 
@@ -27,7 +27,7 @@ STEPS = (
 
 
 @pytest.mark.parametrize("broken", [name for _, name in STEPS])
-async def test_each_step_of_a_drivers_end_is_made_whichever_fails(
+async def test_each_step_of_a_drivers_clean_up_runs_although_another_fails(
     app_layer, driver, monkeypatch, broken
 ):
     made = []
@@ -47,7 +47,7 @@ async def test_each_step_of_a_drivers_end_is_made_whichever_fails(
     server.report(token_for(driver))
     await server.client.events.reach(2)  # accepted, acknowledged
     (consumer,) = get_runtime().connections
-    consumer.unacknowledged += 1  # so that there is something to forget
+    consumer.unacknowledged += 1  # so that the clean-up has something to discard
     for owner, name in STEPS:
         watch(owner, name)
     with pytest.raises(LookupError, match=f"a bug in {broken}"):
@@ -57,7 +57,7 @@ async def test_each_step_of_a_drivers_end_is_made_whichever_fails(
     await within_deadline(get_runtime().close())
 
 
-async def test_connection_whose_address_cannot_be_found_out_is_logged_as_ended(
+async def test_connection_whose_address_cannot_be_determined_is_logged_as_ended(
     app_layer, driver, settings, caplog
 ):
     caplog.set_level("INFO")

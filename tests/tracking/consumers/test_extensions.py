@@ -1,4 +1,4 @@
-"""Details, batches, stop, and tokens given once: only for those who ask."""
+"""Extensions that a client asks for: details, batches, stop, and a token given only once."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ def ago(seconds):
 # Details
 
 
-async def test_details_say_who_when_how_and_how_fresh(connect, located, rider):
+async def test_details_hold_driver_times_measurements_and_status(connect, located, rider):
     watcher = await connect("get", located)
     await start(watcher, token_for(rider), details=True)
     frame = await details(watcher)
@@ -58,7 +58,7 @@ async def test_details_say_who_when_how_and_how_fresh(connect, located, rider):
 
 async def test_a_driver_without_a_location_is_unknown_until_it_has_one(connect, driver, rider):
     watcher, socket = await connect("get", driver), await connect("set", driver)
-    for _ in range(2):  # A probe is answered alike.
+    for _ in range(2):  # The repeated start gets the same answer.
         await start(watcher, token_for(rider), details=True)
         assert await watcher.frame() == f'{{"userId": {driver}, "status": "unknown"}}'
     await report(socket, token_for(driver))
@@ -77,7 +77,7 @@ async def test_a_change_of_status_alone_sends_the_location_again(connect, driver
     assert [(await details(watcher))["status"] for _ in range(2)] == ["live", "stale"]
 
 
-async def test_a_departure_is_told_to_those_who_asked_for_details_alone(connect, driver, rider):
+async def test_a_departure_is_sent_only_to_watchers_that_asked_for_details(connect, driver, rider):
     plain, detailed = await connect("get", driver), await connect("get", driver)
     socket = await connect("set", driver)
     await report(socket, token_for(driver))
@@ -95,13 +95,13 @@ async def test_a_departure_is_told_to_those_who_asked_for_details_alone(connect,
     await runtime.drain()
     assert (await stored(driver)).disconnected_at == gone.disconnected_at
     assert await plain.receive_nothing(0.05)
-    # The same fix, of one who is back.
+    # The same fix again: the driver is back.
     runtime.submit([msgspec.structs.replace(newest, received_at=runtime.clock.now())], Sender())
     assert (await details(detailed))["status"] == "live"
     assert await plain.receive_nothing(0.05)
 
 
-async def test_who_does_not_ask_gets_the_contracts_frames_to_the_byte(
+async def test_a_client_that_asks_for_nothing_gets_the_contracts_frames_to_the_byte(
     connect, driver, rider, settings
 ):
     settings.TRACKING = settings.TRACKING | {"STALE_AFTER": 0.05, "OFFLINE_AFTER": 0.1}
@@ -118,7 +118,7 @@ async def test_who_does_not_ask_gets_the_contracts_frames_to_the_byte(
     assert await plain.receive_nothing(0.1)
 
 
-async def test_details_may_be_asked_for_later_and_given_up_again(connect, located, rider):
+async def test_details_may_be_switched_on_and_off_later(connect, located, rider):
     watcher, token = await connect("get", located), token_for(rider)
     await start(watcher, token)
     assert await watcher.frame() == encode_location(-2.3123, 2.4535)
@@ -138,20 +138,20 @@ async def test_details_may_be_asked_for_later_and_given_up_again(connect, locate
 async def test_with_details_the_end_of_the_token_is_announced(connect, located, rider, monkeypatch):
     monkeypatch.setattr(session_module, "EXPIRY_WARNING", 2.0)
     plain, detailed = await connect("get", located), await connect("get", located)
-    # Of whole seconds: it lives for three at the least, or there would be no warning.
+    # Expiry is in whole seconds: the token lives at least three, enough for the warning.
     token = token_for(rider, lifetime=4)
     await start(plain, token)
     await start(detailed, token, details=True)
     await plain.frame(), await detailed.frame()
     assert await detailed.frame() == '{"token_expires_in": 2}'
-    # Renewed on the same connection, nothing ends.
+    # Renewed on the same connection, the stream goes on.
     await start(detailed, token_for(rider), details=True)
     assert list(await details(detailed)) == DETAILS
     assert (await plain.error(), await plain.close_code()) == ("token_expired", 4401)
     assert await detailed.receive_nothing(0.2)
 
 
-# Stop, and tokens given once
+# Stop, and messages without a token
 
 
 async def test_a_stop_ends_the_stream_and_a_start_resumes_it(connect, driver, rider):
@@ -160,7 +160,7 @@ async def test_a_stop_ends_the_stream_and_a_start_resumes_it(connect, driver, ri
     await start(watcher, token_for(rider))
     assert await watcher.frame() == encode_location(5, 2)
     await watcher.send({"command": "stop"})
-    await watcher.send({"command": "go on"})  # Answered after the stop was done.
+    await watcher.send({"command": "go on"})  # The answer shows that the stop is done.
     assert await watcher.error() == "invalid_message"
     await report(socket, token_for(driver))
     assert await watcher.receive_nothing(0.05)
@@ -185,7 +185,7 @@ async def test_without_any_token_nothing_is_done(connect, driver, route):
     assert "token" in error["message"]
 
 
-async def test_a_refused_token_is_not_one_that_was_given(connect, located, rider):
+async def test_a_refused_token_does_not_count_for_later_messages(connect, located, rider):
     watcher = await connect("get", located)
     await watcher.send({"command": "stop"})
     assert await watcher.error() == "invalid_message"
@@ -228,7 +228,9 @@ async def test_of_a_batch_the_newest_is_shown_stored_and_acknowledged_once(conne
     assert (await stored(driver)).latitude == 27
 
 
-async def test_verdicts_are_for_those_who_ask_and_acknowledgements_are_as_before(connect, driver):
+async def test_verdicts_are_sent_only_on_request_and_acknowledgements_are_unchanged(
+    connect, driver
+):
     socket = await connect("set", driver)
     fixes = [{"lat": 91, "lon": 0}, {"lat": 1, "lon": 0}]
     await report(socket, token_for(driver))
@@ -262,7 +264,7 @@ async def test_a_late_fix_is_acknowledged_and_does_not_move_the_dot(connect, dri
 
 
 @pytest.mark.parametrize("ahead", [0, 600])
-async def test_a_fix_that_is_repeated_is_heard_and_moves_nothing(connect, driver, rider, ahead):
+async def test_a_repeated_fix_counts_as_heard_and_moves_nothing(connect, driver, rider, ahead):
     watcher, socket = await connect("get", driver), await connect("set", driver)
     plain = await connect("get", driver)
     token = token_for(driver)
@@ -293,6 +295,6 @@ async def test_a_clock_that_is_set_right_again_does_not_freeze_the_dot(connect, 
     await start(watcher, token_for(rider))
     for lat, ahead in enumerate([3600, 3595, 1800, -0.2, 0]):
         await report(socket, token_for(driver), lat=str(lat), recorded_at=ago(-ahead))
-    # By the same clock all are late; from the second that has the right time on, it is right.
+    # By the first fix's clock all others are late; the second with the right time corrects it.
     assert [await watcher.frame() for _ in "04"] == [encode_location(lat, 2) for lat in (0, 4)]
     assert (await stored(driver)).latitude == 4

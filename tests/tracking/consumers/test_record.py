@@ -1,4 +1,4 @@
-"""One line for each connection, when it ends."""
+"""The log line of a connection, written when it ends."""
 
 import logging
 
@@ -13,7 +13,7 @@ FACTS = ("route", "reason", "code", "received", "sent", "driver", "user")
 
 
 def ends(caplog):
-    """The facts of the connections that have ended."""
+    """Return the log of the facts of ended connections."""
     return [
         {name: getattr(record, name) for name in FACTS}
         for record in caplog.records
@@ -113,7 +113,7 @@ async def test_line_of_a_driver_has_counts_and_neither_token_nor_location(
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_line_of_one_who_was_refused_says_why(app_layer, driver, caplog):
+async def test_line_of_a_refused_connection_has_the_reason(app_layer, driver, caplog):
     server = Server("get", driver)
     server.send({"token": "nonsense", "command": "start"})
     await server.client.events.reach(3)

@@ -1,4 +1,4 @@
-"""A message that is refused has changed nothing: no clock, no place, no count, no session."""
+"""A refused message changes nothing: no clock, no place, no count, no session."""
 
 import asyncio
 from collections import Counter, deque
@@ -16,19 +16,19 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 FUTURE = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
 FIX = {"lat": 1, "lon": 2, "recorded_at": FUTURE, "sent_at": FUTURE}
-# What each route takes, from somebody it lets in.
+# Messages that each route accepts from a permitted user.
 GOOD = {
     "set": [{"command": "send", **FIX}, {"command": "send_batch", "fixes": [FIX]}],
     "get": [{"command": "start", "details": True}, {"command": "stop"}],
     "fleet": [{"command": "start", "bbox": [0, 0, 1, 1]}, {"command": "stop"}],
 }
 CASES = [(route, number) for route, payloads in GOOD.items() for number in range(len(payloads))]
-# Time goes on, and the connection itself is counted: neither is what the message did.
+# Changed by time or by the connection itself, not by the message.
 PASSING = {"_last", "_late", "_due", "_timer", "connections", "lag", "health"}
 
 
 def state(thing, seen=None):
-    """Return what is reachable from `thing`, as far as this project's objects hold it."""
+    """Return everything that is reachable from `thing` through this project's objects."""
     seen = set() if seen is None else seen
     if isinstance(thing, str | bytes | int | float | bool | datetime | type(None)):
         return repr(thing)
@@ -52,7 +52,7 @@ def state(thing, seen=None):
 async def refused(connect, route, driver, payload):
     """Connect, have a message refused, and return the state before and after."""
     socket = await connect(route, driver)
-    # The connection's own beginnings, such as listening for changes, are over after one message.
+    # After one message, what the connection itself starts (such as listeners) is complete.
     await socket.send({"token": "none", "command": "none"})
     await socket.frame()
     before = state(get_runtime())
@@ -92,7 +92,7 @@ async def test_a_message_of_another_user_changes_nothing_for_the_driver(
 
 
 async def test_the_state_that_is_compared_sees_what_a_message_does(connect, located):
-    """Or the tests above could not fail."""
+    """Without this, the tests above could not fail."""
     socket = await connect("set", located)
     before = state(get_runtime())
     await socket.send({"token": token_for(located), **GOOD["set"][0]})

@@ -1,4 +1,4 @@
-"""A watcher's connection: the snapshot, and every newer location."""
+"""A watcher's connection: the snapshot, then every newer location."""
 
 import json
 
@@ -32,14 +32,14 @@ async def test_a_snapshot_is_the_same_bytes_as_the_live_frame(connect, driver, r
     await socket.report(token_for(driver), lat="0.30000000000000004", lon="-179.99999990")
     frame = await live.frame()
     assert frame == await socket.frame()
-    get_runtime().hub._feeds.clear()  # so that it comes from the database
+    get_runtime().hub._feeds.clear()  # so that the snapshot comes from the database
     later = await connect("get", driver)
     await later.start(token_for(rider))
     assert await later.frame() == frame
 
 
 @pytest.mark.parametrize("nobody", [10**6, 2**63 - 1])
-async def test_a_driver_who_does_not_exist_gets_the_answer_of_one_who_may_not_be_watched(
+async def test_an_unknown_driver_gets_the_answer_of_one_who_may_not_be_watched(
     connect, driver, rider, settings, nobody
 ):
     socket = await connect("get", nobody)

@@ -1,4 +1,4 @@
-"""A policy's window, on a stream that is open when it changes."""
+"""Change of a policy's time window while a stream is open."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -28,7 +28,7 @@ async def test_a_window_that_narrows_holds_for_the_open_stream(
     await publisher.frame()
     await watcher.start(token_for(rider))
     assert '"1"' in await watcher.frame()
-    # Nothing that is recorded within the next hour.
+    # From now on nothing recorded within the next hour is visible.
     monkeypatch.setattr(f"{__name__}.since", datetime.now(UTC) + timedelta(hours=1))
     (session,) = get_runtime().registry._sessions[rider]
     await session._recheck()

@@ -1,4 +1,4 @@
-"""The channel layer on a real Redis that fails and comes back."""
+"""The channel layer on a real Redis that fails and recovers."""
 
 import asyncio
 from itertools import islice
@@ -63,44 +63,44 @@ async def is_sent(layer):
     return True
 
 
-async def hear(layer, channel):
-    """Send to the group until something is heard, as what is sent during an outage is lost."""
-    hearing = asyncio.ensure_future(layer.receive(channel))
+async def receive(layer, channel):
+    """Send to the group until something is received: what is sent during an outage is lost."""
+    receiving = asyncio.ensure_future(layer.receive(channel))
     async with asyncio.timeout(DEADLINE):
-        while not hearing.done():
+        while not receiving.done():
             await is_sent(layer)
-            await asyncio.wait([hearing], timeout=0.05)
-    return hearing.result()
+            await asyncio.wait([receiving], timeout=0.05)
+    return receiving.result()
 
 
-async def notice(layer):
-    """Send to the group until it fails because Redis is unavailable."""
+async def send_until_unavailable(layer):
+    """Send to the group until a send fails because Redis is unavailable."""
     async with asyncio.timeout(DEADLINE):
         while await is_sent(layer):
             pass
 
 
-async def test_what_is_sent_to_a_group_is_heard(layer):
-    assert await hear(layer, await join(layer)) == {"text": "hello"}
+async def test_what_is_sent_to_a_group_is_received(layer):
+    assert await receive(layer, await join(layer)) == {"text": "hello"}
 
 
-async def test_a_channel_that_cannot_be_had_leaves_nothing_behind(layer, proxy):
+async def test_a_channel_that_cannot_be_subscribed_leaves_nothing_behind(layer, proxy):
     await proxy.refuse()
     for _ in range(3):
         with pytest.raises(RedisError, match="Connect call failed"):
             await layer.new_channel()
     assert layer.channels == {}
     await proxy.accept()
-    assert await hear(layer, await join(layer)) == {"text": "hello"}
+    assert await receive(layer, await join(layer)) == {"text": "hello"}
 
 
-async def test_a_connection_that_went_mute_without_a_reset_is_made_anew(layer, proxy, caplog):
+async def test_a_connection_that_went_silent_without_a_reset_is_replaced(layer, proxy, caplog):
     caplog.set_level("INFO")
     channel = await join(layer)
     proxy.swallow()
-    await notice(layer)
+    await send_until_unavailable(layer)
     await proxy.accept()
-    assert await hear(layer, channel) == {"text": "hello"}
+    assert await receive(layer, channel) == {"text": "hello"}
     assert metrics.degraded.parts() == []
     assert caplog.records[-1].getMessage() == "Redis is back"
 
@@ -108,9 +108,9 @@ async def test_a_connection_that_went_mute_without_a_reset_is_made_anew(layer, p
 async def test_an_outage_is_logged_briefly_and_ends(layer, redis, proxy, caplog):
     channel = await join(layer)
     await asyncio.to_thread(redis.kill)
-    await notice(layer)
+    await send_until_unavailable(layer)
     await asyncio.to_thread(redis.start)
-    assert await hear(layer, channel) == {"text": "hello"}
+    assert await receive(layer, channel) == {"text": "hello"}
     assert len(caplog.records) <= 2
     assert not any(record.exc_info for record in caplog.records)
 
@@ -138,7 +138,7 @@ async def test_a_redis_that_refuses_to_subscribe_is_asked_at_intervals(
         assert metrics.degraded.parts() == ["receiver"]
         assert len(caplog.records) == 1
         await operator.execute_command("ACL", "SETUSER", "default", "allchannels")
-    assert await hear(layer, channel) == {"text": "hello"}
+    assert await receive(layer, channel) == {"text": "hello"}
     assert metrics.degraded.parts() == []
 
 
@@ -147,7 +147,7 @@ async def test_a_connection_that_is_lost_is_replaced_at_once(layer, redis, monke
     channel = await join(layer)
     async with Redis.from_url(redis.url) as operator:
         await operator.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
-    assert await hear(layer, channel) == {"text": "hello"}
+    assert await receive(layer, channel) == {"text": "hello"}
 
 
 def test_attempts_to_reconnect_are_further_and_further_apart_up_to_a_limit(monkeypatch):
@@ -167,7 +167,7 @@ async def test_a_host_has_timeouts_by_default(redis):
 
 async def degraded(parts):
     async with asyncio.timeout(DEADLINE):
-        while metrics.degraded.parts() != parts:  # noqa: ASYNC110 - it tells nobody
+        while metrics.degraded.parts() != parts:  # noqa: ASYNC110 - there is no event to await
             await asyncio.sleep(0.01)
 
 
@@ -179,8 +179,8 @@ async def test_drivers_are_spread_evenly_over_several_hosts(redis):
             await layer.group_add(f"tracking.shard.{shard}", channel)
         for shard in range(4):
             await layer.group_send(f"tracking.shard.{shard}", {"shard": shard})
-        heard = [(await layer.receive(channel))["shard"] for _ in range(4)]
-        assert sorted(heard) == [0, 1, 2, 3]
+        events = [(await layer.receive(channel))["shard"] for _ in range(4)]
+        assert sorted(events) == [0, 1, 2, 3]
         for server, expected in ((redis, "02"), (second, "13")):
             async with Redis.from_url(server.url, decode_responses=True) as operator:
                 names = await operator.pubsub_channels("*tracking.shard.*")

@@ -19,7 +19,7 @@ from tracking.throttled_log import reason
 
 
 def free_port():
-    """A port that a cluster could have, too: its bus listens 10,000 above."""
+    """Return a free port that a cluster could use too: its bus listens 10,000 ports above."""
     while True:
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
@@ -36,7 +36,7 @@ def server():
 
 @contextmanager
 def running(*arguments, config=""):
-    """A Redis program with these arguments, on a port of its own."""
+    """Run a Redis server with these arguments on a port of its own."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "redis.conf"
@@ -61,7 +61,7 @@ def test_a_redis_that_works_has_no_problem(server):
     assert problems([server.url]) == []
 
 
-def test_a_sentinels_port_is_found_out():
+def test_a_sentinels_port_is_detected():
     with running("--sentinel") as port:
         (problem,) = problems([f"redis://127.0.0.1:{port}"])
     assert "Sentinel" in problem.text
@@ -70,7 +70,7 @@ def test_a_sentinels_port_is_found_out():
 
 
 @pytest.mark.parametrize("query", ["", "?protocol=2"])
-def test_a_replica_is_found_out_as_it_would_reach_nobody_elsewhere(query):
+def test_a_replica_is_detected_as_it_reaches_no_other_worker(query):
     with running() as master, running(config=f"replicaof 127.0.0.1 {master}\n") as port:
         (problem,) = problems([f"redis://127.0.0.1:{port}{query}"])
         assert problems([f"redis://127.0.0.1:{master}{query}"]) == []
@@ -79,14 +79,14 @@ def test_a_replica_is_found_out_as_it_would_reach_nobody_elsewhere(query):
     assert not problem.unreachable
 
 
-def test_a_cluster_is_found_out():
+def test_a_cluster_is_detected():
     with running(config="cluster-enabled yes\n") as port:
         (problem,) = problems([f"redis://127.0.0.1:{port}"])
     assert "Cluster is not supported" in problem.text
     assert not problem.unreachable
 
 
-# The least, as docs/operations.md gives it, and what managed services commonly leave out.
+# The minimum in docs/operations.md, and all but what managed services usually forbid.
 ENOUGH = ["-@all +select +publish +subscribe +unsubscribe +ping", "+@all -@admin -@dangerous"]
 
 
@@ -114,7 +114,7 @@ def test_a_user_who_may_not_ask_about_the_server_is_no_problem(commands):
         ("+@all", "&staging*"),
     ],
 )
-def test_a_user_who_may_not_publish_and_subscribe_is_found_out(commands, channels):
+def test_a_user_who_may_not_publish_and_subscribe_is_detected(commands, channels):
     with running() as port, user(port, commands, channels) as url:
         (problem,) = problems([url], "ridehail-1")
     assert "lacks a permission" in problem.text
@@ -138,7 +138,7 @@ async def test_a_user_with_the_least_that_is_enough_serves_the_channel_layer():
         await layer.flush()
 
 
-async def test_a_redis_that_is_demoted_goes_on_to_carry_what_its_workers_send():
+async def test_a_redis_that_is_demoted_still_carries_what_its_workers_send():
     with running() as master, running() as port:
         layer = ChannelLayer(hosts=[{"address": f"redis://127.0.0.1:{port}"}])
         channel = await layer.new_channel()
@@ -152,7 +152,7 @@ async def test_a_redis_that_is_demoted_goes_on_to_carry_what_its_workers_send():
 
 
 @pytest.mark.parametrize("login", ["", ":guess@"])
-def test_a_wrong_password_is_found_out_and_not_shown(login):
+def test_a_wrong_password_is_detected_and_not_shown(login):
     with running(config="requirepass hunter22\n") as port:
         (problem,) = problems([f"redis://{login}127.0.0.1:{port}"])
         assert problems([f"redis://:hunter22@127.0.0.1:{port}"]) == []
@@ -161,7 +161,7 @@ def test_a_wrong_password_is_found_out_and_not_shown(login):
     assert not problem.unreachable
 
 
-def test_nobody_there_and_tls_to_a_plain_port_are_found_out(server):
+def test_a_closed_port_and_tls_to_a_plain_port_are_detected(server):
     plain = server.url.replace("redis://", "rediss://")
     found = problems([f"redis://127.0.0.1:{free_port()}", plain, server.url])
     assert [(problem.text.partition(":")[0], problem.unreachable) for problem in found] == [
@@ -194,7 +194,7 @@ def test_hosts_may_be_given_in_all_forms_of_channels_redis():
         "redis://:hunter22@127.0.0.1:port",
     ],
 )
-def test_hosts_that_redis_py_cannot_read_are_found_out_without_showing_a_password(host):
+def test_hosts_that_redis_py_cannot_read_are_detected_without_showing_a_password(host):
     (problem,) = problems([host])
     assert "neither a Redis URL nor options" in problem.text
     assert "hunter22" not in problem.text
@@ -224,8 +224,8 @@ def test_the_check_for_deployment_asks_with_the_prefix_of_the_settings(settings)
         assert [message.id for message in check_channel_layer()] == ["tracking.E009"]
 
 
-async def test_two_prefixes_on_one_redis_do_not_hear_each_other(server):
-    """Nor does the number of the database tell them apart."""
+async def test_two_prefixes_on_one_redis_are_separate(server):
+    """A different database number does not separate them."""
     base = server.url.rpartition("/")[0] if server.url.count("/") > 2 else server.url
     layers = [
         ChannelLayer(hosts=[{"address": f"{base}/{number}"}], prefix=prefix)
@@ -237,9 +237,9 @@ async def test_two_prefixes_on_one_redis_do_not_hear_each_other(server):
         await layer.group_add("drivers", channels[-1])
     await layers[0].group_send("drivers", {"type": "fix", "of": "production"})
     await layers[1].group_send("drivers", {"type": "fix", "of": "staging"})
-    heard = [await layer.receive(name) for layer, name in zip(layers, channels, strict=True)]
-    # Only the prefix tells them apart.
-    assert [event["of"] for event in heard] == ["production", "staging", "production"]
+    received = [await layer.receive(name) for layer, name in zip(layers, channels, strict=True)]
+    # Only the prefix separates them.
+    assert [event["of"] for event in received] == ["production", "staging", "production"]
     for layer in layers:
         await layer.flush()
 

@@ -11,7 +11,7 @@ from ..fakes import Loads, Log, settle, within_deadline
 
 
 class Work:
-    """Gathers items for a flusher, whose flushes can be held up."""
+    """Gathers items for a flusher. Its flushes can be held up."""
 
     def __init__(self):
         self.gathered = []
@@ -112,7 +112,7 @@ async def test_an_error_does_not_lose_what_gathered_meanwhile(work, caplog):
     assert work.started == [["a"], ["b"]]
 
 
-async def test_a_cancellation_that_comes_from_the_batch_does_not_end_the_pump(work, caplog):
+async def test_a_cancellation_that_comes_from_the_batch_does_not_end_the_flusher(work, caplog):
     work.gate.clear()
     work.error = asyncio.CancelledError()
     work.give("a")
@@ -126,7 +126,7 @@ async def test_a_cancellation_that_comes_from_the_batch_does_not_end_the_pump(wo
     assert await work.flushed.reach(1) == [["c"]]
 
 
-async def test_a_pump_without_work_has_no_task(work):
+async def test_a_flusher_without_work_has_no_task(work):
     work.give("a")
     await work.flusher.drain()
     await settle()
@@ -150,7 +150,7 @@ async def test_draining_without_work_is_done(work):
     await within_deadline(work.flusher.drain())
 
 
-async def test_closing_gives_up_the_flush_under_way(work):
+async def test_closing_cancels_the_flush_under_way(work):
     work.gate.clear()
     work.give("a")
     await work.started.reach(1)
@@ -158,13 +158,13 @@ async def test_closing_gives_up_the_flush_under_way(work):
     assert (work.under_way, work.flushed) == (0, [])
 
 
-async def test_closing_right_after_waking_ends_it_too(work):
+async def test_closing_right_after_scheduling_cancels_the_flush_too(work):
     work.give("a")
     await within_deadline(work.flusher.close())
     assert work.flushed == []
 
 
-async def test_a_flush_may_wake_its_own_pump():
+async def test_a_flush_may_schedule_its_own_flusher():
     times = Log()
 
     async def flush():
@@ -224,7 +224,7 @@ async def test_a_key_asked_for_during_a_load_is_loaded_by_the_next(loader, loads
 
 
 async def test_an_error_reaches_everybody_who_waits_and_nobody_later(loader, loads):
-    loads.error = OSError("away")
+    loads.error = OSError("unavailable")
     results = await within_deadline(
         asyncio.gather(*[loader.get(key) for key in "aab"], return_exceptions=True)
     )
@@ -246,7 +246,7 @@ async def test_cancelling_one_who_waits_does_not_cancel_the_others(loader, loads
 
 async def test_cancelling_all_who_wait_leaves_the_loader_working(loader, loads):
     loads.gate.clear()
-    loads.error = OSError("nobody is there to hear it")
+    loads.error = OSError("no caller waits for it")
     leaving = asyncio.create_task(loader.get("a"))
     await loads.calls.reach(1)
     leaving.cancel()
@@ -257,7 +257,7 @@ async def test_cancelling_all_who_wait_leaves_the_loader_working(loader, loads):
 
 
 @pytest.mark.parametrize("started", [True, False])
-async def test_closing_cancels_whoever_waits(loader, loads, started):
+async def test_closing_cancels_the_callers_that_wait(loader, loads, started):
     loads.gate.clear()
     waiting = [asyncio.create_task(loader.get(key)) for key in "ab"]
     if started:
@@ -270,7 +270,7 @@ async def test_closing_cancels_whoever_waits(loader, loads, started):
 
 
 class OneBadKey(Loads):
-    """Fails whenever it is asked for "bad", with an error of its own for each call."""
+    """Raises a new error for each call that asks for the key "bad"."""
 
     def __init__(self, values, error=ValueError):
         super().__init__(values)
@@ -321,7 +321,7 @@ async def test_an_error_that_concerns_every_key_costs_a_bounded_number_of_loads(
     await loader.close()
 
 
-async def test_a_load_that_gives_no_mapping_is_an_error_of_whoever_asked():
+async def test_a_load_that_gives_no_mapping_is_an_error_of_the_callers():
     async def load(keys):
         return None
 

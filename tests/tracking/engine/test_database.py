@@ -1,4 +1,4 @@
-"""The thread with its own database connection, and storage through it."""
+"""The thread that has a database connection of its own, and storage through it."""
 
 import asyncio
 import threading
@@ -70,16 +70,16 @@ async def test_work_is_tried_twice_when_the_database_fails_and_then_raises(threa
 
     def fail():
         tries.append(threading.current_thread().name)
-        raise OperationalError("away")
+        raise OperationalError("unavailable")
 
-    with pytest.raises(OperationalError, match="away"):
+    with pytest.raises(OperationalError, match="unavailable"):
         await thread.run(fail)
     assert len(tries) == 2
     assert tries[0].startswith("test-database")
 
 
 @pytest.mark.parametrize("kind", [SystemExit, asyncio.CancelledError, KeyboardInterrupt])
-async def test_what_would_end_who_waits_is_an_error_of_the_work(thread, kind):
+async def test_an_exit_raised_by_the_work_is_an_ordinary_error_for_the_caller(thread, kind):
     def fail():
         raise kind
 
@@ -88,12 +88,10 @@ async def test_what_would_end_who_waits_is_an_error_of_the_work(thread, kind):
     assert await thread.run(len, "alive") == 5
 
 
-async def test_a_thread_that_has_died_is_replaced_and_whoever_waits_for_it_gets_an_error(
-    thread, monkeypatch
-):
+async def test_a_thread_that_has_died_is_replaced_and_its_callers_get_an_error(thread, monkeypatch):
     monkeypatch.setattr(database_module, "CHECK_INTERVAL", 0.01)
     assert await thread.run(len, "alive") == 5
-    # What executors take from their queue has a method `run`; what has none ends the thread.
+    # An executor calls `run` on what it takes from its queue: a plain object ends the thread.
     thread._executor._work_queue.put(object())
     with pytest.raises(BrokenExecutor):
         await within_deadline(thread.run(len, "dead"))

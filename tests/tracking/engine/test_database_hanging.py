@@ -1,4 +1,4 @@
-"""A database that does not answer: who waits for it gets an error, and the thread lives on."""
+"""A database that does not answer: the caller gets an error, and the thread goes on working."""
 
 import asyncio
 import threading
@@ -51,7 +51,7 @@ async def test_an_answer_in_time_disturbs_nobody(thread):
 
 
 def lock_waits():
-    """How many processes of PostgreSQL wait for a lock."""
+    """Return the number of PostgreSQL processes that wait for a lock."""
     with connections["postgresql"].cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
         return cursor.fetchone()[0]
@@ -69,7 +69,7 @@ async def test_a_lock_held_for_long_leaves_no_process_of_postgresql_behind(threa
 
     held, released = threading.Event(), threading.Event()
     holder, onlooker = DatabaseThread("test-holder"), DatabaseThread("test-onlooker")
-    # Nobody looks whether it takes too long.
+    # Run on the executor itself, so that the thread's own timeout does not end it.
     holding = asyncio.ensure_future(
         asyncio.get_running_loop().run_in_executor(holder._executor, hold)
     )
@@ -79,7 +79,7 @@ async def test_a_lock_held_for_long_leaves_no_process_of_postgresql_behind(threa
             with pytest.raises(OperationalError):
                 await within_deadline(thread.run(read))
         async with asyncio.timeout(DEADLINE):
-            while await onlooker.run(lock_waits):  # noqa: ASYNC110 - it tells nobody
+            while await onlooker.run(lock_waits):  # noqa: ASYNC110 - there is no event
                 await asyncio.sleep(0.05)
     finally:
         released.set()

@@ -1,4 +1,4 @@
-"""The process's channel: groups, events, and a channel layer that is away, hangs or forgets."""
+"""The process's channel: groups, events, and a layer that is unavailable, hangs or loses groups."""
 
 import asyncio
 
@@ -24,25 +24,25 @@ def _hurry(monkeypatch):
 
 
 @pytest.fixture
-def heard(receiver):
+def received(receiver):
     log = Log()
 
-    async def hear(event):
+    async def receive(event):
         log.append(event["text"])
 
-    receiver.handle("greeting", hear)
+    receiver.handle("greeting", receive)
     return log
 
 
 async def test_what_is_sent_to_a_joined_group_reaches_the_handler_of_its_type(
-    receiver, layer, heard
+    receiver, layer, received
 ):
     await receiver.join("group")
     await layer.group_send("group", {"type": "greeting", "text": "hello"})
-    assert await heard.reach(1) == ["hello"]
+    assert await received.reach(1) == ["hello"]
 
 
-async def test_a_group_is_joined_when_a_layer_that_was_away_is_back(receiver, layer, heard):
+async def test_a_group_is_joined_when_an_unavailable_layer_is_back(receiver, layer, received):
     layer.failing.add("new_channel")
     await within_deadline(receiver.join("group"))
     assert metrics.degraded.parts() == ["receiver"]
@@ -50,7 +50,7 @@ async def test_a_group_is_joined_when_a_layer_that_was_away_is_back(receiver, la
     await layer.added.reach(1)
     assert metrics.degraded.parts() == []
     await layer.group_send("group", {"type": "greeting", "text": "hello"})
-    assert await heard.reach(1) == ["hello"]
+    assert await received.reach(1) == ["hello"]
 
 
 async def test_nobody_waits_long_for_a_layer_that_hangs_and_the_next_not_at_all(
@@ -76,14 +76,14 @@ async def test_an_outage_is_logged_once_and_so_is_its_end(receiver, layer, caplo
 
 
 async def test_a_layer_that_cannot_be_received_from_is_asked_again_and_logged_once(
-    receiver, layer, heard, caplog
+    receiver, layer, received, caplog
 ):
     layer.failing.add("receive")
     await receiver.join("group")
     await layer.calls["receive"].reach(5)
     layer.failing.clear()
     await layer.group_send("group", {"type": "greeting", "text": "hello"})
-    assert await heard.reach(1) == ["hello"]
+    assert await received.reach(1) == ["hello"]
     assert len(caplog.records) == 1
     assert metrics.degraded.parts() == []
 

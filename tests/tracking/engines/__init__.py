@@ -1,1 +1,1 @@
-"""Database engines that hosts have."""
+"""Database engines as hosts configure them."""

@@ -1,4 +1,4 @@
-"""A fleet with a hub and a database that tests set by hand, and one who looks at it."""
+"""Fixtures: a fleet whose hub and database are set by hand, and a viewer of it."""
 
 import asyncio
 from datetime import timedelta
@@ -32,7 +32,7 @@ def hub():
 
 @pytest.fixture
 def clock():
-    """Seconds after noon, as a list of one."""
+    """Return the clock: a list with one number, the seconds after noon."""
     return [0.0]
 
 

@@ -1,4 +1,4 @@
-"""The state of everybody: what changed, how many are what, and how time alone changes it."""
+"""The state of all drivers: its changes, its counts, and its changes by time alone."""
 
 import json
 from datetime import timedelta
@@ -109,7 +109,7 @@ def test_newcomers_are_nameless_until_they_are_named_or_removed(fleet):
     assert fleet.nameless == set()
 
 
-def test_whoever_is_removed_is_counted_no_more(fleet):
+def test_a_removed_driver_is_no_longer_counted(fleet):
     fleet.take(fix_of(1))
     fleet.remove(1)
     fleet.remove(1)

@@ -1,4 +1,4 @@
-"""A dispatcher's connection: who may have it, what it streams, and how it ends."""
+"""A dispatcher's connection: permission, stream, and end."""
 
 import json
 import time
@@ -36,7 +36,7 @@ class FleetSocket(Socket):
 
 @pytest.fixture
 async def view(connect):
-    """Opens connections to the fleet's route; `connect` ends what they share."""
+    """Return a function that opens a connection to the fleet's route; `connect` closes it."""
     sockets = []
 
     async def view():
@@ -116,7 +116,7 @@ async def test_a_bbox_chooses_who_is_streamed(view, located, dispatcher):
     assert [item["userId"] for item in (await socket.read())["snapshot"]] == [located]
 
 
-async def test_a_wrong_bbox_is_told_and_the_stream_goes_on(view, located, dispatcher):
+async def test_a_wrong_bbox_is_an_error_and_the_stream_goes_on(view, located, dispatcher):
     socket = await view()
     await socket.start(token_for(dispatcher))
     await socket.read()
@@ -139,7 +139,7 @@ async def test_a_stream_can_be_stopped_and_started_again(view, located, dispatch
     assert "snapshot" in await socket.read()
 
 
-# Who may be here
+# Permission
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ async def take_the_permission(dispatcher):
 
 
 @pytest.mark.parametrize("change", [demote, take_the_permission])
-async def test_whoever_may_no_longer_see_the_fleet_is_cut_off(
+async def test_a_user_who_may_no_longer_see_the_fleet_is_disconnected(
     view, located, dispatcher, change, monkeypatch
 ):
     monkeypatch.setattr(session, "RECHECK_INTERVAL", 0.05)
@@ -186,7 +186,7 @@ async def test_whoever_may_no_longer_see_the_fleet_is_cut_off(
     assert (await socket.error(), await socket.close_code()) == ("forbidden", 4403)
 
 
-async def test_whoever_loses_the_permission_is_cut_off_at_once(
+async def test_a_user_who_loses_the_permission_is_disconnected_at_once(
     view, located, dispatcher, app_layer, monkeypatch
 ):
     monkeypatch.setattr(revocation, "get_channel_layer", lambda: app_layer)
@@ -212,7 +212,7 @@ async def test_silence_after_connecting_is_a_timeout(view, settings):
     assert (await socket.error(), await socket.close_code()) == ("authentication_timeout", 4408)
 
 
-# How it ends
+# The end
 
 
 async def test_a_dispatcher_who_disconnects_leaves_nothing_behind(view, located, dispatcher):
@@ -241,7 +241,7 @@ async def test_a_viewer_who_reconnects_gets_no_new_burst(view, dispatcher, setti
     assert refused == [False] * 3 + [True] * 2
 
 
-async def test_a_driver_who_is_gone_is_removed(view, located, dispatcher, monkeypatch):
+async def test_a_deleted_driver_is_removed(view, located, dispatcher, monkeypatch):
     monkeypatch.setattr("tracking.fleet.keeper.REFRESH_INTERVAL", 0.01)
     socket = await view()
     await socket.start(token_for(dispatcher))
@@ -254,7 +254,7 @@ async def test_a_driver_who_is_gone_is_removed(view, located, dispatcher, monkey
 async def test_a_driver_whose_account_is_deleted_is_removed_at_once(
     view, located, dispatcher, monkeypatch
 ):
-    """Not with the next round: there is none while the test lasts."""
+    """Healing, which would find the deletion too, does not run during the test."""
     monkeypatch.setattr("tracking.fleet.keeper.HEAL_INTERVAL", 3600)
     socket = await view()
     await socket.start(token_for(dispatcher))
@@ -276,7 +276,7 @@ async def test_a_driver_who_is_deactivated_is_removed_at_once_and_stays_so(
     await get_runtime().registry._recheck({"users": [located]})
     frame = await socket.read()
     assert frame == {"update": [], "remove": [located], "counts": COUNTS | {"offline": 0}}
-    # What their connection's end writes is newer than what is known here.
+    # The end of the driver's connection stores a state that is newer than the one known here.
     await DriverLocation.objects.filter(driver=located).aupdate(disconnected_at=timezone.now())
     fleet = get_runtime().fleet
     await fleet.keeper._heal(NOON)

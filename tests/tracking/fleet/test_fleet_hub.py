@@ -1,4 +1,4 @@
-"""How the state of everybody is kept true, and dropped."""
+"""Healing of the state of all drivers, and its disposal."""
 
 from datetime import timedelta
 
@@ -28,7 +28,7 @@ async def test_what_is_known_is_not_read_again(viewer, rows, hub):
     assert "load_snapshots" not in rows.calls
 
 
-async def test_a_newcomer_is_there_at_once_and_named_soon(viewer, rows, hub):
+async def test_a_newcomer_is_shown_at_once_and_named_soon(viewer, rows, hub):
     viewer.look()
     await viewer.client.events.reach(1)
     rows.names[7] = "Newcomer"
@@ -36,7 +36,7 @@ async def test_a_newcomer_is_there_at_once_and_named_soon(viewer, rows, hub):
     await viewer.until(lambda: 7 in viewer.seen and viewer.seen[7]["name"] == "Newcomer")
 
 
-async def test_a_newcomer_whom_no_channel_told_of_is_found(viewer, rows):
+async def test_a_newcomer_whose_message_was_lost_is_found(viewer, rows):
     viewer.look()
     await viewer.client.events.reach(1)
     rows.add(fix_of(7), "Newcomer")
@@ -71,16 +71,16 @@ async def test_without_the_database_drivers_still_move(viewer, rows, hub, caplog
     rows.add(fix_of(1))
     viewer.look()
     await viewer.until_seen(1)
-    rows.error = ConnectionError("the database is away")
+    rows.error = ConnectionError("connection refused")
     await rows.rounds()
     hub.deliver(fix_of(1, second=1, latitude=9.0))
     await viewer.until(lambda: viewer.seen[1]["location_lat"] == "9")
-    assert "the database is away" in caplog.text
+    assert "connection refused" in caplog.text
 
 
-async def test_whoever_comes_without_the_database_gets_everybody_once_it_is_back(viewer, rows):
+async def test_a_viewer_who_joins_without_the_database_gets_everybody_once_it_is_back(viewer, rows):
     rows.add(fix_of(1))
-    rows.error = ConnectionError("the database is away")
+    rows.error = ConnectionError("connection refused")
     viewer.look()
     await rows.rounds()
     assert viewer.frames == []
@@ -88,7 +88,7 @@ async def test_whoever_comes_without_the_database_gets_everybody_once_it_is_back
     await viewer.until_seen(1)
 
 
-async def test_the_fleet_is_dropped_after_the_last_viewer_and_made_anew(fleet, rows, hub):
+async def test_the_fleet_is_dropped_after_the_last_viewer_and_rebuilt(fleet, rows, hub):
     rows.add(fix_of(1))
     first, second = Viewer(fleet), Viewer(fleet)
     first.look()

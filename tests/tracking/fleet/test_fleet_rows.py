@@ -1,4 +1,4 @@
-"""Everybody as the database has them, SQLite and PostgreSQL."""
+"""Queries for all drivers, in SQLite and PostgreSQL."""
 
 from datetime import timedelta
 
@@ -40,12 +40,12 @@ def test_a_page_is_one_query(database):
     assert len(queries) == 1
 
 
-def test_whoever_has_no_location_is_on_no_page(database):
+def test_a_driver_without_a_location_is_on_no_page(database):
     drivers(1)
     assert load_page(0) == []
 
 
-def test_marks_are_of_those_heard_or_gone_since_then(database):
+def test_marks_are_of_drivers_heard_or_disconnected_since_then(database):
     before, then, gone = drivers(3)
     left = NOON + timedelta(seconds=9)
     upsert(
@@ -61,7 +61,7 @@ def test_marks_are_of_those_heard_or_gone_since_then(database):
     }
 
 
-def test_deactivated_drivers_are_nowhere(database):
+def test_deactivated_drivers_are_on_no_page_and_have_no_mark(database):
     (driver_id,) = drivers(1)
     upsert([fix_of(driver_id, second=5)])
     get_user_model().objects.filter(pk=driver_id).update(is_active=False)
@@ -70,6 +70,6 @@ def test_deactivated_drivers_are_nowhere(database):
     assert load_names([driver_id]) == {}
 
 
-def test_names_are_of_those_who_exist(database):
+def test_names_are_of_users_who_exist(database):
     (driver_id,) = drivers(1)
     assert load_names([driver_id, FAR_AWAY]) == {driver_id: "driver0@example.com"}

@@ -1,4 +1,4 @@
-"""What the viewers of the fleet are streamed."""
+"""Streams of the fleet to its viewers."""
 
 import asyncio
 from datetime import timedelta
@@ -30,7 +30,7 @@ async def test_an_empty_fleet_is_an_empty_snapshot(viewer):
     assert viewer.frames == [{"snapshot": [], "counts": {"live": 0, "stale": 0, "offline": 0}}]
 
 
-async def test_updates_hold_those_who_changed_and_nobody_else(viewer, rows, hub):
+async def test_updates_hold_only_drivers_who_changed(viewer, rows, hub):
     rows.add(fix_of(1))
     rows.add(fix_of(2))
     viewer.look()
@@ -61,7 +61,7 @@ async def test_nothing_is_sent_while_nothing_changes(viewer, rows):
     assert len(viewer.frames) == 1
 
 
-async def test_who_asks_again_for_the_same_is_answered(viewer, rows):
+async def test_a_repeated_request_is_answered(viewer, rows):
     rows.add(fix_of(1))
     viewer.look()
     await viewer.until_seen(1)
@@ -71,7 +71,7 @@ async def test_who_asks_again_for_the_same_is_answered(viewer, rows):
         assert viewer.frames[-1] == {"update": []}
 
 
-async def test_a_viewport_shows_who_is_in_it_and_counts_everybody(viewer, rows, hub):
+async def test_a_viewport_shows_the_drivers_in_it_and_counts_all(viewer, rows, hub):
     rows.add(fix_of(1, longitude=-10.0))
     rows.add(fix_of(2, longitude=10.0))
     viewer.look(EAST)
@@ -83,7 +83,7 @@ async def test_a_viewport_shows_who_is_in_it_and_counts_everybody(viewer, rows, 
     assert set(viewer.seen) == {2}
 
 
-async def test_whoever_leaves_the_viewport_is_removed_and_may_come_back(viewer, rows, hub):
+async def test_a_driver_who_leaves_the_viewport_is_removed_and_may_come_back(viewer, rows, hub):
     rows.add(fix_of(1, longitude=10.0))
     viewer.look(EAST)
     await viewer.until_seen(1)
@@ -183,7 +183,7 @@ async def test_a_snapshot_ends_where_the_viewport_moves_on(viewer, rows, monkeyp
     viewer.client.read_on()
     await viewer.until_seen(101)
     assert len(viewer.frames) == 2
-    # What was broken off is never completed; what follows is a snapshot that is.
+    # The interrupted snapshot is never completed; a complete one follows.
     assert [list(frame) for frame in viewer.frames] == [
         ["snapshot", "counts", "more"],
         ["snapshot", "counts"],
@@ -206,7 +206,7 @@ async def test_snapshot_is_completed_although_the_last_drivers_are_out_of_view(
     viewer, rows, monkeypatch
 ):
     monkeypatch.setattr(fleet_viewer, "ITEMS_PER_FRAME", 10)
-    # The newest change comes first: those in view before the one that is not.
+    # The newest change is sent first: the drivers in view before the one outside.
     rows.add(fix_of(1, longitude=-10.0))
     for driver_id in range(2, 12):
         rows.add(fix_of(driver_id, longitude=10.0))
@@ -246,15 +246,15 @@ async def test_a_slow_viewer_gets_the_newest_of_everybody_and_delays_nobody(flee
     assert len(slow.frames) == 1
     slow.client.read_on()
     await slow.until(lambda: slow.seen[1]["location_lat"] == "5")
-    assert len(slow.frames) == 3  # the one that it was in the middle of, and the newest
+    assert len(slow.frames) == 3  # the first, the one that was being sent, and the newest
 
 
-async def test_a_fault_closes_the_viewer_that_it_struck(viewer, rows, monkeypatch, caplog):
+async def test_a_failing_stream_closes_its_viewer(viewer, rows, monkeypatch, caplog):
     def fail(*args):
         raise LookupError("a bug")
 
     monkeypatch.setattr(fleet_viewer, "encode_batch", fail)
     viewer.look()
-    # Its connection closes itself, and says why in the log.
+    # The viewer's connection closes and logs the reason.
     assert await viewer.failures.reach(1) == ["broken off"]
     assert "a bug" in caplog.text

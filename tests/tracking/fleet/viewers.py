@@ -1,4 +1,4 @@
-"""Hand-written stand-ins for what surrounds the fleet, and clients that look at it."""
+"""Hand-written fakes of what surrounds the fleet, and clients that view it."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ EAST = Bbox(0, -90, 180, 90)
 
 
 class Following:
-    """A hub, as far as the fleet needs one."""
+    """A fake of the hub, with the methods that the fleet calls."""
 
     def __init__(self):
         self.followers = set()
@@ -30,7 +30,7 @@ class Following:
 
 
 class Rows:
-    """A database: users' names, and the fixes of some of them. A page holds two."""
+    """A fake database: users' names, and the fixes of some of them, two on a page."""
 
     def __init__(self):
         self.fixes = {}
@@ -67,12 +67,12 @@ class Rows:
         return {key: self.names[key] for key in user_ids if key in self.names}
 
     async def rounds(self, count=2):
-        """Wait until the fleet was looked after so many times more."""
+        """Wait until the database was called `count` times more."""
         await self.calls.reach(len(self.calls) + count)
 
 
 class Viewer:
-    """A client of the fleet, and what it has made of the frames it got."""
+    """A client of the fleet, with the state that it built from the frames."""
 
     def __init__(self, fleet):
         self.fleet = fleet
@@ -91,7 +91,7 @@ class Viewer:
         return [json.loads(text) for text in self.client.texts]
 
     def apply(self):
-        """Do what the browser's client and the map do with the frames."""
+        """Apply the new frames to the state as the browser's client and map do."""
         for frame in self.frames[self.read :]:
             self.read += 1
             if "snapshot" in frame:
@@ -103,7 +103,7 @@ class Viewer:
             self.counts = frame.get("counts", self.counts)
 
     async def until(self, condition):
-        """Wait until the condition holds of what the client has seen."""
+        """Wait until the condition is true for the frames so far."""
         async with asyncio.timeout(DEADLINE):
             self.apply()
             while not condition():

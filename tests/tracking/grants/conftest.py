@@ -1,4 +1,4 @@
-"""A driver, a watcher and a grant; and who is told of what becomes of it."""
+"""Fixtures: a driver, a watcher, a grant, and the rechecks that its changes ask for."""
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -13,13 +13,13 @@ from .times import HOUR, NOON
 
 @pytest.fixture(autouse=True)
 def _unthrottled():
-    """No test inherits the requests of another."""
+    """Clear the throttles, so that no test counts the requests of another."""
     cache.clear()
 
 
 @pytest.fixture(autouse=True)
 def rechecked(monkeypatch):
-    """The users whose open connections were asked to be checked, call by call."""
+    """Return the log of rechecks: the user ids of each call."""
     calls = []
     monkeypatch.setattr(revocation, "recheck", calls.append)
     return calls
@@ -35,7 +35,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The time, which stands at noon."""
+    """Return the clock, which stands at noon."""
     clock = Clock(NOON)
     monkeypatch.setattr("django.utils.timezone.now", clock)
     return clock
@@ -43,7 +43,7 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def people(db):
-    """A driver and a watcher."""
+    """Return a driver and a watcher."""
     users = get_user_model().objects
     return (
         users.create_user(email="mary@example.com", name="Mary", role="driver"),
@@ -53,14 +53,14 @@ def people(db):
 
 @pytest.fixture
 def trip(people):
-    """What a grant for the next hour is opened with."""
+    """Return the arguments that open a grant for the next hour."""
     driver, watcher = people
     return {"driver": driver.pk, "watcher": watcher.pk, "ends_at": timezone.now() + HOUR}
 
 
 @pytest.fixture
 def grant(trip, rechecked):
-    """A grant for the next hour, of which everybody was told."""
+    """Return a grant for the next hour, with the recheck for its opening already done."""
     grant = open_grant(**trip, reference="trip 7")
     rechecked.clear()
     return grant

@@ -28,7 +28,7 @@ def admin(client):
 
 @pytest.fixture
 def one_of_each(people):
-    """A grant in each state, its reference saying which."""
+    """Store a grant in each state; its reference is the state's name."""
     driver, watcher = people
     now = timezone.now()
     for reference, starts_at, ends_at, ended_at in [
@@ -53,7 +53,7 @@ def references(response):
 
 
 def cells(response, column):
-    """The texts of a column."""
+    """Return the texts of a column."""
     html = response.content.decode()
     found = re.findall(rf'<t[dh] class="field-{column}[^>]*>(.*?)</t[dh]>', html, re.DOTALL)
     return [" ".join(re.sub(r"<[^>]+>", " ", cell).split()) for cell in found]
@@ -68,7 +68,7 @@ def change_page(grant):
 
 
 def on_form(**times):
-    """The form's fields for these times."""
+    """Return the form's fields for these times."""
     fields = {}
     for field, time in times.items():
         local = timezone.localtime(time)
@@ -79,7 +79,7 @@ def on_form(**times):
 # The list
 
 
-def test_row_shows_who_may_watch_whom_for_what(admin, grant):
+def test_row_shows_watcher_driver_and_reference(admin, grant):
     response = admin.get(GRANTS)
     assert cells(response, "reference_or_id") == ["trip 7"]
     assert cells(response, "driver_identity") == ["Mary mary@example.com"]
@@ -142,7 +142,7 @@ def test_long_list_takes_a_bounded_number_of_queries(
         WatchGrant(driver=driver, watcher=watcher, starts_at=now, ends_at=now + HOUR)
         for _ in range(ROWS)
     )
-    # Session, user, what matches, all there are, the page.
+    # Session, user, count of matches, count of all, page.
     with django_assert_max_num_queries(5):
         response = admin.get(GRANTS, query)
     assert len(cells(response, "state")) == 100
@@ -232,7 +232,7 @@ def test_of_an_open_grant_only_the_end_changes(
     assert rechecked == [[grant.watcher_id]]
 
 
-def test_grant_of_a_driver_who_is_one_no_more_can_still_end_sooner(admin, grant):
+def test_grant_of_a_user_who_is_no_longer_a_driver_can_still_end_sooner(admin, grant):
     User.objects.filter(pk=grant.driver_id).update(role="rider")
     ends_at = (timezone.now() + HOUR / 2).replace(microsecond=0)
     assert admin.post(change_page(grant), on_form(ends_at=ends_at)).status_code == 302
@@ -286,7 +286,7 @@ def test_user_with_grants_can_be_deleted(admin, grant):
     assert not WatchGrant.objects.exists()
 
 
-# Who may
+# Permission
 
 
 def test_staff_needs_the_permission_for_what_they_do(client, grant):

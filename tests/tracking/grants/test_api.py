@@ -31,7 +31,7 @@ def dispatcher():
 
 
 class Caller:
-    """Calls with JSON and one user's access token."""
+    """Calls the API with JSON and one user's access token."""
 
     def __init__(self, user):
         self.client = Client(headers={"Authorization": f"Bearer {access_token_for(user)}"})
@@ -68,7 +68,7 @@ def ids(response):
 
 
 def error(response, status):
-    """The deprecated `error`, which says what the problem details around it say."""
+    """Return the deprecated `error` member; it must agree with the problem details around it."""
     body = response.json()
     found = body.pop("error")
     assert found.keys() - {"fields"} == {"code", "message"}
@@ -151,7 +151,7 @@ def test_page_that_does_not_exist_is_answered_404(staff):
 def test_long_list_takes_one_query_and_three_for_the_caller(
     staff, people, django_assert_num_queries
 ):
-    """The user, the user's permissions and those of the groups."""
+    """The three are: the user, the user's permissions, and the groups' permissions."""
     driver, watcher = people
     now = timezone.now()
     WatchGrant.objects.bulk_create(
@@ -366,11 +366,11 @@ def test_put_is_answered_405(staff, grant):
     assert error(response, 405)["code"] == "method_not_allowed"
 
 
-# Who may
+# Permission
 
 
 def calls(caller, grant):
-    """Every call there is, each by itself harmless."""
+    """Call every endpoint and return the responses. Each call alone is harmless."""
     return [
         caller.get(GRANTS),
         caller.get(path_of(grant)),
@@ -382,7 +382,7 @@ def calls(caller, grant):
 
 
 @pytest.mark.parametrize("person", [0, 1], ids=["the driver", "the watcher"])
-def test_whoever_is_not_staff_is_answered_403(people, grant, person):
+def test_user_who_is_not_staff_is_answered_403(people, grant, person):
     for response in calls(Caller(people[person]), grant):
         assert error(response, 403)["code"] == "permission_denied"
     assert WatchGrant.objects.get().ended_at is None
@@ -441,7 +441,7 @@ def test_database_that_is_unavailable_is_answered_503_and_its_reason_logged(
     assert "192.0.2.1" in caplog.text
 
 
-# Rights
+# Permissions of staff
 
 
 CALLS = {
@@ -476,13 +476,13 @@ def test_staff_needs_the_permission_that_the_admin_asks_for(dispatcher, grant, t
             assert WatchGrant.objects.get().ended_at is None
 
 
-def test_permissions_are_not_enough_for_who_is_no_staff(dispatcher, grant):
+def test_permissions_are_not_enough_for_a_user_who_is_not_staff(dispatcher, grant):
     dispatcher.is_staff = False
     dispatcher.save()
     error(Caller(dispatcher).get(path_of(grant)), 403)
 
 
-def test_who_did_it_is_kept(staff, dispatcher, people, trip):
+def test_users_who_changed_a_grant_are_kept(staff, dispatcher, people, trip):
     opened = staff.post(GRANTS, {**trip, "ends_at": in_json(trip["ends_at"])}).json()
     assert (opened["opened_by"], opened["changed_by"], opened["ended_by"]) == (
         dispatcher.pk,
@@ -493,7 +493,7 @@ def test_who_did_it_is_kept(staff, dispatcher, people, trip):
     changed = staff.patch(path, {"ends_at": in_json(trip["ends_at"] + HOUR)}).json()
     assert changed["changed_by"] == dispatcher.pk
     assert staff.post(f"{path}end/").json()["ended_by"] == dispatcher.pk
-    # The names outlive the account.
+    # The names stay when the account is deleted.
     WatchGrant.objects.get().driver.delete()
     dispatcher.delete()
 

@@ -64,7 +64,7 @@ def test_many_grants_are_ended_with_one_check(trip, other_driver, rechecked):
 
 
 @both_databases
-def test_of_those_who_end_a_grant_at_once_one_does(database, trip, rechecked, clock):
+def test_grant_that_several_end_at_once_is_ended_by_one(database, trip, rechecked, clock):
     grant = open_grant(**trip)
     rechecked.clear()
     contenders = 4

@@ -29,7 +29,7 @@ def test_open_grant_stores_what_it_was_given(trip):
     assert stored.reference == "trip 7"
 
 
-def test_grant_starts_now_unless_told_otherwise(trip):
+def test_grant_starts_now_by_default(trip):
     assert open_grant(**trip).starts_at == NOON
 
 

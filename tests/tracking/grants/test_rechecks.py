@@ -1,4 +1,4 @@
-"""Whose open connections are checked again, and when."""
+"""Rechecks of open connections when a grant changes."""
 
 import pytest
 from django.db import transaction

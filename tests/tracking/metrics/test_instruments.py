@@ -7,7 +7,7 @@ from tracking.metrics.instruments import Counter, Histogram, LabelledCounter, ga
 
 
 def samples(*instruments):
-    """What Prometheus reads: values by name and labels."""
+    """Return the values as Prometheus reads them, by name and labels."""
 
     class Instruments:
         def collect(self):

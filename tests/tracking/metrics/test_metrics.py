@@ -1,4 +1,4 @@
-"""What is counted, and that nobody without the token sees it."""
+"""The metrics' values, and the token that their endpoint requires."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -42,7 +42,7 @@ async def get(authorization=f"Bearer {TOKEN}", method="GET"):
 
 
 async def values():
-    """What Prometheus reads, by the text of name and labels."""
+    """Return the values as Prometheus reads them, by the text of name and labels."""
     answer = await get()
     assert answer["status"] == 200
     return {
@@ -53,7 +53,7 @@ async def values():
 
 
 async def change(before):
-    """The values that are not as they were `before`."""
+    """Return the differences of the values that changed since `before`."""
     return {
         name: value - before.get(name, 0)
         for name, value in (await values()).items()
@@ -86,7 +86,7 @@ async def test_metrics_are_what_prometheus_reads_and_say_what_they_are():
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_stored_batch_counts_rows_and_all_who_hear_of_it():
+async def test_stored_batch_counts_rows_and_acknowledgements():
     before = await values()
     waiting = [(arrived(0.2, driver), None) for driver in (19, 19, 20, 21)]
     metrics.stored(3, waiting, rejected={21})

@@ -1,4 +1,4 @@
-"""What dashboard, alerts and manual ask Prometheus for is there."""
+"""Every metric that dashboard, alerts and manual name exists."""
 
 import json
 import re
@@ -16,13 +16,13 @@ from ..fakes import within_deadline
 PROJECT = Path(__file__).resolve().parents[3]
 DEPLOY = PROJECT / "deploy"
 NAME = re.compile(r"\b(?:tracking|process)_[a-z_]+")
-# Prometheus' own, of each target.
+# Prometheus adds these to each target.
 TARGET_LABELS = {"job", "instance", "worker"}
 
 
 @pytest.fixture
 async def shown(app_layer, transactional_db):
-    """The sample names that `/metrics/` shows, and the labels that each has."""
+    """Return the sample names that `/metrics/` shows, each with its labels."""
     metrics.refusals.add("set-tracking", "forbidden")
     metrics.connections_opened.add("set-tracking")
     metrics.connections_ended.add("set-tracking", "1000")
@@ -31,7 +31,7 @@ async def shown(app_layer, transactional_db):
     await within_deadline(get_runtime().close())
     found = {}
     for family in text_string_to_metric_families(text):
-        # A gauge that has no value right now is there all the same.
+        # A gauge without a value exists too.
         found.setdefault(family.name, set())
         for sample in family.samples:
             found.setdefault(sample.name, set()).update(sample.labels)
@@ -72,7 +72,7 @@ async def test_every_metric_of_ours_is_on_the_dashboard(shown):
     assert [base for base in sorted(bases) if base not in dashboard] == []
 
 
-def test_proxy_that_cuts_everybody_off_each_minute_is_an_alert():
+def test_proxy_that_closes_all_connections_each_minute_is_an_alert():
     alerts = (DEPLOY / "alerts.yml").read_text()
     part = re.search(r"alert: ClientsLost.+?> ([\d.]+) \* sum", alerts, re.DOTALL)[1]
     each_minute, each_ten_minutes = 1 / 60, 1 / 600

@@ -1,4 +1,4 @@
-"""The template tags in a page that is not ours, and the static files as production has them."""
+"""Template tags in a host's page, and static files as production serves them."""
 
 import hashlib
 import json
@@ -78,13 +78,13 @@ def test_driver_may_be_a_user(tag):
     user = get_user_model()(pk=19)
     text = "{% load tracking %}{% " + tag + " user %}"
     assert 'data-driver-id="19"' in render(text, user=user)
-    # As the context processor gives it.
+    # The context processor gives a lazy user.
     assert 'data-driver-id="19"' in render(text, user=SimpleLazyObject(lambda: user))
 
 
 @pytest.mark.parametrize("tag", ["driver_map", "share_location"])
 def test_profile_of_a_driver_is_refused_with_what_to_give_instead(tag):
-    """Its key is not the user's, and would be another driver's."""
+    """A profile's key is not the user's, and could be another driver's id."""
     with pytest.raises(TemplateSyntaxError, match=f"^{tag} takes a driver's id .* profile's user"):
         render("{% load tracking %}{% " + tag + " profile %}", profile=Group(pk=19))
 
@@ -141,12 +141,12 @@ def test_every_text_that_a_module_says_is_there(widget):
         if path.startswith("vendor/") or path == "tracking-client.js":
             continue
         said |= set(re.findall(r'\.say\("(\w+)"', (STATIC / path).read_text()))
-    ages = {"just_now"} if widget == "share" else set()  # the driver's page tells no ages
+    ages = {"just_now"} if widget == "share" else set()  # the driver's page shows no ages
     assert said - ages <= set(TEXTS[widget])
 
 
 def test_modules_do_not_import_each_other():
-    """A relative import would name a file without its hash."""
+    """A relative import would name a file without the hash in its name."""
     for path in STATIC.glob("*.js"):
         assert not re.search(r"^(import\b|export .* from)", path.read_text(), re.MULTILINE), path
 

@@ -53,7 +53,7 @@ def test_pages_send_strangers_to_the_log_in_page_and_back(client, page):
 
 @pytest.mark.parametrize("log_in", ["no-such-page", None])
 def test_pages_fail_for_strangers_without_a_log_in_page(client, settings, log_in):
-    """As docs/integration.md and the check `tracking.W009` say."""
+    """docs/integration.md and the check `tracking.W009` describe this."""
     client.raise_request_exception = False
     settings.LOGIN_URL = log_in
     assert client.get(RIDER_MAP).status_code == 500
@@ -129,7 +129,7 @@ def test_rider_page_of_an_id_beyond_the_databases_names_nobody(client, rider):
     assert client.get(f"/driver/{2**70}/map/").status_code == 200
 
 
-def test_rider_page_says_nothing_of_whether_the_driver_exists(client, rider, settings):
+def test_rider_page_does_not_reveal_whether_the_driver_exists(client, rider, settings):
     settings.TRACKING = {"WATCH_POLICY": "tracking.permissions.granted"}
     create("driver", pk=19)
     there, missing = (client.get(f"/driver/{pk}/map/").content.decode() for pk in (19, 20))
@@ -210,17 +210,17 @@ def test_search_finds_a_located_driver_by_name_address_or_id(client, dispatcher,
 
 
 @pytest.mark.parametrize("query", ["", "  ", "nobody", "9" * 40])
-def test_search_finds_nobody_where_nobody_is_meant(client, dispatcher, query):
+def test_search_without_a_match_finds_nobody(client, dispatcher, query):
     locate(create("driver", pk=19), seconds=1)
     assert client.get(SEARCH, {"q": query}).json() == {"drivers": [], "total": 0}
 
 
-def test_search_leaves_out_who_was_never_located_and_stops_at_eight(client, dispatcher):
+def test_search_leaves_out_drivers_without_a_location_and_stops_at_eight(client, dispatcher):
     drivers = [create("driver", email=f"driver{number}@example.org") for number in range(12)]
     for driver in drivers[1:]:
         locate(driver, hours=1)
     found = client.get(SEARCH, {"q": "driver"}).json()
-    # In an order of their own, and with the number of all.
+    # Ordered, and with the number of all matches.
     assert [driver["userId"] for driver in found["drivers"]] == [
         driver.pk for driver in drivers[1:9]
     ]

@@ -1,4 +1,4 @@
-"""Phones report over HTTP, and so are tested with what tests of HTTP have."""
+"""Fixtures of the HTTP tests, as phones report over HTTP."""
 
 from ..rest.conftest import (  # noqa: F401
     _nothing_left_behind,

@@ -1,4 +1,4 @@
-"""The admin issues the tokens of devices, shows each once, and revokes them."""
+"""Device tokens in the admin: issued, shown once, and revoked."""
 
 import re
 
@@ -29,7 +29,7 @@ def admin(client):
 
 @pytest.fixture
 def staff(client):
-    """Logs in somebody with these permissions only."""
+    """Return a function that logs in a staff user with only the given permissions."""
 
     def staff(*codenames):
         user = User.objects.create_user(email="dispatch@staff.test", is_staff=True)
@@ -92,7 +92,7 @@ def test_device_of_somebody_who_is_no_driver_is_refused_at_the_field(admin):
     assert not Device.objects.exists()
 
 
-def test_who_may_publish_is_the_policys_decision(admin, settings):
+def test_policy_decides_which_users_get_a_device(admin, settings):
     settings.TRACKING = settings.TRACKING | {
         "PUBLISH_POLICY": "tracking.permissions.any_authenticated"
     }
@@ -133,7 +133,7 @@ def test_action_revokes(admin, driver):
     assert Device.objects.authenticate(device.token) is None
 
 
-def test_who_may_only_look_revokes_and_issues_nothing(staff, driver):
+def test_staff_who_may_only_view_revoke_and_issue_nothing(staff, driver):
     device = Device.objects.issue(driver, "phone")
     client = staff("view_device")
     assert labels(client.get(DEVICES)) == ["phone"]
@@ -142,7 +142,7 @@ def test_who_may_only_look_revokes_and_issues_nothing(staff, driver):
     assert add(client, driver).status_code == 403
 
 
-def test_who_may_change_devices_revokes(staff, driver):
+def test_staff_who_may_change_devices_revoke(staff, driver):
     device = Device.objects.issue(driver, "phone")
     revoke_selected(staff("view_device", "change_device"), device)
     assert Device.objects.get().revoked_at

@@ -1,4 +1,4 @@
-"""What apps on phones send becomes a measurement in our units, or none."""
+"""Readings of phone apps, converted to measurements in the protocol's units."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from tracking.protocol import InvalidLocation, InvalidMessage, Measurement
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 EPOCH = 1769860800  # noon
 
-# As OwnTracks for Android posts it.
+# A message of OwnTracks for Android.
 OWNTRACKS_ANDROID = {
     "_type": "location",
     "BSSID": "02:00:00:00:00:00",
@@ -38,7 +38,7 @@ OWNTRACKS_ANDROID = {
     "vac": 3,
     "vel": 36,
 }
-# As OwnTracks for iOS does: -1 is what it does not know.
+# A message of OwnTracks for iOS: -1 stands for an unknown value.
 OWNTRACKS_IOS = {
     "_type": "location",
     "acc": 65,
@@ -54,7 +54,7 @@ OWNTRACKS_IOS = {
     "vac": 10,
     "vel": -1,
 }
-# As Traccar Client 9 does, by its location library.
+# A message of Traccar Client 9, in its location library's format.
 TRACCAR_JSON = {
     "location": {
         "event": "motionchange",
@@ -80,7 +80,7 @@ TRACCAR_JSON = {
     },
     "device_id": "trk_abc",
 }
-# As Traccar Client 8 does.
+# A message of Traccar Client 8.
 TRACCAR_QUERY = {
     "id": "trk_abc",
     "timestamp": str(EPOCH),
@@ -117,7 +117,7 @@ def test_owntracks_on_android_is_read_in_km_per_hour():
 
 
 @pytest.mark.parametrize("created_at", [None, "soon", [], 1e18, -1e18, True])
-def test_owntracks_time_of_a_message_that_cannot_be_refuses_no_fix(created_at):
+def test_owntracks_invalid_time_of_a_message_refuses_no_fix(created_at):
     found = from_owntracks(created_at=created_at)
     assert (found.lat, found.recorded_at) == (-1.4354, NOON)
 
@@ -174,7 +174,7 @@ def test_owntracks_body_that_is_no_message_is_invalid(body):
         ({"vel": "fast"}, InvalidMessage),
     ],
 )
-def test_owntracks_location_that_cannot_be_is_invalid(change, error):
+def test_owntracks_impossible_location_is_invalid(change, error):
     with pytest.raises(error):
         from_owntracks(**change)
 
@@ -204,7 +204,7 @@ def test_traccar_json_is_read_in_metres_per_second():
         ("4102444800", datetime(2100, 1, 1, tzinfo=UTC)),
         (f"{EPOCH}.25", NOON.replace(microsecond=250_000)),
         (f"{EPOCH}250.0", NOON.replace(microsecond=250_000)),
-        # The plus of an offset is a space in a query where it was not escaped.
+        # An unescaped plus of an offset is a space in a query.
         ("2026-01-31T13:00:00 01:00", NOON),
         ("2026-01-31T13:00:00.000 0100", NOON),
         ("2026-01-31 17:30:00 05:30", NOON),
@@ -228,7 +228,7 @@ def test_traccar_time_may_be_a_number_in_json_and_may_be_missing():
     "timestamp",
     ["soon", "2026-13-01T00:00:00Z", "9" * 17, "1e9", "nan", "1.2.3", "0001-01-01T00:00:00 14:00"],
 )
-def test_traccar_time_that_cannot_be_is_invalid(timestamp):
+def test_traccar_impossible_time_is_invalid(timestamp):
     for parse in (
         lambda: from_query(timestamp=timestamp),
         lambda: from_json({"timestamp": timestamp}),
@@ -271,7 +271,7 @@ def test_traccar_fix_that_calls_itself_invalid_is_no_measurement(value):
     assert from_query(valid=value) is None
 
 
-def test_traccar_number_that_cannot_be_is_invalid():
+def test_traccar_impossible_number_is_invalid():
     with pytest.raises(InvalidMessage, match="speed must be a number"):
         from_query(speed="fast")
 
@@ -286,7 +286,7 @@ def test_traccar_body_that_is_no_message_is_invalid(body):
         read_message()
 
 
-# A message without a place is a sign of life.
+# Messages without a place: the phone counts as heard
 
 
 def read(query="", body=b""):
@@ -320,7 +320,7 @@ def test_null_island_with_a_negative_accuracy_is_no_place(lat, lon):
     assert from_owntracks(lat=float(lat), lon=float(lon), acc=-1) is None
 
 
-# Where parameters are
+# Parameters in URL and body
 
 
 def test_parameters_may_be_in_the_url_and_in_the_body():
@@ -338,7 +338,7 @@ def test_parameters_may_be_in_the_url_and_in_the_body():
 
 
 def item(**changes):
-    """A fix as version 10 of Traccar Client writes it in JSON."""
+    """Return a fix as version 10 of Traccar Client writes it in JSON."""
     fix = {"id": "trk_abc", "timestamp": EPOCH, "lat": 1.5, "lon": 2.5, "speed": 19.44, "batt": 77}
     return {name: value for name, value in (fix | changes).items() if value is not None}
 
@@ -385,7 +385,7 @@ def test_list_of_version_nine_is_read_location_by_location():
 @pytest.mark.parametrize(
     "body", ["[", "{", "[1", '{"id": "x"', "{}}", "[" * 10_000, '{"a":' * 9000]
 )
-def test_body_that_cannot_be_read_is_one_bad_message_of_who_is_named_in_the_url(body):
+def test_unreadable_body_is_one_bad_message_of_the_device_in_the_url(body):
     token, report = read("id=trk_abc", body)
     assert (token, report.measurements) == ("trk_abc", [])
     assert [verdict.code for verdict in report.rejected] == ["invalid_message"]

@@ -1,4 +1,4 @@
-"""Phones that report with a token of their own."""
+"""Reports of phones that have a token of their own."""
 
 import base64
 import json
@@ -37,12 +37,12 @@ def basic(token, user="mary"):
 
 @pytest.fixture
 def report(client):
-    """Calls as the apps do, each way once."""
+    """Return functions that report as the apps do, one for each way."""
 
     def by_owntracks(token, **changes):
         return client.post(
             OWNTRACKS,
-            # Without the time of the message, which is long ago: else its clock would be behind.
+            # Without the message's own time: it is long ago, so the clock would count as behind.
             json.dumps(OWNTRACKS_ANDROID | {"created_at": None} | changes),
             content_type="application/json",
             headers={**basic(token), "X-Limit-U": "mary", "X-Limit-D": "phone"},
@@ -79,7 +79,7 @@ def test_token_is_random_stored_as_a_hash_and_known_once(device, driver):
 
 def test_token_typed_by_hand_is_found(device):
     assert Device.objects.authenticate(f" {device.token.capitalize()}\n") == device
-    # In lower case, the sign of kelvin is a k.
+    # The Kelvin sign is a k in lower case, but must not match one.
     assert Device.objects.authenticate(device.token.replace("k", "\u212a", 1)) is None
 
 
@@ -286,7 +286,7 @@ def test_owntracks_above_the_rate_is_answered_503_and_keeps_its_messages(report,
         assert int(answer["Retry-After"]) >= 1
 
 
-def test_owntracks_beside_guessing_is_answered_503_and_keeps_its_messages(
+def test_owntracks_behind_an_address_that_guesses_is_answered_503_and_keeps_its_messages(
     report, device, monkeypatch
 ):
     monkeypatch.setattr(RefusalThrottle, "default_rate", "3/min")

@@ -1,4 +1,4 @@
-"""What silence makes of drivers, on a clock that is set and a stand-in for the database."""
+"""Drivers that become stale and offline by silence, on a set clock and a fake database."""
 
 import asyncio
 
@@ -41,7 +41,7 @@ async def aging(clock, stored, changes):
 
 @pytest.fixture
 def follow(aging, stored):
-    """Stores a fix, and has it followed."""
+    """Return a function that stores a fix and follows its driver."""
 
     def follow(fix, status=LIVE):
         stored.values[fix.driver_id] = fix
@@ -55,7 +55,7 @@ async def until_idle(aging):
         await within_deadline(asyncio.wait([aging._task]))
 
 
-async def test_silent_driver_becomes_stale_and_then_offline_each_told_once(
+async def test_silent_driver_becomes_stale_and_then_offline_each_announced_once(
     aging, follow, clock, changes
 ):
     follow(fix_of())
@@ -75,7 +75,7 @@ async def test_driver_that_was_not_looked_at_for_long_goes_offline_at_once(
     assert changes == [(19, LIVE, OFFLINE)]
 
 
-async def test_nobody_else_than_who_is_due_is_looked_up(follow, clock, changes, stored):
+async def test_only_drivers_that_are_due_are_looked_up(follow, clock, changes, stored):
     for second in range(3):
         follow(fix_of(driver_id=second + 1, second=second))
     clock.advance(11.5)
@@ -102,7 +102,7 @@ async def test_newer_fix_begins_anew(follow, clock, changes, stored):
     ],
     ids=["another worker has it", "it has left", "it is deleted"],
 )
-async def test_driver_who_is_no_longer_this_workers_is_left_to_others(
+async def test_driver_whose_stored_fix_is_not_this_workers_is_left_to_others(
     aging, follow, clock, changes, stored, elsewhere
 ):
     follow(fix_of())
@@ -127,7 +127,7 @@ async def test_driver_who_reports_while_it_is_looked_up_stays_live(follow, clock
 
 async def test_changes_wait_for_the_database(follow, clock, changes, stored, caplog):
     follow(fix_of())
-    stored.error = ConnectionError("the database is away")
+    stored.error = ConnectionError("the database is unavailable")
     clock.advance(11)
     await stored.calls.reach(3)
     assert changes == []
@@ -136,14 +136,14 @@ async def test_changes_wait_for_the_database(follow, clock, changes, stored, cap
     await changes.reach(1)
 
 
-async def test_what_was_told_is_known_of_the_stored_fix_alone(aging, follow):
+async def test_an_announced_status_holds_for_the_stored_fix_alone(aging, follow):
     follow(fix_of(second=1), STALE)
     assert aging.announced_status(fix_of(second=1)) is STALE
     assert aging.announced_status(fix_of(second=2)) is None
     assert aging.announced_status(fix_of(driver_id=20)) is None
 
 
-async def test_who_is_offline_is_not_followed(aging, follow):
+async def test_an_offline_driver_is_not_followed(aging, follow):
     follow(fix_of(), LIVE)
     follow(fix_of(second=1), OFFLINE)
     await until_idle(aging)

@@ -1,4 +1,4 @@
-"""Signals: what receivers hear, when, and what they cannot do to others."""
+"""Signals: content and time of each call, and isolation of failing or slow receivers."""
 
 import asyncio
 import threading
@@ -20,7 +20,7 @@ LIVE, STALE, OFFLINE = Status.LIVE, Status.STALE, Status.OFFLINE
 @pytest.fixture(autouse=True)
 def _thresholds(settings, monkeypatch):
     settings.TRACKING = {"STALE_AFTER": 10.0, "OFFLINE_AFTER": 30.0}
-    # Another test's warning throttles none of this one's.
+    # A new throttle: another test's warning must not suppress this one's.
     monkeypatch.setattr(announcer_module.logger, "filters", [])
 
 
@@ -39,7 +39,7 @@ async def announcer(clock, stored):
 
 @pytest.fixture
 def connect():
-    """Connects receivers, until the test ends."""
+    """Return a function that connects a receiver until the test ends."""
     connected = []
 
     def connect(signal, receiver):
@@ -52,7 +52,7 @@ def connect():
 
 
 class Receivers:
-    """One of each signal: what they heard, and a gate that they wait at."""
+    """A receiver of each signal, with a log of its calls and a gate that it waits at."""
 
     def __init__(self):
         self._loop = asyncio.get_running_loop()
@@ -63,12 +63,12 @@ class Receivers:
         self.changes = Log()
 
     def on_locations(self, sender, fixes, **kwargs):
-        self._hear(self.batches, fixes)
+        self._record(self.batches, fixes)
 
     def on_status(self, sender, driver_id, status, previous, **kwargs):
-        self._hear(self.changes, (driver_id, previous, status))
+        self._record(self.changes, (driver_id, previous, status))
 
-    def _hear(self, log, what):
+    def _record(self, log, what):
         self.threads.add(threading.current_thread())
         self._loop.call_soon_threadsafe(log.append, what)
         assert self.gate.wait(DEADLINE)
@@ -88,12 +88,12 @@ def departure(second):
     return msgspec.structs.replace(fix, disconnected_at=at)
 
 
-async def test_nothing_is_wanted_unless_somebody_listens(announcer, connect):
+async def test_without_receivers_there_is_nothing_to_announce(announcer, connect):
     def listener(**kwargs):
-        """Listens."""
+        """Receive from every sender."""
 
     def listener_to_others(**kwargs):
-        """Listens to what is never sent."""
+        """Receive from a sender that never sends."""
 
     assert not announcer.has_receivers
     location_updated.connect(listener_to_others, sender=Announcer)
@@ -102,7 +102,7 @@ async def test_nothing_is_wanted_unless_somebody_listens(announcer, connect):
     assert announcer.has_receivers
 
 
-async def test_receivers_hear_in_a_thread_of_their_own_once_per_batch(announcer, receivers):
+async def test_receivers_are_called_in_a_thread_of_their_own_once_per_batch(announcer, receivers):
     fixes = [fix_of(driver_id) for driver_id in (1, 2, 3)]
     announcer.stored(fixes, {})
     assert await receivers.batches.reach(1) == [fixes]
@@ -140,13 +140,13 @@ async def test_departure_is_a_change_of_status_and_no_new_location(announcer, re
 
 
 @pytest.mark.parametrize("before", [fix_of(), fix_of(second=1)], ids=["repeated", "late"])
-async def test_what_changed_nothing_is_not_told(announcer, receivers, before):
+async def test_a_fix_that_changed_nothing_is_not_announced(announcer, receivers, before):
     announcer.stored([fix_of()], {19: before})
     await within_deadline(announcer.drain())
     assert receivers.batches == receivers.changes == []
 
 
-async def test_what_time_changes_is_told(announcer, receivers, clock, stored):
+async def test_a_status_changed_by_time_is_announced(announcer, receivers, clock, stored):
     stored.values = {19: fix_of()}
     announcer.stored([fix_of()], {})
     await receivers.changes.reach(1)
@@ -154,7 +154,7 @@ async def test_what_time_changes_is_told(announcer, receivers, clock, stored):
     assert await receivers.changes.reach(2) == [(19, None, LIVE), (19, LIVE, STALE)]
 
 
-async def test_driver_back_before_its_silence_was_told_was_never_silent(
+async def test_driver_back_before_its_silence_was_announced_was_never_silent(
     announcer, receivers, clock, stored
 ):
     announcer.stored([fix_of()], {})
@@ -165,7 +165,7 @@ async def test_driver_back_before_its_silence_was_told_was_never_silent(
     assert receivers.changes == [(19, None, LIVE)]
 
 
-async def test_slow_receivers_hear_the_newest_and_what_the_changes_come_to(
+async def test_slow_receivers_get_the_newest_fix_and_the_net_change_of_status(
     announcer, receivers, clock, caplog
 ):
     receivers.gate.clear()
@@ -184,7 +184,7 @@ async def test_slow_receivers_hear_the_newest_and_what_the_changes_come_to(
     assert "4 signals were replaced" in caplog.text
 
 
-async def test_change_that_was_undone_before_anybody_heard_of_it_is_none(
+async def test_change_that_was_undone_before_its_announcement_is_not_announced(
     announcer, receivers, clock
 ):
     receivers.gate.clear()
@@ -213,16 +213,16 @@ async def test_receiver_that_fails_is_named_in_the_log_and_keeps_nothing_from_ot
 
 
 async def test_receiver_may_be_a_coroutine_function(announcer, connect):
-    heard = []
+    calls = []
 
     async def listener(fixes, **kwargs):
         await asyncio.sleep(0)
-        heard.append(fixes)
+        calls.append(fixes)
 
     connect(location_updated, listener)
     announcer.stored([fix_of()], {})
     await within_deadline(announcer.drain())
-    assert heard == [[fix_of()]]
+    assert calls == [[fix_of()]]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -241,19 +241,19 @@ async def test_receiver_may_use_the_database(announcer, connect):
 @pytest.mark.parametrize("kind", [RuntimeError, SystemExit, asyncio.CancelledError])
 async def test_a_receiver_that_fails_keeps_no_later_announcement_back(announcer, connect, kind):
     loop = asyncio.get_running_loop()
-    told = Log()
+    seen = Log()
 
     def locate(sender, fixes, **kwargs):
         raise kind
 
     def change(sender, driver_id, **kwargs):
-        loop.call_soon_threadsafe(told.append, driver_id)
+        loop.call_soon_threadsafe(seen.append, driver_id)
         raise kind
 
     connect(location_updated, locate)
     connect(driver_status_changed, change)
     announcer.stored([fix_of(1), fix_of(2)], {})
-    assert await told.reach(2) == [1, 2]
+    assert await seen.reach(2) == [1, 2]
     announcer.stored([fix_of(3)], {})
-    assert await told.reach(3) == [1, 2, 3]
+    assert await seen.reach(3) == [1, 2, 3]
     await within_deadline(announcer.drain())

@@ -1,4 +1,4 @@
-"""Whatever happens to a batch, each who waits gets an answer, and nobody waits for a neighbour."""
+"""Answers for each fix of a batch, whatever fails, without waiting for the other drivers."""
 
 import asyncio
 import gc
@@ -19,7 +19,7 @@ from ..rows import FAR_AWAY, drivers, stored
 
 
 class Database:
-    """Stands in for the database thread; fails as it is told, in whole or for some drivers."""
+    """A fake database thread that fails on demand, for all drivers or for some."""
 
     def __init__(self):
         self.batches = Log()
@@ -86,7 +86,7 @@ async def test_a_batch_that_fails_for_another_reason_than_the_database_is_tried_
     assert failures[0].exc_info
 
 
-async def test_a_waiter_that_cannot_be_told_leaves_none_of_the_others_without_an_answer(
+async def test_a_waiter_that_raises_leaves_none_of_the_others_without_an_answer(
     storage, fake_database, caplog
 ):
     class Broken:
@@ -118,7 +118,7 @@ async def test_what_fails_for_one_driver_delays_neither_the_others_nor_their_nex
         await log.reach(2 * (second + 1))
     assert {fix.driver_id for _, fix in log} == {1, 3}
     assert len(storage) == 5
-    # It is in no batch of the others', whose statement it would fail again.
+    # The failing fix is in no batch with the others: it would fail their statement again.
     assert all({fix.driver_id for fix in batch} == {1, 3} for batch in fake_database.batches[1:])
 
 
@@ -158,7 +158,7 @@ async def test_draining_waits_for_what_failed_for_one_driver(storage, fake_datab
     assert sender.settled == [("acknowledged", fix_of(2))]
 
 
-async def test_who_leaves_while_its_fix_fails_is_held_no_longer(storage, fake_database):
+async def test_a_driver_who_leaves_while_its_fix_fails_is_no_longer_held(storage, fake_database):
     fake_database.outcome["failed"] = {2}
     neighbour, stays = Sender(), Sender()
     storage.store([fix_of(1)], neighbour)
@@ -199,7 +199,7 @@ async def test_what_is_locked_is_not_waited_for_again_until_it_is_free(storage, 
 
 
 class BrokenAnnouncer:
-    """Cannot announce anything."""
+    """An announcer that raises at every call."""
 
     has_receivers = True
 
@@ -242,7 +242,7 @@ both_databases = pytest.mark.django_db(transaction=True, databases=["default", "
 
 @pytest.fixture
 def statements(database):
-    """What the writing statements are made to do: `statements.append(function of the batch)`."""
+    """Return the list of functions that are called with each batch before it is written."""
     hooks = []
 
     def wrapper(execute, sql, params, many, context):

@@ -29,7 +29,7 @@ def _shards(settings):
 
 
 def sent(layer):
-    """What left, as (group, fixes)."""
+    """Return the messages that were sent, as (group, fixes)."""
     return [(group, decode_batch(event)) for group, event in layer.sent]
 
 
@@ -116,7 +116,7 @@ async def test_what_gathers_during_a_send_is_the_next_batch(publisher, layer):
     assert [fixes for _, fixes in sent(layer)] == [[fix_of(19, 1)], [fix_of(19, 3), fix_of(23, 3)]]
 
 
-# The channel layer is away
+# The channel layer is unavailable
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def retry_soon(monkeypatch):
     monkeypatch.setattr(broadcast, "RETRY_AFTER", 0.01)
 
 
-async def test_a_layer_that_is_away_gets_the_newest_of_each_driver_when_it_is_back(
+async def test_an_unavailable_layer_gets_the_newest_of_each_driver_when_it_is_back(
     publisher, layer, retry_soon
 ):
     layer.failing.add("group_send")
@@ -174,30 +174,30 @@ async def test_closing_during_an_outage_is_prompt(publisher, layer):
 
 
 class HalfALayer(Layer):
-    """One whose host of a shard is away."""
+    """A channel layer in which the host of one shard is unavailable."""
 
-    def __init__(self, away):
+    def __init__(self, unavailable):
         super().__init__()
-        self.away = away
+        self.unavailable = unavailable
 
     async def group_send(self, group, message):
-        if group == self.away:
-            self.calls["away"].append(group)
+        if group == self.unavailable:
+            self.calls["unavailable"].append(group)
             raise ConnectionError("refused")
         await super().group_send(group, message)
 
 
-async def test_a_shard_whose_host_is_away_holds_up_no_other(retry_soon):
+async def test_a_shard_whose_host_is_unavailable_delays_no_other(retry_soon):
     layer = HalfALayer(shard_of(2))
     publisher = Publisher(layer, HERE)
     for second in range(1, 6):
         for driver_id in (1, 2, 3):
             publisher.publish(fix_of(driver_id, second))
         await layer.sent.reach(2 * second)
-        await layer.calls["away"].reach(second)
+        await layer.calls["unavailable"].reach(second)
     assert {group for group, _ in layer.sent} == {shard_of(1), shard_of(3)}
     assert metrics.degraded.parts() == ["broadcast"]
-    layer.away = None
+    layer.unavailable = None
     await layer.sent.reach(11)
     assert sent(layer)[-1] == (shard_of(2), [fix_of(2, 5)])
     await settle()

@@ -1,4 +1,4 @@
-"""Where a device's clock begins: with what is known here, or with what the database keeps."""
+"""The initial state of a device's clock: known in this process, or stored in the database."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from ..fakes import fix_of
 
 
 class Stored:
-    """What the database has, and how often it was asked."""
+    """The stored fixes, with the number of queries for them."""
 
     def __init__(self, fix=None):
         self.fix = fix
@@ -45,7 +45,7 @@ async def test_a_database_that_fails_leaves_the_clock_to_be_judged_anew(caplog, 
     assert "no connection" in caplog.text
 
 
-async def test_a_database_that_hangs_holds_no_fix_up(monkeypatch):
+async def test_a_database_that_hangs_delays_no_fix(monkeypatch):
     monkeypatch.setattr(clocks_module, "LOAD_TIMEOUT", 0.01)
 
     async def hang(driver_id):

@@ -1,4 +1,4 @@
-"""What must not grow with the load, counted: the clock of a busy machine proves nothing.
+"""Costs that must not grow with the load. They are counted, as times on a busy machine vary.
 
 A batch costs one statement, one thread hop and one message per shard, however many fixes it
 holds; a message costs no task and no signature check; a fan-out costs one encoding.
@@ -28,7 +28,7 @@ from ..sockets import Server, token_for
 
 @pytest.fixture
 async def counts(monkeypatch):
-    """What the event loop was asked for, and the statements that stored batches."""
+    """Yield the counts of tasks, thread hops, stored batches, fixes and statements."""
     counts = Counter()
     loop = asyncio.get_running_loop()
     run_in_executor, upsert = loop.run_in_executor, storage.upsert
@@ -70,7 +70,7 @@ async def test_a_burst_of_one_driver_costs_what_one_message_costs(app_layer, dri
     await settle()
     assert counts["batches"] == counts["statements"] == counts["thread hops"] == 1
     assert len(app_layer.sent) - sent == 1
-    # One for each flusher that woke.
+    # One for each flusher that ran.
     assert counts["tasks"] == 2
     assert tokens._verify_signature.cache_info() == signatures
     await server.end()
@@ -127,7 +127,7 @@ async def test_a_fan_out_costs_one_encoding_and_no_task(layer, counts, monkeypat
     assert watched.deliver(fix_of(19, 1)) == 200
     assert counts == {}
     assert len(encoded) == 1
-    # One and the same event for all, so that a server can serialize it once.
+    # All share one event object, so that a server can serialize it once.
     assert len({id(client.events[-1]) for client in clients}) == 1
     await watched.close()
     await receiver.close()
@@ -155,7 +155,7 @@ async def test_a_storm_of_reconnects_is_loaded_together(app_layer, located, ride
         server.send({"token": token, "command": "start"})
     for server in servers:
         await server.client.events.reach(2)  # The accept, and the snapshot.
-    # Each asks for its user, then its driver, then the snapshot: three loads, not 150.
+    # Each loads its user, its driver and the snapshot: together three loads, not 150.
     assert counts["thread hops"] <= 6
     for server in servers[1:]:
         server._input.put_nowait({"type": "websocket.disconnect", "code": 1000})

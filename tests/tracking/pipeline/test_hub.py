@@ -61,7 +61,7 @@ async def test_late_fix_that_arrives_between_joining_and_reading_is_not_shown(hu
     assert [watcher.frames for watcher in watchers] == [[expected]] * 2
 
 
-async def test_what_comes_does_not_wait_for_a_database_that_stands_still(hub, stored, monkeypatch):
+async def test_live_fixes_do_not_wait_for_a_database_that_hangs(hub, stored, monkeypatch):
     monkeypatch.setattr(hub_module, "SNAPSHOT_TIMEOUT", 0.05)
     stored.gate.clear()
     watcher = Watcher()
@@ -77,7 +77,7 @@ async def test_what_comes_does_not_wait_for_a_database_that_stands_still(hub, st
 
 
 async def test_watcher_that_stops_and_starts_again_sees_nothing_older_than_before(hub, stored):
-    """Even if what it saw is not stored yet."""
+    """This holds even if the newest location that it saw is not stored yet."""
     stored.values[19] = moved(1)
     watcher = await join(hub)
     hub.deliver(moved(3))
@@ -183,7 +183,7 @@ async def test_only_watchers_of_the_driver_get_its_fixes(hub, layer):
     assert (watcher.frames, neighbour.frames) == ([frame(1)], [])
 
 
-# This worker's own drivers
+# Drivers that are connected to this worker
 
 
 async def test_a_fix_of_this_workers_own_driver_reaches_its_watchers_within_the_call(hub):

@@ -1,4 +1,4 @@
-"""What was lost on the way heals, and what is broken is used again when it is back."""
+"""Healing: lost messages are read from the database, and failed parts are used again."""
 
 import asyncio
 
@@ -49,7 +49,7 @@ async def test_healing_does_not_send_again_what_was_seen(hub, stored, heal_often
 
 
 @pytest.mark.parametrize("method", ["new_channel", "group_add"])
-async def test_without_the_channel_layer_watchers_live_off_the_database_until_it_is_back(
+async def test_without_the_channel_layer_watchers_get_fixes_from_the_database_until_it_is_back(
     hub, layer, stored, heal_often, retry_soon, method
 ):
     layer.failing.add(method)
@@ -107,15 +107,17 @@ async def test_healing_during_a_slow_join_opens_no_second_channel(hub, layer, he
     layer.hold = asyncio.Event()
     watcher = Watcher()
     joining = asyncio.create_task(hub.join(19, watcher.outbox))
-    await asyncio.sleep(0.05)  # several turns of healing: the real passing of time is the point
+    await asyncio.sleep(0.05)  # real time must pass: several rounds of healing
     layer.hold.set()
     await within_deadline(joining)
     await settle()
     assert len(layer.calls["new_channel"]) == 1
 
 
-async def test_a_database_that_is_away_on_joining_heals(hub, layer, stored, heal_often, caplog):
-    stored.error = OSError("away")
+async def test_a_database_that_is_unavailable_on_joining_heals(
+    hub, layer, stored, heal_often, caplog
+):
+    stored.error = OSError("unavailable")
     watcher = await join(hub)
     await stored.calls.reach(3)
     assert watcher.frames == []
@@ -128,7 +130,7 @@ async def test_a_database_that_is_away_on_joining_heals(hub, layer, stored, heal
 async def test_driver_without_a_location_is_unknown_once_the_database_is_back(
     hub, stored, heal_often
 ):
-    stored.error = OSError("away")
+    stored.error = OSError("unavailable")
     watcher = Watcher()
     await within_deadline(hub.join(19, watcher.outbox, details=True))
     await stored.calls.reach(3)
@@ -150,8 +152,8 @@ async def test_late_fixes_hide_no_newer_one_that_was_lost(hub, stored, heal_ofte
     assert watcher.frames == [frame(2), frame(3)]
 
 
-async def test_live_fixes_flow_while_the_database_is_away(hub, layer, stored, heal_often):
-    stored.error = OSError("away")
+async def test_live_fixes_flow_while_the_database_is_unavailable(hub, layer, stored, heal_often):
+    stored.error = OSError("unavailable")
     watcher = await join(hub)
     await publish(layer, moved(1))
     await watcher.client.events.reach(1)

@@ -1,4 +1,4 @@
-"""Watchers that are slow, gone, or leave, and the end of the hub itself."""
+"""Watchers that are slow, disconnected or leaving, and the end of the hub itself."""
 
 import asyncio
 
@@ -23,10 +23,10 @@ async def test_a_watcher_that_does_not_read_delays_nobody_and_then_gets_the_newe
     assert quick.frames == [frame(second) for second in range(1, 11)]
 
 
-@pytest.mark.parametrize("error", [OSError("gone"), RuntimeError("a bug of the server's")])
-async def test_a_watcher_that_is_gone_disturbs_nobody(hub, layer, error):
-    gone, staying = await join(hub), await join(hub)
-    gone.client.error = error
+@pytest.mark.parametrize("error", [OSError("disconnected"), RuntimeError("a bug of the server's")])
+async def test_a_disconnected_watcher_disturbs_nobody(hub, layer, error):
+    broken, staying = await join(hub), await join(hub)
+    broken.client.error = error
     for second in (1, 2, 3):
         await publish(layer, moved(second))
         await staying.client.events.reach(second)

@@ -122,11 +122,13 @@ async def test_a_send_may_await_a_task_of_its_own(failures):
     assert failures == []
 
 
-# A client that is gone
+# A client that has disconnected
 
 
-@pytest.mark.parametrize("error", [OSError("gone"), ConnectionResetError(), BrokenPipeError()])
-async def test_a_client_that_is_gone_never_raises_into_the_caller(outbox, client, failures, error):
+@pytest.mark.parametrize(
+    "error", [OSError("disconnected"), ConnectionResetError(), BrokenPipeError()]
+)
+async def test_a_disconnected_client_never_raises_into_the_caller(outbox, client, failures, error):
     client.error = error
     outbox.put(frame("a"))
     outbox.offer(frame("b"))
@@ -136,11 +138,13 @@ async def test_a_client_that_is_gone_never_raises_into_the_caller(outbox, client
     assert outbox.closed
 
 
-async def test_a_client_that_goes_while_it_does_not_read_ends_the_outbox(outbox, client, failures):
+async def test_a_client_that_disconnects_while_it_does_not_read_ends_the_outbox(
+    outbox, client, failures
+):
     client.stop_reading()
     outbox.put(frame("a"))
     outbox.put(frame("b"))
-    client.error = OSError("gone")
+    client.error = OSError("disconnected")
     client.read_on()
     await settle()
     assert (client.events, failures, others()) == ([], [], set())
@@ -192,7 +196,7 @@ async def test_a_client_that_stalls_on_a_later_frame_is_reported(
 # The end
 
 
-async def test_closing_sends_the_farewell_and_the_close_frame(outbox, client):
+async def test_closing_sends_the_last_frame_and_the_close_frame(outbox, client):
     outbox.close(4401, frame("bye"))
     assert client.events == [frame("bye"), {"type": "websocket.close", "code": 4401}]
 

@@ -1,4 +1,4 @@
-"""Who has left: two workers that share a channel layer, and a stand-in for the database."""
+"""Departures of drivers, with two workers that share a channel layer and a fake database."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ def _hurry(monkeypatch):
 
 
 class Worker:
-    """A process: its presence, what it submits, and whether it was told to stop."""
+    """A process: its presence, the fixes that it submits, and whether it is stopping."""
 
     def __init__(self, layer, stored):
         self.departures = Log()
@@ -46,7 +46,7 @@ class Worker:
         self.presence.depart(DRIVER)
 
     async def settled(self):
-        """Wait until nobody is about to leave any more."""
+        """Return the submitted fixes once no departure is pending."""
         while self.presence._task is not None:
             await within_deadline(asyncio.wait([self.presence._task]))
         await settle()
@@ -132,11 +132,11 @@ async def test_driver_with_several_connections_leaves_with_the_last(worker):
 
 async def test_driver_who_is_connected_to_another_worker_has_not_left(worker, other, layer):
     await worker.connect(fix_of(second=5))
-    await other.connect()  # And sends what was sent before, which is no news.
+    await other.connect()  # It reports the same fix again, which changes nothing.
     worker.disconnect()
     assert await worker.settled() == []
     other.disconnect()
-    assert await other.settled() == []  # It has nothing to say of this driver.
+    assert await other.settled() == []  # This worker has no fix of the driver.
 
 
 async def test_driver_who_came_back_elsewhere_just_in_time_has_not_left(
@@ -171,7 +171,7 @@ async def test_driver_with_a_fix_elsewhere_since_then_has_not_left(worker, layer
 
 
 @pytest.mark.parametrize("second", [50, 105])
-async def test_driver_with_a_newer_fix_elsewhere_has_not_left_if_nobody_can_be_asked(
+async def test_driver_with_a_newer_fix_elsewhere_has_not_left_if_no_worker_can_be_asked(
     worker, layer, stored, second
 ):
     layer.failing = {"group_send"}
@@ -208,7 +208,7 @@ async def test_server_that_stops_declares_nobody_offline(worker):
 
 
 async def test_departures_wait_for_the_database(worker, stored, caplog):
-    stored.error = ConnectionError("the database is away")
+    stored.error = ConnectionError("the database is unavailable")
     await worker.connect(fix_of(second=5))
     worker.disconnect()
     await stored.calls.reach(2)
@@ -243,7 +243,7 @@ async def test_many_departures_are_asked_and_looked_up_together(worker, layer, s
     for driver_id in range(1, 101):
         worker.presence.depart(driver_id)
     await worker.departures.reach(100)
-    # The first may be due before the last has left; then there are two rounds.
+    # Two rounds if the first departure is due before the last driver has disconnected.
     assert len(stored.calls) <= 2
     assert len(layer.sent) <= 2
     assert (await worker.settled()) == [left(worker, fix_of(pk, 5)) for pk in range(1, 101)]

@@ -1,4 +1,4 @@
-"""A PostgreSQL that answers and takes no writes, as a primary does that was demoted."""
+"""A PostgreSQL that answers but refuses writes, such as a demoted primary."""
 
 from contextlib import suppress
 

@@ -1,5 +1,6 @@
-"""What a batch costs on the way to PostgreSQL, and that no setting of a session is needed for it:
-behind a PgBouncer in transaction mode a session is not the client's own.
+"""Round trips of a batch to PostgreSQL, without any setting of the session.
+
+Behind a PgBouncer in transaction mode, clients share sessions.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ pytestmark = [
 
 
 def reach(monkeypatch, port, **options):
-    """Have connections made from now on go to another port."""
+    """Direct new connections to another port."""
     config = connections.settings["postgresql"]
     monkeypatch.setitem(
         connections.settings, "postgresql", {**config, "PORT": port, "OPTIONS": options}
@@ -56,7 +57,7 @@ async def test_a_batch_and_a_look_cost_one_round_trip_each(database, monkeypatch
 
 @pytest.fixture
 def bouncer():
-    """A PgBouncer that gives each transaction one of two connections, and its PostgreSQL."""
+    """Yield a PostgreSQL, and a PgBouncer that gives each transaction one of two connections."""
     try:
         services.find_pgbouncer()
     except services.ServiceError as error:
@@ -79,7 +80,9 @@ async def test_a_wait_for_a_lock_ends_with_the_statement_behind_a_bouncer(
     database, bouncer, monkeypatch
 ):
     monkeypatch.setattr(database_module, "ANSWER_TIMEOUT", 0.3)
-    monkeypatch.setattr(database_module, "CHECK_INTERVAL", 600)  # PostgreSQL alone ends it.
+    monkeypatch.setattr(
+        database_module, "CHECK_INTERVAL", 600
+    )  # Only PostgreSQL's own timeout ends the wait.
     postgres, bouncer = bouncer
     reach(monkeypatch, bouncer.port)
     name = postgres.url.rpartition("/")[2]
@@ -104,7 +107,7 @@ async def test_a_wait_for_a_lock_ends_with_the_statement_behind_a_bouncer(
     try:
         with pytest.raises(OperationalError, match="lock timeout"):
             await within_deadline(thread.run(DriverLocation.objects.using("postgresql").count))
-        # In a session that anybody may have had before, and will have next.
+        # Set for the statement, in a session that other clients share.
         assert await thread.run(look, "lock_timeout") == "300ms"
     finally:
         released.set()

@@ -1,4 +1,4 @@
-"""Other tables that fixes go into, in the transaction that stores the last known location."""
+"""Sinks: other tables that store fixes in the transaction of the last known location."""
 
 import pytest
 from django.db import IntegrityError, OperationalError, router
@@ -15,8 +15,8 @@ from ..rows import drivers, stored
 both_databases = pytest.mark.django_db(transaction=True, databases=["default", "postgresql"])
 
 
-class Kept:
-    """A sink that keeps each fix in a table: any that is keyed by text will do."""
+class TableSink:
+    """A sink that stores each fix in a table, here any table with a text key."""
 
     def __init__(self, refused=()):
         self.refused = refused
@@ -41,9 +41,9 @@ class Kept:
 def test_a_sink_gets_every_fix_and_the_last_known_location_is_the_newest(database, write):
     (driver,) = drivers(1)
     fixes = [fix_of(driver, second) for second in (1, 2, 3)]
-    write([fixes[-1]], [Kept()], {driver: fixes})
+    write([fixes[-1]], [TableSink()], {driver: fixes})
     assert stored(driver) == fixes[-1]
-    assert Kept.rows() == {f"{driver} 12:00:0{second}" for second in (1, 2, 3)}
+    assert TableSink.rows() == {f"{driver} 12:00:0{second}" for second in (1, 2, 3)}
 
 
 @both_databases
@@ -53,14 +53,14 @@ def test_what_a_sink_refuses_is_in_no_table_and_the_others_are_in_both(database,
     newest = [fix_of(refused, 1), fix_of(good, 1)]
     every = {fix.driver_id: [fix] for fix in newest}
     with pytest.raises(PartlyStoredError) as raised:
-        write(newest, [Kept(refused={refused})], every)
+        write(newest, [TableSink(refused={refused})], every)
     assert raised.value.discarded == {refused}
     assert (stored(refused), stored(good)) == (None, newest[1])
-    assert Kept.rows() == {f"{good} 12:00:01"}
+    assert TableSink.rows() == {f"{good} 12:00:01"}
 
 
 class Thread:
-    """Stands in for the database thread: batches for the sinks, and errors on demand."""
+    """A fake database thread: passes batches to the sinks, and raises errors on demand."""
 
     def __init__(self):
         self.batches = Log()
@@ -78,7 +78,7 @@ async def test_fixes_of_a_batch_that_failed_are_written_again_before_those_that_
 ):
     monkeypatch.setattr(storage_module, "RETRY_AFTER", 0.01)
     thread = Thread()
-    storage = Storage(thread, NoAudience(), [Kept()])
+    storage = Storage(thread, NoAudience(), [TableSink()])
     thread.error = OperationalError("the database is unavailable")
     sender = Sender()
     storage.store([fix_of(1, 1), fix_of(1, 2)], sender)
@@ -94,7 +94,7 @@ async def test_fixes_of_a_batch_that_failed_are_written_again_before_those_that_
 
 async def test_a_fix_that_waits_once_more_is_not_written_twice():
     thread = Thread()
-    storage = Storage(thread, NoAudience(), [Kept()])
+    storage = Storage(thread, NoAudience(), [TableSink()])
     sender = Sender()
     storage.store([fix_of(1, 1)], None)
     storage.notify(fix_of(1, 1), sender)

@@ -1,4 +1,4 @@
-"""Batches and acknowledgements, on a stand-in for the database."""
+"""Batches and acknowledgements, on a fake database."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from ..fakes import Log, NoAudience, Sender, fix_of, settle, within_deadline
 
 
 class Database:
-    """Stands in for the database thread: what it was given, and errors on demand."""
+    """A fake database thread that records batches, and raises errors on demand."""
 
     def __init__(self):
         self.batches = Log()
@@ -125,7 +125,7 @@ async def test_what_cannot_be_stored_now_is_kept_and_stored_when_the_database_is
 
 async def test_an_outage_is_logged_once_and_so_is_its_end(storage, fake_database, caplog):
     caplog.set_level("INFO")
-    fake_database.error = OperationalError("away")
+    fake_database.error = OperationalError("unavailable")
     sender = Sender()
     storage.store([fix_of()], sender)
     await fake_database.batches.reach(4)
@@ -134,7 +134,7 @@ async def test_an_outage_is_logged_once_and_so_is_its_end(storage, fake_database
     assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
 
 
-async def test_only_the_senders_of_a_refused_drivers_fixes_are_told(storage, fake_database):
+async def test_only_the_senders_of_a_refused_drivers_fixes_get_a_refusal(storage, fake_database):
     fake_database.rejected = {2}
     log = Log()
     for driver_id in (1, 2, 3, 2):
@@ -152,7 +152,7 @@ async def test_draining_waits_until_the_database_is_back_and_everything_is_ackno
     storage, fake_database
 ):
     sender = Sender()
-    fake_database.error = OperationalError("away")
+    fake_database.error = OperationalError("unavailable")
     storage.store([fix_of()], sender)
     draining = asyncio.create_task(storage.drain())
     await fake_database.batches.reach(3)

@@ -1,4 +1,4 @@
-"""What storage holds while the database is away: a fix for each driver, and who is still there."""
+"""Memory of storage while the database is unavailable: one fix for each connected driver."""
 
 import asyncio
 
@@ -13,8 +13,8 @@ from ..fakes import Log, NoAudience, Sender, fix_of, within_deadline
 DRIVERS = 20
 
 
-class Away:
-    """Stands in for the thread of a database that is away."""
+class Unavailable:
+    """A fake thread of a database that is unavailable."""
 
     def __init__(self):
         self.batches = Log()
@@ -22,13 +22,13 @@ class Away:
     async def run(self, function, fixes):
         self.batches.append(fixes)
         await asyncio.sleep(0)
-        raise OperationalError("away")
+        raise OperationalError("unavailable")
 
 
 @pytest.fixture
 async def storage(monkeypatch):
     monkeypatch.setattr(storage_module, "RETRY_AFTER", 0.001)
-    storage = Storage(Away(), NoAudience())
+    storage = Storage(Unavailable(), NoAudience())
     yield storage
     await within_deadline(storage.close())
 
@@ -46,7 +46,7 @@ async def test_of_each_driver_one_fix_is_held_however_long_it_takes(storage):
     assert tries[-1] == [fix_of(driver_id, 99) for driver_id in range(1, DRIVERS + 1)]
 
 
-async def test_who_has_left_is_held_no_longer(storage):
+async def test_a_driver_who_has_left_is_no_longer_held(storage):
     tries = storage._thread.batches
     stays = Sender()
     storage.store([fix_of(1)], stays)

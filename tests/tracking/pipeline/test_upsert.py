@@ -1,4 +1,4 @@
-"""The statement that stores a batch, and the query that reads it back, on either database."""
+"""The statement that stores a batch, and the query that reads it back, on both databases."""
 
 import threading
 
@@ -80,7 +80,7 @@ def fixes(draw):
         "speed": draw(measured),
         "recorded_at": recorded_at,
         "received_at": received_at,
-        # It ended after the phone was heard.
+        # A connection ends after its phone was last heard.
         "disconnected_at": disconnected_at and max(disconnected_at, heard_at),
         "heard_at": heard_at if heard_at > received_at else None,
         "clock_offset": draw(st.sampled_from([None, 3600.5])),
@@ -184,7 +184,7 @@ def test_a_driver_has_one_row_however_often_it_is_stored(driver):
     assert DriverLocation.objects.count() == 1
 
 
-def test_a_fix_of_a_driver_who_is_gone_is_refused_and_the_others_are_stored(database):
+def test_a_fix_of_a_deleted_driver_is_refused_and_the_others_are_stored(database):
     ids = drivers(7)
     gone = [FAR_AWAY, FAR_AWAY + 1]
     refused = upsert([fix_of(driver_id) for driver_id in [gone[0], *ids, gone[1]]])
@@ -208,7 +208,7 @@ def test_an_empty_batch_is_harmless(database):
 
 
 def test_two_workers_that_store_the_same_drivers_do_not_lock_each_other_out(database):
-    """Each batch lists them in another order; a deadlock would be an error or the deadline."""
+    """The batches list the drivers in different orders; a deadlock would fail or time out."""
     ids = drivers(50)
     start = threading.Barrier(2)
     errors = []
@@ -261,7 +261,7 @@ def test_snapshots_of_more_drivers_than_one_statement_takes_are_loaded(driver):
     assert load_snapshots(list(range(1, 40_000))) == {driver: fix_of(driver)}
 
 
-def test_comparing_tells_what_was_stored_before(database):
+def test_comparing_returns_the_fix_that_was_stored_before(database):
     known, new = drivers(2)
     upsert([fix_of(known, 1)])
     batch = [fix_of(new, 2), fix_of(known, 2)]
@@ -286,8 +286,8 @@ def test_what_was_replaced_is_known_beside_a_fix_that_cannot_be_stored(driver):
     assert stored(driver) == fix_of(driver, 2)
 
 
-def test_of_two_workers_that_compare_one_sees_what_the_other_stored(database):
-    """Each round, all drivers come to both; who comes first replaces the round before."""
+def test_one_of_two_workers_that_compare_sees_what_the_other_stored(database):
+    """In each round both store all drivers; the first replaces the fixes of the round before."""
     ids = drivers(20)
     upsert([fix_of(driver_id) for driver_id in ids])
     start = threading.Barrier(2)

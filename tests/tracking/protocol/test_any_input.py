@@ -62,7 +62,7 @@ any_text = st.text(st.characters(exclude_categories=()))
 
 @st.composite
 def damaged_messages(draw):
-    """A valid message with one stretch of its text replaced."""
+    """Draw a valid message with one part of its text replaced."""
     text = json.dumps(draw(st.sampled_from([send(), start(), batch()])))
     first, last = sorted(draw(st.tuples(*[st.integers(0, len(text))] * 2)))
     return text[:first] + draw(any_text) + text[last:]
@@ -87,7 +87,7 @@ def test_an_accepted_send_always_gives_finite_degrees_in_range(text):
 
 
 def answer(decode, text):
-    """The error frame that `text` is answered with, or nothing."""
+    """Return the error frame that answers `text`, or None."""
     try:
         decode(text)
     except TrackingError as error:

@@ -1,4 +1,4 @@
-"""The protocol's document for programs: current, sound, and in step with the code and the words."""
+"""The AsyncAPI document: current, valid, and consistent with the code and the prose document."""
 
 import json
 import re
@@ -75,15 +75,15 @@ def test_the_examples_are_those_of_the_document_in_words():
     )
 
 
-# What clients send
+# Messages of clients
 
 
 def sent(payload):
     return {"type": "authenticate", "payload": {"token": "t", **payload}}
 
 
-def taken(channel, message):
-    """Whether the server takes a message on that channel, the degrees included."""
+def is_accepted(channel, message):
+    """Return whether the server accepts a message on that channel, coordinates included."""
     try:
         payload = DECODERS[channel](json.dumps(message))
         if channel == "setTracking":
@@ -125,10 +125,10 @@ SEND = {"command": "send", **FIX}
     ids=json.dumps,
 )
 def test_the_document_takes_what_the_server_takes(channel, message):
-    assert len(fitting(channel, "receive", message)) == taken(channel, message)
+    assert len(fitting(channel, "receive", message)) == is_accepted(channel, message)
 
 
-# What the server answers
+# Frames of the server
 
 FIX_WITH_ALL = fix_of(19, heading=0.5, speed=0.0, accuracy=4.5)
 ITEMS = [encode_item(fix_of(19), "stale", encode_name(name)) for name in ("Zoë", None)]

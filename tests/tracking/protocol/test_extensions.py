@@ -1,4 +1,4 @@
-"""What clients may ask for beyond the contract, and how it is answered."""
+"""Extensions beyond the contract, and the answers to them."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,7 @@ def sent(**payload):
     return decode_fix(json.dumps(send(payload=payload)))
 
 
-# What is accepted
+# Accepted messages
 
 
 def test_a_fix_keeps_what_the_device_measured():
@@ -111,9 +111,9 @@ def at(second, **fix):
         [at(-1), at(-2), at(-3)],
         [at(-2), at(-1), at(-3)],
         [at(-1, lat=5), at(-1)],
-        # A clock that is an hour ahead has an order of its own.
+        # Times of a clock that is an hour ahead are ordered among themselves.
         [at(3500, lat=5), at(3599), at(3550, lat=7)],
-        # No time is the time of arrival.
+        # A fix without a time counts at its arrival.
         [at(-1, lat=5), {"lat": -0.01, "lon": 0}],
     ],
 )
@@ -186,7 +186,7 @@ def test_verdicts_are_added_to_the_acknowledgement():
     ]
 
 
-# Numbers as phones give them
+# Unknown values as phones send them
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_verdicts_are_added_to_the_acknowledgement():
         ("accuracy", 0.5, 0.5),
     ],
 )
-def test_what_a_phone_does_not_know_is_unknown_and_refuses_no_fix(key, value, kept):
+def test_a_value_that_the_phone_does_not_know_is_null_and_refuses_no_fix(key, value, kept):
     fix = sent(**{key: value})
     assert repr(getattr(fix, key)) == repr(kept)
     assert fix.latitude == -1.4354
@@ -216,7 +216,7 @@ def test_null_island_with_a_negative_accuracy_is_no_place(zero):
     assert sent(lat=zero, lon=1, accuracy=-1).accuracy is None
 
 
-# What is refused
+# Refused messages
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_a_number_beyond_all_numbers_is_refused(key):
         decode_fix(text)
 
 
-# What is answered
+# Answers
 
 
 def test_details_add_to_the_contracts_frame():
@@ -294,9 +294,9 @@ def test_times_are_rfc_3339_with_milliseconds():
     assert details(fix, "live")["recorded_at"] == "2026-01-01T00:00:00.000Z"
 
 
-def test_who_has_no_location_yet_is_unknown():
+def test_driver_without_a_location_is_unknown():
     assert encode_unknown(19) == '{"userId": 19, "status": "unknown"}'
 
 
-def test_the_warning_says_in_how_many_seconds_the_token_runs_out():
+def test_the_warning_gives_the_seconds_until_the_token_expires():
     assert encode_expiry_warning(30) == '{"token_expires_in": 30}'

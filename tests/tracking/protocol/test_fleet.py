@@ -1,4 +1,4 @@
-"""What a viewer of the fleet may ask for, and the frames it gets."""
+"""Messages of fleet viewers, and the frames for them."""
 
 import json
 import math
@@ -53,7 +53,7 @@ def test_a_bbox_may_be_the_world_or_a_point_or_cross_the_antimeridian(bbox):
         ((200, 540), (-160, 180)),
         ((-540, -200), (-180, 160)),
         ((730, 740), (10, 20)),
-        # A map that shows more than one world.
+        # A map zoomed out to more than one world.
         ((-200, 200), (-180, 180)),
         ((10, 370), (-180, 180)),
     ],
@@ -91,12 +91,12 @@ def test_an_edge_that_is_no_number_makes_no_bbox(edge, place):
         0,
     ],
 )
-def test_a_wrong_bbox_is_refused_and_told_what_is_right(bbox):
+def test_the_refusal_of_a_wrong_bbox_says_what_is_right(bbox):
     with pytest.raises(InvalidMessage, match=r"bbox must be \[west, south, east, north\]"):
         decode(bbox=bbox)
 
 
-def test_a_wrong_message_is_told_the_shape_with_the_bbox():
+def test_the_refusal_of_a_wrong_message_gives_the_shape_with_the_bbox():
     with pytest.raises(InvalidMessage, match='"bbox": '):
         decode(command="send")
 
@@ -129,7 +129,7 @@ def test_a_bbox_over_the_antimeridian_contains_both_sides_of_it(longitude, insid
     assert Bbox(170, -1, -170, 1).contains(0, longitude) is inside
 
 
-def test_a_batch_says_only_what_there_is_to_say():
+def test_a_batch_frame_leaves_out_empty_members():
     assert json.loads(encode_batch("update", [], [], None)) == {"update": []}
     frame = encode_batch("snapshot", ['{"userId": 1}', '{"userId": 2}'], [3], COUNTS)
     assert json.loads(frame) == {

@@ -106,7 +106,7 @@ FULL = fix_of(
 
 @pytest.mark.parametrize("fix", [fix_of(19), FULL])
 def test_details_keep_their_bytes(fix):
-    """With a blank after each colon and comma, as the standard library's encoder writes it."""
+    """A blank follows each colon and comma, as the standard library's encoder writes."""
     frame = encode_details(fix, "live")
     assert frame == json.dumps(json.loads(frame))
     item = encode_item(fix, "live", encode_name("Zoë"))

@@ -1,4 +1,4 @@
-"""Which messages are accepted, and as what the others are refused."""
+"""Accepted messages, and the errors for all others."""
 
 import json
 import time
@@ -9,7 +9,7 @@ from tracking.protocol import InvalidLocation, InvalidMessage
 
 from ..messages import TOKEN, decode_send, decode_start, send, send_text, start, without
 
-# What is accepted
+# Accepted messages
 
 
 def test_the_contracts_start_message_gives_its_token():
@@ -62,7 +62,7 @@ def test_of_a_repeated_key_the_last_counts():
     assert decode_send(send_text("1", '2, "lat": 3'))[1:] == (3.0, 2.0)
 
 
-# What is refused
+# Refused messages
 
 REFUSED_BY_BOTH = [
     "",

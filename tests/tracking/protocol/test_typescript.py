@@ -1,4 +1,4 @@
-"""The frames' types for TypeScript: current, and complete."""
+"""TypeScript types of the frames: current and complete."""
 
 import re
 from io import StringIO

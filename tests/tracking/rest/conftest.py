@@ -1,4 +1,4 @@
-"""Callers without an ASGI server, who must leave nothing behind."""
+"""Fixtures for calls without an ASGI server, which must leave no runtime or thread open."""
 
 import json
 import threading
@@ -14,13 +14,13 @@ from ..sockets import token_for
 
 @pytest.fixture(autouse=True)
 def _unthrottled():
-    """No test inherits the requests of another."""
+    """Clear the throttles, so that no test counts the requests of another."""
     cache.clear()
 
 
 @pytest.fixture(autouse=True)
 def _nothing_left_behind():
-    """What a call without an ASGI server has opened, it has closed."""
+    """Check that a call without an ASGI server closes everything that it opens."""
     before = set(threading.enumerate())
     yield
     assert not runtime._runtimes
@@ -30,7 +30,7 @@ def _nothing_left_behind():
 
 @pytest.fixture
 def rates(monkeypatch):
-    """Sets rates for this test."""
+    """Return a function that sets throttle rates for this test."""
 
     def rates(**changed):
         named = {name.replace("_", "-"): rate for name, rate in changed.items()}
@@ -44,7 +44,7 @@ def rates(monkeypatch):
 
 @pytest.fixture
 def rest(client):
-    """Calls with JSON and a user's access token."""
+    """Return a function that calls with JSON and a user's access token."""
 
     def call(method, path, user_id=None, body=None, **headers):
         if user_id is not None:

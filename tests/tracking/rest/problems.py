@@ -1,4 +1,4 @@
-"""What errors over HTTP look like."""
+"""Assertions about error responses over HTTP."""
 
 from http import HTTPStatus
 
@@ -6,7 +6,7 @@ MEMBERS = ("type", "title", "status", "detail", "code")
 
 
 def problem(response, status, code):
-    """The detail of an error, which has the same shape whatever went wrong."""
+    """Return the detail of an error. All errors have the same shape."""
     assert response["Cache-Control"] == "no-store"
     body = problem_members(response, status)
     assert tuple(body) == MEMBERS
@@ -15,7 +15,7 @@ def problem(response, status, code):
 
 
 def problem_members(response, status):
-    """The members of RFC 9457 problem details, and more that there may be."""
+    """Return the RFC 9457 problem details, with any additional members."""
     assert response.status_code == status, response.content
     assert response["Content-Type"] == "application/problem+json"
     body = response.json()

@@ -1,4 +1,4 @@
-"""One token gets the same answer at every HTTP entrance, and refusals have one format."""
+"""Authentication over HTTP: one answer per token at every endpoint, one format of refusal."""
 
 import time
 
@@ -39,14 +39,14 @@ def entrances(staff):
 
 
 def token(user, settings, key=None, **changes):
-    """A token as an existing log-in signs it, with the very claims id, email, name, iat and exp."""
+    """Return a token of the existing log-in, with the claims id, email, name, iat and exp only."""
     now = int(time.time())
     claims = {"id": user.pk, "email": user.email, "name": "", "iat": now, "exp": now + 60} | changes
     return jwt.encode(claims, key or settings.JWT_SIGNING_KEY, "HS256")
 
 
 def ended(staff):
-    """The token of a web session that has ended."""
+    """Return a token of a web session that has ended."""
     client = Client()
     client.force_login(staff)
     token = access_token_for(staff, client.session)
@@ -82,7 +82,7 @@ def test_token_gets_the_same_answer_at_every_entrance(staff, settings, name, acc
         assert {answer["WWW-Authenticate"] for answer in answers} == {'Bearer realm="api"'}
 
 
-def test_refusal_of_who_is_no_staff_has_the_same_format_at_every_entrance(staff, settings):
+def test_refusal_of_users_who_are_not_staff_has_the_same_format_at_every_entrance(staff, settings):
     driver = get_user_model().objects.create_user(email="driver@example.com", role="driver")
     client = Client(headers={"Authorization": f"Bearer {access_token_for(driver)}"})
     for entrance in entrances(staff)[:3]:

@@ -25,7 +25,7 @@ def staff():
 
 
 def place(*points):
-    """Store a driver at each (longitude, latitude); give their ids."""
+    """Store a driver at each (longitude, latitude) and return their ids."""
     drivers = User.objects.bulk_create(
         User(email=f"{number}@example.com", role="driver") for number in range(len(points))
     )
@@ -89,7 +89,7 @@ def test_page_that_does_not_exist_is_answered_404(rest, staff):
         ("-500,-90,500,90", [0, 1, 2, 3]),
     ],
 )
-def test_bbox_finds_who_is_in_it_across_the_antimeridian_too(rest, staff, bbox, found):
+def test_bbox_finds_the_drivers_in_it_across_the_antimeridian_too(rest, staff, bbox, found):
     everybody = place((0, 0), (179, -17), (-179, 17), (10, 50))
     assert ids(rest("GET", f"{FLEET}?bbox={bbox}", staff)) == [everybody[n] for n in found]
 
@@ -122,7 +122,7 @@ def test_only_staff_who_may_see_locations_lists_them(rest, rider):
 
 def test_many_drivers_take_one_query_and_one_for_the_caller(rest, staff, django_assert_num_queries):
     place(*[(0, 0)] * 500)
-    rest("GET", FLEET, staff)  # The first look of ten minutes is recorded.
+    rest("GET", FLEET, staff)  # The audit trail records only the first look within ten minutes.
     with django_assert_num_queries(2):
         assert len(ids(rest("GET", f"{FLEET}?page_size=1000", staff))) == 500
 

@@ -1,4 +1,4 @@
-"""Locations over HTTP: the sockets' policies, the sockets' fields, and answers after the commit."""
+"""Locations over HTTP: policies and fields as on the sockets, answers after the commit."""
 
 import json
 from datetime import timedelta
@@ -95,11 +95,11 @@ def test_driver_without_a_location_is_answered_404(rest, driver, rider):
 
 
 @pytest.mark.parametrize("policy", ["any_authenticated", "granted", "own_location"])
-def test_who_does_not_exist_cannot_be_told_from_who_may_not_be_watched(
+def test_unknown_driver_cannot_be_told_from_one_who_may_not_be_watched(
     rest, located, rider, settings, policy
 ):
     settings.TRACKING = settings.TRACKING | {"WATCH_POLICY": f"tracking.permissions.{policy}"}
-    # A rider is no driver, for whom there is nothing to watch.
+    # A rider is not a driver, so there is nothing to watch.
     hidden = [rider, 999_999, 2**63, 10**30, 0]
     if policy != "any_authenticated":
         hidden.append(located)
@@ -109,7 +109,7 @@ def test_who_does_not_exist_cannot_be_told_from_who_may_not_be_watched(
 
 
 def test_look_takes_few_queries(rest, located, rider, django_assert_num_queries):
-    recorded = 3  # in a transaction, by the first look of ten minutes
+    recorded = 3  # the first look within ten minutes, in a transaction
     for more in (recorded, 0):
         with django_assert_num_queries(3 + more):  # the caller, the driver, the location
             assert rest("GET", location(located), rider).status_code == 200
@@ -196,7 +196,7 @@ def test_batch_holds_100_fixes(rest, driver):
         ({"accuracy": "s3cret"}, "invalid_message", "accuracy"),
     ],
 )
-def test_report_that_cannot_be_is_answered_400_saying_what_would_be_right(
+def test_impossible_report_is_answered_400_saying_what_would_be_right(
     rest, driver, change, code, says
 ):
     response = rest("PUT", location(driver), driver, HERE | change)
@@ -224,7 +224,7 @@ def test_bad_fix_of_a_batch_refuses_none_of_its_neighbours(rest, driver):
         assert stored(driver) == (-1.4354, 0.9871)
 
 
-def test_what_a_phone_does_not_know_is_unknown(rest, driver):
+def test_a_value_that_the_phone_does_not_know_is_null(rest, driver):
     fix = HERE | {"heading": -1, "speed": -1, "accuracy": 0}
     for response in (
         rest("PUT", location(driver), driver, fix),
@@ -314,7 +314,7 @@ def test_without_a_good_token_the_answer_is_401(rest, located, header):
         problem(response, 401, response.json()["code"])
 
 
-def test_expired_token_is_told_from_a_bad_one(rest, located, settings):
+def test_expired_token_is_distinguished_from_a_bad_one(rest, located, settings):
     key = settings.SIMPLE_JWT["SIGNING_KEY"]
     for response in calls(
         rest, located, Authorization=f"Bearer {login_token(located, key=key, expires_at=1)}"
@@ -322,7 +322,7 @@ def test_expired_token_is_told_from_a_bad_one(rest, located, settings):
         problem(response, 401, "token_expired")
 
 
-def test_user_who_is_inactive_gone_or_has_a_new_password_is_answered_401(rest, located):
+def test_user_who_is_inactive_deleted_or_has_a_new_password_is_answered_401(rest, located):
     users = get_user_model().objects
     authorization = f"Bearer {token_for(located)}"
     users.update(is_active=False)
@@ -333,7 +333,7 @@ def test_user_who_is_inactive_gone_or_has_a_new_password_is_answered_401(rest, l
         problem(response, 401, "token_invalid")
 
 
-# When it cannot be
+# Unavailable or too many
 
 
 def test_report_above_the_rate_is_answered_429_and_when_to_come_back(rest, driver):
@@ -352,11 +352,11 @@ def test_report_that_is_not_committed_in_time_is_answered_503(rest, driver, monk
     assert response["Retry-After"] == "5"
 
 
-def test_database_that_is_away_is_answered_503(rest, driver, monkeypatch):
-    def away(user_ids):
+def test_unavailable_database_is_answered_503(rest, driver, monkeypatch):
+    def unavailable(user_ids):
         raise OperationalError("could not connect to 192.0.2.1")
 
-    monkeypatch.setattr("tracking.access.identities.load_users", away)
+    monkeypatch.setattr("tracking.access.identities.load_users", unavailable)
     response = rest("PUT", location(driver), driver, HERE)
     assert "192.0.2.1" not in problem(response, 503, "unavailable")
     assert response["Retry-After"] == "5"

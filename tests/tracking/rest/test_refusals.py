@@ -1,4 +1,4 @@
-"""What is refused over HTTP costs the caller as much as what is answered, and is cached nowhere."""
+"""Refusals over HTTP: throttled like answers, and never cached."""
 
 import json
 
@@ -125,14 +125,14 @@ def may_watch(user, driver_id):
     return False
 
 
-def test_both_roads_of_a_refused_look_take_the_same_queries_and_questions(
+def test_refused_looks_take_the_same_queries_and_policy_calls_whatever_the_reason(
     rest, located, rider, settings, django_assert_num_queries
 ):
     settings.TRACKING = settings.TRACKING | {
         "WATCH_POLICY": f"{__name__}.may_watch",
         "PUBLISH_POLICY": f"{__name__}.may_publish",
     }
-    # One who may not be watched, one who is no driver, and nobody.
+    # A driver that may not be watched, a rider, and an unused id.
     for driver_id in (located, rider, 999_999):
         asked.clear()
         with django_assert_num_queries(2):
@@ -140,7 +140,7 @@ def test_both_roads_of_a_refused_look_take_the_same_queries_and_questions(
         assert asked == ["publish", "watch"]
 
 
-async def test_both_roads_of_a_refused_stream_take_the_same_questions(
+async def test_refused_streams_take_the_same_policy_calls_whatever_the_reason(
     connect, located, rider, settings
 ):
     settings.TRACKING = settings.TRACKING | {

@@ -1,4 +1,4 @@
-"""Fixes that come over HTTP wait for their commit, within bounds."""
+"""Reports over HTTP wait for their commit, in limited number and time."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ MEASUREMENT = Measurement(lat=1, lon=2)
 
 @pytest.fixture
 def submitted():
-    """The fixes that were submitted, and who waits for them."""
+    """Return the log of submitted fixes, each with its waiter."""
     return Log()
 
 
@@ -51,7 +51,7 @@ async def test_report_ends_when_its_fix_is_committed(http, submitted):
     assert await within_deadline(task) is None
 
 
-async def test_report_of_a_driver_who_is_gone_is_refused(http, submitted):
+async def test_report_of_a_deleted_driver_is_refused(http, submitted):
     task = asyncio.create_task(http.commit(19, [MEASUREMENT]))
     ((fix, waiter),) = await submitted.reach(1)
     waiter.reject(fix)
@@ -78,13 +78,13 @@ async def test_report_that_cannot_be_submitted_is_not_counted_for_ever():
     assert http._unsettled == 0
 
 
-async def test_location_that_cannot_be_is_not_submitted(http, submitted):
+async def test_impossible_location_is_not_submitted(http, submitted):
     with pytest.raises(InvalidLocation):
         await http.commit(19, [Measurement(lat=91, lon=0)])
     assert not submitted
 
 
-async def test_commit_after_the_time_is_up_comes_too_late_to_tell(http, submitted, monkeypatch):
+async def test_commit_after_the_timeout_changes_no_answer(http, submitted, monkeypatch):
     monkeypatch.setattr(reports, "COMMIT_TIMEOUT", 0.01)
     with pytest.raises(NotStored):
         await within_deadline(http.commit(19, [MEASUREMENT]))
@@ -100,7 +100,7 @@ async def test_no_more_reports_wait_than_the_limit_until_they_are_settled(
     for _ in range(5):
         with pytest.raises(NotStored):
             await within_deadline(http.commit(19, [MEASUREMENT]))
-    # Those whose time is up count on: the storage has not let go of them.
+    # Timed-out reports still count: storage still holds them.
     assert len(submitted) == 3
     for fix, waiter in list(submitted):
         waiter.acknowledge(fix)

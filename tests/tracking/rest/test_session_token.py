@@ -1,4 +1,4 @@
-"""The view that gives a page, logged in with a session, its access token."""
+"""The view that gives a page with a session its access token."""
 
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ def user():
 
 @pytest.fixture
 def page(user):
-    """A page's browser, which is exempt from no check."""
+    """Return the client of a logged-in page, with CSRF checks."""
     page = Client(enforce_csrf_checks=True)
     page.force_login(user)
     page.cookies["csrftoken"] = CSRF

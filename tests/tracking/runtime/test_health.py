@@ -73,10 +73,10 @@ async def test_not_ready_while_draining():
 
 
 async def test_not_ready_without_the_database(monkeypatch, caplog):
-    def away():
+    def unavailable():
         raise OperationalError('connection to server at "db.internal" failed')
 
-    monkeypatch.setattr(health_module, "_query", away)
+    monkeypatch.setattr(health_module, "_query", unavailable)
     for _ in range(3):
         status, answer = await get("ready")
         assert (status, answer["status"]) == (503, "unavailable")
@@ -146,11 +146,11 @@ async def test_layer_that_fails_in_use_is_not_asked_too(app_layer):
 
 
 async def test_probes_by_the_hundred_ask_the_parts_once(app_layer, monkeypatch):
-    # Which sends the same, but only every few seconds.
+    # Without the periodic heartbeat, which sends the same messages.
     monkeypatch.setattr(heartbeat.Heartbeat, "start", lambda self: None)
     answers = await asyncio.gather(*(get("ready") for _ in range(100)))
     assert {status for status, _ in answers} == {200}
-    # One for each of the four shards, which may be on as many Redis hosts.
+    # One for each of the four shards, as each may be on a Redis host of its own.
     groups = [group for group, _ in app_layer.calls["group_send"]]
     assert groups == [f"tracking.heartbeat.{shard}" for shard in range(4)]
 

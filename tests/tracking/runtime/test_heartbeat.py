@@ -1,4 +1,4 @@
-"""Workers that hear each other, and such that do not."""
+"""Heartbeats: workers that receive each other's, and workers that do not."""
 
 import asyncio
 from datetime import timedelta
@@ -22,12 +22,12 @@ class Network(Layer):
 
     def __init__(self):
         super().__init__()
-        self.unheard = set()
+        self.muted = set()
         self.broken_shards = set()
 
     async def group_send(self, group, message):
         await self._called("group_send", group, message)
-        lost = message["worker"] in self.unheard or message["shard"] in self.broken_shards
+        lost = message["worker"] in self.muted or message["shard"] in self.broken_shards
         if not self.losing and not lost:
             await super(Layer, self).group_send(group, message)
 
@@ -39,7 +39,7 @@ def _at_once(monkeypatch):
 
 
 class Fleet:
-    """Workers on one database, each on the layer that it is given."""
+    """Workers that share one database; each has the channel layer that it is given."""
 
     def __init__(self):
         self.rows = {}
@@ -68,7 +68,7 @@ class Fleet:
                 await within_deadline(worker._beat())
 
     def silent(self, worker):
-        """The names of those whom a worker does not hear."""
+        """Return the names of the workers whose heartbeats `worker` does not receive."""
         return sorted(self.rows[silent].name for silent in worker._silent)
 
     async def close(self):
@@ -92,7 +92,7 @@ def network():
     return Network()
 
 
-async def test_workers_on_one_layer_hear_each_other(fleet, network, caplog):
+async def test_workers_on_one_layer_receive_each_others_beats(fleet, network, caplog):
     for name in "abc":
         fleet.add(network, name)
     await fleet.beat(rounds=3 * MAX_MISSED)
@@ -102,7 +102,7 @@ async def test_workers_on_one_layer_hear_each_other(fleet, network, caplog):
     assert caplog.messages == []
 
 
-async def test_workers_on_two_layers_are_told_apart_within_some_rounds(fleet, caplog):
+async def test_workers_on_two_layers_are_detected_within_some_rounds(fleet, caplog):
     one, other = Network(), Network()
     a, b, c = fleet.add(one, "a"), fleet.add(one, "b"), fleet.add(other, "c")
     await fleet.beat(rounds=MAX_MISSED)
@@ -114,7 +114,7 @@ async def test_workers_on_two_layers_are_told_apart_within_some_rounds(fleet, ca
         with pytest.raises(ConnectionError, match="do not receive each other"):
             await worker.probe.ask()
     await fleet.beat(rounds=5)
-    # However long it lasts, a process says it once: c was the first of the three in this one.
+    # A process logs this only once: here c noticed first of the three.
     (message,) = caplog.messages
     assert message.startswith("2 of 2 other workers are silent on the channel layer: a, b.")
     assert "REDIS_URL" in message
@@ -125,11 +125,13 @@ async def test_a_worker_that_is_heard_again_is_no_longer_reported(fleet, network
     caplog.set_level("INFO")
     a, b = fleet.add(network, "a"), fleet.add(network, "b")
     await fleet.beat()
-    network.unheard.add(b._id)
+    network.muted.add(b._id)
     await fleet.beat(rounds=MAX_MISSED + 2)
     assert fleet.silent(a) == ["b"]
-    assert fleet.silent(b) == ["b"]  # Not even b hears it, and so says nothing of a.
-    network.unheard.clear()
+    assert fleet.silent(b) == [
+        "b"
+    ]  # b does not receive its own beats either, so it does not report a.
+    network.muted.clear()
     await fleet.beat(rounds=2)
     assert (fleet.silent(a), fleet.silent(b)) == ([], [])
     assert metrics.degraded.parts() == []
@@ -162,10 +164,10 @@ async def test_a_worker_that_cannot_send_is_not_missed_by_others(fleet, network)
     network.failing.clear()
     await fleet.beat(a)
     assert (fleet.silent(a), fleet.silent(b)) == ([], [])
-    # What it sends first when it can again is lost, too.
-    network.unheard.add(b._id)
+    # Its first beat after the failure is lost too.
+    network.muted.add(b._id)
     await fleet.beat(b, a)
-    network.unheard.clear()
+    network.muted.clear()
     await fleet.beat(a)
     assert fleet.silent(a) == []
 
@@ -180,18 +182,18 @@ async def test_rounds_that_a_restart_of_redis_loses_are_not_reported(fleet, netw
     assert metrics.degraded.parts() == []
 
 
-async def test_who_heard_nothing_for_long_blames_nobody_for_what_was_sent_meanwhile(
+async def test_a_worker_that_received_nothing_for_long_reports_no_other_for_that_time(
     fleet, network, caplog
 ):
     a, b = fleet.add(network, "a"), fleet.add(network, "b")
     await fleet.beat()
-    network.unheard |= {a._id, b._id}
+    network.muted |= {a._id, b._id}
     await fleet.beat(a, b, rounds=3 * MAX_MISSED)
     assert fleet.silent(a) == ["a"]
     assert (
         "This worker does not receive its own messages through the channel layer" in caplog.messages
     )
-    network.unheard.discard(a._id)
+    network.muted.discard(a._id)
     await fleet.beat(a)
     assert fleet.silent(a) == []
 
@@ -204,7 +206,7 @@ async def test_a_broken_host_of_several_is_noticed(fleet, network):
     assert (fleet.silent(a), fleet.silent(b)) == (["a"], ["b"])
 
 
-async def test_without_the_database_nobody_is_reported_and_health_is_told_of_the_layer(
+async def test_without_the_database_nobody_is_reported_and_health_checks_the_layer(
     fleet, network, caplog
 ):
     a, _ = fleet.add(network, "a"), fleet.add(network, "b")
@@ -218,8 +220,8 @@ async def test_without_the_database_nobody_is_reported_and_health_is_told_of_the
     assert len(caplog.messages) == 1
 
 
-async def test_what_is_heard_of_strangers_is_not_kept(fleet, network):
-    """Such as another installation's on the same Redis and prefix."""
+async def test_beats_of_unknown_workers_are_not_kept(fleet, network):
+    """An example is another installation on the same Redis and prefix."""
     a = fleet.add(network, "a")
     await fleet.beat()
     await a._receive({"worker": "stranger", "shard": 0, "round": 1, "message": 1})
@@ -227,8 +229,8 @@ async def test_what_is_heard_of_strangers_is_not_kept(fleet, network):
     assert a._heard.keys() == {a._id}
 
 
-async def test_being_asked_all_the_time_hides_nothing(fleet, monkeypatch):
-    """Load balancers ask each second, and are told what they were told half a second before."""
+async def test_frequent_health_checks_hide_nothing(fleet, monkeypatch):
+    """Load balancers ask each second, and get an answer that may be half a second old."""
     monkeypatch.setattr(heartbeat, "RESULT_LIFETIME", 60)
     a, b = fleet.add(Network(), "a"), fleet.add(Network(), "b")
     for _ in range(MAX_MISSED + 2):
@@ -242,12 +244,12 @@ async def test_beats_by_itself(fleet, network, monkeypatch):
     worker = fleet.add(network, "a")
     worker.start()
     worker.start()
-    await within_deadline(network.calls["group_send"].reach(4 * 3))  # shards
+    await within_deadline(network.calls["group_send"].reach(4 * 3))  # three rounds of four shards
     assert fleet.rows[worker._id].name == "a"
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_rows_say_who_lives():
+async def test_rows_list_the_workers_that_run():
     def is_old():
         Worker.objects.filter(pk="a").update(seen_at=timezone.now() - timedelta(minutes=2))
 

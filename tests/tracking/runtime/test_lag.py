@@ -10,7 +10,7 @@ from ..fakes import within_deadline
 
 
 class Looks(Lag):
-    """Tells when it has looked."""
+    """Calls `on_look` after each measurement."""
 
     def __init__(self, on_look):
         self.on_look = on_look
@@ -28,7 +28,7 @@ def often(monkeypatch):
 
 @pytest.fixture
 async def looked(often):
-    """A lag, after so many looks; `busy` seconds are spent before each of them."""
+    """Return a function that gives a lag after `count` looks, with `busy` seconds before each."""
     lags = []
 
     async def looked(count, busy=0.0):

@@ -9,7 +9,7 @@ from ..fakes import Log, settle, within_deadline
 
 
 class Service:
-    """Answers with how often it was asked; hangs or fails on demand."""
+    """Answers with the number of questions so far; hangs or fails on demand."""
 
     def __init__(self):
         self.asked = Log()
@@ -30,7 +30,7 @@ async def service():
     return Service()
 
 
-async def test_many_who_ask_at_once_cost_one_question(service):
+async def test_many_callers_at_once_cost_one_question(service):
     probe = Probe(service, keep=60, timeout=20)
     assert await asyncio.gather(*(probe.ask() for _ in range(10))) == [1] * 10
 
@@ -40,13 +40,13 @@ async def test_answer_is_kept_for_a_while(service):
     assert [await probe.ask(), await probe.ask()] == [1, 1]
 
 
-async def test_old_answer_is_asked_for_anew(service):
+async def test_old_answer_is_asked_for_again(service):
     probe = Probe(service, keep=0, timeout=20)
     assert [await probe.ask(), await probe.ask()] == [1, 2]
 
 
 async def test_failure_is_raised_and_kept_like_an_answer(service):
-    service.error = ConnectionError("away")
+    service.error = ConnectionError("unavailable")
     probe = Probe(service, keep=60, timeout=20)
     for _ in range(2):
         with pytest.raises(ConnectionError):
@@ -66,11 +66,11 @@ async def test_question_that_hangs_is_not_asked_once_more(service):
     assert await probe.ask() == 2
 
 
-async def test_failure_that_comes_too_late_is_not_logged_as_unheard(service):
+async def test_failure_after_the_timeout_is_not_logged_as_unretrieved(service):
     unheard = Log()
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
     service.hangs.clear()
-    service.error = ConnectionError("away")
+    service.error = ConnectionError("unavailable")
     probe = Probe(service, keep=0, timeout=0.01)
     with pytest.raises(TimeoutError):
         await probe.ask()

@@ -1,4 +1,4 @@
-"""How much a connection may send, on a clock of the test's own."""
+"""Rate limits of connections, on a clock that the tests set."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ def _limits(settings):
 
 
 def taken(limit, times):
-    """How many messages at these times were taken, and how the connection ended, if it did."""
+    """Return the number of messages accepted at these times, and the connection's error or None."""
     count = 0
     for now in times:
         try:
@@ -67,7 +67,7 @@ def test_abuse_that_goes_on_closes_the_connection(rate, seconds):
     assert count <= 20 + 5 * seconds
 
 
-def test_a_burst_now_and_then_is_forgiven():
+def test_a_burst_now_and_then_keeps_the_connection():
     limit = RateLimit(0.0)
     for minute in range(60):
         bursts = [60.0 * minute] * 25 + [60.0 * minute + second for second in range(1, 60)]
@@ -96,7 +96,7 @@ async def test_connections_of_a_driver_share_a_limit_and_other_drivers_have_thei
     assert first is second is not other
 
 
-async def test_who_comes_back_has_no_new_burst(monkeypatch):
+async def test_a_driver_who_comes_back_has_no_new_burst(monkeypatch):
     limits = SharedLimits()
     limit, now = limits.join(19), asyncio.get_running_loop().time()
     assert taken(limit, [now] * 25) == (20, None)
@@ -105,7 +105,7 @@ async def test_who_comes_back_has_no_new_burst(monkeypatch):
     assert taken(limit, [now + 0.1] * 5) == (0, None)
 
 
-async def test_limit_of_a_driver_who_left_is_forgotten_after_a_while(monkeypatch):
+async def test_limit_of_a_driver_who_left_is_removed_after_a_while(monkeypatch):
     monkeypatch.setattr("tracking.runtime.rate_limits.LIMIT_LIFETIME", 0.01)
     limits = SharedLimits()
     limits.join(19)
@@ -116,7 +116,7 @@ async def test_limit_of_a_driver_who_left_is_forgotten_after_a_while(monkeypatch
 
 
 class Timers:
-    """An event loop's clock and timers, in time that the test lets pass."""
+    """An event loop's clock and timers, in time that the test advances."""
 
     def __init__(self):
         self.now = 0.0

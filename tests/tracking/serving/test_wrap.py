@@ -37,7 +37,7 @@ async def get(path, *headers):
 
 @pytest.mark.parametrize("path", ["/", "/driver/1/map/", "/health/", "/metrics/"])
 async def test_hosts_paths_stay_its_own(path):
-    """`/metrics/` too, until there is a token for ours."""
+    """`/metrics/` is the host's too, as long as no token is set for ours."""
     assert await get(path) == (200, path.encode())
 
 

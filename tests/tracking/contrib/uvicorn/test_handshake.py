@@ -1,4 +1,4 @@
-"""Handshakes that end otherwise than by `websocket.accept`, over real sockets."""
+"""Handshakes that do not end with `websocket.accept`, over real sockets."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -107,14 +107,14 @@ async def test_handshake_behind_a_request_is_answered_after_it_and_kept_open():
 
     async with serving(application, timeout_keep_alive=0) as (reader, writer):
         writer.write(HEAD + HEAD.replace(b"/", b"/second", 1) + handshake(b"/"))
-        await asyncio.sleep(0.05)  # Longer than the handshake would take.
+        await asyncio.sleep(0.05)  # Longer than the handshake takes without a request before it.
         answer.set()
         answers = await reader.readuntil(b"HTTP/1.1 101 ")
         assert answers.count(b"HTTP/1.1 200 OK") == 2
         await reader.readuntil(b"\r\n\r\n")
         writer.write(frame(TEXT, b"hello"))
         assert await reader.readexactly(7) == b"\x81\x05hello"
-        # No timer of the HTTP protocol ends it.
+        # No timer of the HTTP protocol closes the connection.
         await asyncio.sleep(0.05)
         writer.write(frame(TEXT, b"hello"))
         assert await reader.readexactly(7) == b"\x81\x05hello"

@@ -1,4 +1,4 @@
-"""What the application hears of a connection's end, over real sockets."""
+"""Events that the application receives at a connection's end, over real sockets."""
 
 import asyncio
 import socket
@@ -13,19 +13,19 @@ from tests.tracking.fakes import Log, within_deadline
 
 
 @pytest.fixture
-def heard():
-    """What the application received."""
+def received():
+    """Return the log of the events that the application received."""
     return Log()
 
 
 @pytest.fixture
-async def port(heard, request):
+async def port(received, request):
     async def application(scope, receive, send):
         await receive()
         await send({"type": "websocket.accept"})
         while True:
             event = await receive()
-            heard.append(event)
+            received.append(event)
             if event["type"] == "websocket.disconnect":
                 return
 
@@ -75,19 +75,19 @@ def leave_with_a_code(client):
     ("end", "code"),
     [(reset, 1006), (Raw.finish, 1006), (leave_without_a_code, 1005), (leave_with_a_code, 1001)],
 )
-async def test_only_a_close_frame_is_an_end_that_the_client_wanted(client, heard, end, code):
+async def test_only_a_close_frame_is_an_end_that_the_client_wanted(client, received, end, code):
     client.send(frame(TEXT, b"hello"))
-    await heard.reach(1)
+    await received.reach(1)
     end(client)
-    await heard.reach(2)
-    assert [event.get("code") for event in heard] == [None, code]
+    await received.reach(2)
+    assert [event.get("code") for event in received] == [None, code]
 
 
 @pytest.mark.parametrize("port", [0.1], indirect=True)
-async def test_client_that_answers_no_ping_is_lost(client, heard):
-    await heard.reach(1)
-    assert heard[0]["code"] == 1006
-    # And is told, in case that it can hear after all.
+async def test_client_that_answers_no_ping_is_lost(client, received):
+    await received.reach(1)
+    assert received[0]["code"] == 1006
+    # The server sends a close frame all the same, in case the client still reads.
     assert (await within_deadline(asyncio.to_thread(client.end)))[1] == 1011
 
 
@@ -113,7 +113,7 @@ BROKEN = {
 async def test_failed_connection_ends_once_the_client_has_answered(
     client, monkeypatch, broken, answer
 ):
-    """Or once it hangs up. It was kept open for half a second."""
+    """The server waits for the client's close frame or its hang-up, not for a timer."""
     monkeypatch.setattr("tracking.contrib.uvicorn.websocket.LINGER", 3600)
     client.send(BROKEN[broken])
     _, code = await within_deadline(asyncio.to_thread(client.end))
@@ -132,7 +132,7 @@ async def test_failed_connection_ends_once_the_client_hangs_up(client, monkeypat
     await within_deadline(asyncio.to_thread(hung_up, client))
 
 
-async def test_failed_connection_reads_on_until_then(client, monkeypatch):
+async def test_failed_connection_reads_on_until_the_client_has_answered(client, monkeypatch):
     monkeypatch.setattr("tracking.contrib.uvicorn.websocket.LINGER", 0.05)
     client.send(BROKEN["too big"])
     client.send(b"\x00" * 1000)

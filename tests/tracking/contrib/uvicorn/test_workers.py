@@ -46,12 +46,12 @@ async def one():
 
 
 def told_apart(merged):
-    """Return the workers of which there are metrics."""
+    """Return the names of the workers that the metrics show."""
     families = text_string_to_metric_families(merged.decode())
     return {sample.labels["worker"] for family in families for sample in family.samples}
 
 
-async def test_worker_that_was_killed_is_forgotten(directory, caplog):
+async def test_worker_that_was_killed_is_left_out(directory, caplog):
     path = directory / "1.sock"
     with socket.socket(socket.AF_UNIX) as killed:
         killed.bind(str(path))
@@ -65,7 +65,7 @@ async def test_worker_that_does_not_answer_in_time_is_left_out(directory, caplog
         frozen.bind(str(directory / "1.sock"))
         frozen.listen()
         assert told_apart(await Workers(one, timeout=0.01).metrics()) == {str(os.getpid())}
-    assert "missing" in caplog.text
+    assert "Could not get the metrics" in caplog.text
 
 
 async def test_process_without_others_gives_its_own_metrics_as_they_are():
@@ -77,7 +77,7 @@ async def test_process_without_others_gives_its_own_metrics_as_they_are():
 
 @pytest.fixture
 async def exposed(directory):
-    """Two workers, and the future of what both expose."""
+    """Yield two workers, and the future of the text that both expose."""
     text = asyncio.get_running_loop().create_future()
     workers = Workers(lambda: asyncio.shield(text), METRICS_TIMEOUT)
     await workers.listen()
@@ -87,7 +87,7 @@ async def exposed(directory):
 
 
 async def test_worker_whose_database_hangs_has_metrics_all_the_same(exposed):
-    """As after `health.TIMEOUT`, when both have waited for the count of drivers without success."""
+    """A hanging database delays the metrics by `health.TIMEOUT`, but does not remove them."""
     workers, text = exposed
     asking = asyncio.create_task(workers.metrics())
     done, _ = await asyncio.wait([asking], timeout=health.TIMEOUT)
@@ -98,10 +98,10 @@ async def test_worker_whose_database_hangs_has_metrics_all_the_same(exposed):
     assert f'worker="{os.getpid()}"' in merged
 
 
-async def test_worker_that_nobody_waits_for_any_more_says_nothing(exposed, directory, caplog):
+async def test_worker_whose_caller_hung_up_logs_nothing(exposed, directory, caplog):
     _, text = exposed
     _, writer = await asyncio.open_unix_connection(directory / "1.sock")
-    # It notices when it has written more than the kernel keeps.
+    # The worker notices only when it has written more than the kernel's buffer holds.
     writer.transport.abort()
     await asyncio.sleep(0)
     text.set_result(b"x" * 2**22)
@@ -128,7 +128,7 @@ def metrics_of(server):
         }
 
 
-def test_any_worker_tells_of_all_on_its_port():
+def test_any_worker_gives_the_metrics_of_all_on_its_port():
     with services.sqlite() as database_url, services.redis_service() as redis:
         environment = services.environment(database_url, redis.url, TRACKING_METRICS_TOKEN=TOKEN)
         services.manage(environment, "migrate", "--no-input")

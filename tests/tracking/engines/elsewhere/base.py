@@ -1,4 +1,4 @@
-"""What MariaDB looks like to Django, without its driver: all migrations run."""
+"""A database that looks like MariaDB to Django, without its driver: all migrations run."""
 
 from django.db.backends.sqlite3 import base
 

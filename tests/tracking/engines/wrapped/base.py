@@ -1,4 +1,4 @@
-"""What libraries make of Django's engine, such as django-prometheus."""
+"""A wrapper around Django's PostgreSQL engine, as libraries such as django-prometheus have."""
 
 from django.db.backends.postgresql import base
 
