@@ -28,6 +28,7 @@ def server():
             yield server
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("user_id", "path", "shown"),
     [
