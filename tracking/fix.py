@@ -37,10 +37,6 @@ class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         """The time when the phone last sent anything."""
         return self.heard_at or self.received_at
 
-    def is_newer_than(self, other: "Fix | None") -> bool:
-        """Return True if this fix adds anything to `other`."""
-        return self.merged_with(other) is not other
-
     def merged_with(self, other: "Fix | None") -> "Fix":
         """Return the newest state from two fixes of one driver, which may be in any order.
 

@@ -3,7 +3,6 @@
 Pure functions on text: no Django, no Channels, no asyncio. `docs/protocol.md` is the contract.
 """
 
-from tracking.ids import MAX_ID
 from tracking.protocol.batches import (
     RawFixes,
     decode_driver_message,
@@ -64,7 +63,6 @@ __all__ = [
     "DECIMALS",
     "EXPECTED",
     "MAX_FIXES_PER_BATCH",
-    "MAX_ID",
     "AuthenticationTimeout",
     "CloseCode",
     "Forbidden",
