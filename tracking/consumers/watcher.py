@@ -47,12 +47,15 @@ class WatcherConsumer(TrackingConsumer):
         # The answer is the same for a driver that does not exist and one that may not be watched.
         driver = await self.runtime.users.get(self.driver_id)
         decision = await may_watch_driver(principal.user, self.driver_id, driver)
+        if not decision:
+            # The limit stays, so that nothing is shown that it hid, before the stream ends.
+            return decision
         since = decision.since if isinstance(decision, Window) else None
         if self.watching and since != self.since:
             self.runtime.hub.limit(self.driver_id, self.outbox, since)
         self.since = since
         # `authorize` is also called while the stream is open.
-        if decision and self.watching:
+        if self.watching:
             self.record_access(principal.user.pk)
         return decision
 

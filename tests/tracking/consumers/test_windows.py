@@ -12,10 +12,11 @@ from ..sockets import token_for
 pytestmark = pytest.mark.django_db(transaction=True)
 
 since = None
+permitted = True
 
 
 def windowed(user, driver_id):
-    return True if user.pk == driver_id else Window(since=since)
+    return True if user.pk == driver_id else permitted and Window(since=since)
 
 
 async def test_a_window_that_narrows_holds_for_the_open_stream(
@@ -38,3 +39,25 @@ async def test_a_window_that_narrows_holds_for_the_open_stream(
     monkeypatch.setattr(f"{__name__}.since", None)
     await session._recheck()
     assert '"2"' in await watcher.frame()
+
+
+@pytest.mark.parametrize("details", [False, True])
+async def test_the_end_of_the_permission_does_not_show_what_the_window_hid(
+    connect, driver, rider, settings, monkeypatch, details
+):
+    settings.TRACKING = settings.TRACKING | {"WATCH_POLICY": f"{__name__}.windowed"}
+    monkeypatch.setattr(f"{__name__}.since", datetime.now(UTC) + timedelta(hours=1))
+    publisher = await connect("set", driver)
+    await publisher.report(token_for(driver), lat=1)
+    await publisher.frame()
+    watcher = await connect("get", driver)
+    await watcher.send({"token": token_for(rider), "command": "start", "details": details})
+    if details:
+        assert '"unknown"' in await watcher.frame()
+    else:
+        assert await watcher.receive_nothing(0.05)
+    monkeypatch.setattr(f"{__name__}.permitted", False)
+    (session,) = get_runtime().registry._sessions[rider]
+    await session._recheck()
+    assert '"forbidden"' in await watcher.frame()
+    assert await watcher.close_code() == 4403
