@@ -52,11 +52,12 @@ class Feed:
 
     def add(self, watcher: Outbox, *, details: bool, since: datetime | None = None) -> None:
         """Deliver to `watcher` from now on; with `since`, only fixes recorded at it or later."""
-        self.remove(watcher)
+        self._discard(watcher)
         if since is not None and (self.newest is None or self.newest.recorded_at < since):
             self.waiting[watcher] = since, details
         else:
             (self.detailed if details else self.watchers).add(watcher)
+        self._cancel_idle_timer()
 
     def limit(self, watcher: Outbox, since: datetime | None) -> None:
         """Limit `watcher`, if it watches, to fixes recorded at `since` or later; None: no limit."""
@@ -70,9 +71,16 @@ class Feed:
 
     def remove(self, watcher: Outbox) -> None:
         """Deliver nothing more to `watcher`."""
+        self._discard(watcher)
+        self._cancel_idle_timer()
+
+    def _discard(self, watcher: Outbox) -> None:
         self.watchers.discard(watcher)
         self.detailed.discard(watcher)
         self.waiting.pop(watcher, None)
+
+    def _cancel_idle_timer(self) -> None:
+        """Cancel the timer of the status if nobody watches details."""
         if not self.detailed and self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -114,6 +114,17 @@ async def test_a_wider_limit_shows_at_once_what_was_hidden(feed):
     assert shown_to(client) == ["1"]
 
 
+async def test_the_status_still_changes_by_itself_after_a_limit_changed(settings, monkeypatch, feed):
+    settings.TRACKING = {"STALE_AFTER": 10.0, "OFFLINE_AFTER": 30.0}
+    monkeypatch.setattr(feed_module, "datetime", Scheduled(*[NOON] * 9))
+    feed.update(fix_of())
+    _, outbox = await join(feed, 0, details=True)
+    feed.limit(outbox, None)
+    assert feed._timer is not None
+    feed.limit(outbox, fix_of(second=20).recorded_at)
+    assert feed._timer is None
+
+
 async def test_a_limit_adds_no_watcher(feed):
     client = Client()
     feed.limit(Outbox(client, lambda error: None), None)
