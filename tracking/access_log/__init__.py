@@ -40,7 +40,8 @@ MAX_RECENT: Final = 50_000
 # Rows inserted or deleted per statement: 1,000 take PostgreSQL about 20 ms.
 BATCH_SIZE: Final = 1_000
 
-# Seconds between two deletions of old rows.
+# Seconds between two searches for old rows. While there are more, each call of `store` deletes one
+# batch: the thread that stores looks also acknowledges fixes, which must not wait for long.
 PURGE_INTERVAL: Final = 3600.0
 
 
@@ -120,13 +121,16 @@ def record(
 
 
 def store(looks: Sequence[Look]) -> None:
-    """Insert rows, and delete old ones every PURGE_INTERVAL: see ACCESS_LOG_DAYS."""
+    """Insert rows, and delete a batch of old ones if there are any: see ACCESS_LOG_DAYS."""
     rows = LocationAccess.objects.using(router.db_for_write(LocationAccess))
     rows.bulk_create(
         (LocationAccess(**look._asdict()) for look in looks),
         batch_size=BATCH_SIZE,
     )
-    _purge()
+    try:
+        _purge()
+    except DatabaseError as error:  # the looks are stored nevertheless
+        logger.warning("Old looks at locations could not be deleted: %s", reason(error))
 
 
 def log_lost(looks: Sequence[Look], error: Exception) -> None:
@@ -143,13 +147,14 @@ def _purge() -> None:
     if now < _purge_at:
         return
     _purge_at = now + PURGE_INTERVAL
-    rows = LocationAccess.objects.using(router.db_for_write(LocationAccess))
+    using = router.db_for_write(LocationAccess)
+    rows = LocationAccess.objects.using(using)
     oldest = timezone.now() - timedelta(days=conf.ACCESS_LOG_DAYS)
-    while True:
-        old = list(
-            rows.filter(at__lt=oldest).order_by("at").values_list("pk", flat=True)[:BATCH_SIZE]
-        )
-        if old:
-            rows.filter(pk__in=old).delete()
-        if len(old) < BATCH_SIZE:
-            return
+    with transaction.atomic(using=using):
+        # Rows that another worker is deleting are skipped.
+        old = rows.filter(at__lt=oldest).order_by("at").select_for_update(skip_locked=True)
+        batch = list(old.values_list("pk", flat=True)[:BATCH_SIZE])
+        if batch:
+            rows.filter(pk__in=batch).delete()
+    if len(batch) == BATCH_SIZE:
+        _purge_at = now

@@ -150,7 +150,7 @@ def test_a_look_that_cannot_be_recorded_is_in_the_log_and_is_not_refused(
     assert "1 looks at locations could not be recorded: OperationalError" in caplog.text
 
 
-def test_rows_are_deleted_once_they_are_too_old(driver, staff, monkeypatch):
+def test_each_look_deletes_a_batch_of_the_rows_that_are_too_old(driver, staff, monkeypatch):
     monkeypatch.setattr(access_log, "_purge_at", 0.0)
     monkeypatch.setattr(access_log, "BATCH_SIZE", 2)
     now = timezone.now()
@@ -158,10 +158,27 @@ def test_rows_are_deleted_once_they_are_too_old(driver, staff, monkeypatch):
     LocationAccess.objects.bulk_create(
         LocationAccess(viewer=staff, driver=driver, way=Way.REST, at=now - age) for age in ages
     )
-    record(staff.pk, Way.LIST)
-    kept = LocationAccess.objects.order_by("at").values_list("at", flat=True)
-    assert kept[0] == now - timedelta(days=89)
-    assert len(kept) == 2
+
+    def old():
+        return LocationAccess.objects.filter(at__lt=now).order_by("at")
+
+    for way, left in ((Way.LIST, 4), (Way.SEARCH, 2), (Way.ADMIN, 1)):
+        record(staff.pk, way)
+        assert old().count() == left
+    assert old().get().at == now - timedelta(days=89)
+    assert len(rows()) == 4
+    # Nothing is searched for again until an hour has passed.
+    assert access_log._purge_at > access_log.time.monotonic()
+
+
+def test_a_look_is_stored_once_if_old_rows_cannot_be_deleted(driver, staff, monkeypatch, caplog):
+    def unavailable():
+        raise OperationalError("the server closed the connection unexpectedly")
+
+    monkeypatch.setattr(access_log, "_purge", unavailable)
+    access_log.store(access_log.recent.new(staff.pk, Way.REST, [driver.pk]))
+    assert rows() == [(staff.pk, driver.pk, Way.REST)]
+    assert "Old looks at locations could not be deleted: OperationalError" in caplog.text
 
 
 def test_rows_go_with_the_driver_and_stay_without_the_viewer(driver, staff):
