@@ -18,6 +18,7 @@ from django.db import router, transaction
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 from rest_framework_simplejwt import settings as simplejwt
+from rest_framework_simplejwt import state
 
 from tracking import revocation
 from tracking.models import EndedWebSession
@@ -51,10 +52,17 @@ def end(name: str, user_id: Any) -> None:
     using = router.db_for_write(EndedWebSession)
     ended = EndedWebSession.objects.using(using)
     # Delete claims whose tokens have all expired.
-    lifetime = simplejwt.api_settings.ACCESS_TOKEN_LIFETIME + timedelta(minutes=1)
-    ended.filter(ended_at__lt=now - lifetime).delete()
+    ended.filter(ended_at__lt=now - _longest_lifetime()).delete()
     ended.get_or_create(claim=name, defaults={"ended_at": now})
     transaction.on_commit(partial(revocation.recheck, [user_id]), using=using)
+
+
+def _longest_lifetime() -> timedelta:
+    """Return the longest time for which a token may be accepted, with a minute to spare."""
+    options = simplejwt.api_settings
+    lifetimes = [token.lifetime for token in options.AUTH_TOKEN_CLASSES if token.lifetime]
+    longest: timedelta = max([options.ACCESS_TOKEN_LIFETIME, *lifetimes])
+    return longest + state.token_backend.get_leeway() + timedelta(minutes=1)
 
 
 def logged_out(request: HttpRequest | None, user: Any, **kwargs: Any) -> None:

@@ -8,6 +8,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.urls import reverse
 from django.utils import timezone
+from rest_framework_simplejwt import state
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import User
@@ -146,6 +147,29 @@ def test_an_ended_session_is_deleted_once_its_tokens_have_expired(client, user, 
     (old,) = EndedWebSession.objects.all()
     lifetime = settings.SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"]
     for age, kept in ((lifetime - timedelta(seconds=5), True), (lifetime * 2, False)):
+        EndedWebSession.objects.filter(pk=old.pk).update(ended_at=timezone.now() - age)
+        client.force_login(user)
+        client.post(reverse("accounts:logout"))
+        assert EndedWebSession.objects.filter(pk=old.pk).exists() is kept
+
+
+class LongToken(AccessToken):
+    lifetime = timedelta(days=2)
+
+
+@pytest.mark.parametrize("longer", ["leeway", "class"])
+def test_an_ended_session_is_kept_while_any_token_may_be_accepted(
+    client, user, settings, monkeypatch, longer
+):
+    if longer == "leeway":
+        monkeypatch.setattr(state.token_backend, "leeway", timedelta(days=2))
+    else:
+        classes = {"AUTH_TOKEN_CLASSES": (f"{__name__}.LongToken",)}
+        settings.SIMPLE_JWT = settings.SIMPLE_JWT | classes
+    client.force_login(user)
+    client.post(reverse("accounts:logout"))
+    (old,) = EndedWebSession.objects.all()
+    for age, kept in ((timedelta(days=2), True), (timedelta(days=3), False)):
         EndedWebSession.objects.filter(pk=old.pk).update(ended_at=timezone.now() - age)
         client.force_login(user)
         client.post(reverse("accounts:logout"))
