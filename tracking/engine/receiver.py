@@ -99,6 +99,8 @@ class Receiver:
             # Through the loader, or a second channel could be opened while a join is slow.
             await asyncio.gather(*map(self._memberships.get, self._wanted - self._joined))
             for group in self._joined - self._wanted:
+                if group in self._wanted:  # again, while another group was left
+                    continue
                 self._joined.discard(group)  # First: a join meanwhile has to add it again.
                 try:
                     await self._layer.group_discard(group, self._channel)
@@ -116,6 +118,8 @@ class Receiver:
                 event = await self._layer.receive(channel)
             except Exception as error:  # each layer has errors of its own
                 self._fail(error)
+                # The layer may have lost its members, as a restarted Redis has.
+                self._joined.clear()
                 await asyncio.sleep(RETRY_AFTER)
                 continue
             self._recover()

@@ -7,7 +7,7 @@ import pytest
 from tracking import metrics
 from tracking.engine import receiver as receiver_module
 
-from ..fakes import Log, within_deadline
+from ..fakes import DEADLINE, Log, within_deadline
 
 
 @pytest.fixture
@@ -86,6 +86,23 @@ async def test_a_layer_that_cannot_be_received_from_is_asked_again_and_logged_on
     assert await received.reach(1) == ["hello"]
     assert len(caplog.records) == 1
     assert metrics.degraded.parts() == []
+
+
+async def test_groups_are_joined_again_once_the_layer_can_be_received_from(
+    receiver, layer, received
+):
+    """A Redis that restarted has lost the members of all groups."""
+    layer.failing.add("receive")
+    await receiver.join("group")
+    await layer.calls["receive"].reach(2)
+    layer.groups.clear()
+    await layer.calls["receive"].reach(len(layer.calls["receive"]) + 1)
+    layer.failing.clear()
+    async with asyncio.timeout(DEADLINE):
+        while "group" not in layer.groups or metrics.degraded.parts():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await layer.group_send("group", {"type": "greeting", "text": "hello"})
+    assert await received.reach(1) == ["hello"]
 
 
 async def test_groups_are_joined_again_before_the_layer_forgets_them(receiver, layer, monkeypatch):
