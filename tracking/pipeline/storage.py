@@ -179,7 +179,10 @@ class Storage:
             if fix is not tried[driver_id]:
                 self._keep_newest(fix)
         entries = self._aside_waiting
-        self._waiting += [entry for entry in entries if entry[0].driver_id not in self._aside]
+        for entry in entries:  # They came while the drivers' fixes were being stored.
+            if entry[0].driver_id not in self._aside:
+                self._keep_newest(entry[0])
+                self._waiting.append(entry)
         entries = self._aside_tried + entries
         self._aside_waiting = [entry for entry in entries if entry[0].driver_id in self._aside]
         self._aside_tried = []

@@ -106,6 +106,29 @@ async def test_a_waiter_that_raises_leaves_none_of_the_others_without_an_answer(
     assert "could not be notified" in caplog.text
 
 
+async def test_a_sender_who_asks_for_more_when_it_is_answered_gets_its_next_answer(
+    storage, fake_database
+):
+    """A connection with many fixes has its newest acknowledged once the one before is."""
+
+    class Asking(Sender):
+        def acknowledge(self, fix):
+            super().acknowledge(fix)
+            if len(self.settled) == 1:
+                storage.notify(fix, self)
+
+    fake_database.outcome["failed"] = {2}
+    sender = Asking()
+    storage.store([fix_of(1)], Sender())
+    storage.store([fix_of(2)], sender)
+    await fake_database.batches.reach(2)
+    fake_database.outcome["failed"] = set()
+    await sender.settled.reach(2)
+    assert sender.settled == [("acknowledged", fix_of(2))] * 2
+    await within_deadline(storage.drain())
+    assert len(storage) == 0
+
+
 async def test_what_fails_for_one_driver_delays_neither_the_others_nor_their_next_fixes(
     storage, fake_database, monkeypatch
 ):
