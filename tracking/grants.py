@@ -71,21 +71,25 @@ def reschedule_grant(
     """Change when `grant` ends. One that has expired becomes live again.
 
     `by` is the user who reschedules it. Raise InvalidGrant for a time that `open_grant` refuses,
-    and for a grant that was ended.
+    and for a grant that was ended or deleted, also by another process.
     """
-    if grant.ended_at is not None:
-        raise InvalidGrant(
-            {"ends_at": ["This grant was ended and can't be reopened. Open a new one."]}
-        )
     before, grant.ends_at = grant.ends_at, ends_at
+    using = router.db_for_write(WatchGrant)
     try:
-        _validate(grant)
-    except InvalidGrant:
+        with transaction.atomic(using=using):
+            # Locked, so that the grant cannot be ended between the check and the change.
+            stored = WatchGrant.objects.using(using).select_for_update().filter(pk=grant.pk)
+            ended = stored.values_list("ended_at", flat=True)[:1]
+            if list(ended) != [None]:
+                raise InvalidGrant(
+                    {"ends_at": ["This grant was ended and can't be reopened. Open a new one."]}
+                )
+            _validate(grant)
+            grant.changed_by_id = None if by is None else _id(by)
+            grant.save(using=using, update_fields=["ends_at", "changed_by"])
+    except BaseException:
         grant.ends_at = before
         raise
-    grant.changed_by_id = None if by is None else _id(by)
-    # Save only these fields, or a grant that was ended in the meantime would be reopened.
-    grant.save(update_fields=["ends_at", "changed_by"])
 
 
 def end_grant(grant: WatchGrant, *, by: AbstractBaseUser | UserId | None = None) -> None:

@@ -124,5 +124,13 @@ def test_ended_grant_never_lives_again(grant):
 
 def test_rescheduling_does_not_bring_back_what_somebody_ended_meanwhile(grant):
     end_grant(WatchGrant.objects.get())
-    reschedule_grant(grant, ends_at=NOON + 2 * HOUR)
-    assert WatchGrant.objects.get().ended_at == NOON
+    with pytest.raises(InvalidGrant, match="can't be reopened"):
+        reschedule_grant(grant, ends_at=NOON + 2 * HOUR)
+    assert (WatchGrant.objects.get().ended_at, grant.ends_at) == (NOON, NOON + HOUR)
+
+
+def test_a_grant_that_was_deleted_meanwhile_is_not_rescheduled(grant):
+    WatchGrant.objects.get().delete()
+    with pytest.raises(InvalidGrant, match="Open a new one"):
+        reschedule_grant(grant, ends_at=NOON + 2 * HOUR)
+    assert not WatchGrant.objects.exists()
