@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.models.signals import post_delete
 
 from tracking.access.tokens import AccessTokens, Claims
+from tracking.log_in import may_log_in
 from tracking.protocol import TokenInvalid
 from tracking.revocation import recheck
 
@@ -46,14 +47,14 @@ class DRFTokens(AccessTokens):
         return Claims(None, math.inf, owner=f"{_KEY}{token}")
 
     def load_owners(self, owners: list[str]) -> Mapping[str, AbstractBaseUser]:
-        """Return active users by owner: the prefixed key of their token, or their name."""
+        """Return users who may log in, by owner: the prefixed key of a token, or a name."""
         keys = [owner.removeprefix(_KEY) for owner in owners if owner.startswith(_KEY)]
         names = [owner for owner in owners if not owner.startswith(_KEY)]
         found = dict(super().load_owners(names)) if names else {}
         if keys:
             rows = self._model._default_manager.filter(key__in=keys)
             for row in rows.select_related("user"):
-                if row.user.is_active:
+                if row.user.is_active and may_log_in(row.user):
                     found[f"{_KEY}{row.key}"] = row.user
         return found
 

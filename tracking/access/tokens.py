@@ -26,6 +26,7 @@ from rest_framework_simplejwt.utils import get_md5_hash_password
 from tracking.conf import conf
 from tracking.engine.database import any_of
 from tracking.ids import MAX_ID, UserId
+from tracking.log_in import may_log_in
 from tracking.people import USER_IDS
 from tracking.protocol import TokenExpired, TokenInvalid
 
@@ -232,7 +233,7 @@ def load_users(user_ids: Sequence[UserId]) -> Mapping[UserId, AbstractBaseUser]:
     """Return the users that exist and may log in, by id, in one query."""
     model = get_user_model()
     users = model._default_manager.filter(pk__in=any_of(user_ids, model))
-    return {user.pk: user for user in users if _may_log_in(user)}
+    return {user.pk: user for user in users if may_log_in(user)}
 
 
 def load_owners(owners: list[str]) -> Mapping[str, AbstractBaseUser]:
@@ -252,11 +253,4 @@ def _load_by_field(names: list[str]) -> Mapping[str, AbstractBaseUser]:
         except (ValidationError, ValueError, TypeError):
             continue  # No user has it, for example if it is not a UUID.
     users = model._default_manager.filter(**{f"{name}__in": values})
-    return {str(getattr(user, name)): user for user in users if _may_log_in(user)}
-
-
-def _may_log_in(user: AbstractBaseUser) -> bool:
-    options = simplejwt.api_settings
-    return bool(options.USER_AUTHENTICATION_RULE(user)) and (
-        user.is_active or not options.CHECK_USER_IS_ACTIVE
-    )
+    return {str(getattr(user, name)): user for user in users if may_log_in(user)}

@@ -16,7 +16,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from rest_framework_simplejwt.settings import api_settings
+
+from tracking.log_in import may_log_in
 
 # Makes tokens recognizable, to people and to log filters.
 PREFIX: Final = "trk_"
@@ -39,7 +40,7 @@ class DeviceManager(models.Manager["Device"]):
             return None  # `lower()` turns some others into ASCII letters, such as the Kelvin sign.
         found = self.filter(token_hash=_hash(token), revoked_at=None).select_related("driver")
         device = found.first()
-        if device is None or not api_settings.USER_AUTHENTICATION_RULE(device.driver):
+        if device is None or not may_log_in(device.driver):
             return None
         return device
 

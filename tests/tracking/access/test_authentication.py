@@ -1,6 +1,7 @@
 """A host's own tokens (`TRACKING["AUTHENTICATION"]`) on sockets and over HTTP."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 from django.apps import apps
@@ -136,3 +137,20 @@ def test_drf_tokens_need_their_app():
     assert not apps.is_installed("rest_framework.authtoken")
     with pytest.raises(ImproperlyConfigured, match=r"rest_framework\.authtoken"):
         DRFTokens()
+
+
+@pytest.mark.parametrize("banned", [True, False])
+def test_the_rule_of_simplejwt_holds_for_drf_tokens_too(drf, settings, monkeypatch, banned):
+    user = get_user_model()(pk=7, email="banned@example.com" if banned else "a@example.com")
+    row = SimpleNamespace(key=KEY, user=user)
+    rows = SimpleNamespace(select_related=lambda name: [row])
+    manager = SimpleNamespace(filter=lambda **lookup: rows)
+    drf._model = SimpleNamespace(_default_manager=manager)
+    settings.SIMPLE_JWT = settings.SIMPLE_JWT | {
+        "USER_AUTHENTICATION_RULE": f"{__name__}.not_banned"
+    }
+    assert drf.load_owners([f"authtoken:{KEY}"]) == ({} if banned else {f"authtoken:{KEY}": user})
+
+
+def not_banned(user):
+    return user.email != "banned@example.com"

@@ -114,7 +114,7 @@ async def test_a_wider_limit_shows_at_once_what_was_hidden(feed):
     assert shown_to(client) == ["1"]
 
 
-async def test_the_status_still_changes_by_itself_after_a_limit_changed(settings, monkeypatch, feed):
+async def test_the_status_still_changes_after_a_limit_has_changed(settings, monkeypatch, feed):
     settings.TRACKING = {"STALE_AFTER": 10.0, "OFFLINE_AFTER": 30.0}
     monkeypatch.setattr(feed_module, "datetime", Scheduled(*[NOON] * 9))
     feed.update(fix_of())
