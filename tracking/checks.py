@@ -81,8 +81,8 @@ def _keys() -> Iterator[CheckMessage]:
 
 def _policies() -> Iterator[CheckMessage]:
     for key, arguments in (
-        ("PUBLISH_POLICY", "(user, driver_id) -> bool"),
-        ("WATCH_POLICY", "(user, driver_id) -> bool"),
+        ("PUBLISH_POLICY", "(user, driver_id) -> tracking.permissions.Decision"),
+        ("WATCH_POLICY", "(user, driver_id) -> tracking.permissions.Decision"),
         ("CLIENT_ADDRESS", "(scope) -> str"),
     ):
         path = getattr(conf, key)
@@ -117,14 +117,17 @@ def _authentication() -> Iterator[CheckMessage]:
 
 
 def _numbers() -> Iterator[CheckMessage]:
-    for key in ("AUTHENTICATION_TIMEOUT", "SEND_TIMEOUT", "STALE_AFTER", "OFFLINE_AFTER"):
-        if not _is_number(getattr(conf, key)) or getattr(conf, key) <= 0:
-            yield Error(
-                f"TRACKING[{key!r}] must be a number of seconds greater than 0.",
-                id="tracking.E003",
-            )
-            return
-    if conf.STALE_AFTER >= conf.OFFLINE_AFTER:
+    wrong = {
+        key
+        for key in ("AUTHENTICATION_TIMEOUT", "SEND_TIMEOUT", "STALE_AFTER", "OFFLINE_AFTER")
+        if not _is_number(getattr(conf, key)) or getattr(conf, key) <= 0
+    }
+    for key in sorted(wrong):
+        yield Error(
+            f"TRACKING[{key!r}] must be a number of seconds greater than 0.", id="tracking.E003"
+        )
+    comparable = wrong.isdisjoint(("STALE_AFTER", "OFFLINE_AFTER"))
+    if comparable and conf.STALE_AFTER >= conf.OFFLINE_AFTER:
         yield Error(
             "TRACKING['STALE_AFTER'] must be less than TRACKING['OFFLINE_AFTER'].",
             id="tracking.E003",
@@ -162,9 +165,10 @@ def _is_number(value: object) -> bool:
 
 
 def _map_link() -> Iterator[CheckMessage]:
-    if "{latitude}" not in conf.MAP_LINK_URL or "{longitude}" not in conf.MAP_LINK_URL:
+    url = conf.MAP_LINK_URL
+    if not isinstance(url, str) or "{latitude}" not in url or "{longitude}" not in url:
         yield Error(
-            "TRACKING['MAP_LINK_URL'] must contain {latitude} and {longitude}.",
+            "TRACKING['MAP_LINK_URL'] must be a string with {latitude} and {longitude}.",
             id="tracking.E004",
         )
 
@@ -249,6 +253,8 @@ def check_channel_layer(
 def _shards(layers: Mapping[str, Any]) -> Iterator[CheckMessage]:
     layer = layers.get(DEFAULT_CHANNEL_LAYER, {})
     hosts = layer.get("CONFIG", {}).get("hosts", [])
+    if type(conf.SHARDS) is not int:
+        return  # tracking.E003
     if isinstance(hosts, list | tuple) and len(hosts) > conf.SHARDS:
         yield CheckWarning(
             f"The channel layer has {len(hosts)} hosts, but TRACKING['SHARDS'] is {conf.SHARDS}: "
@@ -275,8 +281,9 @@ def _roles() -> Iterator[CheckMessage]:
             "Every user may publish a location: the default policy checks `role`, and the user "
             "model has no such field.",
             hint=(
-                "Set TRACKING['PUBLISH_POLICY'] to a function (user, driver_id) -> bool that "
-                "permits drivers only, and each only for themselves. If every user is a driver: "
+                "Set TRACKING['PUBLISH_POLICY'] to a function (user, driver_id) -> "
+                "tracking.permissions.Decision that permits drivers only, and each only for "
+                "themselves. If every user is a driver: "
                 "SILENCED_SYSTEM_CHECKS = ['tracking.W002']."
             ),
             id="tracking.W002",

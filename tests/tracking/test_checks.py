@@ -30,6 +30,8 @@ def test_a_project_without_settings_gets_defaults_that_pass(settings):
         ({"AUTHENTICATION_TIMEOUT": "10"}, ["tracking.E003"]),
         ({"AUTHENTICATION_TIMEOUT": True}, ["tracking.E003"]),
         ({"STALE_AFTER": 60, "OFFLINE_AFTER": 60}, ["tracking.E003"]),
+        ({"STALE_AFTER": "15"}, ["tracking.E003"]),
+        ({"SEND_TIMEOUT": 0, "STALE_AFTER": 60, "MAX_BAD_MESSAGES": 0}, ["tracking.E003"] * 3),
         ({"MAX_CONNECTIONS": -1}, ["tracking.E003"]),
         ({"MAX_FIXES_PER_SECOND": "5"}, ["tracking.E003"]),
         ({"MAX_FIXES_BURST": 0}, ["tracking.E003"]),
@@ -43,7 +45,10 @@ def test_a_project_without_settings_gets_defaults_that_pass(settings):
         ({"AUTHENTICATION": "tracking.access.drf_tokens.DRFTokens"}, ["tracking.E002"]),
         ({"SHARDS": 0}, ["tracking.E003"]),
         ({"SHARDS": 2.0}, ["tracking.E003"]),
+        ({"SHARDS": "4"}, ["tracking.E003"]),
         ({"MAP_LINK_URL": "https://example.org/{latitude}"}, ["tracking.E004"]),
+        ({"MAP_LINK_URL": None}, ["tracking.E004"]),
+        ({"MAP_LINK_URL": ["{latitude}", "{longitude}"]}, ["tracking.E004"]),
         ({"BASE_LAYER": "tracking/map.js"}, []),
         ({"BASE_LAYER": "tracking/missing.js"}, ["tracking.E012"]),
         ({"BASE_LAYER": "/static/tracking/map.js"}, ["tracking.E012"]),
@@ -154,3 +159,12 @@ def test_more_redis_hosts_than_shards_is_warned_of(settings):
     settings.TRACKING = {"SHARDS": 2}
     assert [*_shards(layers)] == []
     assert [*_shards({})] == []
+    settings.TRACKING = {"SHARDS": "4"}
+    assert [*_shards(layers)] == []
+
+
+@pytest.mark.parametrize("key", ["PUBLISH_POLICY", "WATCH_POLICY"])
+def test_a_missing_policy_is_asked_for_with_the_result_that_policies_have(settings, key):
+    settings.TRACKING = {key: "no.such.function"}
+    (error,) = check_settings()
+    assert error.hint.endswith("(user, driver_id) -> tracking.permissions.Decision.")
