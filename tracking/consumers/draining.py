@@ -1,6 +1,7 @@
 """Draining: before a server stops, it sends its clients to other servers."""
 
 import asyncio
+import logging
 import random
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -9,6 +10,8 @@ from typing import Any, Final
 from tracking import metrics
 from tracking.protocol import CloseCode
 from tracking.runtime import get_runtime
+
+logger = logging.getLogger(__name__)
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -20,9 +23,11 @@ async def drain(seconds: float, storage_timeout: float) -> bool:
     """Close all sockets with 1012, evenly spread over `seconds`, and store all accepted fixes.
 
     A driver's socket is closed once all its messages are acknowledged. New sockets are refused from
-    now on (`refusing_while_draining`) and readiness is false. Return True if all fixes are stored;
-    return False if they are not, `storage_timeout` seconds after the last socket was due to be
-    closed, as when the database is unavailable.
+    now on (`refusing_while_draining`) and readiness is false.
+
+    Return True if all sockets are closed and all fixes are stored. Return False if they are not,
+    `storage_timeout` seconds after the last socket was due to be closed, as when the database is
+    unavailable. Log what is not finished by then, slow receivers of signals included.
     """
     runtime = get_runtime()
     runtime.draining = True
@@ -36,14 +41,16 @@ async def drain(seconds: float, storage_timeout: float) -> bool:
     # Connections whose handshake was in progress when draining began.
     for connection in list(runtime.connections):
         connection.leave(CloseCode.SERVICE_RESTART)
-    try:
-        async with asyncio.timeout(storage_timeout):
-            while len(runtime.connections):  # noqa: ASYNC110 - connections send no event
-                await asyncio.sleep(POLL_INTERVAL)
-            await runtime.drain()
-    except TimeoutError:
-        return False
-    return True
+    deadline = loop.time() + storage_timeout
+    while (  # noqa: ASYNC110 - connections send no event
+        len(runtime.connections) and loop.time() < deadline
+    ):
+        await asyncio.sleep(POLL_INTERVAL)
+    open_ = len(runtime.connections)
+    if open_:
+        logger.error("Connections that were asked to close are still open: %d", open_)
+    stored = await runtime.drain(max(0.0, deadline - loop.time()))
+    return stored and not open_
 
 
 def refusing_while_draining(application: Application) -> Application:

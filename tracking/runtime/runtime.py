@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import datetime
 from functools import partial
 from weakref import WeakKeyDictionary
@@ -152,11 +152,34 @@ class Runtime:
             "outbox": sum(len(connection.outbox) for connection in self.connections),
         }
 
-    async def drain(self) -> None:
-        """Wait until everything submitted is stored and acknowledged."""
-        await self._storage.drain()
-        await self._announcer.drain()
-        await self.access_log.drain()
+    async def drain(self, seconds: float | None = None) -> bool:
+        """Wait until everything submitted is stored, acknowledged and announced.
+
+        Log what is not finished after `seconds`. Return True if all locations are stored.
+        """
+        deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
+        stored, _ = await asyncio.gather(
+            _finished(
+                self._storage.drain(),
+                deadline,
+                "Locations were not stored or acknowledged: the database does not answer in time",
+            ),
+            _finished(
+                self.access_log.drain(),
+                deadline,
+                "Looks at locations were not recorded: the database does not answer in time",
+            ),
+        )
+        # Afterwards, because what is stored is announced.
+        await self._announced(deadline)
+        return stored
+
+    async def _announced(self, deadline: float | None) -> None:
+        await _finished(
+            self._announcer.drain(),
+            deadline,
+            "Receivers of tracking's signals have not finished in time: later signals are dropped",
+        )
 
     async def close(self) -> None:
         """Stop all parts and close the database connections; the next caller gets a new runtime."""
@@ -175,6 +198,17 @@ class Runtime:
         await self.access_log.close()
         self._reader.close()
         self._writer.close()
+
+
+async def _finished(drain: Awaitable[None], deadline: float | None, message: str) -> bool:
+    """Await `drain`; log `message` and return False if it is not finished at `deadline`."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            await drain
+    except TimeoutError:
+        logger.error(message)
+        return False
+    return True
 
 
 def _corrected(fix: Fix, recorded_at: datetime, clock: DeviceClock) -> Fix:

@@ -1,18 +1,15 @@
 """Start-up and shutdown of a worker: before its first connection and after its last one."""
 
-import asyncio
 import gc
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from tracking.runtime import get_runtime
 
-logger = logging.getLogger(__name__)
-
 Application = Callable[[Any, Any, Any], Awaitable[Any]]
 
-# Seconds to store what is left while the database is unavailable. Then those locations are lost.
+# Seconds to store what is left while the database is unavailable, and for receivers of signals.
+# Then those locations and signals are lost.
 STORE_TIMEOUT: Final = 3.0
 
 
@@ -77,9 +74,5 @@ async def start() -> None:
 async def stop() -> None:
     """Store the remaining locations if the database is available, and close the runtime."""
     runtime = get_runtime()
-    try:
-        async with asyncio.timeout(STORE_TIMEOUT):
-            await runtime.drain()
-    except TimeoutError:
-        logger.error("Locations were not stored or acknowledged: the database is unavailable")
+    await runtime.drain(STORE_TIMEOUT)
     await runtime.close()

@@ -1,4 +1,5 @@
 import asyncio
+import threading
 import time
 
 import pytest
@@ -7,8 +8,9 @@ from channels.testing import WebsocketCommunicator
 from tracking import metrics
 from tracking.consumers.draining import drain, refusing_while_draining
 from tracking.runtime import get_runtime
+from tracking.signals import location_updated
 
-from ..fakes import DEADLINE, Sender, fix_of, settle, within_deadline
+from ..fakes import DEADLINE, Log, Sender, fix_of, settle, within_deadline
 from ..sockets import Socket, application, token_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -76,6 +78,54 @@ async def test_drain_waits_for_what_is_still_to_be_stored(driver):
     runtime.submit([fix_of(driver)], sender)
     assert await drain(0, DEADLINE)
     assert [outcome for outcome, _ in sender.settled] == ["acknowledged"]
+
+
+async def test_drain_names_connections_that_stay(caplog):
+    admit(FakeConnection(stubborn=True))
+    assert not await drain(0, 0.05)
+    assert "still open: 1" in caplog.text
+    assert "stored" not in caplog.text
+
+
+@pytest.fixture
+async def slow_receiver():
+    """Return the log of calls of a receiver that runs until the test ends."""
+    called, end = Log(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def receiver(**kwargs):
+        loop.call_soon_threadsafe(called.append, kwargs)
+        end.wait(DEADLINE)
+
+    location_updated.connect(receiver)
+    yield called
+    end.set()
+    location_updated.disconnect(receiver)
+
+
+async def test_slow_receivers_are_named_and_not_taken_for_the_database(
+    driver, slow_receiver, caplog
+):
+    get_runtime().submit([fix_of(driver)], Sender())
+    await slow_receiver.reach(1)
+    assert await drain(0, 0.05)
+    (record,) = caplog.records
+    assert record.message.startswith("Receivers of tracking's signals have not finished")
+
+
+async def test_locations_that_are_not_stored_are_named(driver, monkeypatch, caplog):
+    stored = asyncio.Event()
+
+    async def hang(*args):
+        await stored.wait()
+        return frozenset()
+
+    monkeypatch.setattr(get_runtime()._storage, "_commit", hang)
+    get_runtime().submit([fix_of(driver)], Sender())
+    assert not await drain(0, 0.05)
+    (record,) = caplog.records
+    assert record.message.startswith("Locations were not stored")
+    stored.set()
 
 
 async def test_what_a_driver_sent_is_acknowledged_before_its_socket_is_closed(connect, driver):

@@ -10,7 +10,7 @@ from uvicorn.importer import import_from_string
 from tracking.conf import conf
 
 # Closes all connections, spread over the seconds of the first argument, then waits until everything
-# received is stored, up to the seconds of the second one. Returns whether it was.
+# received is stored, up to the seconds of the second one. Returns True if all is closed and stored.
 Drain = Callable[[float, float], Awaitable[bool]]
 
 HAS_HTTPTOOLS: Final = importlib.util.find_spec("httptools") is not None

@@ -60,7 +60,7 @@ class Server(uvicorn.Server):
         deadline = time.monotonic() + seconds + STORE_TIMEOUT
         logger.info("Draining: closing sockets over %g s", seconds)
         if not await self.config.loaded_drain(seconds, STORE_TIMEOUT):
-            logger.error("Drained, but some locations could not be stored or acknowledged")
+            logger.error("Drained, but not all sockets were closed and their locations stored")
         await self._wait_for_close_frames()
         # The time left for HTTP requests that are being served.
         self.config.timeout_graceful_shutdown = max(1, int(deadline - time.monotonic()))
