@@ -53,6 +53,8 @@ async def _call_reports(function: Callable[[Reports], Awaitable[None]], *, passi
     runtime = get_runtime()
     try:
         await function(runtime.reports)
+        if passing:
+            await runtime.drain_deliveries()
     finally:
         if passing:
             await runtime.close()

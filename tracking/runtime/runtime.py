@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Awaitable, Sequence
 from datetime import datetime
 from functools import partial
+from typing import Final
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -39,6 +40,11 @@ from tracking.throttled_log import Throttle
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
+
+# Seconds to wait for the channel layer before this runtime is closed, and under WSGI for receivers
+# of signals, which go on with what they have begun. Other workers read locations that were not
+# broadcast from the database.
+DELIVERY_TIMEOUT: Final = 1.0
 
 
 class Runtime:
@@ -153,12 +159,12 @@ class Runtime:
         }
 
     async def drain(self, seconds: float | None = None) -> bool:
-        """Wait until everything submitted is stored, acknowledged and announced.
+        """Wait until everything submitted is stored, acknowledged, broadcast and announced.
 
         Log what is not finished after `seconds`. Return True if all locations are stored.
         """
         deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
-        stored, _ = await asyncio.gather(
+        stored, *_ = await asyncio.gather(
             _finished(
                 self._storage.drain(),
                 deadline,
@@ -169,10 +175,23 @@ class Runtime:
                 deadline,
                 "Looks at locations were not recorded: the database does not answer in time",
             ),
+            self._broadcast(),
         )
         # Afterwards, because what is stored is announced.
         await self._announced(deadline)
         return stored
+
+    async def drain_deliveries(self) -> None:
+        """Wait until what is stored is broadcast and announced; log what is not in time."""
+        deadline = asyncio.get_running_loop().time() + DELIVERY_TIMEOUT
+        await asyncio.gather(self._broadcast(), self._announced(deadline))
+
+    async def _broadcast(self) -> None:
+        await _finished(
+            self._publisher.drain(),
+            asyncio.get_running_loop().time() + DELIVERY_TIMEOUT,
+            "Live locations were not broadcast: the channel layer does not answer in time",
+        )
 
     async def _announced(self, deadline: float | None) -> None:
         await _finished(
