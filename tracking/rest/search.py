@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tracking.access_log import record
-from tracking.ids import to_plain
+from tracking.ids import MAX_ID, to_plain
 from tracking.models import DriverLocation, LocationAccess
 from tracking.people import USER_IDS, contact, full_name, search_lookups
 from tracking.rest.fleet import MayViewLocations
@@ -21,6 +21,8 @@ from tracking.rest.views import BearerAuthentication, PageAuthentication, RestVi
 from tracking.status import status_of
 
 MAX_RESULTS: Final = 8
+# The digits of the largest integer id.
+MAX_DIGITS: Final = len(str(MAX_ID))
 
 
 class SearchView(RestView):
@@ -41,8 +43,10 @@ class SearchView(RestView):
         matches = Q()
         for lookup in search_lookups("driver"):
             matches |= Q(**{lookup: query})
-        # isdecimal() and int() accept the digits of any script.
-        driver_id = USER_IDS.parse(str(int(query[:18])) if query.isdecimal() else query)
+        # isdecimal() and int() accept the digits of any script. No id has more than MAX_DIGITS, and
+        # int() refuses very long texts.
+        number = query.isdecimal() and len(query) <= MAX_DIGITS
+        driver_id = USER_IDS.parse(str(int(query)) if number else query)
         if driver_id is not None:
             matches |= Q(driver=driver_id)
         found = DriverLocation.objects.filter(matches)

@@ -3,6 +3,7 @@ import re
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.core.cache import cache
 from django.utils import timezone
 
 from accounts.models import User
@@ -15,6 +16,12 @@ RIDER_MAP = "/driver/19/map/"
 SHARE = "/driver/share/"
 FLEET = "/driver/fleet/"
 SEARCH = "/driver/search/"
+
+
+@pytest.fixture(autouse=True)
+def _unthrottled():
+    """Clear the throttles, so that no test counts the searches of another."""
+    cache.clear()
 
 
 def create(role="rider", pk=None, **fields):
@@ -209,7 +216,17 @@ def test_search_finds_a_located_driver_by_name_address_or_id(client, dispatcher,
     }
 
 
-@pytest.mark.parametrize("query", ["", "  ", "nobody", "9" * 40])
+@pytest.mark.parametrize("query", ["1234567890123456789", "١٢٣٤٥٦٧٨٩٠١٢٣٤٥٦٧٨٩"])
+def test_search_takes_all_digits_of_an_id(client, dispatcher, query):
+    for driver_id in (123456789012345678, 1234567890123456789):
+        locate(create("driver", pk=driver_id, email=f"{driver_id % 10}@example.org"), seconds=1)
+    found = client.get(SEARCH, {"q": query}).json()["drivers"]
+    assert [driver["userId"] for driver in found] == [1234567890123456789]
+    found = client.get(SEARCH, {"q": query + query[0]}).json()["drivers"]
+    assert found == []
+
+
+@pytest.mark.parametrize("query", ["", "  ", "nobody", "9" * 40, "9" * 19, "9" * 5000])
 def test_search_without_a_match_finds_nobody(client, dispatcher, query):
     locate(create("driver", pk=19), seconds=1)
     assert client.get(SEARCH, {"q": query}).json() == {"drivers": [], "total": 0}
