@@ -48,11 +48,16 @@ class Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         with super().capture_signals():
-            before = signal.signal(signal.SIGHUP, self.handle_exit)
+            # Windows has no SIGHUP, and only the main thread can handle signals.
+            sighup = getattr(signal, "SIGHUP", None)
+            if sighup is None or threading.current_thread() is not threading.main_thread():
+                yield
+                return
+            before = signal.signal(sighup, self.handle_exit)
             try:
                 yield
             finally:
-                signal.signal(signal.SIGHUP, before)
+                signal.signal(sighup, before)
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         seconds = conf.DRAIN_SECONDS
