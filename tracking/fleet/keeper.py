@@ -19,9 +19,10 @@ from tracking.ids import UserId
 from tracking.people import USER_IDS
 from tracking.pipeline.hub import Hub
 from tracking.pipeline.rows import load_snapshots
-from tracking.throttled_log import reason
+from tracking.throttled_log import Throttle, reason
 
 logger = logging.getLogger(__name__)
+logger.addFilter(Throttle())
 
 # Seconds between two reads of what the hub may have missed, which viewers get with their next
 # batch: while the channel layer is unavailable, they see every move within 2 s.

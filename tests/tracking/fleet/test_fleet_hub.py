@@ -78,6 +78,13 @@ async def test_without_the_database_drivers_still_move(viewer, rows, hub, caplog
     assert "connection refused" in caplog.text
 
 
+async def test_an_outage_of_the_database_is_logged_once(viewer, rows, caplog):
+    rows.error = ConnectionError("connection refused")
+    viewer.look()
+    await rows.rounds(4)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
 async def test_a_viewer_who_joins_without_the_database_gets_everybody_once_it_is_back(viewer, rows):
     rows.add(fix_of(1))
     rows.error = ConnectionError("connection refused")
