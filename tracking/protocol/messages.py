@@ -159,12 +159,15 @@ def place(measurement: Measurement) -> tuple[float, float]:
     return latitude, longitude
 
 
-def utc(recorded_at: datetime) -> datetime:
-    """Return the time in UTC; raise `InvalidMessage` for the year 1, east of Greenwich."""
+def utc(time: datetime, key: str = "recorded_at") -> datetime:
+    """Return the time of the message's `key` in UTC.
+
+    Raise `InvalidMessage` for the year 1, east of Greenwich.
+    """
     try:
-        return recorded_at.astimezone(UTC)
+        return time.astimezone(UTC)
     except OverflowError as error:
-        raise InvalidMessage(EXPECTED["recorded_at"]) from error
+        raise InvalidMessage(EXPECTED[key]) from error
 
 
 # Phones send a negative number for an unknown value, as iOS does, or an accuracy of 0. Adding zero

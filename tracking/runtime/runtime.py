@@ -108,7 +108,7 @@ class Runtime:
                 recorded_at = clock.correct(
                     now,
                     utc(newest.recorded_at),
-                    sent=None if sent_at is None else utc(sent_at),
+                    sent=None if sent_at is None else utc(sent_at, "sent_at"),
                     queued=queued,
                     batch=batch,
                 )

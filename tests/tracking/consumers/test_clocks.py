@@ -105,6 +105,13 @@ async def test_a_time_of_sending_that_is_none_is_refused_with_what_would_be_righ
     assert error["message"].startswith("sent_at must be a time with its offset")
 
 
+@pytest.mark.parametrize("wrong", ["sent_at", "recorded_at"])
+async def test_a_time_that_has_no_utc_is_refused_by_its_own_name(report, wrong):
+    times = dict.fromkeys(("sent_at", "recorded_at"), on_a_clock(timedelta()))
+    error = json.loads(await report(**times | {wrong: "0001-01-01T00:00:00+14:00"}))["error"]
+    assert error["message"].startswith(f"{wrong} must be a time with its offset")
+
+
 async def test_a_backlog_of_four_hours_is_shown_as_old_from_a_phone_that_is_online(
     connect, driver, rider, report
 ):
