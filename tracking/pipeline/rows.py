@@ -159,7 +159,9 @@ def upsert(
                 parts += [part[middle:], part[:middle]]
             elif len(part) == 1 and _is_refusal(error, part[0]):
                 driver_id = part[0].driver_id
-                logger.warning("A location of driver %s was refused: %s", driver_id, type(error))
+                # Only the class: the message may hold the row.
+                name = type(error).__name__
+                logger.warning("A location of driver %s was refused: %s", driver_id, name)
                 (rejected if _is_account_deleted(error) else discarded).add(driver_id)
             else:
                 singled_out += 1

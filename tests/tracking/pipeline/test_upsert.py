@@ -192,7 +192,7 @@ def test_a_fix_of_a_deleted_driver_is_refused_and_the_others_are_stored(database
     assert set(load_snapshots(ids)) == set(ids)
 
 
-def test_a_fix_that_the_columns_refuse_keeps_no_other_from_being_stored(database):
+def test_a_fix_that_the_columns_refuse_keeps_no_other_from_being_stored(database, caplog):
     ids = drivers(3)
     fixes = [fix_of(driver_id) for driver_id in ids]
     fixes[1] = fix_of(ids[1], latitude=91.0)
@@ -201,6 +201,8 @@ def test_a_fix_that_the_columns_refuse_keeps_no_other_from_being_stored(database
     assert (raised.value.rejected, raised.value.discarded) == (set(), {ids[1]})
     assert raised.value.failed == set()
     assert set(load_snapshots(ids)) == {ids[0], ids[2]}
+    # Not the database's message, which may hold the row.
+    assert caplog.messages == [f"A location of driver {ids[1]} was refused: IntegrityError"]
 
 
 def test_an_empty_batch_is_harmless(database):
