@@ -1,6 +1,7 @@
 """The ids of users: positive integers, or UUIDs if the project's user model has such a key.
 
-All code that depends on the kind is here; `tracking.people.USER_IDS` is the project's kind. The
+The kinds differ here, and in REST framework's and Django's classes for them in
+`tracking.rest.fields` and `tracking.urls`; `tracking.people.USER_IDS` is the project's kind. The
 rest of the app only passes ids on, compares and sorts them.
 """
 

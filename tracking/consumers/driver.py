@@ -32,8 +32,8 @@ class DriverConsumer(TrackingConsumer):
     unacknowledged = 0
     resume: asyncio.Event | None = None
     # True if nothing was acknowledged during the last pause.
-    # `newest` is the newest fix of the messages beyond `MAX_UNACKNOWLEDGED`.
     stalled = False
+    # The newest fix of the messages beyond `MAX_UNACKNOWLEDGED`.
     newest: Fix | None = None
     leaving: CloseCode | None = None
     arrived = False

@@ -38,7 +38,7 @@ def ingest(
 def sign_of_life(request: HttpRequest, driver_id: DriverId) -> None:
     """Store that a driver's phone sent something without a location; return once committed.
 
-    Raises the errors of `Reports.hear`.
+    Raise the errors of `Reports.record_contact`.
     """
     _call(request, lambda reports: reports.record_contact(driver_id))
 
