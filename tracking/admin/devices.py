@@ -3,14 +3,14 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils.html import format_html
 from django.utils.translation import gettext_lazy, ngettext
 
+from tracking.admin.cells import status_cell
 from tracking.admin.forms import DriverForm
+from tracking.admin.user_fields import UserFieldsAdmin
 from tracking.lookups import any_case
 from tracking.models.device import Device, revoke
 from tracking.people import SEARCH_FIELDS, identity, search_lookups
@@ -30,7 +30,7 @@ class RevokedFilter(admin.SimpleListFilter):
 
 
 @admin.register(Device)
-class DeviceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class DeviceAdmin(UserFieldsAdmin):
     """Devices, which can be added and revoked but not changed: each phone has its own token."""
 
     form = DriverForm
@@ -41,7 +41,6 @@ class DeviceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
     ordering = ("-pk",)
     fields = ("driver", "label")
     actions = ("revoke_selected",)
-    # For projects whose users have no searchable admin: see `get_autocomplete_fields`.
     raw_id_fields = ("driver",)
 
     class Media:
@@ -49,12 +48,9 @@ class DeviceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
 
     @admin.display(description=gettext_lazy("state"), ordering="revoked_at")
     def state(self, device: Device) -> str:
-        state, label = (
-            ("offline", gettext_lazy("revoked"))
-            if device.revoked_at
-            else ("live", gettext_lazy("valid"))
-        )
-        return format_html('<span class="tracking-status tracking-{}">{}</span>', state, label)
+        if device.revoked_at:
+            return status_cell("offline", gettext_lazy("revoked"))
+        return status_cell("live", gettext_lazy("valid"))
 
     @admin.display(description=gettext_lazy("driver"), ordering=f"driver__{SEARCH_FIELDS[-1]}")
     def driver_identity(self, device: Device) -> str:
@@ -73,11 +69,6 @@ class DeviceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
         if obj is None:
             return self.fields
         return (*self.fields, "state", "issued_at", "last_used_at", "revoked_at")
-
-    def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
-        # The attribute `autocomplete_fields` would be an error in a project without a user admin.
-        users = self.admin_site._registry.get(get_user_model())
-        return ("driver",) if users and users.search_fields else ()
 
     def has_change_permission(self, request: HttpRequest, obj: Device | None = None) -> bool:
         return False

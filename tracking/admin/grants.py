@@ -1,6 +1,6 @@
 """Watch grants in the admin: open, reschedule and end them."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, ClassVar, Final
 
 from django.contrib import admin
@@ -8,10 +8,11 @@ from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.translation import gettext_lazy, ngettext
 
+from tracking.admin.cells import minute_cell, status_cell
 from tracking.admin.forms import DriverForm
+from tracking.admin.user_fields import UserFieldsAdmin
 from tracking.grants import end_grants, reschedule_grant
 from tracking.lookups import any_case
 from tracking.models import WatchGrant, WatchGrantQuerySet
@@ -37,7 +38,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(WatchGrant)
-class WatchGrantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class WatchGrantAdmin(UserFieldsAdmin):
     """Grants. Only the end of a grant can be changed, and only until it was ended."""
 
     form = DriverForm
@@ -58,7 +59,6 @@ class WatchGrantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
     ordering = ("-pk",)
     fields = ("driver", "watcher", "starts_at", "ends_at", "reference")
     actions = ("end_selected",)
-    # For projects whose users have no searchable admin: see `get_autocomplete_fields`.
     raw_id_fields = ("driver", "watcher")
 
     class Media:
@@ -73,9 +73,7 @@ class WatchGrantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
     @admin.display(description=gettext_lazy("state"))
     def state(self, grant: WatchGrant) -> str:
         state = grant.state_at(timezone.now())
-        return format_html(
-            '<span class="tracking-status tracking-{}">{}</span>', state.value, state.label
-        )
+        return status_cell(state.value, state.label)
 
     @admin.display(description=gettext_lazy("driver"), ordering=f"driver__{SEARCH_FIELDS[-1]}")
     def driver_identity(self, grant: WatchGrant) -> str:
@@ -87,11 +85,11 @@ class WatchGrantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
 
     @admin.display(description=gettext_lazy("starts"), ordering="starts_at")
     def starts(self, grant: WatchGrant) -> str:
-        return _minute(grant.starts_at)
+        return minute_cell(grant.starts_at)
 
     @admin.display(description=gettext_lazy("ends"), ordering="ends_at")
     def ends(self, grant: WatchGrant) -> str:
-        return _minute(grant.ended_at or grant.ends_at)
+        return minute_cell(grant.ended_at or grant.ends_at)
 
     @admin.display(description=gettext_lazy("opened by"))
     def opened(self, grant: WatchGrant) -> str:
@@ -134,11 +132,6 @@ class WatchGrantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
         usual = {"starts_at": now, "ends_at": now + DEFAULT_DURATION}
         return {**usual, **super().get_changeform_initial_data(request)}
 
-    def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
-        # The attribute `autocomplete_fields` would be an error in a project without a user admin.
-        users = self.admin_site._registry.get(get_user_model())
-        return ("driver", "watcher") if users and users.search_fields else ()
-
     def save_model(self, request: HttpRequest, obj: WatchGrant, form: Any, change: bool) -> None:  # noqa: FBT001
         if change:
             reschedule_grant(obj, ends_at=obj.ends_at, by=request.user.pk)
@@ -154,13 +147,3 @@ def _user_name(user_id: Any) -> str:
         return "–"
     user = get_user_model()._default_manager.filter(pk=user_id).first()
     return full_name(user) if user is not None else f"#{user_id}"
-
-
-def _minute(time: datetime) -> str:
-    local = timezone.localtime(time)
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        local.isoformat(),
-        f"{local:%Y-%m-%d %H:%M:%S %Z}",
-        f"{local:%Y-%m-%d %H:%M}",
-    )

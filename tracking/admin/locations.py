@@ -1,6 +1,6 @@
 """Last known locations in the admin. Read-only: only `tracking.pipeline.rows` writes them."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -13,35 +13,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from tracking.access_log import record
+from tracking.admin.cells import age_cell, status_cell
 from tracking.admin.read_only import ReadOnlyAdmin
 from tracking.conf import conf
 from tracking.models import DriverLocation, LocationAccess
 from tracking.people import SEARCH_FIELDS, full_name, identity, search_lookups
 from tracking.protocol import format_degrees
 from tracking.status import Status, has_status, status_of
-
-
-def time_ago(seconds: float) -> str:
-    """Return an age in its largest whole unit: "12 s ago", "3 min ago", "5 h ago", "2 d ago"."""
-    # The clock of the server that stored the time may be slightly ahead.
-    age = max(0, int(seconds))
-    if age < 60:
-        return _("%(count)d s ago") % {"count": age}
-    if age < 3600:
-        return _("%(count)d min ago") % {"count": age // 60}
-    if age < 86400:
-        return _("%(count)d h ago") % {"count": age // 3600}
-    return _("%(count)d d ago") % {"count": age // 86400}
-
-
-def _ago(at: datetime) -> SafeString:
-    local = timezone.localtime(at)
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        local.isoformat(),
-        f"{local:%Y-%m-%d %H:%M:%S %Z}",
-        time_ago((timezone.now() - at).total_seconds()),
-    )
 
 
 def _degrees(value: float) -> SafeString:
@@ -116,17 +94,15 @@ class DriverLocationAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("status"))
     def status(self, location: DriverLocation) -> str:
         status = status_of(location, timezone.now())
-        return format_html(
-            '<span class="tracking-status tracking-{}">{}</span>', status.value, status.label
-        )
+        return status_cell(status.value, status.label)
 
     @admin.display(description=gettext_lazy("last seen"), ordering="recorded_at")
     def last_seen(self, location: DriverLocation) -> str:
-        return _ago(location.recorded_at)
+        return age_cell(location.recorded_at)
 
     @admin.display(description=gettext_lazy("phone heard"))
     def phone_heard(self, location: DriverLocation) -> str:
-        return _ago(location.heard)
+        return age_cell(location.heard)
 
     @admin.display(description=gettext_lazy("phone's clock"))
     def device_clock(self, location: DriverLocation) -> str:

@@ -6,7 +6,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 
-from tracking.admin.locations import time_ago
+from tracking.admin.cells import time_ago
 from tracking.models import DriverLocation
 
 pytestmark = pytest.mark.django_db

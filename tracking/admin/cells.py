@@ -1,0 +1,46 @@
+"""Cells of the admin's lists: a status with its colour, and a time."""
+
+from datetime import datetime
+
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+
+def status_cell(name: str, label: object) -> SafeString:
+    """Return `label` in the colour that tracking/admin.css gives to the status `name`."""
+    return format_html('<span class="tracking-status tracking-{}">{}</span>', name, label)
+
+
+def minute_cell(at: datetime) -> SafeString:
+    """Return a local time to the minute; its tooltip has the second and the zone."""
+    return _time_cell(at, f"{timezone.localtime(at):%Y-%m-%d %H:%M}")
+
+
+def age_cell(at: datetime) -> SafeString:
+    """Return the age of a time; its tooltip has the time."""
+    return _time_cell(at, time_ago((timezone.now() - at).total_seconds()))
+
+
+def time_ago(seconds: float) -> str:
+    """Return an age in its largest whole unit: "12 s ago", "3 min ago", "5 h ago", "2 d ago"."""
+    # The clock of the server that stored the time may be slightly ahead.
+    age = max(0, int(seconds))
+    if age < 60:
+        return _("%(count)d s ago") % {"count": age}
+    if age < 3600:
+        return _("%(count)d min ago") % {"count": age // 60}
+    if age < 86400:
+        return _("%(count)d h ago") % {"count": age // 3600}
+    return _("%(count)d d ago") % {"count": age // 86400}
+
+
+def _time_cell(at: datetime, text: str) -> SafeString:
+    local = timezone.localtime(at)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        local.isoformat(),
+        f"{local:%Y-%m-%d %H:%M:%S %Z}",
+        text,
+    )
