@@ -27,7 +27,6 @@ from tracking.openapi.parts import (
     Location,
     LocationPage,
     PageToken,
-    SearchResults,
     page_parameters,
     responses,
 )
@@ -42,7 +41,7 @@ from tracking.rest.grants import (
     RescheduleInput,
 )
 from tracking.rest.locations import BatchView, LocationView
-from tracking.rest.search import SearchView
+from tracking.rest.search import SearchResults, SearchView
 from tracking.rest.session_token import SessionTokenView
 
 describe(

@@ -12,7 +12,6 @@ from rest_framework.pagination import CursorPagination
 
 from tracking.protocol import MAX_FIXES_PER_BATCH, Measurement, frames
 from tracking.rest.problems import MEDIA_TYPE, FieldError, Problem
-from tracking.status import Status
 
 _PROBLEMS: Final = {
     400: "The request is invalid; `detail` says how to correct it.",
@@ -42,27 +41,6 @@ class LocationPage(msgspec.Struct):
     next: Address
     previous: Address
     results: list[Location]
-
-
-class SearchResult(msgspec.Struct, rename="camel"):
-    """A driver and their location, with the keys of the browser client."""
-
-    user_id: frames.Id
-    name: str
-    email: str
-    latitude: float
-    longitude: float
-    status: Annotated[str, Meta(extra_json_schema={"enum": Status.values})]
-    recorded_at: Annotated[int, Meta(description="Milliseconds since 1970.")]
-    received_at: Annotated[int, Meta(description="Milliseconds since 1970.")]
-    heard_at: Annotated[int, Meta(description="Milliseconds since 1970.")]
-
-
-class SearchResults(msgspec.Struct):
-    """The first drivers that match and have a location."""
-
-    drivers: list[SearchResult]
-    total: Annotated[int, Meta(description="The number of all matches.")]
 
 
 class PageToken(msgspec.Struct):
