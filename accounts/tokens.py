@@ -31,9 +31,8 @@ from rest_framework_simplejwt.utils import get_md5_hash_password
 from accounts import second_factor
 from accounts.lockout import LockedOut, lock_ends_in
 from accounts.models import User
-from tracking import web_sessions
-from tracking.access.tokens import WEB_SESSION_CLAIM
 from tracking.conf import conf
+from tracking.rest.session_token import bind_to_session
 
 # How long a used refresh token may be used again: on a bad network the response may get lost, and
 # that must not log the phone out.
@@ -56,9 +55,7 @@ def access_token_for(user: User, web_session: SessionBase | None = None) -> str:
     """
     token = AccessToken()
     if web_session is not None:
-        token[WEB_SESSION_CLAIM] = web_sessions.claim(web_session)
-        session_ends_at = int(web_session.get_expiry_date().timestamp())
-        token.payload["exp"] = min(token.payload["exp"], session_ends_at)
+        bind_to_session(token, web_session)
     # Not `for_user`: it would make the id a string.
     token[api_settings.USER_ID_CLAIM] = user.pk
     token["email"] = user.email

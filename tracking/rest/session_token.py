@@ -3,17 +3,29 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.contrib.sessions.backends.base import SessionBase
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 from rest_framework_simplejwt import settings as simplejwt
+from rest_framework_simplejwt.tokens import Token
 
 from tracking import web_sessions
 from tracking.access.tokens import WEB_SESSION_CLAIM
 from tracking.rest.parsers import SafeJSONParser
 from tracking.rest.throttling import PageTokenThrottle
 from tracking.rest.views import PageAuthentication, RestView
+
+
+def bind_to_session(token: Token, session: SessionBase) -> None:
+    """Make `token` invalid when the web session ends by log-out.
+
+    It expires no later than the session would without further activity.
+    """
+    token[WEB_SESSION_CLAIM] = web_sessions.claim(session)
+    session_ends_at = int(session.get_expiry_date().timestamp())
+    token.payload["exp"] = min(token.payload["exp"], session_ends_at)
 
 
 class SessionTokenView(RestView):
@@ -45,7 +57,5 @@ class SessionTokenView(RestView):
     def token(self, request: Request) -> str:
         """Return a new access token for the user of the request's session."""
         token = simplejwt.api_settings.AUTH_TOKEN_CLASSES[0].for_user(request.user)
-        token[WEB_SESSION_CLAIM] = web_sessions.claim(request.session)
-        session_ends_at = int(request.session.get_expiry_date().timestamp())
-        token.payload["exp"] = min(token.payload["exp"], session_ends_at)
+        bind_to_session(token, request.session)
         return str(token)
