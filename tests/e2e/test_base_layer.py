@@ -124,6 +124,37 @@ async def test_coastlines_come_once_when_the_view_is_wide_enough_for_them(visit)
         assert {"city.json", "town.js", "labels.js"}.isdisjoint(await fetched(page))
 
 
+async def test_coastlines_that_failed_to_load_come_after_a_zoom_and_end_the_error(
+    production, browser
+):
+    # The browser logs an error for each aborted request.
+    visits = Visits(browser.browser, production.http_url)
+    async with visits(DISPATCHER, "/", reduced_motion="reduce") as page:
+        coastlines = re.compile(r"coastlines\.[^/]*json$")
+        failures = []
+
+        async def fail_twice(route):
+            if len(failures) < 2:
+                failures.append(route)
+                await route.abort()
+            else:
+                await route.continue_()
+
+        await page.route(coastlines, fail_twice)
+        await page.goto(f"{production.http_url}/driver/fleet/")
+        await located(page)
+        error = page.get_by_text("Couldn't load the map")
+        zoom_in = page.get_by_role("button", name="Zoom in")
+        await expect(error).to_be_visible(timeout=DEADLINE)
+        async with page.expect_event("requestfailed"):
+            await zoom_in.click()
+        await expect(error).to_be_visible()
+        async with page.expect_response(coastlines):
+            await zoom_in.click()
+        await expect(page.get_by_text("Coastlines: Natural Earth")).to_be_visible(timeout=DEADLINE)
+        await expect(error).to_be_hidden()
+
+
 @pytest.mark.parametrize("driver_id", LATITUDES)
 async def test_scale_is_right_at_the_latitude_of_the_map(visit, driver_id):
     async with visit(RIDER, f"/driver/{driver_id}/map/", reduced_motion="reduce") as page:

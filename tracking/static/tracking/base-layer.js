@@ -13,10 +13,12 @@ const PANE_Z_INDEX = 100;
 export function addBaseLayer(map, modules, { coastlines }, words) {
   const L = modules.leaflet;
   map.createPane("base").style.zIndex = PANE_Z_INDEX;
+  const failure = words.say("no_base_layer");
   modules.coastlines.addCoastlines(map, modules, {
     url: coastlines,
     attribution: words.say("natural_earth"),
-    onError: () => map.attributionControl.addAttribution(words.say("no_base_layer")),
+    onError: () => map.attributionControl.addAttribution(failure),
+    onRecovery: () => map.attributionControl.removeAttribution(failure),
   });
   modules.graticule.createGraticule(L, words).addTo(map);
   // For the latitude in the middle of the map.

@@ -7,13 +7,15 @@ const MAX_ZOOM = 9;
 const LOAD_AFTER = 1_000; // ms
 
 /**
- * Add the coastlines to the map when they are first needed.
+ * Add the coastlines to the map when they are first needed. `onError` is called once, when they
+ * first fail to load, and `onRecovery` if a later attempt succeeds.
  * @param {any} map
  * @param {any} modules the page's
- * @param {{ url: string, attribution: string, onError: () => void }} options
+ * @param {{ url: string, attribution: string, onError: () => void, onRecovery: () => void }} options
  */
-export function addCoastlines(map, modules, { url, attribution, onError }) {
+export function addCoastlines(map, modules, { url, attribution, onError, onRecovery }) {
   let timer;
+  let hasFailed = false;
 
   function loadIfFarOut() {
     clearTimeout(timer);
@@ -26,10 +28,12 @@ export function addCoastlines(map, modules, { url, attribution, onError }) {
       const response = await fetch(url);
       if (!response.ok) throw new Error(`${url} answered ${response.status}`);
       createTiles(modules, await response.json(), attribution).addTo(map);
+      if (hasFailed) onRecovery();
     } catch {
       // Retry after the next zoom.
       map.on("zoomend", loadIfFarOut);
-      onError();
+      if (!hasFailed) onError();
+      hasFailed = true;
     }
   }
 
