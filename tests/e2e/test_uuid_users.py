@@ -40,6 +40,7 @@ EVERYBODY = {
         for name in (
             "driver",
             "driver_in_capitals",
+            "driver_of_the_deactivated",
             "driver_over_rest",
             "driver_on_pages",
             "driver_with_phone",
@@ -285,7 +286,7 @@ async def test_the_fleet_shows_drivers_and_removes_deleted_ones(host, dispatcher
 
 async def test_a_user_who_is_deactivated_is_disconnected(host, dispatcher):
     rider = host.ids["rider"]
-    driver_id = host.ids["driver"]
+    driver_id = host.ids["driver_of_the_deactivated"]
     await open_grant(host, dispatcher, driver_id)
     async with watching(host, driver_id) as watcher:
         await watcher.start(details=True)
