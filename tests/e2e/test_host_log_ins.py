@@ -5,7 +5,6 @@ the end of a log-in ends open sockets, too.
 import json
 import re
 import sys
-import time
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -17,7 +16,6 @@ from tests.services.server import Server
 from .client import Driver, Watcher, read_error
 from .http import call, exchange
 
-AT_ONCE = 1.0  # seconds
 PASSWORD = "correct horse"
 DORA = 1
 HERE = '{"location_lat": "1", "location_lon": "2"}'
@@ -72,13 +70,11 @@ async def test_drf_token_opens_sockets_and_rest_until_it_is_deleted(host):
             look = await call(host.port, "GET", location, Authorization=authorization)
             assert (look.status, look.json()["location_lat"]) == (200, "1")
 
-        deleted_at = time.time()
         authorization = f"Token {token}"
         ended = await call(host.port, "POST", "/api/log-out/", Authorization=authorization)
         assert ended.status == 204
         for client in (driver, watcher):
             assert await client.close_code() == 4401
-            assert client.closed_at - deleted_at < AT_ONCE
             assert read_error(client.frames[-1])[0] == "token_invalid"
     for bad in (token, "0" * 40, "dora", "authtoken:dora", "\u0661" * 40, "x" * 5_000):
         async with Driver(host.websocket_url, DORA, bad) as again:
@@ -109,10 +105,8 @@ async def test_page_of_a_session_gets_a_token_that_ends_with_the_log_out(host):
     token = given.json()["access"]
     async with Driver(host.websocket_url, DORA, token) as driver:
         assert await driver.send(1, 2) == HERE
-        logged_out_at = time.time()
         assert (await post("/log-out/")).status == 302
         assert await driver.close_code() == 4401
-        assert driver.closed_at - logged_out_at < AT_ONCE
     look = await call(host.port, "GET", f"/cars/{DORA}/location/", token)
     assert (look.status, look.json()["code"]) == (401, "token_invalid")
 

@@ -161,8 +161,8 @@ async def test_a_grant_opens_a_stream_of_the_drivers_locations_and_ends_it(host,
         listed = await rest(host, dispatcher, "GET", f"grants/?driver={driver_id}&live=true")
         assert [found["id"] for found in listed.json()["results"]] == [grant["id"]]
         await rest(host, dispatcher, "POST", f"grants/{grant['id']}/end/")
-        assert await plain.close_code(1.0) == 4403
-        assert await detailed.close_code(1.0) == 4403
+        assert await plain.close_code() == 4403
+        assert await detailed.close_code() == 4403
 
 
 async def test_an_id_is_read_in_either_case_and_written_in_lower_case(host, dispatcher):
@@ -275,8 +275,8 @@ async def test_the_fleet_shows_drivers_and_removes_deleted_ones(host, dispatcher
         await watcher.frame(0)
         await viewer.until(in_fleet("snapshot", "update", driver_id=driver_id))
         await call(host.driver_server.port, "DELETE", f"/people/{driver_id}/no/")
-        assert await driver.close_code(1.0) == 4401
-        assert await watcher.close_code(1.0) == 4403
+        assert await driver.close_code() == 4401
+        assert await watcher.close_code() == 4403
         await viewer.until(in_fleet("remove", driver_id=driver_id))
     async with fleet(host) as later:
         await later.send_message(token=dispatcher, command="start")
@@ -292,7 +292,7 @@ async def test_a_user_who_is_deactivated_is_disconnected(host, dispatcher):
         await watcher.start(details=True)
         await watcher.until(of_driver(driver_id))
         await call(host.driver_server.port, "POST", f"/people/{rider}/no/")
-        assert await watcher.close_code(1.0) == 4401
+        assert await watcher.close_code() == 4401
     await call(host.driver_server.port, "POST", f"/people/{rider}/yes/")
 
 
