@@ -1,6 +1,7 @@
 """Clients that always reconnect, after any disconnection or refusal."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from itertools import count
 from types import TracebackType
@@ -17,11 +18,18 @@ LATITUDE, LONGITUDE = "-47.1174", "163.4717"
 
 
 class End(NamedTuple):
-    """The end of a connection: its time, in seconds since the epoch, and the server's answer."""
+    """The end of a connection: when its first message was sent and when it ended, in seconds since
+    the epoch, and the server's answer.
+    """
 
+    began: float
     time: float
     error: str
     close_code: int
+
+    @property
+    def answer(self) -> tuple[str, int]:
+        return self.error, self.close_code
 
 
 class Stubborn:
@@ -55,10 +63,12 @@ class Stubborn:
         while True:
             async with self._connect() as client:
                 self.connections.append(client)
+                began = time.time()
                 await self.talk(client)
                 code = await client.close_code(seconds=3600)
                 assert client.closed_at is not None
-                self.ends.append(End(client.closed_at, read_error(client.frames[-1])[0], code))
+                error, _ = read_error(client.frames[-1])
+                self.ends.append(End(began, client.closed_at, error, code))
             await asyncio.sleep(RETRY_DELAY)
 
     async def talk(self, client: Client) -> None:

@@ -74,10 +74,10 @@ async def test_a_grant_permits_watching_from_its_start_to_its_end(granted_stack,
         assert starts_at < watcher.locations[0] < starts_at + AT_ONCE
         assert ends_at - AT_ONCE < watcher.locations[-1] < ends_at + AT_ONCE
         for end in watcher.ends:
-            # Between its creation and its start, the close code says to try again. An answer sent
-            # before the start may arrive after it.
-            early = end.time < starts_at + AT_ONCE and end[1:] == ("not_yet", 1013)
-            assert early or end[1:] == ("forbidden", 4403)
+            # Between its creation and its start, the close code says to try again. An attempt made
+            # before the start may be answered after it.
+            early = end.began < starts_at and end.answer == ("not_yet", 1013)
+            assert early or end.answer == ("forbidden", 4403)
         end = min(end.time for end in watcher.ends if end.time > watcher.locations[0])
         assert 0 <= end - ends_at < AT_ONCE
 
@@ -102,7 +102,7 @@ async def test_ending_a_grant_over_http_ends_the_stream(
     for watcher in watchers:
         assert watcher.locations[-1] < ended_at + AT_ONCE
         assert min(end.time for end in watcher.ends if end.time > ended_at) < ended_at + AT_ONCE
-        assert {end[1:] for end in watcher.ends} == {("forbidden", 4403)}
+        assert {end.answer for end in watcher.ends} == {("forbidden", 4403)}
 
 
 @pytest.mark.parametrize(
@@ -139,6 +139,6 @@ async def test_a_driver_who_may_no_longer_drive_is_disconnected_and_so_are_the_w
             )
     for driver in drivers:
         assert 0 < driver.ends[0].time - changed < AT_ONCE
-        assert {each[1:] for each in driver.ends} == {end}
+        assert {each.answer for each in driver.ends} == {end}
         assert driver.locations[-1] < changed + AT_ONCE
     assert watcher.locations[-1] < changed + AT_ONCE

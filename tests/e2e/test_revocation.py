@@ -166,11 +166,11 @@ def test_watcher_who_loses_the_permission_is_disconnected_within_a_second(stream
     for (of, _), watcher in streams.old.items():
         if of == name:
             first = watcher.ends[0]
-            assert first[1:] == (case.error, case.close_code)
+            assert first.answer == (case.error, case.close_code)
             assert 0 < first.time - changed < AT_ONCE
             # Every later attempt ended the same way.
             assert len(watcher.ends) > AFTERWARDS
-            assert {end[1:] for end in watcher.ends} == {first[1:]}
+            assert {end.answer for end in watcher.ends} == {first.answer}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -193,5 +193,5 @@ def test_watcher_who_keeps_the_permission_is_not_interrupted(streams):
 def test_a_reassigned_trip_shows_the_new_driver_and_not_before(streams):
     changed = streams.changed["trip reassigned"]
     assert 0 < min(streams.new.locations) - changed < AT_ONCE
-    assert {end[1:] for end in streams.new.ends} == {("forbidden", 4403)}
+    assert {end.answer for end in streams.new.ends} == {("forbidden", 4403)}
     assert streams.new.connections[-1].closed_at - changed > AFTERWARDS

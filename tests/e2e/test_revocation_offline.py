@@ -46,7 +46,7 @@ async def test_watcher_who_loses_the_permission_while_redis_is_down_is_disconnec
                 each = watchers.get(user_id, driving)
                 await each.until(lambda each: each.ends, seconds=AT_LAST)
                 assert each.ends[0].time - changed[str(user_id)] < AT_LAST
-                assert each.ends[0][1:] == (case.error, case.close_code)
+                assert each.ends[0].answer == (case.error, case.close_code)
         finally:
             granted_redis.start()
         passenger = watchers.pop(PASSENGER)
