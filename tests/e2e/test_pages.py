@@ -202,7 +202,7 @@ async def test_token_that_expires_while_the_page_is_open_is_renewed(host, visit)
         assert (await renewal.value).status == 200
         # Long enough for the first token to have run out.
         await expect(page.locator("[data-part=detail]")).to_have_text(
-            "Last seen 9 s ago", timeout=DEADLINE
+            re.compile(r"Last seen (9|\d\d) s ago"), timeout=DEADLINE
         )
         await driver.send("-1.441", "0.981")
         await expect(car_at(page, -1.441, 0.981)).to_be_visible(timeout=DEADLINE)
@@ -503,7 +503,9 @@ async def test_rider_without_a_network_reads_so_at_once_and_sees_no_live_car(hos
         await expect(page.locator(".tracking-car")).to_have_attribute("data-status", "unconnected")
         await keep(page, "rider-you-are-offline")
         # Nor is the driver shown as offline later.
-        await expect(status(page)).to_have_text("Last seen 5 s ago", timeout=DEADLINE)
+        await expect(status(page)).to_have_text(
+            re.compile(r"Last seen ([5-9]|\d\d) s ago"), timeout=DEADLINE
+        )
         await network.mend()
         await expect(banner).to_be_hidden(timeout=5000)
 
