@@ -111,6 +111,27 @@ async def session(loads, registry, gatekeeper, ends):
     await settle()
 
 
+class Clock:
+    """Puts the time of day and the event loop's time forward, so that timers are due early."""
+
+    def __init__(self, monkeypatch):
+        self._ahead = 0.0
+        for source in (time, asyncio.get_running_loop()):
+            monkeypatch.setattr(source, "time", self._following(source.time))
+
+    def _following(self, read):
+        return lambda: read() + self._ahead
+
+    async def advance(self, seconds):
+        self._ahead += seconds
+        await settle()
+
+
+@pytest.fixture
+async def clock(monkeypatch):
+    return Clock(monkeypatch)
+
+
 @pytest.fixture
 def recheck_often(monkeypatch):
     monkeypatch.setattr(session_module, "RECHECK_INTERVAL", 0.01)
@@ -182,12 +203,13 @@ async def test_an_unavailable_database_opens_no_session(session, loads):
 # Expiry
 
 
-async def test_a_session_ends_when_its_token_expires_without_a_message(session, ends):
-    started = time.time()
-    await session.authenticate(token(lifetime=0.2))
+async def test_a_session_ends_when_its_token_expires_without_a_message(session, ends, clock):
+    await session.authenticate(token(lifetime=1000))
+    await clock.advance(900)
+    assert ends == []
+    await clock.advance(100)
     (end,) = await ends.reach(1)
     assert isinstance(end, TokenExpired)
-    assert 0.19 <= time.time() - started < 1
 
 
 async def test_the_token_of_a_session_is_refused_once_it_has_expired(session, monkeypatch):
@@ -199,34 +221,38 @@ async def test_the_token_of_a_session_is_refused_once_it_has_expired(session, mo
         await session.authenticate(good)
 
 
-async def test_a_token_that_expires_while_its_user_is_loaded_ends_the_session(session, loads, ends):
+async def test_a_token_that_expires_while_its_user_is_loaded_ends_the_session(
+    session, loads, ends, clock
+):
     loads.gate.clear()
-    opening = asyncio.create_task(session.authenticate(token(lifetime=0.05)))
+    opening = asyncio.create_task(session.authenticate(token(lifetime=100)))
     await loads.calls.reach(1)
-    await asyncio.sleep(0.06)  # real time must pass: an expiry would come within it
+    await clock.advance(100)
     loads.gate.set()
     await within_deadline(opening)
     (end,) = await ends.reach(1)
     assert isinstance(end, TokenExpired)
 
 
-async def test_a_newer_token_of_the_same_user_extends_the_session(session, ends):
-    await session.authenticate(token(lifetime=0.1))
-    longer = time.time() + 0.4
-    await session.authenticate(token(lifetime=0.4))
+async def test_a_newer_token_of_the_same_user_extends_the_session(session, ends, clock):
+    await session.authenticate(token(lifetime=100))
+    await session.authenticate(token(lifetime=1000))
+    await clock.advance(900)
+    assert ends == []
+    await clock.advance(100)
     await ends.reach(1)
-    assert time.time() >= longer - 0.01
     await settle()
     assert len(ends) == 1
 
 
-async def test_an_older_token_that_comes_late_shortens_nothing(session, ends, gatekeeper):
-    await session.authenticate(token(lifetime=0.4))
-    longer = time.time() + 0.4
-    await session.authenticate(token(lifetime=0.1))
-    await ends.reach(1)
-    assert time.time() >= longer - 0.05
+async def test_an_older_token_that_comes_late_shortens_nothing(session, ends, gatekeeper, clock):
+    await session.authenticate(token(lifetime=1000))
+    await session.authenticate(token(lifetime=100))
     assert len(gatekeeper.asked) == 1
+    await clock.advance(900)
+    assert ends == []
+    await clock.advance(100)
+    await ends.reach(1)
 
 
 async def test_a_message_without_a_token_needs_one_that_was_accepted(session):
@@ -245,24 +271,29 @@ async def test_without_a_token_an_expired_session_is_refused_too(session, monkey
 
 
 async def test_a_client_that_asks_is_warned_once_before_each_token_expires(
-    session, ends, monkeypatch
+    session, ends, clock, monkeypatch
 ):
-    monkeypatch.setattr(session_module, "EXPIRY_WARNING", 1.0)
+    monkeypatch.setattr(session_module, "EXPIRY_WARNING", 100.0)
     warnings = Log()
-    await session.authenticate(token(lifetime=1.1))
+    await session.authenticate(token(lifetime=1000))
     session.warn_with(warnings.append)
-    assert await warnings.reach(1) == [1]
-    await session.authenticate(token(lifetime=1.2))
-    assert await warnings.reach(2) == [1, 1]
+    await clock.advance(900)
+    # Less what this machine has taken.
+    assert await warnings.reach(1) == [pytest.approx(100, abs=20)]
+    await session.authenticate(token(lifetime=1000))
+    await clock.advance(900)
+    assert await warnings.reach(2) == [pytest.approx(100, abs=20)] * 2
+    await clock.advance(100)
     await ends.reach(1)
     assert len(warnings) == 2
 
 
-async def test_a_token_that_expires_soon_gets_no_warning(session, ends, monkeypatch):
-    monkeypatch.setattr(session_module, "EXPIRY_WARNING", 1.0)
+async def test_a_token_that_expires_soon_gets_no_warning(session, ends, clock, monkeypatch):
+    monkeypatch.setattr(session_module, "EXPIRY_WARNING", 100.0)
     warnings = Log()
-    await session.authenticate(token(lifetime=0.2))
+    await session.authenticate(token(lifetime=50))
     session.warn_with(warnings.append)
+    await clock.advance(50)
     await ends.reach(1)
     assert warnings == []
 
@@ -283,32 +314,34 @@ async def test_a_user_has_a_limited_number_of_sessions(
 
 
 async def test_an_expiry_is_on_time_while_the_user_is_being_checked_again(
-    session, loads, ends, recheck_often
+    session, loads, ends, clock, recheck_often
 ):
-    await session.authenticate(token(lifetime=0.2))
+    await session.authenticate(token(lifetime=1000))
     loads.gate.clear()  # the database stops answering
+    await loads.calls.reach(2)
+    await clock.advance(1000)
     (end,) = await ends.reach(1)
     assert isinstance(end, TokenExpired)
 
 
-async def test_a_renewal_during_a_check_counts(session, gatekeeper, ends, monkeypatch):
-    monkeypatch.setattr(session_module, "RECHECK_INTERVAL", 0.01)
-    await session.authenticate(token(lifetime=0.1))
+async def test_a_renewal_during_a_check_counts(session, gatekeeper, ends, clock, recheck_often):
+    await session.authenticate(token(lifetime=100))
     slow, quick = asyncio.Event(), gatekeeper.gate
     gatekeeper.gate = slow
     await gatekeeper.asked.reach(2)  # the check of the first token is under way
     gatekeeper.gate = quick
-    longer = time.time() + 0.5
-    await session.authenticate(token(lifetime=0.5))
+    await session.authenticate(token(lifetime=1000))
     slow.set()
+    await clock.advance(900)
+    assert ends == []
+    await clock.advance(100)
     await ends.reach(1)
-    assert time.time() >= longer - 0.01
 
 
-async def test_a_closed_session_does_not_expire(session, ends):
-    await session.authenticate(token(lifetime=0.05))
+async def test_a_closed_session_does_not_expire(session, ends, clock):
+    await session.authenticate(token(lifetime=100))
     session.close()
-    await asyncio.sleep(0.1)  # real time must pass: an expiry would come within it
+    await clock.advance(100)
     assert ends == []
 
 
@@ -339,11 +372,11 @@ async def test_a_user_who_lost_the_permission_loses_the_session(
     assert isinstance(end, Forbidden)
 
 
-async def test_a_session_ends_once(session, gatekeeper, ends, recheck_often):
-    await session.authenticate(token(lifetime=0.1))
+async def test_a_session_ends_once(session, gatekeeper, ends, clock, recheck_often):
+    await session.authenticate(token(lifetime=100))
     gatekeeper.permits = False
     await ends.reach(1)
-    await asyncio.sleep(0.15)  # real time must pass the expiry
+    await clock.advance(100)
     assert len(ends) == 1
 
 
@@ -360,10 +393,13 @@ async def test_an_unavailable_database_keeps_the_session_and_is_asked_again(
 
 
 async def test_a_session_still_expires_while_the_database_is_unavailable(
-    session, loads, ends, recheck_often
+    session, loads, ends, clock, recheck_often
 ):
-    await session.authenticate(token(lifetime=0.1))
+    await session.authenticate(token(lifetime=1000))
     loads.error = OSError("connection refused")
+    await loads.calls.reach(3)
+    assert ends == []
+    await clock.advance(1000)
     (end,) = await ends.reach(1)
     assert isinstance(end, TokenExpired)
 
@@ -377,13 +413,13 @@ async def test_a_client_that_starts_repeatedly_is_still_checked(session, gatekee
             await asyncio.sleep(0.01)  # must be shorter than the interval
 
 
-async def test_a_warning_does_not_replace_a_check(session, gatekeeper, monkeypatch):
-    monkeypatch.setattr(session_module, "EXPIRY_WARNING", 10.0)
-    monkeypatch.setattr(session_module, "RECHECK_INTERVAL", 0.05)
+async def test_a_warning_does_not_replace_a_check(session, gatekeeper, clock, monkeypatch):
+    monkeypatch.setattr(session_module, "EXPIRY_WARNING", 100.0)
+    monkeypatch.setattr(session_module, "RECHECK_INTERVAL", 900.0)
     warnings = Log()
-    await session.authenticate(token(lifetime=10.05))
+    await session.authenticate(token(lifetime=1000))
     session.warn_with(warnings.append)
-    time.sleep(0.1)  # noqa: ASYNC251 - both are due when the loop goes on
+    await clock.advance(900)  # both are due when the loop goes on
     await warnings.reach(1)
     await settle()
     assert len(gatekeeper.asked) == 2
