@@ -79,7 +79,7 @@ async def readiness(server):
 
 
 async def test_sigterm_drains_and_exits_with_0(start):
-    stack = start(TRACKING_DRAIN_SECONDS="2")
+    stack = start(TRACKING_DRAIN_SECONDS="4")
     server = stack.driver_server
     drivers = [stack.new_driver() for _ in range(4)]
     async with contextlib.AsyncExitStack() as opened:
@@ -101,21 +101,31 @@ async def test_sigterm_drains_and_exits_with_0(start):
             closed[name] = time.monotonic() - began
 
         async with asyncio.TaskGroup() as tasks:
-            noting = [
+            for number, client in enumerate((*phones, *watchers)):
                 tasks.create_task(note(number, client))
-                for number, client in enumerate((*phones, *watchers))
-            ]
-            await asyncio.wait(noting, return_when=asyncio.FIRST_COMPLETED)
-            # It goes on to answer, and says that it is draining.
-            assert await readiness(server) == (503, "failing")
-            with pytest.raises(InvalidStatus) as refused:
-                await connect(watchers[0].url, proxy=None)
-            assert refused.value.response.status_code == 503
         spread = sorted(closed.values())
-        assert spread[0] < 1 < spread[-1]
+        assert spread[0] < 2 < spread[-1]
         assert await server.ended() == 0
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 8
         assert '"error"' not in server.log()
+
+
+async def test_draining_server_is_not_ready_and_refuses_handshakes(start):
+    # Longer than the test, which ends it by a second signal.
+    stack = start(TRACKING_DRAIN_SECONDS="60")
+    server = stack.driver_server
+    async with stack.watcher(stack.new_driver()) as one, stack.watcher(stack.new_driver()) as other:
+        server.signal()
+        closing = [asyncio.create_task(client.close_code()) for client in (one, other)]
+        done, _ = await asyncio.wait(closing, return_when=asyncio.FIRST_COMPLETED)
+        assert [task.result() for task in done] == [1012]
+        assert await readiness(server) == (503, "failing")
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(one.url, proxy=None)
+        assert refused.value.response.status_code == 503
+        server.signal(signal.SIGINT)
+        assert await server.ended() == -signal.SIGINT
+        await asyncio.wait(closing)
 
 
 async def test_location_sent_before_sigterm_is_acknowledged_or_not_stored(start):
