@@ -44,9 +44,20 @@ async def test_a_statement_without_an_answer_ends_with_an_error_and_the_next_has
     thread.close()
 
 
-async def test_an_answer_in_time_disturbs_nobody(thread):
+async def test_an_answer_in_time_disturbs_nobody(thread, monkeypatch):
+    """Check that the time of each function counts, and not their sum."""
+    now = 0.0
+
+    def take_ten_seconds():
+        nonlocal now
+        now += 10
+        return sleep(0.1)  # long enough for several checks
+
+    monkeypatch.setattr(database_module, "monotonic", lambda: now)
+    monkeypatch.setattr(database_module, "ANSWER_TIMEOUT", 15)
+    monkeypatch.setattr(database_module, "CHECK_INTERVAL", 0.01)
     for _ in range(5):
-        assert await within_deadline(thread.run(sleep, 0.1)) == "awake"
+        assert await within_deadline(thread.run(take_ten_seconds)) == "awake"
     thread.close()
 
 
