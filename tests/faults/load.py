@@ -55,7 +55,7 @@ class Client(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
-        self.send_snapshot()
+        self.send_first_message()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type is WSMsgType.TEXT:
@@ -81,7 +81,7 @@ class Client(WSListener):
             message = {"type": "authenticate", "payload": {"token": self.token, **payload}}
             self.transport.send(WSMsgType.TEXT, json.dumps(message).encode())
 
-    def send_snapshot(self) -> None:
+    def send_first_message(self) -> None:
         """Send the first message of each connection."""
         raise NotImplementedError
 
@@ -97,7 +97,7 @@ class Driver(Client):
         super().__init__(*args)
         self.ledger = ledger
 
-    def send_snapshot(self) -> None:
+    def send_first_message(self) -> None:
         self.ledger.connect()
         if self.load.sending or not self.ledger.settled:
             self.send()
@@ -128,7 +128,7 @@ class Watcher(Client):
         super().__init__(*args)
         self.ledger = ledger
 
-    def send_snapshot(self) -> None:
+    def send_first_message(self) -> None:
         self.ledger.connect()
         self.say(command="start")
 
