@@ -65,7 +65,7 @@ class Stack:
         return Client(f"{server.websocket_url}/driver/{route}?{query}")
 
     def stored(self, driver_id: int) -> StoredLocation | None:
-        """Return the stored locations by driver id."""
+        """Return the driver's stored location, if any."""
         return locations(self.environment).get(driver_id)
 
     async def host(self, program: str, **variables: Any) -> Any:
