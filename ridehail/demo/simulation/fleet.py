@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidURI
 
 from ridehail.demo.simulation.city import City
-from ridehail.demo.simulation.phone import Phone
+from ridehail.demo.simulation.phone import Mint, Phone
 from ridehail.demo.simulation.tally import Tally
 from ridehail.demo.simulation.vehicle import Vehicle
 from tracking.ids import DriverId
@@ -20,8 +20,6 @@ from tracking.ids import DriverId
 # Seconds for which a phone drives before it becomes stale or offline.
 SIGNAL: Final = 5.0
 SHIFT: Final = 10.0
-
-Mint = Callable[[], tuple[str, float]]
 
 
 class ServerMissing(Exception):

@@ -28,18 +28,21 @@ SHORTEST_WAIT, LONGEST_WAIT = 0.5, 20.0  # seconds between attempts, before jitt
 LAST_ACKNOWLEDGEMENTS: Final = 2.0  # seconds that hanging up waits for them
 
 
+# Returns a fresh token and the `time.time()` at which to ask for the next.
+Mint = Callable[[], tuple[str, float]]
+
+
 class Phone:
     """One driver on one connection.
 
-    `mint` returns a fresh token and the `time.time()` at which to ask for the next. After `signal`
-    seconds the phone loses the GPS signal and repeats its last measurement.
+    After `signal` seconds the phone loses the GPS signal and repeats its last measurement.
     """
 
     def __init__(
         self,
         driver_id: DriverId,
         vehicle: Vehicle,
-        mint: Callable[[], tuple[str, float]],
+        mint: Mint,
         *,
         url: str,
         interval: float,

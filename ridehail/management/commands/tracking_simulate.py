@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from asgiref.sync import async_to_sync
-from django.contrib.auth import get_user_model
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rest_framework_simplejwt.settings import api_settings
-from rest_framework_simplejwt.tokens import AccessToken
 
-from ridehail.demo.simulation.fleet import Fleet, Mint, ServerMissing, check_server
+from accounts.models import User
+from accounts.tokens import access_token_for
+from ridehail.demo.simulation.fleet import Fleet, ServerMissing, check_server
+from ridehail.demo.simulation.phone import Mint
 from tracking.ids import DriverId, UserId
 from tracking.people import USER_IDS
 from tracking.permissions import may_publish
@@ -127,10 +127,10 @@ class Command(BaseCommand):
         return f"\r\x1b[K{text}" if self.stdout.isatty() else text
 
 
-async def _find_drivers(wanted: int, exclude: list[Any]) -> list[AbstractBaseUser]:
+async def _find_drivers(wanted: int, exclude: list[Any]) -> list[User]:
     """Return the first active users who may publish for themselves."""
-    users = get_user_model()._default_manager.filter(is_active=True).exclude(pk__in=exclude)
-    found: list[AbstractBaseUser] = []
+    users = User.objects.filter(is_active=True).exclude(pk__in=exclude)
+    found: list[User] = []
     async for user in users.order_by("pk").aiterator():
         if await may_publish(user, user.pk):
             found.append(user)
@@ -144,15 +144,12 @@ async def _find_drivers(wanted: int, exclude: list[Any]) -> list[AbstractBaseUse
     )
 
 
-def _mint(user: AbstractBaseUser) -> Mint:
+def _mint(user: User) -> Mint:
     """Return a function that issues tokens as the log-in does."""
 
     def mint() -> tuple[str, float]:
-        token = AccessToken.for_user(user)
-        token["email"] = getattr(user, "email", "")
-        token["name"] = getattr(user, "name", user.get_username())
         renew_at = time.time() + RENEW_AFTER * api_settings.ACCESS_TOKEN_LIFETIME.total_seconds()
-        return str(token), renew_at
+        return access_token_for(user), renew_at
 
     return mint
 
