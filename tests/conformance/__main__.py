@@ -1,7 +1,10 @@
 """Runs every part, prints the result of each, and fails if one failed."""
 
+import subprocess
 import sys
 from collections.abc import Callable
+
+from tests.services import ServiceError
 
 from . import autobahn, channels_redis, uvicorn
 from .sources import ConformanceError
@@ -21,7 +24,8 @@ def main() -> int:
         print(f"== {name}", flush=True)
         try:
             outcomes[name] = run()
-        except ConformanceError as error:
+        except (ConformanceError, ServiceError, subprocess.SubprocessError) as error:
+            # A failed download or service, too, must not hide the results of other parts.
             outcomes[name] = f"FAILED: {error}"
             failed = True
     print()

@@ -21,6 +21,7 @@ REPORTS = DIRECTORY / "autobahn-reports"
 # first wrong byte; INFORMATIONAL are cases without a right and a wrong.
 GOOD = {"OK", "NON-STRICT", "INFORMATIONAL"}
 MIN_CASES = 301
+TIMEOUT = 3600  # seconds for all cases
 # Cases that deliberately end differently, with the reason.
 MANY_FRAGMENTS = "a message in more than UNSEEN_BURST fragments ends the connection (4429)"
 DIFFERENCES: Mapping[str, str] = {
@@ -76,6 +77,7 @@ def run() -> str:
             cwd=DIRECTORY,
             env=_environment(),
             stdout=subprocess.DEVNULL,
+            timeout=TIMEOUT,
         )
     index = REPORTS / "index.json"
     if done.returncode or not index.exists():
