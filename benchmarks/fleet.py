@@ -40,16 +40,10 @@ class Viewer:
             began = time.perf_counter()
             message = {"type": "authenticate", "payload": self._payload}
             await socket.send(json.dumps(message))
-            missing = None
             async for frame in socket:
                 self.bytes += len(frame)
-                if not self.snapshot_seconds:
-                    content = json.loads(frame)
-                    if missing is None:
-                        missing = sum(content["counts"].values())
-                    missing -= len(content.get("snapshot", content.get("update")))
-                    if missing <= 0 or self._payload["bbox"]:
-                        self.snapshot_seconds = time.perf_counter() - began
+                if not self.snapshot_seconds and "more" not in json.loads(frame):
+                    self.snapshot_seconds = time.perf_counter() - began
 
 
 async def measure(
