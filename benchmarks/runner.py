@@ -119,7 +119,6 @@ class Bench:
                     # possible.
                     "TRACKING_MAX_FIXES_PER_SECOND": "0",
                     "TRACKING_MAX_UNAUTHENTICATED_PER_ADDRESS": "0",
-                    **run.workload.environment,
                 },
                 directory=Path(directory),
             ) as process,

@@ -37,7 +37,6 @@ class Server:
     project: str
     redis: bool = True
     sqlite: bool = False
-    workers: int = 1
     dialect: str = "tracking"
     missing: Callable[[], str] = lambda: ""
 
@@ -161,7 +160,6 @@ SERVERS: Final = {
             name="ours-2",
             title="This project, uvicorn, two workers",
             project="ours",
-            workers=2,
             command=_serve(2),
         ),
         Server(

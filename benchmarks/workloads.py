@@ -18,7 +18,6 @@ class Workload:
     servers: dict[str, int]
     quick: tuple[str, ...] = ()
     quick_scenario: dict[str, Any] = field(default_factory=lambda: {"seconds": 3.0})
-    environment: dict[str, str] = field(default_factory=dict)
 
 
 _CLOSED: Final = {
