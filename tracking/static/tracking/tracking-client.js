@@ -35,7 +35,8 @@ const PROBE_AFTER = 45 * SECOND;
 // `start`, which the server answers with the last location. The sum of both is below STALE_AFTER.
 const WATCH_PROBE_AFTER = 8 * SECOND;
 const WATCH_PROBE_TIMEOUT = 5 * SECOND;
-// The answer to a probe is the whole snapshot, so a larger fleet is probed less often.
+// A frame of a large fleet (up to 260 KB) takes a slow network longer than that, and its connection is
+// not dead. A larger fleet is therefore probed less often.
 const PROBE_AFTER_PER_DRIVER = 20; // ms
 // Long, because a restarted server loads many snapshots at once.
 const ANSWER_TIMEOUT = 30 * SECOND;
