@@ -28,7 +28,7 @@ PHONES: Final = 2_000
 # phone counts as unauthenticated.
 ROUND_TRIP: Final = 1.0
 
-_PATIENT: Final[dict[str, Any]] = {"websocket_handshake_timeout": 30}
+_CONNECT_OPTIONS: Final[dict[str, Any]] = {"websocket_handshake_timeout": 30}
 
 
 class Phone(WSListener):
@@ -81,7 +81,7 @@ async def come_back(
             listener = Phone(driver, tokens[driver])
             url = f"ws://127.0.0.1:{port}/driver/set-tracking?userId={driver}"
             transport, _ = await ws_connect(
-                partial(_same, listener), url, local_addr=(address, 0), **_PATIENT
+                partial(_same, listener), url, local_addr=(address, 0), **_CONNECT_OPTIONS
             )
             kept.append(transport)
             code = await listener.ended
@@ -121,7 +121,7 @@ async def stay_silent(port: int, count: int, address: str = "127.0.0.2") -> list
     url = f"ws://127.0.0.1:{port}/driver/set-tracking?userId=1"
 
     async def one() -> Silent:
-        _, listener = await ws_connect(Silent, url, local_addr=(address, 0), **_PATIENT)
+        _, listener = await ws_connect(Silent, url, local_addr=(address, 0), **_CONNECT_OPTIONS)
         return listener
 
     return [*await asyncio.gather(*(one() for _ in range(count)))]

@@ -50,20 +50,20 @@ class SignalReceiver:
 
 
 @pytest.fixture(scope="module")
-def ear():
-    ear = SignalReceiver()
-    yield ear
-    ear.close()
+def signals():
+    signals = SignalReceiver()
+    yield signals
+    signals.close()
 
 
 @pytest.fixture(scope="module")
-def hasty_environment(cluster_stack, ear):
+def hasty_environment(cluster_stack, signals):
     """Return an environment where drivers are soon stale and offline, and signals are reported."""
     return {
         **cluster_stack.environment,
         "DEBUG": "true",  # With DEBUG, the admin's pages need no collected static files.
         "DJANGO_SETTINGS_MODULE": "tests.e2e.listening.settings",
-        "LISTENING_PORT": str(ear.port),
+        "LISTENING_PORT": str(signals.port),
         "TRACKING_STALE_AFTER": str(STALE_AFTER),
         "TRACKING_OFFLINE_AFTER": str(OFFLINE_AFTER),
         "TRACKING_DRAIN_SECONDS": "0",
@@ -240,12 +240,14 @@ async def test_server_that_is_stopped_declares_nobody_offline(
     assert statuses(watcher) == ["live"]
 
 
-async def test_each_change_is_signalled_once_over_all_workers(cluster_stack, hasty, ear, connect):
+async def test_each_change_is_signalled_once_over_all_workers(
+    cluster_stack, hasty, signals, connect
+):
     driver_id, last_id = cluster_stack.new_driver(), cluster_stack.new_driver()
     first, second = hasty.servers
     driver = await connect(first, driver_id)
     await driver.send(*HERE)
-    assert await ear.until(driver_id, 3) == [
+    assert await signals.until(driver_id, 3) == [
         (None, "live"),
         ("live", "stale"),
         ("stale", "offline"),
@@ -254,7 +256,7 @@ async def test_each_change_is_signalled_once_over_all_workers(cluster_stack, has
     driver = await connect(second, driver_id)
     await driver.send(*THERE)
     await driver.send(*THERE)
-    assert await ear.until(driver_id, 5) == [
+    assert await signals.until(driver_id, 5) == [
         (None, "live"),
         ("live", "stale"),
         ("stale", "offline"),
@@ -264,21 +266,21 @@ async def test_each_change_is_signalled_once_over_all_workers(cluster_stack, has
     # A repeated signal would arrive before this.
     last = await connect(first, last_id)
     await last.send(*HERE)
-    await ear.until(last_id, 2)
-    assert len(ear.of("change", driver_id)) == 5
+    await signals.until(last_id, 2)
+    assert len(signals.of("change", driver_id)) == 5
     locations = [[*map(float, HERE)], [*map(float, THERE)], [*map(float, THERE)]]
-    assert ear.of("location", driver_id) == locations
+    assert signals.of("location", driver_id) == locations
 
 
-async def test_a_departure_is_signalled_once(cluster_stack, hasty, ear, connect):
+async def test_a_departure_is_signalled_once(cluster_stack, hasty, signals, connect):
     driver_id = cluster_stack.new_driver()
     driver = await connect(hasty.servers[0], driver_id)
     await driver.send(*HERE)
     driver.vanish()
-    await ear.until(driver_id, 3)
+    await signals.until(driver_id, 3)
     back = await connect(hasty.servers[1], driver_id)
     await back.send(*HERE)
-    assert await ear.until(driver_id, 5) == [
+    assert await signals.until(driver_id, 5) == [
         (None, "live"),
         ("live", "stale"),
         ("stale", "offline"),

@@ -6,7 +6,7 @@ import { FakeBrowser, settle } from "./fakes.js";
 
 const FRAME = { location_lat: "0.5", location_lon: "102.4" };
 
-/** A browser that watches a driver, its first socket open unless told otherwise. */
+/** A browser that watches a driver, by default with an open first socket. */
 async function watching({ open = true, ...overrides } = {}) {
   const browser = new FakeBrowser();
   const handle = watchDriver(browser.options(overrides));

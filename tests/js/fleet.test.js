@@ -10,7 +10,7 @@ function at(userId, longitude, receivedAt = 1, more = {}) {
   return { userId, latitude: 0, longitude, receivedAt, heading: null, status: "live", ...more };
 }
 
-/** A fleet that was told of drivers 1, 2, 3 at 1, 2, 3 degrees east. */
+/** A fleet with a snapshot of drivers 1, 2, 3 at 1, 2, 3 degrees east. */
 function three() {
   const fleet = new Fleet({ mercator, smooth: true });
   fleet.replace([at(1, 1), at(2, 2), at(3, 3)], 0, () => true);

@@ -371,13 +371,13 @@ class FakeGeolocation {
   asked = [];
   watches = new Map();
 
-  watchPosition(hear, explain, options) {
-    this.watches.set(7, { hear, explain, options });
+  watchPosition(receive, report, options) {
+    this.watches.set(7, { receive, report, options });
     return 7;
   }
 
-  getCurrentPosition(hear, explain, options) {
-    this.asked.push({ hear, explain, options });
+  getCurrentPosition(receive, report, options) {
+    this.asked.push({ receive, report, options });
   }
 
   clearWatch(id) {
@@ -401,28 +401,28 @@ test("the geolocation source passes positions on", () => {
   const { watch, said } = listening({ timeout: 9 });
   assert.deepEqual(watch.options, { enableHighAccuracy: true, maximumAge: 0, timeout: 9 });
   const coords = { latitude: 1, longitude: 2, heading: null, speed: 3, accuracy: 4 };
-  watch.hear({ coords, timestamp: 5 });
+  watch.receive({ coords, timestamp: 5 });
   assert.deepEqual(said, [{ ...coords, recordedAt: 5 }]);
 });
 
 test("the geolocation source asks a device that stays silent, one question at a time", async () => {
   const { geolocation, clock, watch, said } = listening();
   await clock.advance(9 * SECOND);
-  watch.hear(POSITION);
+  watch.receive(POSITION);
   await clock.advance(9 * SECOND);
   assert.equal(geolocation.asked.length, 0);
   await clock.advance(52 * SECOND);
   assert.equal(geolocation.asked.length, 1);
-  geolocation.asked[0].explain({ code: 3, message: "too slow" });
+  geolocation.asked[0].report({ code: 3, message: "too slow" });
   await clock.advance(10 * SECOND);
   assert.equal(geolocation.asked.length, 2);
-  geolocation.asked[1].hear({ ...POSITION, timestamp: 99 });
+  geolocation.asked[1].receive({ ...POSITION, timestamp: 99 });
   assert.equal(said[said.length - 1].recordedAt, 99);
 });
 
 test("a watch that falls silent begins anew, and its last position is sent again", async () => {
   const { geolocation, clock, watch, said } = listening();
-  watch.hear(POSITION);
+  watch.receive(POSITION);
   await clock.advance(30 * SECOND);
   // No question was answered.
   assert.deepEqual(said, [said[0], said[0], said[0], said[0]]);
@@ -458,7 +458,7 @@ test("fixes that an earlier page did not get acknowledged are sent by the next o
 
 test("a denied permission is explained, and nothing is asked again", async () => {
   const { geolocation, clock, watch, said } = listening();
-  watch.explain({ code: 1, message: "User denied Geolocation" });
+  watch.report({ code: 1, message: "User denied Geolocation" });
   assert.deepEqual(said, [{ code: "permission_denied", message: "User denied Geolocation" }]);
   assert.equal(geolocation.watches.size, 0);
   assert.equal(clock.pending, 0);
@@ -468,7 +468,7 @@ test("a stopped geolocation source stays stopped when a late answer comes", asyn
   const { geolocation, clock, stop } = listening();
   await clock.advance(10 * SECOND);
   stop();
-  geolocation.asked[0].explain({ code: 3, message: "too slow" });
+  geolocation.asked[0].report({ code: 3, message: "too slow" });
   assert.equal(geolocation.watches.size, 0);
   assert.equal(clock.pending, 0);
 });

@@ -121,7 +121,7 @@ async def test_workers_on_two_layers_are_detected_within_some_rounds(fleet, capl
     assert "REDIS_PREFIX" in message
 
 
-async def test_a_worker_that_is_heard_again_is_no_longer_reported(fleet, network, caplog):
+async def test_a_worker_that_is_received_again_is_no_longer_reported(fleet, network, caplog):
     caplog.set_level("INFO")
     a, b = fleet.add(network, "a"), fleet.add(network, "b")
     await fleet.beat()

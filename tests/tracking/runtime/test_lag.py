@@ -9,16 +9,16 @@ from tracking.runtime.lag import SUSTAINED_SAMPLES, Lag
 from ..fakes import within_deadline
 
 
-class Looks(Lag):
-    """Calls `on_look` after each measurement."""
+class RecordingLag(Lag):
+    """Calls `on_sample` after each measurement."""
 
-    def __init__(self, on_look):
-        self.on_look = on_look
+    def __init__(self, on_sample):
+        self.on_sample = on_sample
         super().__init__()
 
     def _sample(self):
         super()._sample()
-        self.on_look(len(self._late))
+        self.on_sample(len(self._late))
 
 
 @pytest.fixture
@@ -27,41 +27,41 @@ def often(monkeypatch):
 
 
 @pytest.fixture
-async def looked(often):
-    """Return a function that gives a lag after `count` looks, with `busy` seconds before each."""
+async def sampled(often):
+    """Return a function that gives a lag after `count` samples, with `busy` seconds before each."""
     lags = []
 
-    async def looked(count, busy=0.0):
+    async def sampled(count, busy=0.0):
         done = asyncio.Event()
 
-        def on_look(number):
+        def on_sample(number):
             if number >= count:
                 done.set()
             elif busy:
                 time.sleep(busy)
 
-        lags.append(Looks(on_look))
+        lags.append(RecordingLag(on_sample))
         await within_deadline(done.wait())
         return lags[-1]
 
-    yield looked
+    yield sampled
     for lag in lags:
         lag.close()
 
 
-async def test_before_the_first_look_nothing_is_known():
+async def test_before_the_first_sample_nothing_is_known():
     lag = Lag()
     lag.close()
     assert (lag.worst(), lag.sustained()) == (0, 0)
 
 
-async def test_worst_is_the_latest_look(looked):
-    assert (await looked(3, busy=0.05)).worst() >= 0.04
+async def test_worst_includes_the_latest_sample(sampled):
+    assert (await sampled(3, busy=0.05)).worst() >= 0.04
 
 
-async def test_late_at_every_look_is_sustained(looked):
-    assert (await looked(SUSTAINED_SAMPLES + 1, busy=0.02)).sustained() >= 0.01
+async def test_late_at_every_sample_is_sustained(sampled):
+    assert (await sampled(SUSTAINED_SAMPLES + 1, busy=0.02)).sustained() >= 0.01
 
 
-async def test_a_few_late_looks_are_not_sustained(looked):
-    assert (await looked(SUSTAINED_SAMPLES - 1, busy=0.02)).sustained() == 0
+async def test_a_few_late_samples_are_not_sustained(sampled):
+    assert (await sampled(SUSTAINED_SAMPLES - 1, busy=0.02)).sustained() == 0

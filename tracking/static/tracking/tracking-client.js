@@ -336,7 +336,7 @@ export function geolocationSource(
       timer = setTimeout(() => {
         askLater();
         geolocation.clearWatch(watch);
-        watch = geolocation.watchPosition(hear, explain, watchOptions);
+        watch = geolocation.watchPosition(receive, report, watchOptions);
         if (!isAsking) ask();
         if (last) take(last);
       }, quietAfter);
@@ -346,24 +346,24 @@ export function geolocationSource(
       /** @param {GeolocationPosition} position */
       const answered = (position) => {
         isAsking = false;
-        hear(position);
+        receive(position);
       };
       // The watch reports errors, too.
       geolocation.getCurrentPosition(answered, () => (isAsking = false), askOptions);
     };
     /** @param {GeolocationPosition} position */
-    const hear = ({ coords, timestamp }) => {
+    const receive = ({ coords, timestamp }) => {
       askLater();
       const { latitude, longitude, heading, speed, accuracy } = coords;
       last = { latitude, longitude, heading, speed, accuracy, recordedAt: timestamp };
       take(last);
     };
     /** @param {GeolocationPositionError} error */
-    const explain = ({ code, message }) => {
+    const report = ({ code, message }) => {
       if (code === 1) stop();
       fail({ code: GEOLOCATION_ERRORS[code], message });
     };
-    watch = geolocation.watchPosition(hear, explain, watchOptions);
+    watch = geolocation.watchPosition(receive, report, watchOptions);
     const stop = () => {
       stopped = true;
       geolocation.clearWatch(watch);
