@@ -1,4 +1,4 @@
-"""Deploys at noon: a real server is stopped while clients are connected."""
+"""Draining of a real server that is stopped while clients are connected."""
 
 import asyncio
 import contextlib

@@ -119,7 +119,7 @@ async def assert_rest_answers(server, tokens, device):
     async def ask(name, *request):
         statuses[name] = (await rest(*request)).status
 
-    # Whether or not there is a location now, there is one afterwards.
+    # Afterwards there is a location, even if there was none.
     await rest("PUT", "/driver/1/location/", 1, HERE)
     await ask("report", "PUT", "/driver/1/location/", 1, HERE)
     fixes = [{"lat": 1, "lon": 2, "recorded_at": "2026-01-31T12:00:00Z"}]

@@ -1,4 +1,4 @@
-"""A deploy at noon: both servers behind nginx are replaced while everybody is connected."""
+"""A rolling restart: both servers behind nginx are replaced while clients are connected."""
 
 import asyncio
 import json

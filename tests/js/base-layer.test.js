@@ -10,7 +10,7 @@ const WORDS = {
   decimal: (value, decimals) => value.toFixed(decimals),
 };
 
-/** What Leaflet's bounds are asked for. */
+/** Bounds with the methods of Leaflet's that are called. */
 function bounds(west, south, east, north) {
   return { getWest: () => west, getSouth: () => south, getEast: () => east, getNorth: () => north };
 }

@@ -8,7 +8,7 @@ const SCRIPTS = ["tracking/static/tracking", "ridehail/demo/static/demo"]
   .flatMap((folder) => readdirSync(folder).map((name) => new URL(name, folder)))
   .filter(({ pathname }) => pathname.endsWith(".js"));
 
-/** What Safari 15.0 lacks, unless it is asked for with `?.` or `??`. */
+/** Features that Safari 15.0 lacks; permitted after a check with `?.` or `??`. */
 const TOO_NEW = [
   /\bAbortSignal\.(timeout|any)\b/, // 16, 17.4
   /\.at\(-/, // 15.4
@@ -46,7 +46,7 @@ const STYLES = ["tracking/static/tracking", "accounts/static/accounts", "ridehai
   .flatMap((folder) => readdirSync(folder).map((name) => new URL(name, folder)))
   .filter(({ pathname }) => pathname.endsWith(".css"));
 
-/** What style sheets may ask for behind `@supports` only, and what Safari 15 has no fallback for. */
+/** Features of style sheets that need `@supports`, or have no fallback in Safari 15. */
 const TOO_NEW_STYLES = [
   /@container\b|\bcontainer(-type|-name)?\s*:/, // 16
   /\bcolor-mix\(/, // 16.2

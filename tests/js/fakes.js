@@ -9,7 +9,7 @@ export class FakeClock {
   #timers = new Map();
   #nextId = 1;
 
-  /** How wrong the wall clock is, in ms; timers do not care. */
+  /** The error of the wall clock in ms, which does not affect timers. */
   skew = 0;
 
   now = () => this.#now + this.skew;
@@ -125,7 +125,7 @@ export class FakeBrowser {
   document = Object.assign(new EventTarget(), { visibilityState: "visible" });
   random = seededRandom(1);
 
-  /** What every client under test is given. */
+  /** The options of every client under test. */
   options({ lifetime, ...overrides } = {}) {
     const browser = this;
     return {

@@ -17,7 +17,7 @@ from tests.wheel import build_wheel
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGE = PROJECT / "tracking"
 METADATA = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
-# Where an extra may be imported: nothing else of the package imports these modules.
+# The modules that may import each extra. Nothing else of the package imports these modules.
 OPTIONAL = {
     "api": ["openapi"],
     "redis": ["contrib/channels_redis"],

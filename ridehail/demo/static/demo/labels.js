@@ -1,5 +1,5 @@
 /**
- * Names on the town's map: where they fit, and never over each other.
+ * Names on the town's map, placed where they fit and do not overlap.
  *
  * They are placed for the whole town at once, so that a name which crosses the edge of a tile is
  * drawn by both tiles at the same place.
@@ -109,7 +109,7 @@ function wrap(angle) {
   return Math.atan2(Math.sin(angle), Math.cos(angle));
 }
 
-/** Which squares of the plane a name has taken already. */
+/** The squares of the plane that names have taken already. */
 class Grid {
   #squares = new Set();
   #size = 14; // pixels: about a line of text
