@@ -56,7 +56,7 @@ export class Fleet {
     }
   }
 
-  /** @param {number[]} ids */
+  /** @param {(number | string)[]} ids */
   remove(ids) {
     for (const id of ids) {
       this.#unconfirmed.delete(id);
