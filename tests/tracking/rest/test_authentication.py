@@ -5,7 +5,6 @@ import time
 import jwt
 import pytest
 from django.contrib.auth import get_user_model
-from django.core.cache import cache
 from django.test import Client
 
 from accounts.tokens import access_token_for
@@ -87,4 +86,3 @@ def test_refusal_of_users_who_are_not_staff_has_the_same_format_at_every_entranc
     client = Client(headers={"Authorization": f"Bearer {access_token_for(driver)}"})
     for entrance in entrances(staff)[:3]:
         problem_members(client.get(entrance), 403)
-    cache.clear()
