@@ -1,1 +1,4 @@
-"""The demonstration: its accounts, its processes, and what it prints. Development only."""
+"""The demonstration: its accounts, processes, printed text, simulated vehicles and made-up town.
+
+Development only.
+"""

@@ -52,9 +52,9 @@ class City:
         self._routes: dict[int, array[int]] = {}
 
     @classmethod
-    def load(cls, file: Path = CITY_FILE) -> "City":
+    def load(cls) -> "City":
         """Return the project's made-up city."""
-        return cls(json.loads(file.read_text(encoding="utf-8")))
+        return cls(json.loads(CITY_FILE.read_text(encoding="utf-8")))
 
     def degrees(self, point: Point) -> tuple[float, float]:
         """Return the latitude and longitude of a point."""

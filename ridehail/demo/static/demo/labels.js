@@ -12,29 +12,30 @@ const STREETS = [
   { kind: "residential", from: 16, size: 11, weight: 500 },
 ];
 const STRAIGHT = 0.35; // radians that a street may bend below its name
+const HALO_WIDTH = 3; // pixels around a name
 const AGAIN_AFTER = 900; // pixels between two names of one street
 
 /** @returns {object[]} labels: text, font, `at` in the world's square, angle, colour */
 export function placeLabels(context, town, scale, z) {
   const placed = [];
   const taken = new Grid();
-  const put = (text, font, at, angle, look) => {
+  const put = (text, font, at, angle, colour) => {
     context.font = font;
     const width = context.measureText(text).width;
     const [x, y] = [at[0] * scale, at[1] * scale];
     if (!taken.claim(x, y, width, angle)) return;
-    placed.push({ text, font, at, angle, ...look });
+    placed.push({ text, font, at, angle, colour });
   };
   if (z >= 11.5 && z < 17) {
     const size = z < 13 ? 12 : 14;
     for (const { name, at } of town.places) {
-      put(name, `600 ${size}px ${FONT}`, at, 0, { colour: "label", halo: 3 });
+      put(name, `600 ${size}px ${FONT}`, at, 0, "label");
     }
   }
   if (z >= 14) {
     for (const { name, box } of town.parks) {
       const middle = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
-      put(name, `italic 500 12px ${FONT}`, middle, 0, { colour: "quiet", halo: 3 });
+      put(name, `italic 500 12px ${FONT}`, middle, 0, "quiet");
     }
   }
   for (const { kind, from, size, weight } of STREETS) {
@@ -45,14 +46,14 @@ export function placeLabels(context, town, scale, z) {
       if (street.class !== kind) continue;
       const width = context.measureText(street.name).width;
       for (const { at, angle } of straights(street.points, scale, width + 16)) {
-        put(street.name, font, at, angle, { colour: "label", halo: 3 });
+        put(street.name, font, at, angle, "label");
       }
     }
   }
   return placed;
 }
 
-export function drawLabel(context, [x, y], { text, font, angle, colour, halo }, colours) {
+export function drawLabel(context, [x, y], { text, font, angle, colour }, colours) {
   context.save();
   context.translate(x, y);
   context.rotate(angle);
@@ -60,7 +61,7 @@ export function drawLabel(context, [x, y], { text, font, angle, colour, halo }, 
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.strokeStyle = colours.halo;
-  context.lineWidth = halo;
+  context.lineWidth = HALO_WIDTH;
   context.strokeText(text, 0, 0);
   context.fillStyle = colours[colour];
   context.fillText(text, 0, 0);
