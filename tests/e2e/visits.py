@@ -57,7 +57,8 @@ class Visits:
 
     def check(self) -> None:
         """Assert that no page logged to the console or requested anything from another host."""
-        assert [said for said in self._complaints if not UNREACHABLE.search(said)] == []
+        found = [said for said in self._complaints if not UNREACHABLE.search(said)]
+        assert found == [], found
 
     def listen(self, page: Page) -> None:
         complain, here = self._complaints.append, urlsplit(self._url).netloc
