@@ -7,7 +7,6 @@ at once are all back. `tests/e2e/test_comeback.py` asserts the latter.
 """
 
 import asyncio
-import os
 import random
 import sys
 import time
@@ -129,22 +128,16 @@ async def stay_silent(port: int, count: int, address: str = "127.0.0.2") -> list
 
 async def measure(server: services.Uvicorn, drivers: Sequence[int]) -> None:
     # First, as memory that was used before and freed would hide the growth.
-    memory, cpu, began = server.resident(), processor_time(server.pid), time.monotonic()
+    memory, cpu, began = server.resident(), server.cpu_seconds(), time.monotonic()
     silent = await stay_silent(server.port, PHONES)
     opened, grown = time.monotonic() - began, server.resident() - memory
     await asyncio.gather(*(listener.code for listener in silent))
-    spent = processor_time(server.pid) - cpu
+    spent = server.cpu_seconds() - cpu
     print(f"{PHONES} silent connections, opened in {opened:.1f} s: {grown / PHONES / 1024:.1f} KiB")
     print(f"and {spent / PHONES * 1e3:.2f} ms of a core each, until their time was up")
     for attempt in ("the first time", "again"):
         seconds, refusals = await come_back(server.port, drivers)
         print(f"{PHONES} phones back {attempt} after {seconds:.1f} s, refused: {dict(refusals)}")
-
-
-def processor_time(pid: int) -> float:
-    """Return the seconds of user and system time."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:

@@ -1,11 +1,9 @@
-"""Detection of workers that spin or freeze: the delay of the event loop, CPU time and memory."""
+"""Detection of workers that spin or freeze: the delay of the event loop."""
 
 import asyncio
 import json
 import math
-import os
 from contextlib import suppress
-from pathlib import Path
 from time import monotonic
 from typing import Self
 
@@ -67,15 +65,3 @@ class Probe(WSListener):
             self.answers.append((asked, monotonic() - asked))
             self._open = []
             await asyncio.sleep(INTERVAL)
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the processor time that a process has used, in seconds. Linux only."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def memory_mib(pid: int) -> float:
-    """Return the resident memory of a process in MiB. Linux only."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -11,7 +11,7 @@ from typing import Any, Self
 from tests import services
 
 from .load import Load
-from .probe import Probe, cpu_seconds, memory_mib
+from .probe import Probe
 from .system import System
 
 # Seconds. A driver sends every 0.2 s; a watcher that waits no longer than this receives locations
@@ -159,4 +159,4 @@ class Trial:
 
 
 def _usage(worker: services.Uvicorn) -> tuple[float, float]:
-    return cpu_seconds(worker.pid), memory_mib(worker.pid)
+    return worker.cpu_seconds(), worker.resident() / 2**20
