@@ -1,4 +1,4 @@
-"""The README's ASGI application."""
+"""The README's ASGI application, with the settings of any host."""
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application

@@ -2,8 +2,6 @@
 
 import json
 import re
-import sys
-from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
@@ -11,7 +9,6 @@ from websockets.exceptions import InvalidStatus
 
 from tests import services
 from tests.services.program import PROJECT
-from tests.services.server import Server
 
 from .client import DEADLINE
 from .stack import person
@@ -20,17 +17,6 @@ DOCUMENT = (PROJECT / "docs" / "integration.md").read_text()
 HERE = "tests.e2e.existing_sockets"
 DRIVER = 1
 HOST_PAGE = "http://localhost"
-
-
-class Uvicorn(Server):
-    """uvicorn without our classes, with one of the applications."""
-
-    def __init__(self, environment, application):
-        super().__init__(application, environment)
-
-    def command(self):
-        uvicorn = Path(sys.executable).with_name("uvicorn")
-        return [uvicorn, self.name, "--port", str(self.port)]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +61,7 @@ STORED = '{"location_lat": "1.5", "location_lon": "2.5"}'
 
 async def test_document_keeps_the_hosts_sockets_and_takes_native_apps(host):
     environment, token = host
-    with Uvicorn(environment, "documented:application") as server:
+    with services.PlainUvicorn(environment, "documented:application") as server:
         assert json.loads(await report(server, token)) == json.loads(STORED)
         assert await chat(server) == "AnonymousUser: hello"
         # The host's sockets are still wrapped as before.
@@ -85,7 +71,7 @@ async def test_document_keeps_the_hosts_sockets_and_takes_native_apps(host):
 
 async def test_origin_check_around_our_sockets_refuses_native_apps(host):
     environment, token = host
-    with Uvicorn(environment, f"{HERE}:inside") as server:
+    with services.PlainUvicorn(environment, f"{HERE}:inside") as server:
         with pytest.raises(InvalidStatus) as refusal:
             await report(server, token)
         assert refusal.value.response.status_code == 403
@@ -94,7 +80,7 @@ async def test_origin_check_around_our_sockets_refuses_native_apps(host):
 
 async def test_empty_path_beside_our_sockets_breaks_the_hosts(host):
     environment, token = host
-    with Uvicorn(environment, f"{HERE}:beside_an_empty_path") as server:
+    with services.PlainUvicorn(environment, f"{HERE}:beside_an_empty_path") as server:
         assert json.loads(await report(server, token)) == json.loads(STORED)
         with pytest.raises(InvalidStatus) as refusal:
             await chat(server)
@@ -103,6 +89,6 @@ async def test_empty_path_beside_our_sockets_breaks_the_hosts(host):
 
 async def test_prefix_before_our_sockets_leaves_the_hosts_alone(host):
     environment, token = host
-    with Uvicorn(environment, f"{HERE}:below_a_prefix") as server:
+    with services.PlainUvicorn(environment, f"{HERE}:below_a_prefix") as server:
         assert json.loads(await report(server, token, prefix="/live")) == json.loads(STORED)
         assert await chat(server) == "AnonymousUser: hello"

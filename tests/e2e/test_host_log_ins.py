@@ -4,14 +4,11 @@ the end of a log-in ends open sockets, too.
 
 import json
 import re
-import sys
-from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
 from tests import services
-from tests.services.server import Server
 
 from .client import Driver, Watcher, read_error
 from .http import call, exchange
@@ -23,14 +20,6 @@ HOSTS = {
     "tokens": {"AUTHENTICATION": "tracking.access.drf_tokens.DRFTokens"},
     "sessions": {"TOKEN_URL": "tracking:token"},
 }
-
-
-class Host(Server):
-    """The small host project."""
-
-    def command(self):
-        uvicorn = Path(sys.executable).with_name("uvicorn")
-        return [uvicorn, "tests.e2e.small_host.asgi:application", "--port", str(self.port)]
 
 
 @pytest.fixture
@@ -48,7 +37,7 @@ def host(request):
             f"User.objects.create_user('dora', password='{PASSWORD}', pk={DORA})"
         )
         services.manage(environment, "shell", "--no-imports", "-c", code)
-        with Host(name="host", environment=environment) as server:
+        with services.PlainUvicorn(environment, "tests.e2e.plain_host_asgi:application") as server:
             yield server
         assert "Traceback" not in server.log()
 

@@ -6,7 +6,9 @@ import asyncio
 import base64
 import json
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import NamedTuple
@@ -29,12 +31,7 @@ STAFF, NEWCOMER = 50, 51
 HERE = {"lat": "-1.4354", "lon": 0.9871}
 
 
-class Uvicorn(Server):
-    """uvicorn without the project's own protocol class and lifespan settings."""
-
-    def command(self):
-        uvicorn = Path(sys.executable).with_name("uvicorn")
-        return [uvicorn, "ridehail.asgi:application", "--port", str(self.port)]
+Uvicorn = partial(services.PlainUvicorn, application="ridehail.asgi:application")
 
 
 class Daphne(Server):
@@ -49,7 +46,7 @@ class Wsgi(Server):
 
 
 class Host(NamedTuple):
-    server: type[Server] = services.Uvicorn
+    server: Callable[..., Server] = services.Uvicorn
     database: dict = {}
     without: list = []
     options: dict = {}

@@ -3,16 +3,13 @@
 import asyncio
 import base64
 import json
-import sys
 import uuid
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from tests import services
-from tests.services.server import Server
 
 from .client import Client
 from .http import call, exchange
@@ -54,14 +51,6 @@ EVERYBODY = {
 }
 
 
-class Uvicorn(Server):
-    """uvicorn of a host that has nothing of this project but the app."""
-
-    def command(self):
-        uvicorn = Path(sys.executable).with_name("uvicorn")
-        return [uvicorn, f"{HOST}.asgi:application", "--port", str(self.port)]
-
-
 @pytest.fixture(scope="module", params=["runserver", "cluster"])
 def host(request):
     with ExitStack() as running:
@@ -74,11 +63,16 @@ def host(request):
             database, redis, DJANGO_SETTINGS_MODULE=f"{HOST}.settings"
         )
         services.manage(environment, "migrate", "--no-input")
-        kinds = [services.Runserver] if request.param == "runserver" else [Uvicorn, Uvicorn]
-        servers = [
-            running.enter_context(kind(environment=environment, name=f"uuid {number}"))
-            for number, kind in enumerate(kinds)
-        ]
+        if request.param == "runserver":
+            servers = [services.Runserver(environment=environment, name="uuid")]
+        else:
+            application = "tests.e2e.plain_host_asgi:application"
+            servers = [
+                services.PlainUvicorn(environment, application, f"uuid {number}")
+                for number in range(2)
+            ]
+        for server in servers:
+            running.enter_context(server)
         stack = Stack(servers, {})
         made = asyncio.run(stack.host(PEOPLE, everybody=EVERYBODY))
         stack.tokens, stack.ids, stack.device = made["tokens"], made["ids"], made["device"]

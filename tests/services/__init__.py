@@ -9,13 +9,23 @@ from .pgbouncer import PgBouncer, find_pgbouncer
 from .postgres import Postgres, Standby, find_postgres, postgres_service
 from .process import Process, ServiceError
 from .redis import Redis, find_redis, redis_service
-from .server import JWT_SIGNING_KEY, Runserver, Uvicorn, cluster, environment, manage, sqlite
+from .server import (
+    JWT_SIGNING_KEY,
+    PlainUvicorn,
+    Runserver,
+    Uvicorn,
+    cluster,
+    environment,
+    manage,
+    sqlite,
+)
 from .users import StoredLocation, create_users, locations
 
 __all__ = [
     "JWT_SIGNING_KEY",
     "Nginx",
     "PgBouncer",
+    "PlainUvicorn",
     "Postgres",
     "Process",
     "Redis",

@@ -126,6 +126,23 @@ class Uvicorn(Server):
         return [sys.executable, PROJECT / "manage.py", "serve", "--port", str(self.port)]
 
 
+class PlainUvicorn(Server):
+    """uvicorn as a host may run it: without this project's protocol class and lifespan settings.
+
+    `application` is the ASGI application, as in uvicorn's command line.
+    """
+
+    def __init__(
+        self, environment: Mapping[str, str], application: str, name: str = "uvicorn"
+    ) -> None:
+        super().__init__(name, environment)
+        self._application = application
+
+    def command(self) -> list[str | os.PathLike[str]]:
+        uvicorn = Path(sys.executable).with_name("uvicorn")
+        return [uvicorn, self._application, "--port", str(self.port)]
+
+
 @contextmanager
 def cluster(environment: Mapping[str, str], workers: int = 2) -> Iterator[list[Uvicorn]]:
     """Start workers that share one database, which is migrated first, and one Redis."""

@@ -41,7 +41,7 @@ TEMPLATES = [
     }
 ]
 ROOT_URLCONF = "tests.e2e.uuid_host.urls"
-ASGI_APPLICATION = "tests.e2e.uuid_host.asgi.application"
+ASGI_APPLICATION = "tests.e2e.plain_host_asgi.application"
 AUTH_USER_MODEL = "uuid_host.Person"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES = {"default": environ.Env().db("DATABASE_URL")}
