@@ -132,7 +132,7 @@ class TrackingConsumer(AsyncConsumer):
             return False
         except DatabaseError as error:
             logger.warning("The database is unavailable, a message was refused: %s", reason(error))
-            self.refuse(CloseCode.TRY_AGAIN_LATER, "database_away")
+            self.refuse(CloseCode.TRY_AGAIN_LATER, "database_unavailable")
             return False
         except Exception:
             self.close(CloseCode.INTERNAL_ERROR, "internal_error")

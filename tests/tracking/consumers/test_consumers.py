@@ -280,7 +280,7 @@ async def test_a_user_who_cannot_be_checked_without_the_database_is_asked_to_com
         raise OperationalError("connection refused")
 
     monkeypatch.setattr("tracking.access.identities.load_users", unavailable)
-    refused = ("get-tracking", "database_away")
+    refused = ("get-tracking", "database_unavailable")
     before = metrics.refusals.values.get(refused, 0)
     socket = await connect("get", located)
     await socket.start(token_for(rider))
