@@ -12,9 +12,9 @@ DEFAULTS: Final[dict[str, Any]] = {
     # The dotted path of the class that finds a token's user: `tracking.access.tokens.AccessTokens`,
     # `tracking.access.drf_tokens.DRFTokens`, or a subclass of your own.
     "AUTHENTICATION": "tracking.access.tokens.AccessTokens",
-    # Whether to accept tokens with exactly the claims id, email, name, iat and exp, signed with the
-    # same key, as access tokens too: those of an existing log-in, which SimpleJWT would refuse. The
-    # host should sign nothing else of this form with that key.
+    # True accepts tokens with exactly the claims id, email, name, iat and exp, signed with the same
+    # key, as access tokens too: those of an existing log-in, which SimpleJWT would refuse. The host
+    # should sign nothing else of this form with that key.
     "ACCEPT_LOGIN_TOKENS": False,
     # Former keys whose signatures are still accepted: to change SIMPLE_JWT's SIGNING_KEY (or
     # VERIFYING_KEY), add the old one for the lifetime of its tokens.
@@ -42,12 +42,14 @@ DEFAULTS: Final[dict[str, Any]] = {
     "GRANT_LEAD_TIME": 120.0,
     # Days for which the audit trail of access to locations is kept; 0 turns it off.
     "ACCESS_LOG_DAYS": 90,
-    # Messages per second that a connection may send on average, and the burst it may send at once.
-    # 0 means no limit.
+    # Messages per second on average, and at once, of a driver, of a watcher about one driver, and
+    # of a watcher of the fleet: each over all of its connections to a process. A rate of 0 means no
+    # limit; the burst is 1 or more.
     "MAX_FIXES_PER_SECOND": 5.0,
     "MAX_FIXES_BURST": 20,
-    # Maximum size of a message in bytes; a batch of 100 fixes with all digits has 20 KiB. The ASGI
-    # server reads it first and should have the same limit.
+    # Maximum size in bytes of a message, and of a report over HTTP; a batch of 100 fixes with all
+    # digits has 20 KiB. The ASGI server counts the bytes of a message, and needs the same limit:
+    # `tracking_serve` sets it. If the server's is higher, this limits a message's characters.
     "MAX_MESSAGE_SIZE": 32 * 1024,
     # A connection is closed after this many bad messages in a row.
     "MAX_BAD_MESSAGES": 5,
