@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 PORT ?= 3002
 HOST ?= 127.0.0.1
-# Workers hear of each other through Redis; without it there can be only one.
+# Workers receive each other's messages through Redis; without it there can be only one.
 WORKERS ?= $(if $(REDIS_URL),2,1)
 
 .PHONY: help demo test check js format serve lock services faults conformance bench coverage nox clean

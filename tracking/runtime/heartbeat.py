@@ -198,14 +198,15 @@ class Heartbeat:
         if silent - self._silent - {self._id}:
             names = sorted(row.name for worker, row in others.items() if worker in silent)
             logger.error(
-                "%d of %d other workers are silent on the channel layer: %s. Do all "
-                "workers have the same Redis, prefix and shards (REDIS_URL, REDIS_PREFIX, SHARDS)?",
+                "Messages of %d of %d other workers do not arrive through the channel layer: %s. "
+                "Do all workers have the same Redis, prefix and shards (REDIS_URL, REDIS_PREFIX, "
+                "SHARDS)?",
                 len(names),
                 len(others),
                 ", ".join(names),
             )
         if self._silent and not silent:
-            logger.info("All workers are received through the channel layer again")
+            logger.info("Messages of all workers arrive through the channel layer again")
         self._silent = silent
 
 

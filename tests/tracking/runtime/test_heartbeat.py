@@ -116,7 +116,9 @@ async def test_workers_on_two_layers_are_detected_within_some_rounds(fleet, capl
     await fleet.beat(rounds=5)
     # A process logs this only once: here c noticed first of the three.
     (message,) = caplog.messages
-    assert message.startswith("2 of 2 other workers are silent on the channel layer: a, b.")
+    assert message.startswith(
+        "Messages of 2 of 2 other workers do not arrive through the channel layer: a, b."
+    )
     assert "REDIS_URL" in message
     assert "REDIS_PREFIX" in message
 
@@ -135,7 +137,7 @@ async def test_a_worker_that_is_received_again_is_no_longer_reported(fleet, netw
     await fleet.beat(rounds=2)
     assert (fleet.silent(a), fleet.silent(b)) == ([], [])
     assert metrics.degraded.parts() == []
-    assert caplog.messages[-1] == "All workers are received through the channel layer again"
+    assert caplog.messages[-1] == "Messages of all workers arrive through the channel layer again"
     await a.probe.ask()
 
 
