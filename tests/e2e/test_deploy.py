@@ -186,7 +186,7 @@ def installed(tmp_path, postgres_service, redis_service):
         "TRACKING_METRICS_TOKEN": "t" * 40,
         "TRACKING_WATCH_POLICY": "tracking.permissions.own_location",
     }
-    step = re.search(r"in production these differ: (.+?)\n2\.", OPERATIONS, re.DOTALL)[1]
+    step = re.search(r"in production these differ: (.+?)\n3\.", OPERATIONS, re.DOTALL)[1]
     assert set(re.findall(r"`([A-Z_]{5,})", step)) == set(differing)
     variables = (PROJECT / ".env.example").read_text()
     for name, value in differing.items():
