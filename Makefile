@@ -46,7 +46,7 @@ serve: $(VENV)/.run  ## Serve in production: DATABASE_URL, REDIS_URL, SECRET_KEY
 	$(BIN)/python manage.py collectstatic --no-input --verbosity 0
 	exec $(BIN)/python manage.py serve --host $(HOST) --port $(PORT) --workers $(WORKERS)
 
-# What is locked stays as it is, unless requirements*.txt or UPGRADE says otherwise.
+# Locked versions stay as they are, unless requirements*.txt or UPGRADE says otherwise.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 

@@ -34,8 +34,8 @@ from accounts.models import User
 from tracking.conf import conf
 from tracking.rest.session_token import bind_to_session
 
-# How long a used refresh token may be used again: on a bad network the response may get lost, and
-# that must not log the phone out.
+# The time for which a used refresh token may be used again: on a bad network the response may get
+# lost, and that must not log the phone out.
 REUSE_GRACE_PERIOD: Final = timedelta(seconds=60)
 
 PASSWORD_CLAIM = "password"  # noqa: S105, the name of a claim

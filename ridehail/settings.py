@@ -197,7 +197,7 @@ LOGIN_URL = "accounts:login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "accounts:login"
 
-# Whether staff must set up a second factor. Users who have one always need it.
+# If on, staff must set up a second factor. Users who have one always need it.
 REQUIRE_SECOND_FACTOR = (
     env.bool("REQUIRE_SECOND_FACTOR") if env.str("REQUIRE_SECOND_FACTOR", default="") else not DEBUG
 )

@@ -13,7 +13,7 @@ PAGE = PROJECT / "docs" / "reliability.md"
 BEGIN, END = "<!-- measured by make faults -->\n", "<!-- end of what was measured -->\n"
 
 _HEAD = """\
-| What happened | sent | acknowledged | lost | longest gap | prompt again | stored again | dropped |
+| scenario | sent | acknowledged | lost | longest gap | prompt again | stored again | dropped |
 |---|--:|--:|--:|--:|--:|--:|--:|
 """
 

@@ -120,7 +120,7 @@ class Details(Location):
     status: Annotated[
         str,
         Meta(
-            description="How fresh the location is.",
+            description="The freshness of the location.",
             extra_json_schema={"enum": list(Counts.__struct_fields__)},
         ),
     ]

@@ -57,7 +57,7 @@ export interface Details {
   heard_at: string;
   /** Seconds by which the device's clock is behind, and was corrected. */
   clock_offset: number | null;
-  /** How fresh the location is. */
+  /** The freshness of the location. */
   status: "live" | "stale" | "offline";
 }
 
@@ -119,7 +119,7 @@ export interface FleetItem {
   heard_at: string;
   /** Seconds by which the device's clock is behind, and was corrected. */
   clock_offset: number | null;
-  /** How fresh the location is. */
+  /** The freshness of the location. */
   status: "live" | "stale" | "offline";
   /** Null until the server has looked it up. */
   name: string | null;

@@ -23,7 +23,7 @@ export function createMapWidget(element, modules) {
     words,
     announce,
     alarm,
-    /** Whether animations are allowed. */
+    /** True if animations are allowed. */
     get smooth() {
       return !modules.map.prefersReducedMotion();
     },

@@ -15,7 +15,7 @@ export interface Reason {
   /** The code of the server's last error frame, such as `forbidden`; `offline` without a network. */
   error: string | null;
   message: string;
-  /** Whether the client reconnects by itself. */
+  /** True if the client reconnects by itself. */
   retry: boolean;
 }
 
@@ -75,7 +75,7 @@ export interface Acknowledgement {
   longitude: number;
   /** The fixes that are now stored or superseded, oldest first. */
   fixes: Fix[];
-  /** How many fixes are not acknowledged yet. */
+  /** The number of fixes that are not acknowledged yet. */
   waiting: number;
 }
 
@@ -94,7 +94,7 @@ export interface Environment {
   WebSocket: new (url: string) => WebSocket;
   now: () => number;
   random: () => number;
-  /** Whether the device may have a network: `navigator.onLine`. */
+  /** True if the device may have a network: `navigator.onLine`. */
   isOnline: () => boolean;
   setTimeout: (action: () => void, milliseconds: number) => unknown;
   clearTimeout: (timer: any) => void;
@@ -199,7 +199,7 @@ export interface FleetHandle extends WatchHandle {
 }
 
 export interface ShareHandle extends Handle {
-  /** How many fixes are not acknowledged yet. */
+  /** The number of fixes that are not acknowledged yet. */
   readonly waiting: number;
   /** The fixes that are not acknowledged yet, oldest first. A page can store them for a reload. */
   readonly pending: Fix[];
