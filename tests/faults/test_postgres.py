@@ -73,7 +73,7 @@ async def test_postgres_unreachable_without_a_reset(begin, record):
         trial.repaired()
         await trial.go_on(8)
     record(
-        "PostgreSQL cannot be reached for 20 s; the connections of before stay mute", trial.measured
+        "PostgreSQL cannot be reached for 20 s; existing connections get no answer", trial.measured
     )
     assert_only_acknowledgements_waited_for_postgres(trial)
 

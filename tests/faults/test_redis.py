@@ -37,7 +37,7 @@ async def test_redis_unreachable_without_a_reset(begin, record):
         await trial.system.redis_proxy.accept()
         trial.repaired()
         await trial.go_on(6)
-    record("Redis cannot be reached for 8 s; the connections of before stay mute", trial.measured)
+    record("Redis cannot be reached for 8 s; existing connections get no answer", trial.measured)
     assert_redis_was_not_missed(trial)
 
 
@@ -92,5 +92,5 @@ async def test_redis_hung_at_start(begin, record):
         resume(trial.system.redis.pid)
         trial.repaired()
         await trial.go_on(6)
-    record("Redis hangs when the workers start, and goes on 5 s later", trial.measured)
+    record("Redis hangs when the workers start, and resumes 5 s later", trial.measured)
     assert_redis_was_not_missed(trial)

@@ -30,7 +30,9 @@ async def test_worker_killed_mid_batch(begin, record):
         # All of them have reconnected, and begun with a snapshot.
         assert all(client.transport for client in (*load.drivers, *load.watchers))
         assert all(watcher.seen for watcher in load.ledger.watchers)
-    record("A worker is killed mid-batch; its clients come back to the other", trial.measured)
+    record(
+        "A worker is killed mid-batch; its clients reconnect to the other worker", trial.measured
+    )
     for watcher in undisturbed:
         assert watcher.lateness(trial.faulty_since, trial.ended) < 0.5
     assert trial.measured.slowest_answer < 0.5
