@@ -84,7 +84,7 @@ def main() -> None:
     try:
         _ensure("PgBouncer", find_pgbouncer, lambda: _install_package(pgbouncer.PACKAGE))
     except (ServiceError, subprocess.CalledProcessError):
-        print("PgBouncer: none, and installing it takes root: WHAT IS SAID OF IT IS NOT TESTED.")
+        print("PgBouncer: none, and installing it takes root: PGBOUNCER IS NOT TESTED.")
 
 
 if __name__ == "__main__":

@@ -144,7 +144,7 @@ class TrackingConsumer(AsyncConsumer):
         """Count the next messages on the limit that connections share by `key`.
 
         Return True if that is a change. Until it is authenticated a connection has its own limit,
-        so that strangers cannot use up a user's. A shared limit gives no new burst to a client that
+        so that nobody else can use up a user's. A shared limit gives no new burst to a client that
         reconnects.
         """
         if self.limit_key is not None:
