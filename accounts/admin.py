@@ -69,7 +69,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
 
     @admin.display(boolean=True, description=_("second factor"), ordering="has_app")
     def second_factor(self, user: User) -> bool | None:
-        """Tell whether the user has an app; None for users without one who are not staff."""
+        """Return True if the user has an app; None for users without one who are not staff."""
         has_app: bool = user.has_app  # type: ignore[attr-defined]  # annotated
         return has_app if has_app or second_factor.is_staff_account(user) else None
 
@@ -108,7 +108,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the st
 
 
 def _may_touch(request: HttpRequest, user: User | None) -> bool:
-    """Tell whether the request's user may change `user`.
+    """Return True if the request's user may change `user`.
 
     Setting a password gives access to the account, so only superusers may change other staff.
     """

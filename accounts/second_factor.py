@@ -37,7 +37,7 @@ WRONG_CODE: Final = _(
 
 
 def is_staff_account(user: User | AnonymousUser) -> bool:
-    """Tell whether an account is active and has more rights than a driver or a rider."""
+    """Return True if an account is active and has more rights than a driver or a rider."""
     return user.is_active and (user.is_staff or user.is_superuser)
 
 
@@ -52,18 +52,18 @@ def with_devices(users: QuerySet[User]) -> QuerySet[User]:
 
 
 def has_device(user: User) -> bool:
-    """Tell whether the user has a second factor, or had one when loaded `with_devices`."""
+    """Return True if the user has a second factor, or had one when loaded `with_devices`."""
     known: bool | None = getattr(user, "loaded_has_device", None)
     return bool(user_has_device(user)) if known is None else known
 
 
 def is_demanded(user: User) -> bool:
-    """Tell whether the user needs a second factor to log in."""
+    """Return True if the user needs a second factor to log in."""
     return (settings.REQUIRE_SECOND_FACTOR and is_staff_account(user)) or has_device(user)
 
 
 def is_due(user: User) -> bool:
-    """Tell whether the user of a session, or of a log-in, still has to give a code."""
+    """Return True if the user of a session, or of a log-in, still has to give a code."""
     return getattr(user, "otp_device", None) is None and is_demanded(user)
 
 
@@ -85,7 +85,7 @@ def blocked_until(user: User, code: str) -> datetime | None:
 
 
 def is_device_of(user: User, persistent_id: object) -> bool:
-    """Tell whether the user has the device with django-otp's `persistent_id`, confirmed."""
+    """Return True if the user has the device with django-otp's `persistent_id`, confirmed."""
     if not isinstance(persistent_id, str):
         return False
     device = Device.from_persistent_id(persistent_id)

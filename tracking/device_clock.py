@@ -54,7 +54,7 @@ class Lags:
         return self._longest - self.shortest <= MAX_LAG_SPREAD
 
     def is_clock_offset(self, now: datetime, needed: int, span: timedelta) -> bool:
-        """Tell whether `needed` times or more, over `span` or more, came at real time's pace."""
+        """Return True if `needed` times or more, over `span` or more, came at real time's pace."""
         elapsed = now - self._arrived
         is_real_time = abs(self.last - self._began - elapsed) <= max(
             MAX_PACE_ERROR * elapsed, JITTER

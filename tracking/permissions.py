@@ -59,7 +59,7 @@ async def may_watch(user: AbstractBaseUser, driver_id: DriverId) -> Decision:
 
 
 def may_view_fleet(user: AbstractBaseUser | AnonymousUser) -> bool:
-    """Tell whether the user is staff and may view last known locations, as in the admin."""
+    """Return True if the user is staff and may view last known locations, as in the admin."""
     return getattr(user, "is_staff", False) and user.has_perm(  # type: ignore[union-attr]
         "tracking.view_driverlocation"
     )
@@ -78,12 +78,12 @@ async def may_watch_driver(
 
 
 def is_driver(user: AbstractBaseUser) -> bool:
-    """Tell whether the user may publish their own location. For synchronous code."""
+    """Return True if the user may publish their own location. For synchronous code."""
     return bool(_apply_here(conf.PUBLISH_POLICY, user, user.pk))
 
 
 def watches(user: AbstractBaseUser, driver_id: DriverId, driver: AbstractBaseUser | None) -> bool:
-    """Tell whether `may_watch_driver` permits watching now. For synchronous code."""
+    """Return True if `may_watch_driver` permits watching now. For synchronous code."""
     publishes = bool(_apply_here(conf.PUBLISH_POLICY, driver or user, driver_id))
     try:
         decision = _apply_here(conf.WATCH_POLICY, user, driver_id)

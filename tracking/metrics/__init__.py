@@ -120,7 +120,7 @@ class Degraded:
     def begin(self, part: str, piece: Hashable = None) -> None:
         """Record that `part`, one of `PARTS`, fails. Calling it again changes nothing.
 
-        `piece` tells apart the pieces of a part, such as several Redis hosts.
+        `piece` distinguishes the pieces of a part, such as several Redis hosts.
         """
         self._parts[part].add(piece)
 

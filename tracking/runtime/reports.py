@@ -94,8 +94,8 @@ class Reports:
     ) -> None:
         """Return once the fixes, given oldest first, or newer ones of the driver, are committed.
 
-        `device_id` tells apart the devices of one driver, whose apps may queue fixes. `sent_at` is
-        when the request was sent, or created if it may have been queued.
+        `device_id` distinguishes the devices of one driver, whose apps may queue fixes. `sent_at`
+        is when the request was sent, or created if it may have been queued.
 
         Raise `InvalidMessage`, `InvalidLocation` if the fixes can never be stored, `TokenInvalid`
         if the driver's account is deleted, or `NotStored` if it takes too long: then they may still
