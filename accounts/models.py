@@ -74,7 +74,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         help_text=_("Unselect this instead of deleting accounts: the user can no longer log in."),
     )
     is_staff = models.BooleanField(
-        _("staff"), default=False, help_text=_("Whether the user can log in to the admin site.")
+        _("staff"), default=False, help_text=_("The user can log in to the admin site.")
     )
     date_joined = models.DateTimeField(_("date joined"), default=timezone.now, editable=False)
 

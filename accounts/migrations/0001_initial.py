@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=150, verbose_name='name')),
                 ('role', models.CharField(choices=[('rider', 'Rider'), ('driver', 'Driver'), ('dispatcher', 'Dispatcher')], default='rider', max_length=16, verbose_name='role')),
                 ('is_active', models.BooleanField(default=True, help_text='Unselect this instead of deleting accounts: the user can no longer log in.', verbose_name='active')),
-                ('is_staff', models.BooleanField(default=False, help_text='Whether the user can log in to the admin site.', verbose_name='staff')),
+                ('is_staff', models.BooleanField(default=False, help_text='The user can log in to the admin site.', verbose_name='staff')),
                 ('date_joined', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='date joined')),
                 ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
                 ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),

@@ -100,7 +100,7 @@ class DriverLocationAdmin(ReadOnlyAdmin):
     def last_seen(self, location: DriverLocation) -> str:
         return age_cell(location.recorded_at)
 
-    @admin.display(description=gettext_lazy("phone heard"))
+    @admin.display(description=gettext_lazy("last contact"))
     def phone_heard(self, location: DriverLocation) -> str:
         return age_cell(location.heard)
 

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
             name='Device',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('label', models.CharField(help_text="What you will know it by, such as “Mary's phone”.", max_length=100, verbose_name='label')),
+                ('label', models.CharField(help_text="A name for the phone, such as “Mary's phone”.", max_length=100, verbose_name='label')),
                 ('token_hash', models.CharField(editable=False, max_length=64, unique=True)),
                 ('issued_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='issued at')),
                 ('last_used_at', models.DateTimeField(editable=False, null=True, verbose_name='last used at')),

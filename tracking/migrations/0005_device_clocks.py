@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='driverlocation',
             name='heard_at',
-            field=models.DateTimeField(blank=True, help_text='When the phone was heard last, if that is later than the location arrived.', null=True, verbose_name='heard at'),
+            field=models.DateTimeField(blank=True, help_text='When the phone last sent anything, if later than its location.', null=True, verbose_name='heard at'),
         ),
         migrations.AlterField(
             model_name='driverlocation',

@@ -55,7 +55,7 @@ class Device(models.Model):
         verbose_name=_("driver"),
     )
     label = models.CharField(
-        _("label"), max_length=100, help_text=_("What you will know it by, such as “Mary's phone”.")
+        _("label"), max_length=100, help_text=_("A name for the phone, such as “Mary's phone”.")
     )
     token_hash = models.CharField(max_length=64, unique=True, editable=False)
     issued_at = models.DateTimeField(_("issued at"), default=timezone.now, editable=False)

@@ -38,7 +38,7 @@ class DriverLocation(models.Model):
         _("heard at"),
         null=True,
         blank=True,
-        help_text=_("When the phone was heard last, if that is later than the location arrived."),
+        help_text=_("When the phone last sent anything, if later than its location."),
     )
     clock_offset = models.FloatField(
         _("clock offset (s)"),
