@@ -16,7 +16,10 @@ _CLOSE_CODES: Final = {
     CloseCode.MESSAGE_TOO_BIG: ("A message is larger than {MAX_MESSAGE_SIZE} bytes.", _SMALLER),
     CloseCode.INTERNAL_ERROR: ("The server failed.", _RETRY),
     CloseCode.SERVICE_RESTART: ("The server is about to stop.", _RETRY),
-    CloseCode.TRY_AGAIN_LATER: ("Too many connections, or the database is unavailable.", _RETRY),
+    CloseCode.TRY_AGAIN_LATER: (
+        "Too many connections, the driver may not be watched yet, or the database is unavailable.",
+        _RETRY,
+    ),
     CloseCode.BAD_REQUEST: (
         "{MAX_BAD_MESSAGES} invalid messages in a row, or `userId` is missing or invalid.",
         _NO_RETRY,

@@ -15,9 +15,10 @@ The server accepts every handshake on these routes. It reports faults in error f
 `x-errors` lists. If it closes the connection, the close code is one of `x-closeCodes`."""
 
 _AUTHENTICATION: Final = """\
-A SimpleJWT access token, or one with exactly the claims `id`, `email`, `name`, `iat` and `exp`, \
-signed with the same key. Clients send it as `token` in a message's payload, not in a header of \
-the handshake, and may omit it after one accepted message on the same connection."""
+A SimpleJWT access token. If the server's setting `ACCEPT_LOGIN_TOKENS` is on, also a token with \
+exactly the claims `id`, `email`, `name`, `iat` and `exp`, signed with the same key. Clients send \
+it as `token` in a message's payload, not in a header of the handshake, and may omit it after one \
+accepted message on the same connection."""
 
 # By channel: address, title, audience, the messages of clients and those of the server.
 _ROUTES: Final = {

@@ -18,7 +18,7 @@ _PROBLEMS: Final = {
     401: "The token is missing, invalid or expired: get a new one.",
     403: "This account may not do this for this driver, or there is no such driver.",
     404: "Not found.",
-    413: "The body is larger than 32 KiB.",
+    413: "The body is larger than the limit, by default 32 KiB, or 128 KiB for phone apps.",
     415: "The body is not JSON.",
     429: "Too many requests: retry after the seconds in `Retry-After`.",
     503: "Not stored in time, or the database is unavailable. Retry: sending it again is safe.",

@@ -3,7 +3,7 @@
 TrackingError
 ├── InvalidMessage          not a message of this route
 │   └── InvalidLocation     lat or lon missing, not a number, out of range
-├── InvalidUserId           userId missing, repeated, not a positive integer
+├── InvalidUserId           userId missing, repeated, not a positive integer or UUID
 ├── TokenInvalid            bad signature, wrong type, user deleted or inactive
 ├── TokenExpired
 ├── Forbidden               may not publish for, or watch, this driver
@@ -58,7 +58,7 @@ class InvalidLocation(InvalidMessage):
 
 class InvalidUserId(TrackingError):
     code = "invalid_user_id"
-    message = "connect with ?userId=<the driver's id>, one positive integer"
+    message = "connect with ?userId=<the driver's id>, one positive integer or UUID"
     close_code = CloseCode.BAD_REQUEST
 
 
