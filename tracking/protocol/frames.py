@@ -172,7 +172,7 @@ Removed: TypeAlias = Annotated[
 
 
 More: TypeAlias = Annotated[
-    Literal[True] | UnsetType,
+    bool | UnsetType,
     Meta(
         description="The batch continues in the next frame. The first frame without this key,"
         " a snapshot or an update, completes the snapshot."

@@ -142,7 +142,7 @@ export interface Snapshot {
    * The batch continues in the next frame. The first frame without this key, a snapshot or an
    * update, completes the snapshot.
    */
-  more?: true;
+  more?: boolean;
 }
 
 /** The drivers that changed since the last frame, or the next part of a snapshot. */
@@ -155,5 +155,5 @@ export interface Update {
    * The batch continues in the next frame. The first frame without this key, a snapshot or an
    * update, completes the snapshot.
    */
-  more?: true;
+  more?: boolean;
 }
