@@ -49,7 +49,7 @@ class Process:
     server should.
     """
 
-    start_seconds = 30.0
+    start_seconds = 60.0  # Only a server that fails to start takes so long, even on a busy machine.
     stop_seconds = 15.0
 
     def __init__(
