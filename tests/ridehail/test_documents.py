@@ -1,6 +1,7 @@
-"""Files and tests that the documents name exist."""
+"""Files, tests and layers that the documents name exist."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,13 @@ def test_every_threat_names_existing_tests():
         tests = re.findall(r"`(tests/[^`]+)`", row)
         assert tests, row
         assert [test for test in tests if not (PROJECT / test).exists()] == []
+
+
+def test_the_design_shows_the_layers_that_are_checked():
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    design = (PROJECT / "docs" / "design.md").read_text()
+    table = design.partition("| rooms of `tracking/` | contents |\n|---|---|\n")[2]
+    rows = table.partition("\n\n")[0].splitlines()
+    shown = [re.findall(r"`(\w+)`", row.split("|")[1]) for row in rows]
+    assert shown == [layer.split(" | ") for layer in layers]
