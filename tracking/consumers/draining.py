@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Final
 
+from asgiref.sync import markcoroutinefunction
+
 from tracking import metrics
 from tracking.protocol import CloseCode
 from tracking.runtime import get_runtime
@@ -61,9 +63,12 @@ def refusing_while_draining(application: Application) -> Application:
     handshake.
     """
 
-    async def route(scope: Any, receive: Any, send: Any) -> None:
+    # Returns the application's coroutine: one of its own would stay in memory for as long as the
+    # connection, 0.4 KiB each.
+    @markcoroutinefunction
+    def route(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         chosen = _refuse if get_runtime().draining else application
-        await chosen(scope, receive, send)
+        return chosen(scope, receive, send)
 
     return route
 
