@@ -54,6 +54,7 @@ class DRFTokens(AccessTokens):
         if keys:
             rows = self._model._default_manager.filter(key__in=keys)
             for row in rows.select_related("user"):
+                # DRF's own authentication refuses inactive users, whatever SIMPLE_JWT says.
                 if row.user.is_active and may_log_in(row.user):
                     found[f"{_KEY}{row.key}"] = row.user
         return found
