@@ -42,6 +42,16 @@ DEFAULTS: Final[dict[str, Any]] = {
     "GRANT_LEAD_TIME": 120.0,
     # Days for which the audit trail of access to locations is kept; 0 turns it off.
     "ACCESS_LOG_DAYS": 90,
+    # Which accepted fixes are kept in the history: "off" for none, "all", or "trips" for those
+    # recorded while a watch grant for the driver was live. Kept for HISTORY_DAYS, which must be set
+    # for the history to be on; `manage.py tracking_maintain` deletes older ones. After
+    # HISTORY_HOT_DAYS whole days it packs them, which takes a tenth of the space.
+    "HISTORY": "off",
+    "HISTORY_DAYS": 0,
+    "HISTORY_HOT_DAYS": 3,
+    # The path of a file to which each erasure of a driver's history is added, on a disk that
+    # outlives the database: a restored backup obeys it on the next `tracking_maintain`.
+    "ERASURE_LOG": "",
     # Messages per second on average, and at once, of a driver, of a watcher about one driver, and
     # of a watcher of the fleet: each over all of its connections to a process. A rate of 0 means no
     # limit; the burst is 1 or more.

@@ -2,6 +2,10 @@
 
 from tracking.models.device import Device
 from tracking.models.grant import WatchGrant, WatchGrantQuerySet
+from tracking.models.history_erasure import HistoryErasure
+from tracking.models.history_fix import HistoryFix
+from tracking.models.history_hold import HistoryHold
+from tracking.models.history_segment import HistorySegment
 from tracking.models.location import DriverLocation
 from tracking.models.location_access import LocationAccess
 from tracking.models.web_session import EndedWebSession
@@ -11,6 +15,10 @@ __all__ = [
     "Device",
     "DriverLocation",
     "EndedWebSession",
+    "HistoryErasure",
+    "HistoryFix",
+    "HistoryHold",
+    "HistorySegment",
     "LocationAccess",
     "WatchGrant",
     "WatchGrantQuerySet",

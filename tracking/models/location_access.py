@@ -10,8 +10,9 @@ from tracking.models.fields import by_user
 class LocationAccess(models.Model):
     """Access of a viewer to a driver's location; without a driver, to all drivers' locations.
 
-    Written by `tracking.access_log`: a row covers ten minutes from `at`, aware UTC. The row
-    outlives a deletion of the viewer, and is deleted with the driver.
+    Written by `tracking.access_log`: a row covers ten minutes from `at`, aware UTC. A look at the
+    history has a row of its own, with the window that was asked for, and the purpose if the viewer
+    gave one. The row outlives a deletion of the viewer, and is deleted with the driver.
     """
 
     class Way(models.TextChoices):
@@ -21,6 +22,9 @@ class LocationAccess(models.Model):
         LIST = "list", _("list over REST")
         SEARCH = "search", _("search")
         ADMIN = "admin", _("admin")
+        TRACK = "track", _("track of one driver")
+        PAST = "past", _("all drivers at a past moment")
+        EXPORT = "export", _("export")
 
     at = models.DateTimeField(_("from"))
     way = models.CharField(_("way"), max_length=10, choices=Way)
@@ -34,6 +38,9 @@ class LocationAccess(models.Model):
         related_name="+",
         verbose_name=_("driver"),
     )
+    since = models.DateTimeField(_("track from"), null=True)
+    until = models.DateTimeField(_("track until"), null=True)
+    purpose = models.CharField(_("purpose"), max_length=200, blank=True, db_default="")
 
     class Meta:
         verbose_name = _("look at a location")

@@ -1,0 +1,110 @@
+"""Reading the history: the hot rows and the packed hours as one.
+
+Tracks are read in steps of a day, so that memory does not grow with the window. A fix that is both
+hot and packed, as while a day is being packed, is returned once.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from django.db.models import Count
+from django.db.models.functions import TruncHour
+
+from tracking.history.fixes import TrackFix
+from tracking.history.packing import E7, unpack
+from tracking.history.partitions import DAY, day_of, history_db, start_of
+from tracking.ids import DriverId
+from tracking.models import HistoryFix, HistorySegment
+
+HOUR: Final = timedelta(hours=1)
+
+_COLUMNS: Final = (
+    "recorded_at",
+    "received_at",
+    "latitude_e7",
+    "longitude_e7",
+    "accuracy",
+    "heading",
+    "speed",
+    "battery",
+    "charging",
+    "mock",
+)
+
+
+class HourCount(NamedTuple):
+    """The number of a driver's kept fixes in one hour; at most that, if it is not `exact`.
+
+    It is not exact while the same hour has hot rows and a packed segment.
+    """
+
+    hour: datetime
+    count: int
+    exact: bool
+
+
+def read(driver_id: DriverId, since: datetime, until: datetime) -> Iterator[list[TrackFix]]:
+    """Yield a driver's fixes recorded from `since` to `until`, exclusively, in order, in lists."""
+    begin = since
+    while begin < until:
+        end = min(until, start_of(day_of(begin) + DAY))
+        if fixes := _read_part(driver_id, begin, end):
+            yield fixes
+        begin = end
+
+
+def count_by_hour(driver_id: DriverId, since: datetime, until: datetime) -> list[HourCount]:
+    """Return the numbers of a driver's fixes by hour, UTC, in order; empty hours are left out.
+
+    The first and the last hour count whole, as far as they are packed.
+    """
+    hot = HistoryFix.objects.using(history_db()).filter(
+        driver_id=driver_id, recorded_at__gte=since, recorded_at__lt=until
+    )
+    hot_counts = dict(
+        hot.annotate(in_hour=TruncHour("recorded_at"))
+        .values_list("in_hour")
+        .annotate(Count("recorded_at"))
+    )
+    packed_counts = dict(_segments(driver_id, since, until).values_list("hour", "count"))
+    return [
+        HourCount(
+            hour,
+            hot_counts.get(hour, 0) + packed_counts.get(hour, 0),
+            not (hour in hot_counts and hour in packed_counts),
+        )
+        for hour in sorted(hot_counts.keys() | packed_counts.keys())
+    ]
+
+
+def hot_fix(row: tuple[object, ...]) -> TrackFix:
+    """Return the fix of a row of `HistoryFix`, given its columns after the driver."""
+    recorded_at, received_at, latitude, longitude, *rest = row
+    return TrackFix(recorded_at, received_at, latitude / E7, longitude / E7, *rest)  # type: ignore
+
+
+def _read_part(driver_id: DriverId, since: datetime, until: datetime) -> list[TrackFix]:
+    """Return the fixes of a part of one day."""
+    packed = [
+        fix
+        for hour, data in _segments(driver_id, since, until)
+        .order_by("hour")
+        .values_list("hour", "data")
+        for fix in unpack(data, hour)
+        if since <= fix.recorded_at < until
+    ]
+    rows = HistoryFix.objects.using(history_db()).filter(
+        driver_id=driver_id, recorded_at__gte=since, recorded_at__lt=until
+    )
+    hot = [hot_fix(row) for row in rows.order_by("recorded_at").values_list(*_COLUMNS)]
+    if not packed or not hot:
+        return packed or hot
+    merged = {fix.recorded_at: fix for fix in hot} | {fix.recorded_at: fix for fix in packed}
+    return [merged[at] for at in sorted(merged)]
+
+
+def _segments(driver_id: DriverId, since: datetime, until: datetime):
+    return HistorySegment.objects.using(history_db()).filter(
+        driver_id=driver_id, hour__gt=since - HOUR, hour__lt=until
+    )
