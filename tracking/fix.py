@@ -1,10 +1,14 @@
 """A fix, one timestamped measurement from a device, and the clock that orders arrivals."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import msgspec
 
 from tracking.ids import DriverId
+
+# Fields that the history keeps, and the last known location does not.
+HISTORY_ONLY: Final = ("battery", "charging", "mock")
 
 
 class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -13,11 +17,13 @@ class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     `recorded_at` is when the location was measured, by the device's clock, corrected by
     `clock_offset` seconds unless that is None. It is never later than `received_at`, the time of
     arrival by the server's clock. All times are aware UTC. The field names are the columns of
-    `DriverLocation`, which `pipeline.rows` relies on.
+    `DriverLocation`, which `pipeline.rows` relies on, but for those in HISTORY_ONLY.
 
     The location and the phone are tracked separately. `heard_at` is when the phone last sent
     anything, if that is later than `received_at`. `disconnected_at` is when the driver's connection
     ended, if it was not replaced and nothing was received since.
+
+    `battery` is in percent. `mock` is True if the platform said that the location is simulated.
     """
 
     driver_id: DriverId
@@ -31,11 +37,24 @@ class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     disconnected_at: datetime | None = None
     heard_at: datetime | None = None
     clock_offset: float | None = None
+    battery: int | None = None
+    charging: bool | None = None
+    mock: bool = False
 
     @property
     def heard(self) -> datetime:
         """The time when the phone last sent anything."""
         return self.heard_at or self.received_at
+
+    @property
+    def is_measured(self) -> bool:
+        """False for a sign of life and for a departure, which repeat an earlier measurement."""
+        return self.heard_at is None and self.disconnected_at is None
+
+    @property
+    def has_device_time(self) -> bool:
+        """True if the device said when it measured. A time of arrival depends on the network."""
+        return self.recorded_at != self.received_at
 
     def merged_with(self, other: "Fix | None") -> "Fix":
         """Return the newest state from two fixes of one driver, which may be in any order.

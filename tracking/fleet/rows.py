@@ -12,12 +12,10 @@ from tracking.fix import Fix
 from tracking.ids import DriverId, UserId
 from tracking.models import DriverLocation
 from tracking.people import NAME_FIELDS, active, full_name
-from tracking.pipeline.rows import fix_of
+from tracking.pipeline.rows import COLUMNS, fix_of
 
 # Rows per query. At some 30 µs per row, other queries of the thread do not wait for long.
 PAGE: Final = 1_000
-
-_COLUMNS: Final = Fix.__struct_fields__
 
 # The times of a driver's last arrival and of the end of its connection.
 Mark: TypeAlias = tuple[datetime, datetime | None]
@@ -26,7 +24,7 @@ Mark: TypeAlias = tuple[datetime, datetime | None]
 def load_page(after: DriverId) -> list[tuple[Fix, str]]:
     """Return newest fix and name of up to `PAGE` active drivers above `after`, ordered by id."""
     people = [f"driver__{field}" for field in (*NAME_FIELDS, get_user_model().USERNAME_FIELD)]
-    rows = DriverLocation.objects.select_related("driver").only(*_COLUMNS, *people)
+    rows = DriverLocation.objects.select_related("driver").only(*COLUMNS, *people)
     return [
         (fix_of(row), full_name(row.driver))
         for row in rows.filter(active("driver"), pk__gt=after).order_by("pk")[:PAGE]

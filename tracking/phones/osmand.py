@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 from django.core.exceptions import TooManyFieldsSent
@@ -57,8 +57,12 @@ class Coordinates(msgspec.Struct):
 
 
 class Location(msgspec.Struct):
+    """A location of version 9. `battery` is `{"level": …, "is_charging": …}`, the level up to 1."""
+
     timestamp: str | int | float | None = None
     coords: Coordinates = msgspec.field(default_factory=Coordinates)
+    battery: Any = None
+    mock: Any = None
 
 
 _location_decoder: Final = msgspec.json.Decoder(Location)
@@ -138,6 +142,9 @@ def parse_parameters(parameters: Mapping[str, str]) -> Report:
             heading=number("bearing", parameters.get("bearing") or parameters.get("heading")),
             speed=None if speed is None else speed * KNOT,
             accuracy=number("accuracy", parameters.get("accuracy")),
+            battery=parameters.get("batt"),
+            charging=parameters.get("charge"),
+            mock=parameters.get("mock"),
         ),
     )
 
@@ -145,6 +152,8 @@ def parse_parameters(parameters: Mapping[str, str]) -> Report:
 def _read_location(location: msgspec.Raw | bytes) -> Measurement | None:
     found = decode_body(_location_decoder, bytes(location))
     timestamp, coords = found.timestamp, found.coords
+    battery = found.battery if isinstance(found.battery, dict) else {}
+    level = battery.get("level")
     return measurement(
         coords.latitude,
         coords.longitude,
@@ -152,6 +161,9 @@ def _read_location(location: msgspec.Raw | bytes) -> Measurement | None:
         heading=coords.heading,
         speed=coords.speed,
         accuracy=coords.accuracy,
+        battery=level * 100 if isinstance(level, int | float) else None,
+        charging=battery.get("is_charging"),
+        mock=found.mock,
     )
 
 

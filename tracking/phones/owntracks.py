@@ -31,7 +31,8 @@ class Location(msgspec.Struct):
     """A location message.
 
     `tst` and `created_at` are seconds since 1970, `acc` is in metres, `vel` in km/h, `cog` in
-    degrees. `created_at` is when the app created the message, which it may send much later.
+    degrees. `created_at` is when the app created the message, which it may send much later. `batt`
+    is in percent, `bs` is 1 for a phone on its battery, 2 for a charging one, and 3 for a full one.
     """
 
     lat: float | None = None
@@ -41,6 +42,8 @@ class Location(msgspec.Struct):
     vel: float | None = None
     cog: float | None = None
     created_at: Any = None
+    batt: Any = None
+    bs: Any = None
 
 
 _message_decoder: Final = msgspec.json.Decoder(Message)
@@ -68,6 +71,10 @@ def parse(body: bytes) -> Measurement | None:
         speed=None if location.vel is None else location.vel * KILOMETRE_PER_HOUR,
         accuracy=location.acc,
         sent_at=_time(location.created_at),
+        battery=location.batt,
+        charging={1: False, 2: True, 3: True}.get(location.bs)
+        if type(location.bs) is int
+        else None,
     )
 
 

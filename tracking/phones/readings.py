@@ -64,8 +64,14 @@ def measurement(
     speed: float | None,
     accuracy: float | None,
     sent_at: datetime | None = None,
+    battery: object = None,
+    charging: object = None,
+    mock: object = None,
 ) -> Measurement | None:
     """Return a measurement, with None for unknown values. `speed` is in m/s.
+
+    What the app says of the phone, `battery` in percent and the two after it, may be of any type:
+    it never refuses a location.
 
     Return None if there is no location: neither coordinate is given, or both are 0 with a negative
     accuracy.
@@ -81,7 +87,24 @@ def measurement(
         speed=known_speed(speed),
         accuracy=known_accuracy(accuracy),
         sent_at=sent_at,
+        battery=_percent(battery),
+        charging=_truth(charging),
+        mock=_truth(mock),
     )
+
+
+def _percent(value: object) -> float | None:
+    try:
+        percent = float(value)  # type: ignore[arg-type]  # anything else is a TypeError
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return percent if 0 <= percent <= 100 else None
+
+
+def _truth(value: object) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "1": True, "false": False, "0": False}.get(str(value).lower())
 
 
 def _is_zero(degrees: float | str | None) -> bool:

@@ -2,15 +2,16 @@
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from functools import cache
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 from django.db import DataError, IntegrityError, connections, router, transaction
 from django.db.models import QuerySet
 
 from tracking.engine.database import any_of, is_locked, is_unavailable, sqlstate, supported
-from tracking.fix import Fix
+from tracking.fix import HISTORY_ONLY, Fix
 from tracking.ids import DriverId
 from tracking.models import DriverLocation
 from tracking.people import USER_IDS
@@ -23,7 +24,8 @@ logger.addFilter(Throttle())
 # concerns most of the batch, and each costs a statement.
 MAX_SINGLED_OUT: Final = 16
 
-_COLUMNS: Final = Fix.__struct_fields__
+# The fields of a fix that are columns of `DriverLocation`.
+COLUMNS: Final = tuple(name for name in Fix.__struct_fields__ if name not in HISTORY_ONLY)
 
 # A batch is sent as one JSON parameter. Measured on PostgreSQL 15 with 500 rows, client + server
 # microseconds per row: this 1.4 + 7, unnest of eight arrays 12 + 8, VALUES 29 + 19.
@@ -50,7 +52,7 @@ _SQLITE_VALUES: Final = ", ".join(
         if column == "driver_id"
         else _SQLITE_VALUE
     ).format(column)
-    for column in _COLUMNS
+    for column in COLUMNS
 )
 
 # `Fix.merged_with` in SQL: the location recorded last, the latest time of arrival, and a departure
@@ -85,6 +87,10 @@ _UPSERT: Final = (
 )
 
 
+# A statement and its parameters.
+Statement: TypeAlias = tuple[str, Sequence[Any]]
+
+
 class Sink(Protocol):
     """Another table that fixes are written to, together with the last known locations.
 
@@ -92,8 +98,14 @@ class Sink(Protocol):
     again changes nothing, because a batch that failed is written again.
     """
 
-    def write(self, fixes: Sequence[Fix]) -> None:
-        """Write fixes inside the batch's transaction; each driver's are in the order of arrival."""
+    def statement(self, fixes: Sequence[Fix]) -> Statement | None:
+        """Return the statement that writes fixes, each driver's in the order of arrival.
+
+        It runs in the batch's transaction. None if there is nothing to write.
+        """
+
+    def may_retry(self, error: BaseException) -> bool:
+        """Return True if the statement failed for a reason that the next one repairs."""
 
 
 class PartlyStoredError(Exception):
@@ -126,7 +138,8 @@ def upsert(
 ) -> set[DriverId]:
     """Commit fixes, one per driver, that are newer than the stored ones, in one statement.
 
-    With `sinks`, these write all fixes of the same drivers, `every`, in the same transaction.
+    The statements of `sinks`, for all fixes of the same drivers, `every`, are part of the same
+    transaction.
 
     Return the drivers whose account is deleted. If some fixes fail, store the others and raise
     `PartlyStoredError`. If the database is unavailable, or all fixes fail, raise the database's
@@ -152,7 +165,7 @@ def upsert(
                 if failed and failed != driver_ids:
                     parts.append([fix for fix in part if fix.driver_id not in failed])
                     continue
-            if is_unavailable(error):
+            if is_unavailable(error) or any(sink.may_retry(error) for sink in sinks):
                 raise
             if len(part) > 1 and singled_out < MAX_SINGLED_OUT:
                 middle = len(part) // 2
@@ -213,6 +226,8 @@ def upsert_and_compare(
     except Exception as error:  # rare: an account was deleted, or one fix fails
         if is_unavailable(error) and not is_locked(error):
             raise
+        for sink in sinks:
+            sink.may_retry(error)
         replaced = load_snapshots(driver_ids)
         try:
             return upsert(fixes, sinks, every), replaced
@@ -225,35 +240,36 @@ def upsert_and_compare(
 def _execute_upsert(
     fixes: list[Fix], sinks: Sequence[Sink], every: Mapping[DriverId, Sequence[Fix]] | None
 ) -> None:
-    if not sinks:
-        _write_last_known(fixes)
-        return
-    with transaction.atomic(router.db_for_write(DriverLocation)):
-        _write_last_known(fixes)
-        all_fixes = [fix for newest in fixes for fix in (every or {}).get(newest.driver_id, ())]
-        for sink in sinks:
-            sink.write(all_fixes)
-
-
-def _write_last_known(fixes: list[Fix]) -> None:
     connection = connections[router.db_for_write(DriverLocation)]
     # In the order of ids: otherwise batches of two workers could deadlock.
-    rows = sorted(fixes, key=lambda fix: fix.driver_id)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _upsert_statement(connection.vendor, DriverLocation._meta.db_table),
-            [msgspec.json.encode(rows).decode()],
-        )
+    fixes = sorted(fixes, key=lambda fix: fix.driver_id)
+    upsert = _upsert_statement(connection.vendor, DriverLocation._meta.db_table)
+    statements: list[Statement] = [(upsert, [msgspec.json.encode(fixes).decode()])]
+    if sinks:
+        all_fixes = [fix for newest in fixes for fix in (every or {}).get(newest.driver_id, ())]
+        statements += filter(None, (sink.statement(all_fixes) for sink in sinks))
+    if connection.vendor == "postgresql":
+        # In one message, which is one transaction and one round trip.
+        sql = "; ".join(sql for sql, _ in statements)
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [parameter for _, given in statements for parameter in given])
+        return
+    with ExitStack() as stack:
+        if len(statements) > 1:
+            stack.enter_context(transaction.atomic(connection.alias))
+        cursor = stack.enter_context(connection.cursor())
+        for sql, parameters in statements:
+            cursor.execute(sql, parameters)
 
 
 @cache
 def _upsert_statement(vendor: str, table: str) -> str:
-    columns = ", ".join(_COLUMNS)
+    columns = ", ".join(COLUMNS)
     # SQLite's `max` of several values is PostgreSQL's GREATEST.
     names = {"table": table, "greatest": "GREATEST" if vendor == "postgresql" else "max"}
     assignments = ", ".join(
         f"{column} = {_ASSIGNMENTS.get(column, _ASSIGNMENT).format(column=column, **names)}"
-        for column in _COLUMNS[1:]
+        for column in COLUMNS[1:]
     )
     rows = _ROWS[supported(vendor)].format(
         columns=columns, values=_SQLITE_VALUES, id_type=USER_IDS.sql_type
@@ -278,7 +294,7 @@ def locked_drivers(driver_ids: Collection[DriverId]) -> set[DriverId]:
 
 def fix_of(location: DriverLocation) -> Fix:
     """Return the fix that a row holds."""
-    return Fix(*(getattr(location, column) for column in _COLUMNS))
+    return Fix(*(getattr(location, column) for column in COLUMNS))
 
 
 def load_snapshots(driver_ids: list[DriverId]) -> Mapping[DriverId, Fix]:
@@ -290,4 +306,4 @@ def _snapshots(
     rows: QuerySet[DriverLocation], driver_ids: list[DriverId]
 ) -> Mapping[DriverId, Fix]:
     stored = rows.filter(pk__in=any_of(driver_ids, DriverLocation))
-    return {row[0]: Fix(*row) for row in stored.values_list(*_COLUMNS)}
+    return {row[0]: Fix(*row) for row in stored.values_list(*COLUMNS)}

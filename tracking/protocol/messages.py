@@ -27,7 +27,8 @@ class Measurement(msgspec.Struct):
     """A measurement of a device, with the names and units of the W3C's Geolocation API. `to_fix`
     checks the degrees, and treats numbers that phones send for unknown values as unknown. Without
     `recorded_at` the time of arrival counts. `sent_at` is when the message was sent, by the same
-    clock.
+    clock. `battery` is in percent. `mock` is true if the platform says that the location is
+    simulated.
     """
 
     lat: float | str | None = None
@@ -37,6 +38,9 @@ class Measurement(msgspec.Struct):
     speed: float | None = None
     accuracy: float | None = None
     sent_at: Time | None = None
+    battery: Annotated[float, Meta(le=100)] | None = None
+    charging: bool | None = None
+    mock: bool | None = None
 
 
 # Fixes measured while offline.
@@ -99,6 +103,9 @@ EXPECTED: Final = {
     "heading": "heading must be a number of degrees up to 360: leave it out if unknown",
     "speed": "speed must be a number of m/s: leave it out if unknown",
     "accuracy": "accuracy must be a number of metres: leave it out if unknown",
+    "battery": "battery must be a number of percent up to 100: leave it out if unknown",
+    "charging": "charging must be true or false: leave it out if unknown",
+    "mock": "mock must be true or false",
     "details": "details must be true or false",
     "fixes": f"fixes must be a list of 1 to {MAX_FIXES_PER_BATCH} fixes",
 }
@@ -147,6 +154,9 @@ def to_fix(measurement: Measurement, driver_id: DriverId, now: datetime) -> Fix:
         known_accuracy(measurement.accuracy),
         known_heading(measurement.heading),
         known_speed(measurement.speed),
+        battery=known_battery(measurement.battery),
+        charging=measurement.charging,
+        mock=bool(measurement.mock),
     )
 
 
@@ -187,6 +197,11 @@ def known_speed(value: float | None) -> float | None:
 def known_accuracy(value: float | None) -> float | None:
     """Return metres above 0, or None for an unknown value."""
     return None if value is None or value <= 0 else value
+
+
+def known_battery(value: float | None) -> int | None:
+    """Return whole percent from 0 on, or None for an unknown value."""
+    return None if value is None or value < 0 else round(value)
 
 
 def degrees(name: str, value: float | str | None, limit: int) -> float:

@@ -1,7 +1,7 @@
 """Sinks: other tables that store fixes in the transaction of the last known location."""
 
 import pytest
-from django.db import IntegrityError, OperationalError, router
+from django.db import OperationalError
 from django.utils import timezone
 
 from tracking.models import Worker
@@ -16,20 +16,25 @@ both_databases = pytest.mark.django_db(transaction=True, databases=["default", "
 
 
 class TableSink:
-    """A sink that stores each fix in a table, here any table with a text key."""
+    """A sink that stores each fix in a table, here any table with a text key.
+
+    The statement for `refused` drivers fails in the database.
+    """
 
     def __init__(self, refused=()):
         self.refused = refused
 
-    def write(self, fixes):
-        rows = [
-            Worker(id=f"{fix.driver_id} {fix.recorded_at:%H:%M:%S}", sent=0, seen_at=timezone.now())
-            for fix in fixes
-        ]
-        table = Worker.objects.using(router.db_for_write(Worker))
-        table.bulk_create(rows, ignore_conflicts=True)
-        if any(fix.driver_id in self.refused for fix in fixes):
-            raise IntegrityError("a constraint of the sink's table")
+    def statement(self, fixes):
+        parameters = []
+        for fix in fixes:
+            number = None if fix.driver_id in self.refused else 0
+            parameters += [f"{fix.driver_id} {fix.recorded_at:%H:%M:%S}", number, timezone.now()]
+        rows = ", ".join(["(%s, '', %s, %s)"] * len(fixes))
+        sql = f"INSERT INTO {Worker._meta.db_table} (id, name, sent, seen_at) VALUES {rows}"
+        return f"{sql} ON CONFLICT DO NOTHING", parameters
+
+    def may_retry(self, error):
+        return False
 
     @staticmethod
     def rows():
