@@ -290,6 +290,8 @@ TRACKING = {
         # Groups are spread over the Redis hosts: with fewer groups than hosts, some would be idle.
         "SHARDS": max(1, len(env.list("REDIS_URL", default=[]))),
         "CLIENT_ADDRESS": "ridehail.proxies.scope_limit_key",
+        "HISTORY": "all",
+        "HISTORY_DAYS": 60,
     }.items()
 }
 

@@ -37,6 +37,7 @@ def check_settings(
         *_policies(),
         *_authentication(),
         *_numbers(),
+        *_history(),
         *_map_link(),
         *_base_layer(),
         *_socket_url(),
@@ -55,6 +56,23 @@ def check_deployment(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
     """Check for defaults that may be too open for production: `check --deploy`."""
+    return [*_open_policy(), *_erasure_log()]
+
+
+def _erasure_log() -> Iterator[CheckMessage]:
+    if conf.HISTORY != "off" and not conf.ERASURE_LOG:
+        yield CheckWarning(
+            "A restored backup would bring back erased parts of the history.",
+            hint=(
+                "Set TRACKING['ERASURE_LOG'] to the path of a file on a disk that outlives the "
+                "database: docs/history.md. If backups are never older than the last erasure: "
+                "SILENCED_SYSTEM_CHECKS = ['tracking.W012']."
+            ),
+            id="tracking.W012",
+        )
+
+
+def _open_policy() -> list[CheckMessage]:
     if conf.WATCH_POLICY != "tracking.permissions.any_authenticated":
         return []
     return [
@@ -158,6 +176,35 @@ def _numbers() -> Iterator[CheckMessage]:
             yield Error(f"TRACKING[{key!r}] must be an integer greater than 0.", id="tracking.E003")
     if type(conf.SHARDS) is not int or not 1 <= conf.SHARDS <= 256:
         yield Error("TRACKING['SHARDS'] must be an integer from 1 to 256.", id="tracking.E003")
+
+
+def _history() -> Iterator[CheckMessage]:
+    if conf.HISTORY not in ("off", "all", "trips"):
+        yield Error(
+            f"TRACKING['HISTORY'] must be 'off', 'all' or 'trips', not {conf.HISTORY!r}.",
+            id="tracking.E013",
+        )
+    for key in ("HISTORY_DAYS", "HISTORY_HOT_DAYS"):
+        if type(getattr(conf, key)) is not int or getattr(conf, key) < 0:
+            yield Error(
+                f"TRACKING[{key!r}] must be a whole number of days, 0 or more.", id="tracking.E013"
+            )
+            return
+    if conf.HISTORY in ("all", "trips") and not conf.HISTORY_DAYS:
+        yield Error(
+            "TRACKING['HISTORY'] is on, and TRACKING['HISTORY_DAYS'] does not say for how long.",
+            hint=(
+                "Locations of people may be kept no longer than needed. Set the days after which "
+                "they are deleted, such as 60, and run manage.py tracking_maintain every day."
+            ),
+            id="tracking.E013",
+        )
+    elif conf.HISTORY_DAYS and conf.HISTORY_HOT_DAYS > conf.HISTORY_DAYS:
+        yield CheckWarning(
+            "TRACKING['HISTORY_HOT_DAYS'] is more than TRACKING['HISTORY_DAYS'], so that the "
+            "history is never packed.",
+            id="tracking.W011",
+        )
 
 
 def _is_number(value: object) -> bool:

@@ -61,8 +61,12 @@ def database(request, postgresql, settings):
 
 @pytest.fixture(autouse=True)
 def _settings(settings):
-    """Use four shards, and no rate limit: rate limits have tests of their own."""
-    settings.TRACKING = settings.TRACKING | {"SHARDS": 4, "MAX_FIXES_PER_SECOND": 0}
+    """Use four shards, no rate limit and no history, as both have tests of their own."""
+    settings.TRACKING = settings.TRACKING | {
+        "SHARDS": 4,
+        "MAX_FIXES_PER_SECOND": 0,
+        "HISTORY": "off",
+    }
 
 
 @pytest.fixture(autouse=True)

@@ -38,6 +38,11 @@ logger.addFilter(Throttle())
 MAX_UNACKNOWLEDGED: Final = 256
 
 
+def _unknown() -> bool:
+    """Return False: this server does not say whether the connection is lost before it is read."""
+    return False
+
+
 class TrackingConsumer(AsyncConsumer):
     """A connection: the socket's life, its session, and its errors as frames and close codes.
 
@@ -62,9 +67,9 @@ class TrackingConsumer(AsyncConsumer):
         # Always accepted: a refusal before that reaches a browser as a bare 1006.
         await send({"type": "websocket.accept", "headers": self.record.headers})
         self.runtime = get_runtime()
-        self.outbox = Outbox(
-            send, self.connection_failed, scope.get("extensions", {}).get("tracking.send_now")
-        )
+        extensions = scope.get("extensions", {})
+        self.outbox = Outbox(send, self.connection_failed, extensions.get("tracking.send_now"))
+        self.is_lost = extensions.get("tracking.is_lost", _unknown)
         self.task = asyncio.current_task()
         self.failure: Exception | None = None
         self.session = Session(

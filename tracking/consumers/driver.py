@@ -23,10 +23,16 @@ from tracking.protocol import (
 
 # Seconds for which a driver's socket is not read, to slow it down: too few for watchers to notice.
 MAX_PAUSE: Final = 0.2
+# With a history, seconds between two checks whether the client of a paused socket is still there.
+CHECK_INTERVAL: Final = 1.0
 
 
 class DriverConsumer(TrackingConsumer):
-    """A driver sends fixes; each is acknowledged once it, or a newer one, is committed."""
+    """A driver sends fixes; each is acknowledged once it is committed.
+
+    Without a history, only a driver's newest fix is stored: then a newer one's acknowledgement may
+    count for several messages.
+    """
 
     route = "set-tracking"
     unacknowledged = 0
@@ -58,8 +64,11 @@ class DriverConsumer(TrackingConsumer):
         if not self.arrived:
             self.arrived = True
             await self.runtime.presence.arrive(self.driver_id)
+        if self.runtime.keeps_history and not await self.wait_for_room():
+            return  # Not acknowledged either.
         self.submit(fixes)
-        await self.slow_down()
+        if not self.runtime.keeps_history:
+            await self.slow_down()
 
     async def to_fixes(self, payload: Send | SendBatch) -> list[Fix]:
         """Return the fixes of a message, oldest first; for a batch, only the valid ones."""
@@ -100,6 +109,19 @@ class DriverConsumer(TrackingConsumer):
                 self.rejected.pop(self.newest, None)
             self.newest = fixes[-1]
             self.runtime.submit(fixes, waiter=None)
+
+    async def wait_for_room(self) -> bool:
+        """Wait while too many fixes wait for the database; return False if the connection ends.
+
+        Nothing is read from the socket meanwhile, so that the phone keeps what it has. The server
+        ends the connection of a client whose pongs it has not read for long; the client sends
+        again what was not acknowledged.
+        """
+        while self.unacknowledged >= MAX_UNACKNOWLEDGED or self.runtime.is_full(self.driver_id):
+            if self.is_lost() or self.outbox.closed or self.leaving is not None:
+                return False
+            await self.runtime.wait_for_commit(CHECK_INTERVAL)
+        return not self.outbox.closed and self.leaving is None
 
     async def slow_down(self) -> None:
         """Wait while too much is unacknowledged, but not for a database that is unavailable.

@@ -5,10 +5,10 @@ hot and packed, as while a day is being packed, is returned once.
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from django.db.models import Count
+from django.db.models import Count, Max, Min, QuerySet
 from django.db.models.functions import TruncHour
 
 from tracking.history.fixes import TrackFix
@@ -18,6 +18,7 @@ from tracking.ids import DriverId
 from tracking.models import HistoryFix, HistorySegment
 
 HOUR: Final = timedelta(hours=1)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 _COLUMNS: Final = (
     "recorded_at",
@@ -40,13 +41,15 @@ class HourCount(NamedTuple):
     """
 
     hour: datetime
-    count: int
+    fixes: int
     exact: bool
 
 
 def read(driver_id: DriverId, since: datetime, until: datetime) -> Iterator[list[TrackFix]]:
     """Yield a driver's fixes recorded from `since` to `until`, exclusively, in order, in lists."""
     begin = since
+    if until - since > DAY:
+        begin, until = _narrowed(driver_id, since, until)
     while begin < until:
         end = min(until, start_of(day_of(begin) + DAY))
         if fixes := _read_part(driver_id, begin, end):
@@ -59,11 +62,9 @@ def count_by_hour(driver_id: DriverId, since: datetime, until: datetime) -> list
 
     The first and the last hour count whole, as far as they are packed.
     """
-    hot = HistoryFix.objects.using(history_db()).filter(
-        driver_id=driver_id, recorded_at__gte=since, recorded_at__lt=until
-    )
     hot_counts = dict(
-        hot.annotate(in_hour=TruncHour("recorded_at"))
+        _hot(driver_id, since, until)
+        .annotate(in_hour=TruncHour("recorded_at", tzinfo=UTC))
         .values_list("in_hour")
         .annotate(Count("recorded_at"))
     )
@@ -84,6 +85,19 @@ def hot_fix(row: tuple[object, ...]) -> TrackFix:
     return TrackFix(recorded_at, received_at, latitude / E7, longitude / E7, *rest)  # type: ignore
 
 
+def _narrowed(driver_id: DriverId, since: datetime, until: datetime) -> tuple[datetime, datetime]:
+    """Return the part of a long window that has fixes, so that no empty year is read day by day."""
+    hot = _hot(driver_id, since, until).aggregate(first=Min("recorded_at"), last=Max("recorded_at"))
+    packed = _segments(driver_id, since, until).aggregate(first=Min("hour"), last=Max("hour"))
+    starts = [at for at in (hot["first"], packed["first"]) if at is not None]
+    ends = [hot["last"] + _MICROSECOND] if hot["last"] is not None else []
+    if packed["last"] is not None:
+        ends.append(packed["last"] + HOUR)
+    if not starts:
+        return until, until
+    return max(since, min(starts)), min(until, max(ends))
+
+
 def _read_part(driver_id: DriverId, since: datetime, until: datetime) -> list[TrackFix]:
     """Return the fixes of a part of one day."""
     packed = [
@@ -94,9 +108,7 @@ def _read_part(driver_id: DriverId, since: datetime, until: datetime) -> list[Tr
         for fix in unpack(data, hour)
         if since <= fix.recorded_at < until
     ]
-    rows = HistoryFix.objects.using(history_db()).filter(
-        driver_id=driver_id, recorded_at__gte=since, recorded_at__lt=until
-    )
+    rows = _hot(driver_id, since, until)
     hot = [hot_fix(row) for row in rows.order_by("recorded_at").values_list(*_COLUMNS)]
     if not packed or not hot:
         return packed or hot
@@ -104,7 +116,11 @@ def _read_part(driver_id: DriverId, since: datetime, until: datetime) -> list[Tr
     return [merged[at] for at in sorted(merged)]
 
 
-def _segments(driver_id: DriverId, since: datetime, until: datetime):
-    return HistorySegment.objects.using(history_db()).filter(
-        driver_id=driver_id, hour__gt=since - HOUR, hour__lt=until
-    )
+def _hot(driver_id: DriverId, since: datetime, until: datetime) -> QuerySet[HistoryFix]:
+    rows = HistoryFix.objects.using(history_db()).filter(recorded_at__gte=since)
+    return rows.filter(driver_id=driver_id, recorded_at__lt=until)  # type: ignore[misc]  # the demo's ids are integers
+
+
+def _segments(driver_id: DriverId, since: datetime, until: datetime) -> QuerySet[HistorySegment]:
+    rows = HistorySegment.objects.using(history_db()).filter(hour__gt=since - HOUR)
+    return rows.filter(driver_id=driver_id, hour__lt=until)  # type: ignore[misc]  # as above

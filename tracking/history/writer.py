@@ -99,11 +99,7 @@ class HistorySink:
         which repeat a fix.
         """
         oldest = timezone.now() - timedelta(days=conf.HISTORY_DAYS)
-        rows = [
-            row_of(fix)
-            for fix in fixes
-            if fix.recorded_at >= oldest and fix.heard_at is None and fix.disconnected_at is None
-        ]
+        rows = [row_of(fix) for fix in fixes if fix.recorded_at >= oldest and fix.is_measured]
         if not rows:
             return None
         days = {day_of(row.recorded_at) for row in rows} - self._days
@@ -113,8 +109,8 @@ class HistorySink:
         vendor = connections[history_db()].vendor
         return _statement(vendor, conf.HISTORY), [msgspec.json.encode(rows).decode()]
 
-    def failed(self, error: BaseException) -> bool:
-        """Return True if the same statement, made again, may succeed: a day has no partition."""
+    def may_retry(self, error: BaseException) -> bool:
+        """Return True if a day's partition was missing, which the next statement creates."""
         if not is_partition_missing(error):
             return False
         self._days.clear()

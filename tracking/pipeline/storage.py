@@ -7,6 +7,7 @@ written in the same transaction: a fix is in all tables or in none.
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence, Set
+from contextlib import suppress
 from typing import Final, Protocol
 
 from django.db import Error
@@ -31,6 +32,11 @@ logger.addFilter(Throttle())
 
 # Seconds before a failed batch is tried again.
 RETRY_AFTER: Final = 0.5
+# Limits of the fixes that wait for the sinks, in a process and per driver: some 350 bytes each.
+# Beyond them drivers' sockets are not read, and reports over HTTP are refused, so that phones keep
+# what is not acknowledged. The second allows a backlog of 25 full batches.
+MAX_BUFFERED: Final = 100_000
+MAX_BUFFERED_PER_DRIVER: Final = 2_500
 # Seconds that a batch waits for rows that another transaction has locked, before it is stored
 # without them. Two workers lock each other's rows for as long as a commit takes.
 LOCK_WAIT: Final = 1.0
@@ -40,7 +46,7 @@ class Waiter(Protocol):
     """The sender of a fix, which is notified of the outcome."""
 
     def acknowledge(self, fix: Fix) -> None:
-        """Receive the notice that `fix`, or a newer one of the same driver, is committed."""
+        """Receive the notice that `fix` is committed; without sinks, it or a newer one."""
 
     def reject(self, fix: Fix) -> None:
         """Receive the notice that no fix of this driver can be stored: the account is deleted."""
@@ -52,9 +58,9 @@ class Waiter(Protocol):
 class Storage:
     """Stores fixes in batches: the newest of each driver, and all of them for the `sinks`.
 
-    Without sinks a batch is one statement. While the database is unavailable it holds the newest
-    fix of each driver, all fixes for the sinks, and all waiters, whose number the consumers bound,
-    and retries until the database is back.
+    While the database is unavailable it holds the newest fix of each driver, all fixes for the
+    sinks and all waiters, and retries until the database is back. It accepts everything:
+    senders wait while `is_full`, and the consumers bound the number of waiters.
     """
 
     def __init__(
@@ -66,6 +72,9 @@ class Storage:
         self._newest: dict[DriverId, Fix] = {}
         # All fixes of drivers in `_newest` and `_aside`, if there are sinks.
         self._every: dict[DriverId, list[Fix]] = {}
+        # The number of fixes for the sinks, with those of the current batch.
+        self._buffered = 0
+        self._room = asyncio.Event()
         self._waiting: list[tuple[Fix, Waiter]] = []
         # The fixes that fail while those of other drivers are stored, and their waiters.
         self._aside: dict[DriverId, Fix] = {}
@@ -76,18 +85,32 @@ class Storage:
         self._retries = Flusher(self._retry)
         self._failing = False
 
-    def store(self, fixes: Sequence[Fix], waiter: Waiter | None) -> None:
+    def store(self, fixes: Sequence[Fix], waiter: Waiter | None, shown: Fix | None = None) -> None:
         """Store one driver's `fixes`, oldest first, with the next batch.
 
         `waiter` is notified once all are committed, with the last of them as the argument. Waiters
-        are notified in the order of the calls.
+        are notified in the order of the calls. The newest fix becomes the last known location; with
+        `shown`, that one does instead.
         """
-        for fix in fixes:
+        last = fixes[-1]
+        for fix in fixes if shown is None else (shown,):
             self._keep_newest(fix)
-        newest = fixes[-1]
         if self._sinks:
-            self._every.setdefault(newest.driver_id, []).extend(fixes)
-        self._wait(newest, waiter)
+            self._every.setdefault(last.driver_id, []).extend(fixes)
+            self._buffered += len(fixes)
+        self._wait(last, waiter)
+
+    def is_full(self, driver_id: DriverId) -> bool:
+        """Return True if so many fixes wait for the sinks that this driver should not send more."""
+        return self._buffered >= MAX_BUFFERED or (
+            len(self._every.get(driver_id, ())) >= MAX_BUFFERED_PER_DRIVER
+        )
+
+    async def wait_for_commit(self, seconds: float) -> None:
+        """Return once a batch is committed, or after so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._room.wait()
 
     def notify(self, fix: Fix, waiter: Waiter) -> None:
         """Notify `waiter` once `fix`, which was given to `store` before, is committed."""
@@ -243,6 +266,11 @@ class Storage:
                     waiter.discard(fix)
             except Exception:  # a bug in one waiter must not affect the others
                 logger.exception("A sender could not be notified of the outcome of its location")
+        self._buffered -= sum(
+            len(fixes) for driver_id, fixes in every.items() if driver_id not in failed
+        )
+        self._room.set()
+        self._room.clear()
         try:
             if len(failed) < len(newest):
                 metrics.stored(len(newest) - len(failed), waiting, refused)

@@ -75,6 +75,8 @@ class Pipeline(Protocol):
 
     def submit(self, fixes: Sequence[Fix], waiter: Waiter | None) -> None: ...
 
+    def is_full(self, driver_id: DriverId) -> bool: ...
+
 
 class Reports:
     """Submits the fixes of each request to the pipeline that the sockets share."""
@@ -92,7 +94,9 @@ class Reports:
         sent_at: datetime | None = None,
         batch: bool = False,
     ) -> None:
-        """Return once the fixes, given oldest first, or newer ones of the driver, are committed.
+        """Return once the fixes, given oldest first, are committed.
+
+        Without a history, a newer fix of the driver counts for them.
 
         `device_id` distinguishes the devices of one driver, whose apps may queue fixes. `sent_at`
         is when the request was sent, or created if it may have been queued.
@@ -126,7 +130,7 @@ class Reports:
             await self._commit([msgspec.structs.replace(known, heard_at=now, disconnected_at=None)])
 
     async def _commit(self, fixes: Sequence[Fix]) -> None:
-        if self._unsettled >= MAX_UNSETTLED:
+        if self._unsettled >= MAX_UNSETTLED or self._pipeline.is_full(fixes[-1].driver_id):
             raise NotStored
         self._unsettled += 1
         report = Report(self._settled)

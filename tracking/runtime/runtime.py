@@ -4,7 +4,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Awaitable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -16,12 +16,14 @@ from tracking import metrics
 from tracking.access.identities import Identities
 from tracking.access.registry import Registry
 from tracking.access_log.recorder import Recorder
+from tracking.conf import conf
 from tracking.device_clock import DeviceClock
 from tracking.engine.batching import Loader
 from tracking.engine.database import DatabaseThread
 from tracking.engine.receiver import Receiver
 from tracking.fix import ArrivalClock, Fix
 from tracking.fleet.hub import FleetHub
+from tracking.history.writer import HistorySink
 from tracking.ids import DriverId
 from tracking.pipeline.announcer import Announcer
 from tracking.pipeline.broadcast import Publisher
@@ -46,6 +48,8 @@ logger.addFilter(Throttle())
 # broadcast from the database.
 DELIVERY_TIMEOUT: Final = 1.0
 
+_MICROSECOND: Final = timedelta(microseconds=1)
+
 
 class Runtime:
     """The pipeline, the channel, the database threads, and the registries of one event loop."""
@@ -62,7 +66,10 @@ class Runtime:
         self._snapshots = Loader(load)
         self.clocks = DeviceClocks(self._snapshots.get)
         self._announcer = Announcer(self.clock, load)
-        self._storage = Storage(self._writer, self._announcer)
+        # True if each fix is kept, so that each is acknowledged for itself.
+        self.keeps_history = conf.HISTORY != "off"
+        sinks = [HistorySink()] if self.keeps_history else []
+        self._storage = Storage(self._writer, self._announcer, sinks)
         self.access_log = Recorder(self._writer.run)
         # True once the process is about to stop.
         self.draining = False
@@ -97,9 +104,13 @@ class Runtime:
         those of `DeviceClock.correct`. Raise `InvalidMessage` or `InvalidLocation`; a refused
         message does not affect the clock.
         """
-        now = self.clock.now()
-        fixes = [to_fix(measurement, driver_id, now) for measurement in measurements]
-        newest = measurements[-1]
+        # Each without a time gets one of its own, as a fix is identified by its time.
+        arrivals = [self.clock.now() for _ in measurements]
+        now, newest = arrivals[-1], measurements[-1]
+        fixes = [
+            to_fix(measurement, driver_id, at if measurement.recorded_at is None else now)
+            for measurement, at in zip(measurements, arrivals, strict=True)
+        ]
         if clock is None:
             return fixes
         if newest.recorded_at is not None:
@@ -119,6 +130,10 @@ class Runtime:
             measured_at = measurements[index].recorded_at
             if measured_at is not None:
                 recorded_at = clock.correct_older(now, utc(measured_at))
+                following = fixes[index + 1].recorded_at
+                if recorded_at >= following and measured_at != measurements[index + 1].recorded_at:
+                    # Different times stay different, whatever the correction.
+                    recorded_at = following - _MICROSECOND
                 fixes[index] = _corrected(fixes[index], recorded_at, clock)
         return fixes
 
@@ -130,17 +145,28 @@ class Runtime:
         """Deliver, broadcast and store checked fixes of one driver, all three independently.
 
         `fixes` are in order, the newest last. Only the newest is delivered to watchers and sent to
-        other workers; all are stored. `waiter` is notified once they are committed.
+        other workers; all are stored. `waiter` is notified once they
+        are committed.
         """
         metrics.fixes_received.value += len(fixes)
-        newest = fixes[-1]
         try:
-            self.presence.record(newest)
-            self.hub.deliver(newest)
-            self._publisher.publish(newest)
+            self._deliver(fixes[-1])
         except Exception:  # a bug there must not prevent storing
             logger.exception("A location could not be delivered or broadcast")
         self._storage.store(fixes, waiter)
+
+    def _deliver(self, fix: Fix) -> None:
+        self.presence.record(fix)
+        self.hub.deliver(fix)
+        self._publisher.publish(fix)
+
+    def is_full(self, driver_id: DriverId) -> bool:
+        """Return True if a driver should not send more before a batch is committed."""
+        return self._storage.is_full(driver_id)
+
+    async def wait_for_commit(self, seconds: float) -> None:
+        """Return once a batch is committed, or after so many seconds."""
+        await self._storage.wait_for_commit(seconds)
 
     def notify(self, fix: Fix, waiter: Waiter) -> None:
         """Notify `waiter` once `fix`, which was submitted before, is committed."""

@@ -24,6 +24,10 @@ class FakeRuntime:
     def __init__(self, submit):
         self.submit = submit
         self.known = None
+        self.full = set()
+
+    def is_full(self, driver_id):
+        return driver_id in self.full
 
     def to_fixes(self, measurements, driver_id, clock, **rest):
         return [protocol.to_fix(measurement, driver_id, NOON) for measurement in measurements]
@@ -49,6 +53,13 @@ async def test_report_ends_when_its_fix_is_committed(http, submitted):
     assert not task.done()
     waiter.acknowledge(fix)
     assert await within_deadline(task) is None
+
+
+async def test_report_is_refused_while_too_many_fixes_of_its_driver_wait(http, runtime, submitted):
+    runtime.full.add(19)
+    with pytest.raises(NotStored):
+        await within_deadline(http.commit(19, [MEASUREMENT]))
+    assert submitted == []
 
 
 async def test_report_of_a_deleted_driver_is_refused(http, submitted):
