@@ -112,7 +112,7 @@ def from_json(location=None, **coords):
 
 def test_owntracks_on_android_is_read_in_km_per_hour():
     assert from_owntracks() == Measurement(
-        -1.4354, 0.9871, NOON, 271, 10, 12, sent_at=NOON + timedelta(seconds=2)
+        -1.4354, 0.9871, NOON, 271, 10, 12, NOON + timedelta(seconds=2), 77, charging=False
     )
 
 
@@ -124,7 +124,7 @@ def test_owntracks_invalid_time_of_a_message_refuses_no_fix(created_at):
 
 def test_owntracks_on_ios_says_minus_one_for_what_it_does_not_know():
     found = owntracks.parse(json.dumps(OWNTRACKS_IOS).encode())
-    assert found == Measurement(-1.4354, 0.9871, NOON, None, None, 65)
+    assert found == Measurement(-1.4354, 0.9871, NOON, None, None, 65, battery=50)
 
 
 def test_owntracks_says_no_more_than_it_knows():
@@ -188,8 +188,40 @@ def test_traccar_parameters_are_read_in_knots():
 
 def test_traccar_json_is_read_in_metres_per_second():
     assert from_json() == Measurement(
-        -1.4354, 0.9871, NOON.replace(microsecond=250_000), 359.9, 10.25, 4.8
+        -1.4354,
+        0.9871,
+        NOON.replace(microsecond=250_000),
+        359.9,
+        10.25,
+        4.8,
+        battery=77,
+        charging=False,
     )
+
+
+def test_traccar_says_how_the_phone_is():
+    found = from_query(charge="true", mock="false")
+    assert (found.battery, found.charging, found.mock) == (77, True, False)
+    found = from_json({"battery": {"level": 0.5, "is_charging": True}, "mock": True})
+    assert (found.battery, found.charging, found.mock) == (50, True, True)
+
+
+@pytest.mark.parametrize("state", [1, 2, 3, 0, "2", None])
+def test_owntracks_says_whether_the_phone_is_charging(state):
+    expected = {1: False, 2: True, 3: True}.get(state)
+    assert from_owntracks(bs=state).charging is expected
+
+
+@pytest.mark.parametrize("nonsense", [-1, 101, "n/a", "nan", True, [80], {"level": 1}])
+def test_a_battery_that_makes_no_sense_refuses_no_fix(nonsense):
+    for found in (
+        from_owntracks(batt=nonsense, bs=nonsense),
+        from_query(batt=str(nonsense), charge=str(nonsense), mock=str(nonsense)),
+        from_json({"battery": {"level": nonsense, "is_charging": nonsense}, "mock": nonsense}),
+        from_json({"battery": nonsense}),
+    ):
+        assert float(found.lat) == -1.4354
+        assert found.battery is None or found.battery in (1, 100)
 
 
 @pytest.mark.parametrize(

@@ -199,12 +199,20 @@ def test_verdicts_are_added_to_the_acknowledgement():
         ("speed", -0.0, 0.0),
         *(("accuracy", value, None) for value in (0, 0.0, -0.0, -1)),
         ("accuracy", 0.5, 0.5),
+        *(("battery", value, None) for value in (-1, -0.1)),
+        *(("battery", value, int(value)) for value in (0, -0.0, 55.0, 100)),
     ],
 )
 def test_a_value_that_the_phone_does_not_know_is_null_and_refuses_no_fix(key, value, kept):
     fix = sent(**{key: value})
     assert repr(getattr(fix, key)) == repr(kept)
     assert fix.latitude == -1.4354
+
+
+@pytest.mark.parametrize(("key", "unknown"), [("charging", None), ("mock", False)])
+def test_what_the_phone_says_about_itself_may_be_left_out_or_null(key, unknown):
+    assert getattr(sent(), key) is getattr(sent(**{key: None}), key) is unknown
+    assert [getattr(sent(**{key: value}), key) for value in (True, False)] == [True, False]
 
 
 @pytest.mark.parametrize("zero", [0, "0.0", -0.0, 1e-9])
@@ -232,6 +240,10 @@ def test_null_island_with_a_negative_accuracy_is_no_place(zero):
         ("heading", True),
         ("speed", "fast"),
         ("accuracy", [5]),
+        ("battery", 101),
+        ("battery", "80"),
+        ("charging", 1),
+        ("mock", "true"),
         ("details", 1),
         ("details", "true"),
         ("details", None),
