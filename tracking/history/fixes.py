@@ -1,17 +1,10 @@
-"""A fix of the history, and the flags of implausible ones. No I/O."""
+"""A fix of the history. No I/O."""
 
 from datetime import datetime
-from enum import IntFlag
 
 import msgspec
 
-
-class Flags(IntFlag):
-    """Reasons why a fix does not count for distance, and moves no dot."""
-
-    JUMP = 1
-    MOCK = 2
-    INACCURATE = 4
+from tracking.plausibility import Flags as Flags
 
 
 class TrackFix(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
