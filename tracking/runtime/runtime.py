@@ -28,6 +28,7 @@ from tracking.ids import DriverId
 from tracking.pipeline.announcer import Announcer
 from tracking.pipeline.broadcast import Publisher
 from tracking.pipeline.clocks import DeviceClocks
+from tracking.pipeline.gate import Gate
 from tracking.pipeline.hub import Hub
 from tracking.pipeline.presence import Presence
 from tracking.pipeline.rows import load_snapshots
@@ -70,6 +71,8 @@ class Runtime:
         self.keeps_history = conf.HISTORY != "off"
         sinks = [HistorySink()] if self.keeps_history else []
         self._storage = Storage(self._writer, self._announcer, sinks)
+        # With "trips" a fix that waits might be in no table, though it is acknowledged.
+        self._gate = Gate(self._show) if conf.HISTORY == "all" else None
         self.access_log = Recorder(self._writer.run)
         # True once the process is about to stop.
         self.draining = False
@@ -145,15 +148,26 @@ class Runtime:
         """Deliver, broadcast and store checked fixes of one driver, all three independently.
 
         `fixes` are in order, the newest last. Only the newest is delivered to watchers and sent to
-        other workers; all are stored. `waiter` is notified once they
+        other workers, unless the gate lets it wait; all are stored. `waiter` is notified once they
         are committed.
         """
         metrics.fixes_received.value += len(fixes)
+        newest = shown = fixes[-1]
         try:
-            self._deliver(fixes[-1])
+            if self._gate is not None:
+                shown = self._gate.choose(fixes)
+            self._deliver(shown)
         except Exception:  # a bug there must not prevent storing
             logger.exception("A location could not be delivered or broadcast")
-        self._storage.store(fixes, waiter)
+        if shown is newest:
+            self._storage.store(fixes, waiter)
+        else:
+            self._storage.store(fixes, waiter, shown)
+
+    def _show(self, fix: Fix) -> None:
+        """Deliver, broadcast and store as the last known location a fix that waited in the gate."""
+        self._deliver(fix)
+        self._storage.store([fix], None)
 
     def _deliver(self, fix: Fix) -> None:
         self.presence.record(fix)
@@ -190,6 +204,8 @@ class Runtime:
         Log what is not finished after `seconds`. Return True if all locations are stored.
         """
         deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
+        if self._gate is not None:
+            self._gate.close()
         stored, *_ = await asyncio.gather(
             _finished(
                 self._storage.drain(),
@@ -230,6 +246,8 @@ class Runtime:
         """Stop all parts and close the database connections; the next caller gets a new runtime."""
         _runtimes.pop(asyncio.get_running_loop(), None)
         self.lag.close()
+        if self._gate is not None:
+            self._gate.close()
         await self.health.close()
         await self.fleet.close()
         await self.presence.close()
