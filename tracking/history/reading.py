@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
+import msgspec
 from django.db.models import Count, Max, Min, QuerySet
 from django.db.models.functions import TruncHour
 
@@ -16,8 +17,11 @@ from tracking.history.packing import E7, unpack
 from tracking.history.partitions import DAY, day_of, history_db, start_of
 from tracking.ids import DriverId
 from tracking.models import HistoryFix, HistorySegment
+from tracking.plausibility import flagged
 
 HOUR: Final = timedelta(hours=1)
+# What is read before and after a window, to judge its first and last fixes.
+CONTEXT: Final = timedelta(minutes=5)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 _COLUMNS: Final = (
@@ -55,6 +59,18 @@ def read(driver_id: DriverId, since: datetime, until: datetime) -> Iterator[list
         if fixes := _read_part(driver_id, begin, end):
             yield fixes
         begin = end
+
+
+def track(driver_id: DriverId, since: datetime, until: datetime) -> Iterator[TrackFix]:
+    """Yield a driver's fixes recorded from `since` to `until`, exclusively, in order, with flags.
+
+    The fixes around the window decide about those at its ends, so that a fix has the same flags in
+    every window.
+    """
+    around = read(driver_id, since - CONTEXT, until + CONTEXT)
+    for fix, flags in flagged(fix for fixes in around for fix in fixes):
+        if since <= fix.recorded_at < until:
+            yield msgspec.structs.replace(fix, flags=flags) if flags else fix
 
 
 def count_by_hour(driver_id: DriverId, since: datetime, until: datetime) -> list[HourCount]:
