@@ -3,7 +3,7 @@
 from math import pi
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracking.geo import (
@@ -42,6 +42,7 @@ def test_distance_is_that_of_the_great_circle(one, other, metres):
     assert distance(*one, *other) == pytest.approx(metres, rel=0.006, abs=0.0002)
 
 
+@settings(deadline=None)
 @given(PLACES, PLACES)
 def test_distance_is_symmetric_and_at_most_half_the_circumference(one, other):
     metres = distance(*one, *other)
@@ -49,6 +50,7 @@ def test_distance_is_symmetric_and_at_most_half_the_circumference(one, other):
     assert 0 <= metres <= EARTH_RADIUS * pi
 
 
+@settings(deadline=None)
 @given(PLACES, PLACES, PLACES)
 def test_detour_is_never_shorter(one, via, other):
     detour = distance(*one, *via) + distance(*via, *other)
@@ -63,6 +65,7 @@ def test_way_east_is_the_shorter_one(one, other, degrees):
     assert degrees_east(one, other) == degrees
 
 
+@settings(deadline=None)
 @given(LATITUDES.filter(lambda latitude: abs(latitude) < 89), LONGITUDES)
 def test_degree_east_has_the_length_of_its_parallel(latitude, longitude):
     metres = distance(latitude, longitude, latitude, longitude + 0.001)

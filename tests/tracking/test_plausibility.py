@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.e2e.test_taxis import BESIDE as BESIDE_PROJECT
@@ -130,6 +130,7 @@ def test_several_jumps_there_and_back_are_flagged():
     assert positions(fixes, JUMP) == wrong
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 18),
     st.floats(1500, 1_000_000),
@@ -143,6 +144,7 @@ def test_one_wrong_place_is_flagged_and_nothing_else(at, metres, bearing, interv
     assert positions(fixes, JUMP) == [at]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(-80, 80), st.floats(-80, 80)), min_size=3, max_size=40))
 def test_noise_is_never_flagged(noise):
     fixes = [fix_at(n, 10 * n + north, east) for n, (north, east) in enumerate(noise)]
@@ -180,6 +182,7 @@ def test_track_that_is_too_fast_as_a_whole_is_not_flagged(delay):
     assert set(flags_of(fixes)) == {GOOD}
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(-1500, 1500), st.floats(-1500, 1500)), min_size=3, max_size=30))
 def test_burst_of_arrivals_is_never_flagged(places):
     """Fixes of some minutes each come out of a tunnel within milliseconds."""
@@ -276,6 +279,7 @@ ANY_FIXES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(ANY_FIXES)
 def test_each_fix_comes_once_in_order_and_is_mock_if_it_is_mocked(values):
     second, fixes = 0.0, []

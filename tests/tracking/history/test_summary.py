@@ -7,7 +7,7 @@ from math import cos, pi, sin
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tracking.fakes import NOON
@@ -31,8 +31,8 @@ def fix_at(second, north=0.0, east=0.0, place=WUXI, **rest):
     return TrackFix(at(second), at(second), latitude, (longitude + 180) % 360 - 180, **rest)
 
 
-def summary_of(fixes, **settings):
-    summary = Summary(**settings)
+def summary_of(fixes, **options):
+    summary = Summary(**options)
     for fix in fixes:
         summary.add(fix)
     return summary.finish()
@@ -346,6 +346,7 @@ def test_stops_and_gaps_have_the_keys_of_the_contract():
     assert stop.since.tzinfo is UTC
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import cos, pi, sin
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tracking.fakes import NOON
@@ -56,6 +56,7 @@ def eastings(fixes, start):
     return [degrees_east(start, fix.longitude) for fix in fixes]
 
 
+@settings(deadline=None)
 @given(TRACKS, st.integers(2, 130))
 def test_thinned_track_is_a_part_in_order_and_not_too_long(fixes, max_points):
     thinned = thin(fixes, max_points)
@@ -65,12 +66,14 @@ def test_thinned_track_is_a_part_in_order_and_not_too_long(fixes, max_points):
         assert thinned == fixes
 
 
+@settings(deadline=None)
 @given(TRACKS, st.integers(2, 60))
 def test_both_ends_are_kept(fixes, max_points):
     thinned = thin(fixes, max_points)
     assert (thinned[0], thinned[-1]) == (fixes[0], fixes[-1])
 
 
+@settings(deadline=None)
 @given(TRACKS, st.integers(6, 60))
 def test_extremes_are_kept(fixes, max_points):
     start = fixes[0].longitude
@@ -81,6 +84,7 @@ def test_extremes_are_kept(fixes, max_points):
         assert east == pytest.approx(extreme(eastings(fixes, start)), abs=1e-9)
 
 
+@settings(deadline=None)
 @given(TRACKS, st.data())
 def test_fixes_at_the_times_to_keep_are_kept(fixes, data):
     keep = data.draw(st.lists(st.sampled_from(fixes), max_size=10))
@@ -88,11 +92,13 @@ def test_fixes_at_the_times_to_keep_are_kept(fixes, data):
     assert {fix.recorded_at for fix in keep} <= {fix.recorded_at for fix in thinned}
 
 
+@settings(deadline=None)
 @given(TRACKS, st.integers(2, 60))
 def test_same_track_is_thinned_the_same_way(fixes, max_points):
     assert thin(fixes, max_points) == thin(tuple(fixes), max_points)
 
 
+@settings(deadline=None)
 @given(TRACKS, st.integers(6, 60))
 def test_more_points_are_added_to_the_same_ones(fixes, max_points):
     """Each further point is the one that deviates most."""
