@@ -81,6 +81,9 @@ def _fix() -> dict[str, Any]:
         "speed": "Metres per second; negative if unknown.",
         "accuracy": "Metres; 0 or negative if unknown.",
         "sent_at": "When this is sent, by the clock of `recorded_at`, whose error is corrected.",
+        "battery": "Percent; negative if unknown.",
+        "charging": "Whether the phone is charging.",
+        "mock": "Whether the platform says that the location is simulated.",
     }
     properties = {
         name: {"description": description, **found[name]}
@@ -91,6 +94,7 @@ def _fix() -> dict[str, Any]:
         ("heading", {"minimum": 0, "exclusiveMaximum": 360}),
         ("speed", {"minimum": 0}),
         ("accuracy", {"exclusiveMinimum": 0}),
+        ("battery", {"minimum": 0, "maximum": 100}),
     ):
         properties[name]["anyOf"] = [{"type": "number", **bounds}, {"type": "null"}]
     for name in ("lat", "lon"):
