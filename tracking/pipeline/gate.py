@@ -6,6 +6,7 @@ compares a driver's fixes with those that it received itself.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Final
 
 import msgspec
@@ -22,8 +23,11 @@ HOLD: Final = 10.0
 MAX_DRIVERS: Final = 16_384
 
 
-# Fixes in a row that agree with each other, before one that is far from them counts as a jump: of
-# two fixes alone, either may be the wrong one.
+# A fix that arrived so soon after it was measured is live. A backlog moves the dot as it comes.
+LIVE: Final = timedelta(seconds=5)
+
+# Live fixes in a row that agree with each other, before one far from them counts as a jump: of two
+# fixes alone, either may be the wrong one.
 MIN_AGREEING: Final = 3
 
 
@@ -34,7 +38,7 @@ class Followed:
 
     def __init__(self, good: Fix) -> None:
         self.good = good
-        # How many good fixes in a row are within reach of each other, by the device's times.
+        # How many live fixes in a row are within reach of each other, by the device's times.
         self.agreeing = 1
         self.suspect: Fix | None = None
         self.timer: asyncio.TimerHandle | None = None
@@ -86,9 +90,8 @@ class Gate:
         """Make `fix` the driver's good one, or let it wait."""
         good = followed.good
         flags = judge(fix, good, followed.suspect)
-        # Times of arrival say little about speed.
-        is_certain = fix.has_device_time and good.has_device_time
-        waits = flags != Flags.JUMP or (is_certain and followed.agreeing >= MIN_AGREEING)
+        is_live = fix.has_device_time and fix.received_at - fix.recorded_at <= LIVE
+        waits = flags != Flags.JUMP or (is_live and followed.agreeing >= MIN_AGREEING)
         if flags and waits:
             followed.suspect = fix
             if followed.timer is None:
@@ -98,7 +101,8 @@ class Gate:
         if followed.timer is not None:
             followed.timer.cancel()
         jumped = bool(flags) or (followed.suspect is not None and is_jump(good, fix))
-        followed.agreeing = 1 if jumped else followed.agreeing + 1
+        # Times of arrival say little about speed.
+        followed.agreeing = 0 if not is_live else 1 if jumped else followed.agreeing + 1
         followed.good, followed.suspect, followed.timer = fix, None, None
 
     def _let_through(self, followed: Followed) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Final, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 from urllib.parse import parse_qs
 
 import msgspec
@@ -23,6 +23,14 @@ _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?
 Time: TypeAlias = Annotated[datetime, Meta(tz=True)]
 
 
+# What a phone says about itself refuses no location: a value of another form means unknown. Clients
+# that knew no such keys may send anything by these names.
+Battery: TypeAlias = Annotated[
+    Any, Meta(extra_json_schema={"type": ["number", "null"], "minimum": 0, "maximum": 100})
+]
+Truth: TypeAlias = Annotated[Any, Meta(extra_json_schema={"type": ["boolean", "null"]})]
+
+
 class Measurement(msgspec.Struct):
     """A measurement of a device, with the names and units of the W3C's Geolocation API. `to_fix`
     checks the degrees, and treats numbers that phones send for unknown values as unknown. Without
@@ -38,9 +46,9 @@ class Measurement(msgspec.Struct):
     speed: float | None = None
     accuracy: float | None = None
     sent_at: Time | None = None
-    battery: Annotated[float, Meta(le=100)] | None = None
-    charging: bool | None = None
-    mock: bool | None = None
+    battery: Battery = None
+    charging: Truth = None
+    mock: Truth = None
 
 
 # Fixes measured while offline.
@@ -103,9 +111,6 @@ EXPECTED: Final = {
     "heading": "heading must be a number of degrees up to 360: leave it out if unknown",
     "speed": "speed must be a number of m/s: leave it out if unknown",
     "accuracy": "accuracy must be a number of metres: leave it out if unknown",
-    "battery": "battery must be a number of percent up to 100: leave it out if unknown",
-    "charging": "charging must be true or false: leave it out if unknown",
-    "mock": "mock must be true or false",
     "details": "details must be true or false",
     "fixes": f"fixes must be a list of 1 to {MAX_FIXES_PER_BATCH} fixes",
 }
@@ -155,8 +160,8 @@ def to_fix(measurement: Measurement, driver_id: DriverId, now: datetime) -> Fix:
         known_heading(measurement.heading),
         known_speed(measurement.speed),
         battery=known_battery(measurement.battery),
-        charging=measurement.charging,
-        mock=bool(measurement.mock),
+        charging=measurement.charging if isinstance(measurement.charging, bool) else None,
+        mock=measurement.mock is True,
     )
 
 
@@ -199,9 +204,10 @@ def known_accuracy(value: float | None) -> float | None:
     return None if value is None or value <= 0 else value
 
 
-def known_battery(value: float | None) -> int | None:
-    """Return whole percent from 0 on, or None for an unknown value."""
-    return None if value is None or value < 0 else round(value)
+def known_battery(value: object) -> int | None:
+    """Return whole percent from 0 to 100, or None for anything else."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return round(value) if is_number and 0 <= value <= 100 else None
 
 
 def degrees(name: str, value: float | str | None, limit: int) -> float:

@@ -95,6 +95,13 @@ async def test_fixes_that_all_jump_move_the_dot(gate):
         assert gate.choose([fix]) is fix
 
 
+async def test_a_backlog_moves_the_dot_as_it_comes(gate):
+    for number in range(5):
+        fix = measured(5 * number, 1.5 + (FAR if number == 4 else number * STEP))
+        late = msgspec.structs.replace(fix, received_at=fix.received_at + timedelta(seconds=9))
+        assert gate.choose([late]) is late
+
+
 async def test_times_of_arrival_make_no_jump(gate):
     for number in range(4):
         fix = fix_of(19, number / 1000, 1.5 + number * FAR)
