@@ -2,7 +2,7 @@ import pytest
 from django.core.checks import run_checks
 from rest_framework_simplejwt import settings as simplejwt
 
-from tracking.checks import _shards, check_channel_layer, check_settings
+from tracking.checks import _shards, check_channel_layer, check_deployment, check_settings
 
 
 def ids():
@@ -49,6 +49,15 @@ def test_a_project_without_settings_gets_defaults_that_pass(settings):
         ({"MAP_LINK_URL": "https://example.org/{latitude}"}, ["tracking.E004"]),
         ({"MAP_LINK_URL": None}, ["tracking.E004"]),
         ({"MAP_LINK_URL": ["{latitude}", "{longitude}"]}, ["tracking.E004"]),
+        ({"HISTORY": "all", "HISTORY_DAYS": 60}, []),
+        ({"HISTORY": "trips", "HISTORY_DAYS": 60}, []),
+        ({"HISTORY": "all", "HISTORY_DAYS": 0}, ["tracking.E013"]),
+        ({"HISTORY": "on", "HISTORY_DAYS": 60}, ["tracking.E013"]),
+        ({"HISTORY": True, "HISTORY_DAYS": 60}, ["tracking.E013"]),
+        ({"HISTORY_DAYS": -1}, ["tracking.E013"]),
+        ({"HISTORY_DAYS": "60"}, ["tracking.E013"]),
+        ({"HISTORY_HOT_DAYS": 1.5}, ["tracking.E013"]),
+        ({"HISTORY": "all", "HISTORY_DAYS": 2}, ["tracking.W011"]),
         ({"BASE_LAYER": "tracking/map.js"}, []),
         ({"BASE_LAYER": "tracking/missing.js"}, ["tracking.E012"]),
         ({"BASE_LAYER": "/static/tracking/map.js"}, ["tracking.E012"]),
@@ -168,3 +177,23 @@ def test_a_missing_policy_is_asked_for_with_the_result_that_policies_have(settin
     settings.TRACKING = {key: "no.such.function"}
     (error,) = check_settings()
     assert error.hint.endswith("(user, driver_id) -> tracking.permissions.Decision.")
+
+
+@pytest.mark.parametrize(
+    ("history", "erasure_log", "expected"),
+    [
+        ("off", "", []),
+        ("all", "", ["tracking.W012"]),
+        ("trips", "", ["tracking.W012"]),
+        ("all", "/var/lib/rides/erasures.jsonl", []),
+    ],
+)
+def test_a_history_without_an_erasure_log_is_reported_for_production(
+    settings, history, erasure_log, expected
+):
+    settings.TRACKING = {
+        "WATCH_POLICY": "tracking.permissions.granted",
+        "HISTORY": history,
+        "ERASURE_LOG": erasure_log,
+    }
+    assert [message.id for message in check_deployment()] == expected
