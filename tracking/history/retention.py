@@ -1,0 +1,178 @@
+"""Retention: expiry of whole days after HISTORY_DAYS, and holds that keep a part for a dispute."""
+
+import logging
+from datetime import date, datetime, timedelta
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import router
+from django.utils import timezone
+
+from tracking.conf import conf
+from tracking.history.partitions import (
+    DAY,
+    PARTITIONED,
+    day_of,
+    days_of,
+    drivers_of,
+    drop_day,
+    history_db,
+    is_partitioned,
+    rewriting,
+    start_of,
+)
+from tracking.history.removal import remove
+from tracking.history.rows import Span, live_holds, spans_of
+from tracking.ids import DriverId, UserId
+from tracking.models import HistoryHold, WatchGrant
+
+logger = logging.getLogger(__name__)
+
+MAX_REFERENCE: Final = 200
+
+
+class InvalidHold(ValueError):
+    """Raised for a hold of nothing: no such trip, or a window that is none."""
+
+
+class Expired(NamedTuple):
+    """The expired days: `days` are deleted, and `held` are those of which holds keep a part.
+
+    A day is `busy` if others used its tables for so long that it is left to the next call.
+    """
+
+    days: list[date]
+    held: list[date]
+    busy: list[date]
+
+
+def expire() -> Expired:
+    """Delete the history of whole days that ended HISTORY_DAYS ago or earlier, except what is held.
+
+    Nothing is deleted if HISTORY_DAYS is 0. A day without holds is dropped on PostgreSQL. From
+    others, and on SQLite, one driver's day is deleted after the other.
+    """
+    expired = Expired([], [], [])
+    if not conf.HISTORY_DAYS:
+        return expired
+    first_kept = day_of(timezone.now() - timedelta(days=conf.HISTORY_DAYS))
+    days = {day for model in PARTITIONED for day in days_of(model)}
+    for day in sorted(day for day in days if day < first_kept):
+        if live_holds(_span_of(day)).exists():
+            _delete_day(day)
+            expired.held.append(day)
+        elif not is_partitioned():
+            _delete_day(day)
+            expired.days.append(day)
+        elif _drop_day(day):
+            expired.days.append(day)
+        else:
+            expired.busy.append(day)
+    return expired
+
+
+def _span_of(day: date) -> Span:
+    return Span(start_of(day), start_of(day + DAY))
+
+
+def _drop_day(day: date) -> bool:
+    def is_droppable() -> bool:
+        return not live_holds(_span_of(day)).exists()
+
+    dropped = [drop_day(model, day, is_droppable=is_droppable) for model in PARTITIONED]
+    return all(dropped)
+
+
+def _delete_day(day: date) -> None:
+    span = _span_of(day)
+    for driver_id in sorted({pk for model in PARTITIONED for pk in drivers_of(model, day)}):
+        with rewriting():
+            holds = live_holds(span).filter(driver_id=driver_id)  # type: ignore[misc]  # the demo's ids are integers
+            remove(driver_id, span, spans_of(holds))
+
+
+def hold(
+    reference: str,
+    driver_id: DriverId | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    *,
+    by: AbstractBaseUser | UserId | None = None,
+) -> list[HistoryHold]:
+    """Keep a driver's fixes recorded from `since` to `until`, exclusively, until `release`.
+
+    With the reference alone, keep those of the trips with that reference: from the start to the end
+    of each watch grant. Neither expiry nor a later erasure deletes what is held. Return the holds,
+    also those that exist already. `by` is the user who asks for it; it is stored.
+
+    Raise InvalidHold, a ValueError, if no grant has the reference, if the window is empty or has no
+    time zone, or if the reference is empty or has more than 200 characters.
+    """
+    if not 0 < len(reference) <= MAX_REFERENCE:
+        raise InvalidHold(f"A reference has 1 to {MAX_REFERENCE} characters.")
+    if driver_id is None and since is None and until is None:
+        parts = _trips(reference)
+    else:
+        parts = {_checked(driver_id, since, until)}
+    with rewriting():
+        holds = HistoryHold.objects.using(history_db())
+        return [
+            holds.get_or_create(  # type: ignore[misc]  # as above
+                reference=reference,
+                driver_id=driver,
+                since=span.since,
+                until=span.until,
+                released_at=None,
+                defaults={"held_at": timezone.now(), "held_by_id": user_id(by)},
+            )[0]
+            for driver, span in sorted(parts)
+        ]
+
+
+def _trips(reference: str) -> set[tuple[DriverId, Span]]:
+    grants = WatchGrant.objects.using(router.db_for_read(WatchGrant)).filter(reference=reference)
+    spans: set[tuple[DriverId, Span]] = {
+        (driver_id, Span(starts_at, ended_at or ends_at))
+        for driver_id, starts_at, ends_at, ended_at in grants.values_list(
+            "driver_id", "starts_at", "ends_at", "ended_at"
+        )
+    }
+    # A grant that was ended before its start is no trip.
+    trips = {(driver_id, span) for driver_id, span in spans if span.since < span.until}
+    if not trips:
+        raise InvalidHold("No trip has this reference. Give a driver and a window of time.")
+    return trips
+
+
+def _checked(
+    driver_id: DriverId | None, since: datetime | None, until: datetime | None
+) -> tuple[DriverId, Span]:
+    if driver_id is None or since is None or until is None:
+        raise InvalidHold("Give a driver, the start and the end of the time, or none of them.")
+    if timezone.is_naive(since) or timezone.is_naive(until):
+        raise InvalidHold("A time needs a time zone.")
+    if until <= since:
+        raise InvalidHold("The end must be after the start.")
+    return driver_id, Span(since, until)
+
+
+def release(reference: str, *, by: AbstractBaseUser | UserId | None = None) -> int:
+    """Release the holds of this reference, and return their number.
+
+    What they kept is deleted by the next `tracking_maintain`, if it has expired or was erased.
+    `by` is the user who releases them, for the log.
+    """
+    with rewriting():
+        holds = HistoryHold.objects.using(history_db())
+        released = holds.filter(reference=reference, released_at=None).update(
+            released_at=timezone.now()
+        )
+    if released:
+        logger.info("%d holds of the history released by user %s", released, user_id(by))
+    return released
+
+
+def user_id(user: AbstractBaseUser | UserId | None) -> Any:
+    """Return the id of a user who is given as an object or by id."""
+    return user if user is None or isinstance(user, int | UUID) else user.pk
