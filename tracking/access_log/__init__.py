@@ -147,6 +147,15 @@ def _purge() -> None:
     if now < _purge_at:
         return
     _purge_at = now + PURGE_INTERVAL
+    if purge() == BATCH_SIZE:
+        _purge_at = now
+
+
+def purge() -> int:
+    """Delete a batch of rows older than ACCESS_LOG_DAYS, and return their number.
+
+    There may be more if it is `BATCH_SIZE`. If the log is off, all rows are old.
+    """
     using = router.db_for_write(LocationAccess)
     rows = LocationAccess.objects.using(using)
     oldest = timezone.now() - timedelta(days=conf.ACCESS_LOG_DAYS)
@@ -156,5 +165,4 @@ def _purge() -> None:
         batch = list(old.values_list("pk", flat=True)[:BATCH_SIZE])
         if batch:
             rows.filter(pk__in=batch).delete()
-    if len(batch) == BATCH_SIZE:
-        _purge_at = now
+    return len(batch)
