@@ -1,0 +1,50 @@
+"""`manage.py tracking_maintain`: pack, expire and erase the history, and purge the audit trail."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import close_old_connections
+
+from tracking.access_log import BATCH_SIZE, purge
+from tracking.history.maintenance import STEPS, exclusive
+
+logger = logging.getLogger(__name__)
+
+
+class Command(BaseCommand):
+    help = (
+        "Creates the history's partitions, applies erasures, deletes and packs old days, and "
+        "deletes old rows of the audit trail. Run it once a day, for example from cron, as the "
+        "user that runs the server. Any number of machines may do so."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with exclusive() as is_first:
+            if not is_first:
+                self.stdout.write("Another tracking_maintain is running. Nothing was done.")
+                return
+            steps = (*STEPS, ("Audit trail", _purge_audit_trail))
+            failed = [title for title, step in steps if not self._succeeds(title, step)]
+        if failed:
+            raise CommandError(f"{len(failed)} steps failed: {', '.join(failed)}")
+
+    def _succeeds(self, title: str, step: Callable[[], str]) -> bool:
+        """Run a step and write its line. One that fails does not stop the others."""
+        try:
+            self.stdout.write(f"{title}: {step()}")
+        except Exception as error:
+            logger.exception("A step of tracking_maintain failed: %s", title)
+            self.stderr.write(f"{title}: failed: {error}")
+            close_old_connections()
+            return False
+        return True
+
+
+def _purge_audit_trail() -> str:
+    deleted = count = purge()
+    while count == BATCH_SIZE:
+        count = purge()
+        deleted += count
+    return f"{deleted} rows deleted"
