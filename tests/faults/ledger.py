@@ -114,9 +114,10 @@ class WatcherLedger:
         """Return the longest time for which this watcher waited for a newer fix already sent."""
         worst, seen = 0.0, 0
         for at, number in [*self.deliveries, (until, self.driver.sent)]:
-            if number > seen and since < at <= until:
+            if number > seen and at > since:
                 # It waited from the first fix after the one seen before, or from `since`.
-                worst = max(worst, at - max(self.driver.sent_at[seen + 1], since))
+                waited = min(at, until) - max(self.driver.sent_at[seen + 1], since)
+                worst = max(worst, waited)
             seen = max(seen, number)
         return worst
 

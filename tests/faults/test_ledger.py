@@ -119,6 +119,14 @@ def test_a_fix_that_never_arrives_is_late_too(driver, watcher):
     assert watcher.lateness(0.0, 10.0) == 8.0
 
 
+def test_a_fix_that_arrives_after_the_time_in_question_was_late_in_it(driver, watcher):
+    send(driver, 1.0, 2.0, 8.0)
+    watcher.deliver(frame(1), 1.25)
+    watcher.deliver(frame(3), 9.0)
+    assert watcher.lateness(0.0, 6.0) == 4.0
+    assert watcher.lateness(0.0, 1.5) == 0.25
+
+
 def test_a_watcher_without_the_newest_fix_is_behind(driver, watcher, ledger):
     send(driver, 1.0, 2.0)
     watcher.deliver(frame(1), 1.5)
