@@ -1,79 +1,30 @@
 """Taxis whose phones lose the network, upload late, send twice, and have wrong clocks."""
 
 import asyncio
-import csv
 import json
-import os
 import random
 from asyncio import TaskGroup
-from collections import defaultdict
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from tests import services
 
 from .client import Driver, Watcher
+from .lossy import MIN_MESSAGES, SOURCES, Measured, Send, lossy, payload, taxis_of
 from .stack import RIDER
-from .test_taxis import BESIDE, VARIABLE, frame
+from .test_taxis import frame
 
 pytestmark = pytest.mark.timeout(90)
 
-TAXIS, SHORTEST, LONGEST = 36, 30, 80
-MIN_MESSAGES = 4  # messages of a taxi whose connection is cut twice
-HELD_BACK, REPEATED = 0.2, 0.05
 CLOCK_ERROR = timedelta(minutes=10)
 # A taxi's whole day is compressed into this time, which ends at the start of the test.
 TRIP = timedelta(minutes=15)
 # Longer than a test takes: times within it are in the future at first, and later are not.
 UNCERTAIN = timedelta(seconds=60)
 ANSWER_TIMEOUT = 45.0  # seconds
-
-RECORDED = Path(os.environ.get(VARIABLE) or BESIDE)
-SOURCES = ["made up", "recorded"] if RECORDED.exists() else ["made up"]
-
-
-class Measured(NamedTuple):
-    """A fix by the phone's own clock."""
-
-    at: datetime
-    lat: str
-    lon: str
-
-    def payload(self) -> dict[str, str]:
-        return {"lat": self.lat, "lon": self.lon, "recorded_at": self.at.isoformat()}
-
-
-# The content of one message: a fix, or several.
-Send = list[Measured]
-
-
-def recorded_taxis() -> list[list[Measured]]:
-    vehicles = defaultdict(list)
-    with RECORDED.open(newline="") as file:
-        for row in csv.DictReader(file):
-            at = datetime.fromisoformat(row["recorded_at"])
-            vehicles[row["vehicle"]].append(Measured(at, row["latitude"], row["longitude"]))
-    return [sorted(fixes) for fixes in vehicles.values() if len(fixes) >= MIN_MESSAGES]
-
-
-def made_up_taxis() -> list[list[Measured]]:
-    """Return fixes in the file's form, with irregular intervals, gaps, and steps of up to 500 m."""
-    rng = random.Random(2020)
-    taxis = []
-    for _ in range(TAXIS):
-        at, lat, lon = datetime(2020, 7, 18, 9, tzinfo=UTC), 31.5, 120.3
-        fixes = []
-        for _ in range(rng.randint(SHORTEST, LONGEST)):
-            at += timedelta(seconds=rng.choice([5, 17, 60, 353, 3600]))
-            lat += rng.uniform(-0.0045, 0.0045)
-            lon += rng.uniform(-0.0045, 0.0045)
-            fixes.append(Measured(at, f"{lat:.6f}", f"{lon:.7f}"))
-        taxis.append(fixes)
-    return taxis
 
 
 def by_the_phone(fixes: list[Measured], start: datetime, error: timedelta) -> list[Measured]:
@@ -88,23 +39,6 @@ def by_the_phone(fixes: list[Measured], start: datetime, error: timedelta) -> li
         if not start <= at < start + UNCERTAIN:
             dated.append(fix._replace(at=at))
     return dated
-
-
-def lossy(rng: random.Random, fixes: list[Measured]) -> list[Send]:
-    """Return the phone's messages in order: late, repeated, and in batches."""
-    sends: list[Send] = []
-    late: Send = []
-    for fix in fixes:
-        if rng.random() < HELD_BACK:
-            late.append(fix)
-        else:
-            sends.append([fix])
-        if late and rng.random() < 0.1:
-            sends.append(late)
-            late = []
-        if sends and rng.random() < REPEATED:
-            sends.append(rng.choice(sends[-5:]))
-    return [*sends, late] if late else sends
 
 
 class Newest:
@@ -183,11 +117,7 @@ async def noticed_ends(worker: services.Uvicorn, driver_id: int, count: int) -> 
 
 
 async def post(driver: Driver, send: Send) -> None:
-    if len(send) == 1:
-        await driver.send_message(token=driver.token, command="send", **send[0].payload())
-    else:
-        fixes = [fix.payload() for fix in send]
-        await driver.send_message(token=driver.token, command="send_batch", fixes=fixes)
+    await driver.send_message(token=driver.token, **payload(send))
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +134,7 @@ async def test_dots_never_go_backwards_and_end_at_the_newest_fix(
 ):
     rng = random.Random(5)
     tokens = cluster_stack.tokens
-    day = made_up_taxis() if source == "made up" else recorded_taxis()
+    day = taxis_of(source)
     start = datetime.now(UTC)
     taxis: dict[int, Taxi] = {}
     for fixes in day:
