@@ -4,6 +4,7 @@
 """
 
 from .browser import find_browser, launch_options
+from .history import KeptFix, history
 from .nginx import Nginx, find_nginx
 from .pgbouncer import PgBouncer, find_pgbouncer
 from .postgres import Postgres, Standby, find_postgres, postgres_service
@@ -23,6 +24,7 @@ from .users import StoredLocation, create_users, locations
 
 __all__ = [
     "JWT_SIGNING_KEY",
+    "KeptFix",
     "Nginx",
     "PgBouncer",
     "PlainUvicorn",
@@ -42,6 +44,7 @@ __all__ = [
     "find_pgbouncer",
     "find_postgres",
     "find_redis",
+    "history",
     "launch_options",
     "locations",
     "manage",

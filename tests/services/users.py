@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, LiteralString
 from urllib.parse import unquote, urlsplit
 
 import psycopg
@@ -62,20 +62,23 @@ FROM tracking_driverlocation
 
 def locations(environment: Mapping[str, str]) -> dict[int, StoredLocation]:
     """Return the stored locations by driver id."""
-    url = environment["DATABASE_URL"]
-    if url.startswith("sqlite:"):
-        with closing(sqlite3.connect(unquote(urlsplit(url).path)[1:], timeout=20)) as database:
-            rows = database.execute(_ROWS).fetchall()
-    else:
-        with psycopg.connect(url) as connection:
-            rows = connection.execute(_ROWS).fetchall()
     return {
-        driver_id: StoredLocation(*measured, _aware(recorded_at), _aware(received_at), offset)
-        for driver_id, *measured, recorded_at, received_at, offset in rows
+        driver_id: StoredLocation(*measured, aware(recorded_at), aware(received_at), offset)
+        for driver_id, *measured, recorded_at, received_at, offset in read_rows(environment, _ROWS)
     }
 
 
-def _aware(value: datetime | str) -> datetime:
+def read_rows(environment: Mapping[str, str], query: LiteralString) -> list[tuple[Any, ...]]:
+    """Return the rows of a query, which both SQLite and PostgreSQL must understand."""
+    url = environment["DATABASE_URL"]
+    if url.startswith("sqlite:"):
+        with closing(sqlite3.connect(unquote(urlsplit(url).path)[1:], timeout=20)) as database:
+            return database.execute(query).fetchall()
+    with psycopg.connect(url) as connection:
+        return connection.execute(query).fetchall()
+
+
+def aware(value: datetime | str) -> datetime:
     """Return the time in UTC: Django stores it in SQLite as text without a zone."""
     if isinstance(value, str):
         return datetime.fromisoformat(value).replace(tzinfo=UTC)
