@@ -79,13 +79,13 @@ def own_postgres():
 
 @pytest.fixture
 def begin(request, own_postgres):
-    """Return a function that begins a trial on a database without locations.
+    """Return a function that begins a trial on a database without locations and history.
 
     Use it as `async with begin(proxied=True) as trial`.
     """
     server, tokens = own_postgres
     with psycopg.connect(server.url) as connection:
-        connection.execute("TRUNCATE tracking_driverlocation")
+        connection.execute("TRUNCATE tracking_driverlocation, tracking_historyfix")
     trials = request.node.stash[_trials] = []
 
     def begin(postgres=server, tokens=tokens, **options):

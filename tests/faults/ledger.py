@@ -1,13 +1,13 @@
 """Records of fixes sent, acknowledged and delivered, by number and monotonic time. No I/O.
 
 A driver's fixes are numbered from 1. The latitude carries the number and the longitude the driver,
-so that every frame and every row names the fix it belongs to, and loss can be counted.
+so that every frame and every row names the fix it belongs to, and each lost fix can be counted.
 """
 
 import json
 import math
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Set
 from itertools import pairwise
 
 # Numbers and ids below 10 million, so that the degrees stay in range.
@@ -40,7 +40,7 @@ class DriverLedger:
         self.sent_at = [-math.inf]  # by number; there is no fix 0
         self.acknowledged_at: dict[int, float] = {}
         self.acknowledged = 0  # the newest
-        # Fixes that a newer one's acknowledgement covered, as after a long outage.
+        # Fixes that a newer one's acknowledgement covered: without a history, after a long outage.
         self.skipped = 0
         self._pending: deque[int] = deque()
 
@@ -169,19 +169,34 @@ class Ledger:
             for driver in self.drivers.values()
         )
 
-    def lost(self, stored: Mapping[int, int]) -> int:
-        """Return the number of acknowledged fixes newer than the stored ones of all drivers.
+    def lost(self, kept: Mapping[int, Set[int]]) -> int:
+        """Return the number of acknowledged fixes that are not in the history.
+
+        Raises `WrongFrameError` if a fix is kept that was never sent.
+        """
+        for driver_id, found in kept.items():
+            self._require_sent(driver_id, found)
+        return sum(
+            len(driver.acknowledged_at.keys() - kept.get(driver.driver_id, set()))
+            for driver in self.drivers.values()
+        )
+
+    def outdated(self, stored: Mapping[int, int]) -> int:
+        """Return the number of acknowledged fixes that are newer than the last known locations.
 
         Raises `WrongFrameError` if a fix is stored that was never sent.
         """
         for driver_id, number in stored.items():
-            if number > self.drivers[driver_id].sent:
-                raise WrongFrameError(f"driver {driver_id}: fix {number} is stored, not yet sent")
+            self._require_sent(driver_id, {number})
         return sum(
             number > stored.get(driver.driver_id, 0)
             for driver in self.drivers.values()
             for number in driver.acknowledged_at
         )
+
+    def _require_sent(self, driver_id: int, found: Set[int]) -> None:
+        if unknown := found - set(range(1, self.drivers[driver_id].sent + 1)):
+            raise WrongFrameError(f"driver {driver_id}: fixes {unknown} are stored, not yet sent")
 
     def behind(self) -> list[WatcherLedger]:
         """Return the watchers that have not received their driver's newest fix."""
@@ -203,3 +218,17 @@ class Ledger:
 def numbers(rows: Iterable[tuple[int, float, float]]) -> dict[int, int]:
     """Return the stored fixes' numbers by driver, from rows of id, latitude and longitude."""
     return {driver_id: number_of(driver_id, *degrees) for driver_id, *degrees in rows}
+
+
+def all_numbers(rows: Iterable[tuple[int, float, float]]) -> dict[int, set[int]]:
+    """Return the numbers of all kept fixes by driver, from rows as of `numbers`.
+
+    Raises `WrongFrameError` if a fix is kept twice.
+    """
+    found: dict[int, set[int]] = defaultdict(set)
+    for driver_id, *degrees in rows:
+        number = number_of(driver_id, *degrees)
+        if number in found[driver_id]:
+            raise WrongFrameError(f"driver {driver_id}: fix {number} is kept twice")
+        found[driver_id].add(number)
+    return found

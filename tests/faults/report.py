@@ -12,10 +12,11 @@ from .trial import Measured
 PAGE = PROJECT / "docs" / "reliability.md"
 BEGIN, END = "<!-- measured by make faults -->\n", "<!-- end of what was measured -->\n"
 
-_HEAD = """\
-| scenario | sent | acknowledged | lost | longest gap | prompt again | stored again | dropped |
-|---|--:|--:|--:|--:|--:|--:|--:|
-"""
+_HEAD = (
+    "| scenario | sent | acknowledged | kept | lost"
+    " | longest gap | prompt again | stored again | dropped |\n"
+    "|---|--:|--:|--:|--:|--:|--:|--:|--:|\n"
+)
 
 
 def write(rows: Mapping[str, Measured | str], *, complete: bool) -> None:
@@ -43,6 +44,7 @@ def _row(title: str, row: Measured | str) -> str:
         title,
         f"{row.sent:,}",
         f"{row.acknowledged:,}",
+        "off" if row.kept is None else f"{row.kept:,}",
         f"{row.lost}",
         f"{row.gap:.1f} s",
         f"{row.prompt_after:.1f} s",

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
-
 from tests import services
 
 from . import ledger
@@ -51,6 +49,8 @@ class System:
         self._proxied = proxied
         self._before = before
         self._settings = settings
+        # The workers' default.
+        self.keeps_history = settings.get("TRACKING_HISTORY", "all") == "all"
         self._stack = AsyncExitStack()
 
     @property
@@ -86,17 +86,24 @@ class System:
         await self._stack.aclose()
 
     async def stored(self) -> dict[int, int]:
-        """Return the number of each driver's stored fix."""
-        return await asyncio.to_thread(stored, self.postgres.url)
-
-
-def stored(url: str) -> dict[int, int]:
-    """Return the number of each driver's stored fix."""
-    with psycopg.connect(url) as connection:
-        rows = connection.execute(
-            "SELECT driver_id, latitude, longitude FROM tracking_driverlocation"
+        """Return the number of each driver's last known location."""
+        stored = await asyncio.to_thread(services.locations, self._database)
+        return ledger.numbers(
+            (driver_id, row.latitude, row.longitude) for driver_id, row in stored.items()
         )
-        return ledger.numbers(rows.fetchall())
+
+    async def kept(self) -> dict[int, set[int]]:
+        """Return the numbers of each driver's fixes in the history."""
+        kept = await asyncio.to_thread(services.history, self._database)
+        return ledger.all_numbers(
+            (driver_id, fix.latitude, fix.longitude)
+            for driver_id, fixes in kept.items()
+            for fix in fixes
+        )
+
+    @property
+    def _database(self) -> dict[str, str]:
+        return {"DATABASE_URL": self.postgres.url}
 
 
 def freeze(pid: int) -> None:

@@ -4,7 +4,15 @@ import json
 
 import pytest
 
-from .ledger import DriverLedger, Ledger, WatcherLedger, WrongFrameError, location, numbers
+from .ledger import (
+    DriverLedger,
+    Ledger,
+    WatcherLedger,
+    WrongFrameError,
+    all_numbers,
+    location,
+    numbers,
+)
 
 
 def frame(number, driver_id=7):
@@ -39,9 +47,21 @@ def test_a_row_names_the_fix_it_came_from():
     assert numbers([(7, *map(float, location(7, 123)))]) == {7: 123}
 
 
-def test_a_row_of_another_driver_is_noticed():
+def test_rows_of_the_history_name_the_fixes_they_came_from():
+    rows = [(7, *map(float, location(7, number))) for number in (123, 9)]
+    assert all_numbers(rows) == {7: {9, 123}}
+
+
+@pytest.mark.parametrize("read", [numbers, all_numbers])
+def test_a_row_of_another_driver_is_noticed(read):
     with pytest.raises(WrongFrameError):
-        numbers([(8, *map(float, location(7, 123)))])
+        read([(8, *map(float, location(7, 123)))])
+
+
+def test_a_fix_that_is_kept_twice_is_noticed():
+    row = (7, *map(float, location(7, 123)))
+    with pytest.raises(WrongFrameError):
+        all_numbers([row, row])
 
 
 def test_a_fix_that_was_never_sent_is_noticed(driver, watcher):
@@ -84,17 +104,27 @@ def test_an_acknowledgement_stands_for_those_before_it_which_are_counted(driver)
     assert (driver.acknowledged, driver.settled, driver.skipped) == (3, True, 2)
 
 
-def test_a_fix_acknowledged_and_not_stored_is_lost(driver, ledger):
+def test_each_fix_acknowledged_and_not_kept_is_lost_even_if_a_newer_one_is_kept(driver, ledger):
     send(driver, 1.0, 2.0, 3.0)
     driver.acknowledge(frame(1), 3.0)
     driver.acknowledge(frame(2), 3.0)
-    assert [ledger.lost(stored) for stored in ({}, {7: 1}, {7: 2}, {7: 3})] == [2, 1, 0, 0]
+    histories = ({}, {7: {2}}, {7: {3}}, {7: {1, 2}}, {7: {1, 2, 3}})
+    assert [ledger.lost(kept) for kept in histories] == [2, 1, 2, 0, 0]
+
+
+def test_a_last_known_location_older_than_an_acknowledged_fix_is_outdated(driver, ledger):
+    send(driver, 1.0, 2.0, 3.0)
+    driver.acknowledge(frame(1), 3.0)
+    driver.acknowledge(frame(2), 3.0)
+    assert [ledger.outdated(stored) for stored in ({}, {7: 1}, {7: 2}, {7: 3})] == [2, 1, 0, 0]
 
 
 def test_a_fix_stored_and_not_sent_is_noticed(driver, ledger):
     send(driver, 1.0)
     with pytest.raises(WrongFrameError):
-        ledger.lost({7: 2})
+        ledger.outdated({7: 2})
+    with pytest.raises(WrongFrameError):
+        ledger.lost({7: {1, 2}})
 
 
 def test_a_gap_is_the_longest_time_without_a_frame_the_ends_included(driver, watcher):

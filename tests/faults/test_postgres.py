@@ -5,15 +5,24 @@ from contextlib import ExitStack
 import psycopg
 import pytest
 
+from tracking.consumers.base import MAX_UNACKNOWLEDGED
+
 from .disk import MountError, SmallDisk, TableOnDisk, owner_of
 from .system import freeze, operate, resume
 
 pytestmark = pytest.mark.alone
 
+# Drivers that reach the limit of unacknowledged fixes after 6.4 s: their number, and the fixes per
+# second of each.
+FEW, FAST = 4, 40
+# The limit's name in the table.
+LIMIT = f"beside drivers with more than {MAX_UNACKNOWLEDGED} new fixes"
 
-def assert_only_acknowledgements_waited_for_postgres(trial):
-    # Watchers are not affected.
-    assert trial.lateness < 0.5
+
+def assert_only_acknowledgements_waited_for_postgres(trial, watchers_until=None):
+    """Check that watchers were not affected, until a time if there is one; and the rest."""
+    until = trial.faulty_until if watchers_until is None else watchers_until
+    assert trial.load.ledger.lateness(trial.faulty_since, until) < 0.5
     # Nothing was acknowledged while nothing could be stored, and soon afterwards all was.
     assert trial.acknowledged_meanwhile == 0
     assert trial.measured.acknowledged_after <= 5
@@ -34,8 +43,9 @@ async def test_postgres_killed_and_restarted(begin, record):
 
 
 @pytest.mark.slow_fault
-async def test_postgres_unavailable_for_long(begin, record):
-    async with begin() as trial:
+@pytest.mark.parametrize(("history", "words"), [("all", ""), ("off", "; without a history")])
+async def test_postgres_unavailable_for_long(begin, record, history, words):
+    async with begin(TRACKING_HISTORY=history) as trial:
         await trial.go_on(1)
         await operate(trial.system.postgres.kill)
         trial.fault()
@@ -43,8 +53,53 @@ async def test_postgres_unavailable_for_long(begin, record):
         await operate(trial.system.postgres.start)
         trial.repaired()
         await trial.go_on(6)
-    record("PostgreSQL is unavailable for 75 s", trial.measured)
-    assert_only_acknowledgements_waited_for_postgres(trial)
+    record(f"PostgreSQL is unavailable for 75 s{words}", trial.measured)
+    # With a history, the drivers' sockets are not read from the limit on, at five fixes a second.
+    full = trial.faulty_since + MAX_UNACKNOWLEDGED / 5 - 1
+    until = full if trial.system.keeps_history else None
+    assert_only_acknowledgements_waited_for_postgres(trial, until)
+
+
+def kill(postgres):
+    postgres.kill()
+    return postgres.start
+
+
+def hang(postgres):
+    freeze(postgres.pid)
+    return lambda: resume(postgres.pid)
+
+
+@pytest.mark.parametrize(
+    ("fail", "words"),
+    [
+        (kill, "is killed, and started again after 10 s"),
+        pytest.param(hang, "hangs for 10 s", marks=pytest.mark.slow_fault),
+    ],
+)
+async def test_drivers_are_not_read_beyond_what_is_kept_for_postgres(
+    begin, record, own_postgres, fail, words
+):
+    _, tokens = own_postgres
+    few = dict(list(tokens.items())[:FEW])
+    unlimited = {"TRACKING_MAX_FIXES_PER_SECOND": "0"}
+    async with begin(tokens=few, load={"per_second": FAST}, **unlimited) as trial:
+        ledger = trial.load.ledger
+        await trial.go_on(1)
+        repair = await operate(fail, trial.system.postgres)
+        trial.fault()
+        await trial.go_on(10)
+        waiting = [driver.sent - driver.acknowledged for driver in ledger.drivers.values()]
+        seen = {watcher.seen - watcher.driver.acknowledged for watcher in ledger.watchers}
+        await operate(repair)
+        trial.repaired()
+        await trial.go_on(4)
+    record(f"PostgreSQL {words}, {LIMIT}", trial.measured)
+    # The phones had more than the workers read, and what was read was delivered at once.
+    assert min(waiting) > MAX_UNACKNOWLEDGED
+    assert seen == {MAX_UNACKNOWLEDGED}
+    full = trial.faulty_since + MAX_UNACKNOWLEDGED / FAST - 1
+    assert_only_acknowledgements_waited_for_postgres(trial, full)
 
 
 @pytest.mark.slow_fault
@@ -79,19 +134,20 @@ async def test_postgres_unreachable_without_a_reset(begin, record):
 
 
 @pytest.mark.slow_fault
-async def test_postgres_locked_for_10_seconds(begin, record):
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [("tracking_driverlocation", "table"), ("tracking_historyfix", "table of the history")],
+)
+async def test_postgres_locked_for_10_seconds(begin, record, table, words):
     async with begin() as trial:
         await trial.go_on(1)
         with psycopg.connect(trial.system.postgres.url) as connection:
-            await operate(
-                connection.execute,
-                "LOCK TABLE tracking_driverlocation IN ACCESS EXCLUSIVE MODE",
-            )
+            await operate(connection.execute, f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
             trial.fault()
             await trial.go_on(10)
         trial.repaired()
         await trial.go_on(5)
-    record("Another session locks the table for 10 s", trial.measured)
+    record(f"Another session locks the {words} for 10 s", trial.measured)
     assert_only_acknowledgements_waited_for_postgres(trial)
 
 

@@ -15,7 +15,8 @@ async def test_worker_killed_mid_batch(begin, record):
         doomed = system.workers.pop(0)
         await operate(doomed.kill)
         # Before any client reconnects, so that no newer fix hides a lost one.
-        assert load.ledger.lost(await system.stored()) == 0
+        assert load.ledger.outdated(await system.stored()) == 0
+        assert load.ledger.lost(await system.kept()) == 0
         await trial.go_on(6)
         # Of its own drivers and watchers, and of no other client.
         drivers = {driver.ledger: driver for driver in load.drivers}
