@@ -117,10 +117,14 @@ class DriverConsumer(TrackingConsumer):
         ends the connection of a client whose pongs it has not read for long; the client sends
         again what was not acknowledged.
         """
+        paused = False
         while self.unacknowledged >= MAX_UNACKNOWLEDGED or self.runtime.is_full(self.driver_id):
             if self.is_lost() or self.outbox.closed or self.leaving is not None:
                 return False
             await self.runtime.wait_for_commit(CHECK_INTERVAL)
+            paused = True
+        if paused:
+            self.rate_limit.catch_up(asyncio.get_running_loop().time())
         return not self.outbox.closed and self.leaving is None
 
     async def slow_down(self) -> None:

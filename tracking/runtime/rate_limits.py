@@ -38,7 +38,9 @@ class RateLimit:
         """Count one message; raise `RateLimited`, with a close code after too many refusals."""
         if not self._rate:
             return
-        self._tokens = min(self._tokens + (now - self._filled_at) * self._rate, self._burst)
+        filled = self._tokens + (now - self._filled_at) * self._rate
+        # More than a burst only after `catch_up`.
+        self._tokens = min(filled, max(self._burst, self._tokens))
         self._filled_at = now
         if self._tokens >= 1:
             self._tokens -= 1
@@ -49,6 +51,14 @@ class RateLimit:
         if self._refused >= MAX_REFUSED:
             error.close_code = CloseCode.TOO_MANY_REQUESTS
         raise error
+
+    def catch_up(self, now: float) -> None:
+        """Allow all messages that the rate has allowed since the last one to come at once.
+
+        Call this after a pause in which the socket was not read: the client went on sending.
+        """
+        self._tokens += (now - self._filled_at) * self._rate
+        self._filled_at = now
 
 
 class SharedLimits:

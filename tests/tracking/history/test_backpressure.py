@@ -99,6 +99,33 @@ async def test_the_fixes_that_wait_are_bounded_by_process_and_by_driver(
     assert await asyncio.to_thread(HistoryFix.objects.count) == 1 + 12
 
 
+async def test_messages_that_gather_during_a_pause_are_not_above_the_rate(
+    app_layer, driver, monkeypatch, settings
+):
+    settings.TRACKING = settings.TRACKING | {
+        "MAX_FIXES_PER_SECOND": 5,
+        "MAX_FIXES_BURST": LIMIT + 1,
+    }
+    monkeypatch.setattr(driver_module, "MAX_UNACKNOWLEDGED", LIMIT)
+    delivered = Log()
+    await get_runtime().hub.follow(delivered.append)
+    outage = Outage(monkeypatch)
+    server = Server("set", driver)
+    token = token_for(driver)
+    for number in range(25):
+        server.report(token, lat=number)
+    await delivered.reach(LIMIT)
+    await settle()
+    (rate_limit,) = get_runtime().limits._limits.values()
+    rate_limit._filled_at -= 60  # as if the pause had lasted so long
+    outage.end()
+    frames = (await server.client.events.reach(1 + 25))[1:]
+    assert [frame["text"] for frame in frames] == [
+        encode_location(float(number), 0.0) for number in range(25)
+    ]
+    await server.end()
+
+
 async def test_a_paused_connection_that_is_lost_ends_before_the_database_is_back(
     server, driver, delivered, monkeypatch
 ):

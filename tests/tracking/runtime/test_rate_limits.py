@@ -52,6 +52,24 @@ def test_a_pause_saves_up_no_more_than_one_burst():
     assert taken(limit, [3600.0] * 30) == (20, None)
 
 
+def test_after_a_pause_of_the_server_all_that_the_rate_allowed_may_come_at_once():
+    limit = RateLimit(0.0)
+    taken(limit, [0.0] * 20)
+    limit.catch_up(60.0)
+    assert taken(limit, [60.0] * 310) == (300, None)
+    # And no more than one burst after that.
+    assert taken(limit, [3600.0] * 30) == (20, None)
+
+
+def test_a_client_at_the_rate_loses_nothing_by_a_pause_of_the_server():
+    limit = RateLimit(0.0)
+    assert taken(limit, every(0.2, 10)) == (50, None)
+    limit.catch_up(70.0)
+    # It had 300 messages by then, which take two seconds to read, and has 5 more every second.
+    backlog = [70.0 + number / 150 for number in range(300)]
+    assert taken(limit, sorted(backlog + [70 + at for at in every(0.2, 60)])) == (600, None)
+
+
 def test_a_little_above_the_rate_loses_a_little_and_keeps_the_connection():
     count, closed = taken(RateLimit(0.0), every(1 / 5.4, 3600))
     assert count == pytest.approx(5 * 3600, rel=0.01)
