@@ -15,8 +15,15 @@ pytestmark = pytest.mark.alone
 # Drivers that reach the limit of unacknowledged fixes after 6.4 s: their number, and the fixes per
 # second of each.
 FEW, FAST = 4, 40
-# The limit's name in the table.
-LIMIT = f"beside drivers with more than {MAX_UNACKNOWLEDGED} new fixes"
+
+
+@pytest.fixture
+def begin_fast(begin, own_postgres):
+    """Return a function that begins a trial with few drivers, which send fast."""
+    _, tokens = own_postgres
+    few = dict(list(tokens.items())[:FEW])
+    unlimited = {"TRACKING_MAX_FIXES_PER_SECOND": "0"}
+    return lambda: begin(tokens=few, load={"per_second": FAST}, **unlimited)
 
 
 def assert_only_acknowledgements_waited_for_postgres(trial, watchers_until=None):
@@ -49,11 +56,12 @@ async def test_postgres_unavailable_for_long(begin, record, history, words):
         await trial.go_on(1)
         await operate(trial.system.postgres.kill)
         trial.fault()
-        await trial.go_on(75)
+        # Longer than the limit is reached in, and too short for the drivers to be disconnected.
+        await trial.go_on(65)
         await operate(trial.system.postgres.start)
         trial.repaired()
         await trial.go_on(6)
-    record(f"PostgreSQL is unavailable for 75 s{words}", trial.measured)
+    record(f"PostgreSQL is unavailable for 65 s{words}", trial.measured)
     # With a history, the drivers' sockets are not read from the limit on, at five fixes a second.
     full = trial.faulty_since + MAX_UNACKNOWLEDGED / 5 - 1
     until = full if trial.system.keeps_history else None
@@ -78,28 +86,54 @@ def hang(postgres):
     ],
 )
 async def test_drivers_are_not_read_beyond_what_is_kept_for_postgres(
-    begin, record, own_postgres, fail, words
+    begin_fast, record, fail, words
 ):
-    _, tokens = own_postgres
-    few = dict(list(tokens.items())[:FEW])
-    unlimited = {"TRACKING_MAX_FIXES_PER_SECOND": "0"}
-    async with begin(tokens=few, load={"per_second": FAST}, **unlimited) as trial:
-        ledger = trial.load.ledger
+    async with begin_fast() as trial:
         await trial.go_on(1)
         repair = await operate(fail, trial.system.postgres)
         trial.fault()
         await trial.go_on(10)
-        waiting = [driver.sent - driver.acknowledged for driver in ledger.drivers.values()]
-        seen = {watcher.seen - watcher.driver.acknowledged for watcher in ledger.watchers}
+        assert_read_up_to_the_limit(trial.load.ledger)
         await operate(repair)
         trial.repaired()
         await trial.go_on(4)
-    record(f"PostgreSQL {words}, {LIMIT}", trial.measured)
-    # The phones had more than the workers read, and what was read was delivered at once.
-    assert min(waiting) > MAX_UNACKNOWLEDGED
-    assert seen == {MAX_UNACKNOWLEDGED}
+    record(f"PostgreSQL {words}; each driver has more than the limit", trial.measured)
     full = trial.faulty_since + MAX_UNACKNOWLEDGED / FAST - 1
     assert_only_acknowledgements_waited_for_postgres(trial, full)
+
+
+def assert_read_up_to_the_limit(ledger):
+    """Check that the drivers sent more than was read, and that what was read was delivered."""
+    waiting = [driver.sent - driver.acknowledged for driver in ledger.drivers.values()]
+    assert min(waiting) > MAX_UNACKNOWLEDGED
+    seen = {watcher.seen - watcher.driver.acknowledged for watcher in ledger.watchers}
+    assert seen == {MAX_UNACKNOWLEDGED}
+
+
+@pytest.mark.slow_fault
+async def test_drivers_that_are_not_read_for_long_are_disconnected_and_lose_nothing(
+    begin_fast, record
+):
+    async with begin_fast() as trial:
+        await trial.go_on(1)
+        await operate(trial.system.postgres.kill)
+        trial.fault()
+        # Their answers to pings are not read either: the server gives up after 20 to 40 s.
+        await trial.go_on(50)
+        assert_read_up_to_the_limit(trial.load.ledger)
+        assert all(driver.disconnects for driver in trial.load.drivers)
+        assert not any(watcher.disconnects for watcher in trial.load.watchers)
+        await operate(trial.system.postgres.start)
+        trial.repaired()
+        # They were refused meanwhile, and come back after up to 20 s.
+        await trial.go_on(21)
+    record(
+        "PostgreSQL is unavailable for 50 s; each driver has more than the limit", trial.measured
+    )
+    assert trial.acknowledged_meanwhile == 0
+    assert trial.load.ledger.skipped == 0
+    # Also what was read and could not be acknowledged any more is kept.
+    assert trial.measured.kept >= trial.measured.acknowledged + FEW * MAX_UNACKNOWLEDGED
 
 
 @pytest.mark.slow_fault
