@@ -40,7 +40,7 @@ class Phone:
     """A phone that keeps each message until it is acknowledged, and sends the oldest first.
 
     It connects to the servers in turn. It sends up to `window` messages before it waits for an
-    acknowledgement. `on_acknowledged` is called after each.
+    acknowledgement, and rests for some seconds after each. `on_acknowledged` is called after each.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Phone:
         *,
         cuts: list[int],
         window: int,
+        rest: float,
         on_acknowledged: Callable[[], None],
     ) -> None:
         """Set up a phone that loses its network after each number of acknowledgements in `cuts`."""
@@ -61,6 +62,7 @@ class Phone:
         self._acknowledged = 0
         self._cuts = deque(sorted(cuts))
         self._window = window
+        self._rest = rest
         self._on_acknowledged = on_acknowledged
 
     async def upload(self) -> None:
@@ -102,10 +104,24 @@ class Phone:
             sent -= 1
             self._acknowledged += 1
             self._on_acknowledged()
+            await asyncio.sleep(self._rest)
 
 
 def message(token: str, send: Send) -> str:
     return json.dumps({"type": "authenticate", "payload": {"token": token, **payload(send)}})
+
+
+def in_the_past(day: list[list[Measured]]) -> list[list[Measured]]:
+    """Return the taxis' fixes so that the last is of yesterday at six: they drive over midnight."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    change = today - timedelta(hours=18) - max(fixes[-1].at for fixes in day)
+    return [[fix._replace(at=fix.at + change) for fix in fixes] for fixes in day]
+
+
+def line(at: datetime, latitude: Any, longitude: Any) -> str:
+    """Return a fix as text: microseconds and 7 decimals, which is all that is kept of these."""
+    when = at.astimezone(UTC).isoformat(timespec="microseconds")
+    return f"{when} {float(latitude):.7f} {float(longitude):.7f}"
 
 
 class Count:
@@ -125,17 +141,46 @@ class Count:
             await self._changed.wait()
 
 
-def in_the_past(day: list[list[Measured]]) -> list[list[Measured]]:
-    """Return the taxis' fixes so that the last is of yesterday at six: they drive over midnight."""
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    change = today - timedelta(hours=18) - max(fixes[-1].at for fixes in day)
-    return [[fix._replace(at=fix.at + change) for fix in fixes] for fixes in day]
+class Fleet:
+    """Phones of taxis that drive over midnight and upload the fixes of that day.
 
+    `sent` has all fixes by driver, as text; `messages` is the number of messages, and
+    `acknowledged` counts those of them that were acknowledged.
+    """
 
-def line(at: datetime, latitude: Any, longitude: Any) -> str:
-    """Return a fix as text: microseconds and 7 decimals, which is all that is kept of these."""
-    when = at.astimezone(UTC).isoformat(timespec="microseconds")
-    return f"{when} {float(latitude):.7f} {float(longitude):.7f}"
+    def __init__(self, stack: Stack, day: list[list[Measured]], rest: float = 0.0) -> None:
+        rng = random.Random(6)
+        self.acknowledged = Count()
+        self.messages = 0
+        self.sent: dict[int, list[str]] = {}
+        self.phones: list[Phone] = []
+        for number, fixes in enumerate(in_the_past(day)):
+            sends = lossy(rng, fixes)
+            if len(sends) < MIN_MESSAGES:
+                continue
+            driver_id = stack.new_driver()
+            self.messages += len(sends)
+            self.sent[driver_id] = [line(*fix) for fix in fixes]
+            # Half of them begin with the other server.
+            servers = stack.servers if number % 4 < 2 else stack.servers[::-1]
+            route = f"driver/set-tracking?userId={driver_id}"
+            self.phones.append(
+                Phone(
+                    [f"{server.websocket_url}/{route}" for server in servers],
+                    stack.tokens[driver_id],
+                    sends,
+                    cuts=rng.sample(range(1, len(sends) - 1), CUTS),
+                    # Half wait for acknowledgements, half send as fast as the socket takes it.
+                    window=1 if number % 2 else len(sends),
+                    rest=rest,
+                    on_acknowledged=self.acknowledged.add,
+                )
+            )
+
+    @property
+    def refusals(self) -> set[str]:
+        """Return the codes of all errors that phones received."""
+        return set().union(*(phone.refusals for phone in self.phones))
 
 
 @pytest.fixture(scope="module")
@@ -165,48 +210,77 @@ async def until_storing_fails(workers: Iterable[services.Uvicorn]) -> None:
                 health = (await call(worker.port, "GET", "/health/live/")).json()
 
 
-async def fail(postgres: services.Postgres, stack: Stack, acknowledged: Count, total: int) -> None:
+async def fail(postgres: services.Postgres, stack: Stack, fleet: Fleet) -> None:
     """Kill PostgreSQL and then a worker while phones upload, and start each again."""
-    await acknowledged.reaches(FIRST * total)
+    await fleet.acknowledged.reaches(FIRST * fleet.messages)
     await operate(postgres.kill)
     await until_storing_fails(stack.servers)
     await operate(postgres.start)
-    await acknowledged.reaches(SECOND * total)
+    await fleet.acknowledged.reaches(SECOND * fleet.messages)
     doomed = stack.servers[0]
     await operate(doomed.kill)
     await operate(doomed.start)
 
 
+def maintain(stack: Stack) -> None:
+    """Pack all days that are over."""
+    environment = {**stack.environment, "TRACKING_HISTORY_HOT_DAYS": "0"}
+    services.manage(environment, "tracking_maintain")
+
+
+def hot(stack: Stack, driver_ids: Iterable[int]) -> dict[int, list[str]]:
+    """Return the fixes of these drivers that are not packed, as text."""
+    history = services.history(stack.environment)
+    return {id_: [line(*fix[:3]) for fix in history.get(id_, ())] for id_ in driver_ids}
+
+
+async def read(stack: Stack, driver_ids: Iterable[int]) -> dict[int, list[str]]:
+    """Return the fixes of these drivers as a host project reads them, as text."""
+    ids = list(driver_ids)
+    program = f"""
+from datetime import UTC, datetime, timedelta
+from tracking.history.reading import read
+now = datetime.now(UTC)
+result = [
+    [
+        (fix.recorded_at.isoformat(), fix.latitude, fix.longitude)
+        for fixes in read(driver_id, now - timedelta(days=9), now)
+        for fix in fixes
+    ]
+    for driver_id in {ids}
+]"""
+    tracks = await stack.host(program)
+    return {
+        driver_id: [line(datetime.fromisoformat(at), *place) for at, *place in track]
+        for driver_id, track in zip(ids, tracks, strict=True)
+    }
+
+
 @pytest.mark.parametrize("source", SOURCES)
 async def test_history_is_exactly_the_acknowledged_fixes_after_servers_were_killed(failing, source):
     postgres, stack = failing
-    rng = random.Random(6)
-    acknowledged = Count()
-    expected: dict[int, list[str]] = {}
-    phones, total = [], 0
-    for number, fixes in enumerate(in_the_past(taxis_of(source))):
-        sends = lossy(rng, fixes)
-        if len(sends) < MIN_MESSAGES:
-            continue
-        driver_id = stack.new_driver()
-        expected[driver_id] = [line(*fix) for fix in fixes]
-        total += len(sends)
-        turns = stack.servers if number % 4 < 2 else stack.servers[::-1]
-        phones.append(
-            Phone(
-                [f"{each.websocket_url}/driver/set-tracking?userId={driver_id}" for each in turns],
-                stack.tokens[driver_id],
-                sends,
-                cuts=rng.sample(range(1, len(sends) - 1), CUTS),
-                # Half of them wait for acknowledgements, half send as fast as the socket takes it.
-                window=1 if number % 2 else len(sends),
-                on_acknowledged=acknowledged.add,
-            )
-        )
+    fleet = Fleet(stack, taxis_of(source))
     async with TaskGroup() as group:
-        group.create_task(fail(postgres, stack, acknowledged, total))
-        for phone in phones:
+        group.create_task(fail(postgres, stack, fleet))
+        for phone in fleet.phones:
             group.create_task(phone.upload())
-    assert set().union(*(phone.refusals for phone in phones)) == set()
-    hot = services.history(stack.environment)
-    assert {id_: [line(*fix[:3]) for fix in hot[id_]] for id_ in expected} == expected
+    assert fleet.refusals == set()
+    assert hot(stack, fleet.sent) == fleet.sent
+
+    await asyncio.to_thread(maintain, stack)
+    assert not any(hot(stack, fleet.sent).values())
+    assert await read(stack, fleet.sent) == fleet.sent
+
+
+async def test_fixes_that_arrive_while_their_day_is_packed_are_kept(failing):
+    _, stack = failing
+    # They upload for some 10 s.
+    fleet = Fleet(stack, taxis_of("made up"), rest=0.15)
+    async with TaskGroup() as group:
+        uploads = [group.create_task(phone.upload()) for phone in fleet.phones]
+        runs = 0
+        while not all(upload.done() for upload in uploads):
+            await asyncio.to_thread(maintain, stack)
+            runs += 1
+    assert runs > 1
+    assert await read(stack, fleet.sent) == fleet.sent
