@@ -1,7 +1,8 @@
 """The audit trail of access to locations: viewer, driver, way and time.
 
 A row covers all looks of one viewer at one driver in one way within `PERIOD`, so a stream adds a
-row every ten minutes, not one for each location. Drivers who look at themselves are not recorded.
+row every ten minutes, not one for each location. A look at the history has a row of its own, with
+the window that was asked for. Drivers who look at themselves are not recorded.
 Each worker keeps its own record, so several workers may each write a row.
 
 A look is never refused because it cannot be recorded. Looks that were lost are counted in the log.
@@ -46,12 +47,18 @@ PURGE_INTERVAL: Final = 3600.0
 
 
 class Look(NamedTuple):
-    """A look to be stored. A `driver_id` of None means all drivers, as on the fleet map."""
+    """A look to be stored. A `driver_id` of None means all drivers, as on the fleet map.
+
+    A look at the history has the window that was asked for, and the purpose if the viewer gave one.
+    """
 
     viewer_id: UserId
     driver_id: DriverId | None
     way: Way
     at: datetime
+    since: datetime | None = None
+    until: datetime | None = None
+    purpose: str = ""
 
     @property
     def key(self) -> tuple[UserId, DriverId | None, Way]:
@@ -107,17 +114,38 @@ def record(
 ) -> None:
     """Record a look at these drivers, by default at all drivers. For synchronous code."""
     looks = recent.new(viewer_id, way, driver_ids)
-    if not looks:
-        return
-    using = router.db_for_write(LocationAccess)
+    if looks and _store_now(looks):
+        # After the commit: a transaction that is rolled back stores no row.
+        using = router.db_for_write(LocationAccess)
+        transaction.on_commit(partial(recent.add, looks), using=using)
+
+
+def record_past(
+    viewer_id: UserId | None,
+    way: Way,
+    driver_id: DriverId | None = None,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    purpose: str = "",
+) -> None:
+    """Record a look at a driver's history, by default at all drivers'. For synchronous code.
+
+    Each call adds a row, whatever was recorded before. Call it before the first byte is sent.
+    """
+    if viewer_id is not None and viewer_id != driver_id and conf.ACCESS_LOG_DAYS:
+        _store_now([Look(viewer_id, driver_id, way, timezone.now(), since, until, purpose)])
+
+
+def _store_now(looks: Sequence[Look]) -> bool:
+    """Store the looks; return False, and log it, if the database refuses."""
     try:
-        with transaction.atomic(using=using):
+        with transaction.atomic(using=router.db_for_write(LocationAccess)):
             store(looks)
     except DatabaseError as error:
         log_lost(looks, error)
-    else:
-        # After the commit: a transaction that is rolled back stores no row.
-        transaction.on_commit(partial(recent.add, looks), using=using)
+        return False
+    return True
 
 
 def store(looks: Sequence[Look]) -> None:

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from tracking import access_log
-from tracking.access_log import Way, record
+from tracking.access_log import Way, record, record_past
 from tracking.models import DriverLocation, LocationAccess
 from tracking.runtime import get_runtime
 
@@ -188,6 +188,34 @@ def test_rows_go_with_the_driver_and_stay_without_the_viewer(driver, staff):
     staff_id = staff.pk
     staff.delete()
     assert rows() == [(staff_id, other.pk, Way.REST)]
+
+
+def test_each_look_at_the_history_is_a_row_with_its_window(driver, staff):
+    since, until = NOON, NOON + timedelta(hours=1)
+    for _ in range(2):
+        record_past(staff.pk, Way.TRACK, driver.pk, since=since, until=until, purpose="complaint")
+    record_past(staff.pk, Way.PAST, since=since, until=since)
+    record_past(driver.pk, Way.EXPORT, driver.pk)
+    window = LocationAccess.objects.order_by("pk").values_list("since", "until", "purpose")
+    assert rows() == [(staff.pk, driver.pk, Way.TRACK)] * 2 + [(staff.pk, None, Way.PAST)]
+    assert list(window) == [(since, until, "complaint")] * 2 + [(since, since, "")]
+
+
+def test_looks_at_the_history_are_not_recorded_when_the_retention_is_zero(driver, staff, settings):
+    settings.TRACKING = settings.TRACKING | {"ACCESS_LOG_DAYS": 0}
+    record_past(staff.pk, Way.TRACK, driver.pk)
+    assert rows() == []
+
+
+def test_a_look_at_the_history_that_cannot_be_recorded_is_in_the_log(
+    driver, staff, monkeypatch, caplog
+):
+    def unavailable(*args, **kwargs):
+        raise OperationalError("the database takes no writes")
+
+    monkeypatch.setattr(access_log, "store", unavailable)
+    record_past(staff.pk, Way.EXPORT, driver.pk)
+    assert "1 looks at locations could not be recorded: OperationalError" in caplog.text
 
 
 # The audit trail in the admin
