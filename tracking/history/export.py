@@ -1,0 +1,235 @@
+"""Everything that the package keeps about one person, as a zip that this person can read."""
+
+import csv
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from io import StringIO
+from itertools import groupby
+from typing import IO, Any, Final, NamedTuple
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+from django.db.models import Model, Q, QuerySet
+from django.utils import timezone
+
+from tracking.history import formats
+from tracking.history.export_readme import readme
+from tracking.history.pages import read_flagged
+from tracking.history.partitions import DAY, day_of, start_of
+from tracking.history.reading import count_by_hour
+from tracking.ids import DriverId
+from tracking.models import (
+    Device,
+    DriverLocation,
+    HistoryErasure,
+    HistoryHold,
+    LocationAccess,
+    WatchGrant,
+)
+
+# Bytes that are collected before they are sent.
+PIECE: Final = 64 * 1024
+
+# Rows read at once.
+BATCH_SIZE: Final = 1_000
+
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def export(driver_id: DriverId, file: IO[bytes]) -> None:
+    """Write a zip with everything that is kept about a person to a binary file."""
+    for piece in export_pieces(driver_id):
+        file.write(piece)
+
+
+def export_pieces(driver_id: DriverId) -> Iterator[bytes]:
+    """Yield the zip in pieces, each made when the one before was taken.
+
+    No query or transaction is open between two pieces. A day is in memory as an hour's fixes, or
+    `pages.READ_AT_ONCE`.
+    """
+    drain = _Drain()
+    now = timezone.now()
+    with ZipFile(drain, "w", ZIP_DEFLATED) as archive:  # type: ignore[call-overload]
+        for name, content in _files(driver_id, now):
+            entry = ZipInfo(name, now.timetuple()[:6])
+            entry.compress_type = ZIP_DEFLATED
+            entry.external_attr = 0o600 << 16
+            with archive.open(entry, "w") as file:
+                for piece in content:
+                    file.write(piece)
+                    if drain.size >= PIECE:
+                        yield drain.take()
+    yield drain.take()
+
+
+class _Drain:
+    """A file that can only be written to, and is emptied by its reader."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        self._parts.append(bytes(data))
+        self.size += len(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+    def take(self) -> bytes:
+        """Return all that was written since the last call."""
+        taken = b"".join(self._parts)
+        self._parts.clear()
+        self.size = 0
+        return taken
+
+
+def _files(driver_id: DriverId, now: datetime) -> Iterator[tuple[str, Iterable[bytes]]]:
+    """Yield the names of the files and their contents, to be read one after another."""
+    counts = count_by_hour(driver_id, EARLIEST, now)
+    days = [(day, list(hours)) for day, hours in groupby(counts, lambda count: day_of(count.hour))]
+    yield "README.txt", [readme(driver_id, now, days)]
+    for table in _tables(driver_id):
+        yield table.name, _table_csv(table)
+    for day, hours in days:
+        window = (start_of(day), start_of(day + DAY))
+        # Read twice, as a day of fixes may be too large for the memory.
+        yield f"tracks/{day}.csv", formats.csv(read_flagged(driver_id, hours, *window))
+        yield f"tracks/{day}.gpx", formats.gpx(driver_id, read_flagged(driver_id, hours, *window))
+
+
+class _Table(NamedTuple):
+    """A file of rows, in the order of the field `order`.
+
+    `columns` has a title for each column, and its field or a function of the row.
+    """
+
+    name: str
+    rows: "QuerySet[Any]"
+    order: str
+    columns: Mapping[str, str | Callable[[Any], object]]
+
+
+def _of(model: type[Model], field: str, driver_id: DriverId) -> "QuerySet[Any]":
+    return model._default_manager.filter(**{field: driver_id})
+
+
+def _fields(*names: str) -> dict[str, str | Callable[[Any], object]]:
+    return {name: name for name in names}
+
+
+def _tables(driver_id: DriverId) -> list[_Table]:
+    grant = _fields("starts_at", "ends_at", "ended_at", "reference")
+    look: dict[str, str | Callable[[Any], object]] = {
+        "at": "at",
+        "way": lambda row: LocationAccess.Way(row.way).label,
+        "track_from": "since",
+        "track_until": "until",
+        "purpose": "purpose",
+    }
+    return [
+        _Table(
+            "last-known-location.csv",
+            _of(DriverLocation, "pk", driver_id),
+            "recorded_at",
+            _fields(
+                "recorded_at",
+                "received_at",
+                "latitude",
+                "longitude",
+                "accuracy",
+                "heading",
+                "speed",
+                "heard_at",
+                "disconnected_at",
+                "clock_offset",
+            ),
+        ),
+        _Table(
+            "phones.csv",
+            _of(Device, "driver", driver_id),
+            "issued_at",
+            _fields("label", "issued_at", "last_used_at", "revoked_at"),
+        ),
+        _Table(
+            "who-may-watch-you.csv",
+            _of(WatchGrant, "driver", driver_id),
+            "starts_at",
+            {"watcher": "watcher_id"} | grant,
+        ),
+        _Table(
+            "whom-you-may-watch.csv",
+            _of(WatchGrant, "watcher", driver_id),
+            "starts_at",
+            {"driver": "driver_id"} | grant,
+        ),
+        _Table(
+            "who-looked-at-you.csv",
+            _of(LocationAccess, "driver", driver_id),
+            "at",
+            {"viewer": "viewer_id"} | look,
+        ),
+        _Table(
+            "whom-you-looked-at.csv",
+            _of(LocationAccess, "viewer", driver_id),
+            "at",
+            {"driver": lambda row: row.driver_id or "all drivers"} | look,
+        ),
+        _Table(
+            "holds.csv",
+            _of(HistoryHold, "driver", driver_id),
+            "held_at",
+            _fields("reference", "since", "until", "held_at", "released_at"),
+        ),
+        _Table(
+            "erasures.csv",
+            _of(HistoryErasure, "driver", driver_id),
+            "erased_at",
+            _fields("before", "erased_at"),
+        ),
+    ]
+
+
+def _table_csv(table: _Table) -> Iterator[bytes]:
+    """Yield the file of a table, with the mark by which Excel recognizes UTF-8."""
+    yield BOM_UTF8 + _csv_lines([list(table.columns)])
+    for batch in _batches(table.rows, table.order):
+        yield _csv_lines(
+            [
+                _cell(column(row) if callable(column) else getattr(row, column))
+                for column in table.columns.values()
+            ]
+            for row in batch
+        )
+
+
+def _batches(rows: "QuerySet[Any]", order: str) -> Iterator[list[Any]]:
+    """Yield all rows in lists. Each is a query of its own: a reader may take hours."""
+    rows = rows.order_by(order, "pk")
+    batch = list(rows[:BATCH_SIZE])
+    while batch:
+        yield batch
+        at, pk = getattr(batch[-1], order), batch[-1].pk
+        # The first condition is for the index.
+        later = Q(**{f"{order}__gte": at}) & (Q(**{f"{order}__gt": at}) | Q(pk__gt=pk))
+        batch = list(rows.filter(later)[:BATCH_SIZE]) if len(batch) == BATCH_SIZE else []
+
+
+def _csv_lines(rows: Iterable[Sequence[str]]) -> bytes:
+    lines = StringIO(newline="")
+    csv.writer(lines).writerows(rows)
+    return lines.getvalue().encode()
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return formats.time_text(value)
+    text = str(value)
+    # A spreadsheet would take such a text for a formula.
+    if isinstance(value, str) and text.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{text}"
+    return text

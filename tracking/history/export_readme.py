@@ -1,0 +1,99 @@
+"""The README of an export, in plain words: a person without technical knowledge reads it."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Final, TypeAlias
+
+from tracking.conf import conf
+from tracking.history.reading import HourCount
+from tracking.ids import DriverId
+
+# The days that have fixes, with the numbers of their hours.
+Days: TypeAlias = Sequence[tuple[date, Sequence[HourCount]]]
+
+README: Final = """\
+YOUR LOCATION DATA
+
+This archive has everything that the tracking of locations keeps about one person: the one whose
+account has the number {driver_id}. It was made on {now}.
+
+It does not have your account itself, such as your name and your e-mail address. For that, and for
+all questions, ask the company that gave you the account.
+
+
+How to open the files
+
+Files that end in .csv are tables. Open them in Excel, LibreOffice, Numbers or Google Sheets.
+Files that end in .gpx are maps. Open them in a map program, such as OsmAnd, Organic Maps or Google
+Earth.
+
+All times are in UTC, which is the time in London in winter: 2026-01-31T12:00:00Z is noon on 31
+January 2026. An empty cell means that something is unknown, or has not happened. People are named
+by the number of their account, because their names are their own data. Texts that begin with a
+character of a formula have a ' before it.
+
+
+tracks/       Where you were: {kept}.
+              There are two files for each day, a table and a map. A day begins at midnight UTC.
+              Kept {history}; longer only what is listed in holds.csv.
+
+              recorded_at   when your phone measured the location
+              received_at   when the location reached us
+              latitude      degrees north of the equator
+              longitude     degrees east of Greenwich
+              accuracy      how far off the location may be, in metres, by your phone
+              heading       the direction you moved in: degrees clockwise from north
+              speed         metres per second; 10 are 36 km/h
+              battery       the charge of your phone, in percent
+              charging      true if your phone was being charged
+              mock          true if your phone said that the location was simulated
+              flags         why we do not believe a location: "jump" if no car can drive there so
+                            fast, "mock" if it was simulated, "inaccurate" if better ones are near
+
+last-known-location.csv
+              The newest location, with the same columns. heard_at is when your phone last sent
+              anything, disconnected_at when it ended its connection, and clock_offset how many
+              seconds its clock was behind. Kept until a newer one comes.
+
+phones.csv    Your phones that report with a code of their own, and when each was last used. The
+              codes themselves are not kept. Kept until your account is deleted.
+
+who-may-watch-you.csv
+              Who was permitted to see your location, from when until when, and for which trip.
+              ended_at is when it was ended early. Kept until your account is deleted.
+
+whom-you-may-watch.csv
+              Whose location you were permitted to see.
+
+who-looked-at-you.csv
+              Who looked at your location, when, in which way, and what for if they said so. A
+              live map is one row every ten minutes. For a look at your past, track_from and
+              track_until say which part of it. Looks at all drivers at once, such as at the map
+              of the fleet, are not in this table. Kept {looks}.
+
+whom-you-looked-at.csv
+              At whose location you looked. Kept {looks}.
+
+holds.csv     Parts of your track that are kept longer, for example because of a dispute.
+
+erasures.csv  Erasures of your track: everything recorded before that time was deleted.
+"""
+
+
+def readme(driver_id: DriverId, now: datetime, days: Days) -> bytes:
+    """Return the README of an export that is made now, with these days."""
+    count = sum(hour.fixes for _, hours in days for hour in hours)
+    kept = f"{count:,} locations, from {days[0][0]} to {days[-1][0]}" if days else "no locations"
+    text = README.format(
+        driver_id=driver_id,
+        now=f"{now:%d %B %Y, %H:%M} UTC",
+        kept=kept,
+        history=_period(conf.HISTORY_DAYS if conf.HISTORY != "off" else 0),
+        looks=_period(conf.ACCESS_LOG_DAYS),
+    )
+    # The line ends that every editor shows.
+    return text.replace("\n", "\r\n").encode()
+
+
+def _period(days: int) -> str:
+    return f"for {days} days" if days else "not at all: nothing new is kept"
