@@ -19,6 +19,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/", include("accounts.urls")),
     path("driver/", include("tracking.urls")),
+    path("fleet/", include("tracking.urls.fleet")),
     path("api/", ReferenceView.as_view(url_name="schema"), name="reference"),
     path("api/schema/", SchemaView.as_view(), name="schema"),
 ]

@@ -13,7 +13,7 @@ from tracking.people import active
 from tracking.permissions import may_view_fleet
 from tracking.pipeline.rows import fix_of
 from tracking.protocol import Forbidden, InvalidMessage, details
-from tracking.protocol.fleet import to_bbox
+from tracking.protocol.fleet import Bbox, to_bbox
 from tracking.rest.throttling import ReadThrottle
 from tracking.rest.views import RestView
 from tracking.status import status_of
@@ -56,13 +56,18 @@ class FleetView(RestView):
         )
 
 
-def within(text: str) -> Q:
-    """Return the filter for locations in `west,south,east,north`; raise `InvalidMessage`."""
+def bbox_of(text: str) -> Bbox:
+    """Return the area of `west,south,east,north`; raise `InvalidMessage`."""
     try:
         values = [float(value) for value in text.split(",")]
     except ValueError as error:
         raise InvalidMessage("bbox must be four numbers: west,south,east,north") from error
-    bbox = to_bbox(values)
+    return to_bbox(values)
+
+
+def within(text: str) -> Q:
+    """Return the filter for locations in `west,south,east,north`; raise `InvalidMessage`."""
+    bbox = bbox_of(text)
     latitudes = Q(latitude__range=(bbox.south, bbox.north))
     if bbox.west > bbox.east:
         return latitudes & (Q(longitude__gte=bbox.west) | Q(longitude__lte=bbox.east))

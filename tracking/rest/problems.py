@@ -194,7 +194,7 @@ def _messages(data: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
 
 def _field_error(place: str, path: tuple[str, ...], message: str) -> dict[str, str]:
     if place == "parameter":
-        found = FieldError(message, parameter=".".join(path))
+        found = FieldError(message, parameter=".".join(path) or UNSET)
     else:
         # A JSON pointer as a URL fragment, as in RFC 9457; "#" is the whole body.
         found = FieldError(message, pointer="/".join(("#", *path)))

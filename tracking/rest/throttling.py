@@ -92,6 +92,20 @@ class GrantThrottle(ByUser):
     default_rate = "50/s"
 
 
+class TrackThrottle(ByUser):
+    """Requests of one user for the history: a page of 50,000 points takes a second of a core."""
+
+    scope = "track-read"
+    default_rate = "60/min"
+
+
+class ExportThrottle(ByUser):
+    """Exports of one user, each of which may take minutes of a core."""
+
+    scope = "track-export"
+    default_rate = "20/hour"
+
+
 class PageTokenThrottle(ByUser):
     """Requests of one user's pages for access tokens."""
 

@@ -1,4 +1,7 @@
-"""The pages and the REST API, for the host project: `path("driver/", include("tracking.urls"))`."""
+"""The pages and the REST API, for the host project: `path("driver/", include("tracking.urls"))`.
+
+`tracking.urls.fleet` is for another path.
+"""
 
 from django.urls import path as page
 from django.urls import register_converter
@@ -9,11 +12,13 @@ from tracking.ids import UUID_PATTERN, UUIDS
 from tracking.pages import views
 from tracking.people import USER_IDS
 from tracking.phones.views import OsmAndView, OwnTracksView
+from tracking.rest.export import ExportView
 from tracking.rest.fleet import FleetView
 from tracking.rest.grants import GrantViewSet
 from tracking.rest.locations import BatchView, LocationView
 from tracking.rest.search import SearchView
 from tracking.rest.session_token import SessionTokenView
+from tracking.rest.track import TrackView
 from tracking.slashes import either_slash, path
 
 
@@ -36,6 +41,8 @@ urlpatterns = [
     path("search/", SearchView.as_view(), name="search"),
     path(f"<{USER_IDS.converter}:driver_id>/location/", LocationView.as_view(), name="location"),
     path(f"<{USER_IDS.converter}:driver_id>/locations/", BatchView.as_view(), name="locations"),
+    path(f"<{USER_IDS.converter}:driver_id>/track/", TrackView.as_view(), name="track"),
+    path(f"<{USER_IDS.converter}:driver_id>/export/", ExportView.as_view(), name="export"),
     path("locations/", FleetView.as_view(), name="fleet-locations"),
     path("token/", SessionTokenView.as_view(), name="token"),
     path("report/owntracks/", OwnTracksView.as_view(), name="report-owntracks"),

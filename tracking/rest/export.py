@@ -1,0 +1,32 @@
+"""Everything that is kept about one person, as a zip."""
+
+from django.http import HttpResponseBase
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+
+from tracking.access_log import record_past
+from tracking.history.export import export_pieces
+from tracking.ids import DriverId
+from tracking.models import LocationAccess
+from tracking.rest.history import HistoryView, MayViewTrack
+from tracking.rest.streaming import stream
+from tracking.rest.throttling import ExportThrottle
+from tracking.rest.windows import check_names, purpose_of
+
+
+class ExportView(HistoryView):
+    """The zip of one person, for that person and for staff."""
+
+    permission_classes = (IsAuthenticated, MayViewTrack)
+    throttle_classes = (ExportThrottle,)
+
+    def get(self, request: Request, driver_id: DriverId) -> HttpResponseBase:
+        query = request.query_params
+        check_names(query, ("purpose",))
+        purpose = purpose_of(query)
+        record_past(request.user.pk, LocationAccess.Way.EXPORT, driver_id, purpose=purpose)
+        pieces = iter(()) if request.method == "HEAD" else export_pieces(driver_id)
+        response = stream(request._request, pieces, "application/zip")
+        name = f"location-data-{driver_id}.zip"
+        response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+        return response
