@@ -11,11 +11,14 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
 from tracking.fix import Fix
+from tracking.history.formats import geojson, ndjson
 from tracking.protocol import Measurement, Verdict, details
 from tracking.protocol.frames import Details, Verdicts
 from tracking.rest.problems import Problem
+from tracking.rest.track import FORMATS
 
 from ..tracking.fakes import NOON
+from ..tracking.history.tracks import drive
 
 METHODS = {"get", "put", "post", "patch", "delete"}
 
@@ -64,6 +67,9 @@ def test_every_rest_view_is_in_the_document(schema):
         "/driver/{}/location/",
         "/driver/{}/locations/",
         "/driver/locations/",
+        "/driver/{}/track/",
+        "/driver/{}/export/",
+        "/fleet/at/",
         "/driver/report/owntracks/",
         "/driver/report/osmand/",
         "/driver/grants/",
@@ -112,3 +118,15 @@ def test_document_has_one_spelling_of_each_path(schema):
 def test_document_is_throttled(client):
     answers = [client.get("/api/schema/").status_code for _ in range(31)]
     assert answers == [200] * 30 + [429]
+
+
+def test_tracks_are_described_as_they_are_sent(schema):
+    content = schema["paths"]["/driver/{driver_id}/track/"]["get"]["responses"]["200"]["content"]
+    assert [kind.partition(";")[0] for kind in FORMATS.values()] == list(content)
+    feature = json.loads(b"".join(geojson(19, drive(300))))
+    components = schema["components"]["schemas"]
+    assert list(components["Track"]["properties"]) == list(feature)
+    properties = components["TrackProperties"]
+    assert list(properties["properties"]) == properties["required"] == list(feature["properties"])
+    (line,) = ndjson(19, drive(1))
+    assert list(components["TrackPoint"]["properties"]) == list(json.loads(line))

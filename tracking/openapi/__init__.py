@@ -13,9 +13,11 @@ from drf_spectacular.utils import (
 )
 from drf_spectacular.utils import extend_schema_view as describe
 
+import tracking.openapi.history
 import tracking.openapi.structs  # noqa: F401 - drf-spectacular finds the extension
 from tracking.openapi.parts import (
     BATCH,
+    BBOX,
     FIX,
     OSMAND_ANSWER,
     OSMAND_BODIES,
@@ -93,13 +95,7 @@ describe(
         tags=["locations"],
         summary="List all drivers' locations, for staff",
         parameters=[
-            OpenApiParameter(
-                "bbox",
-                str,
-                description="Only locations in this area: west,south,east,north in WGS 84 degrees."
-                " If west is greater than east, the area crosses the antimeridian. Longitudes"
-                " beyond 180 wrap around.",
-            ),
+            BBOX,
             *page_parameters(ByDriver),
         ],
         responses=responses({200: LocationPage}, 400, 404),

@@ -216,6 +216,14 @@ OSMAND_BODIES: Final = {
 }
 
 
+BBOX: Final = OpenApiParameter(
+    "bbox",
+    str,
+    description="Only locations in this area: west,south,east,north in WGS 84 degrees. If west is"
+    " greater than east, the area crosses the antimeridian. Longitudes beyond 180 wrap around.",
+)
+
+
 def page_parameters(pagination: type[CursorPagination]) -> list[OpenApiParameter]:
     """Return the query parameters of a paginated list."""
     size = {"type": "integer", "minimum": 1, "maximum": pagination.max_page_size}
@@ -226,9 +234,12 @@ def page_parameters(pagination: type[CursorPagination]) -> list[OpenApiParameter
 
 
 def responses(
-    good: dict[int, Any], *problems: int, body: type[Problem] = Problem
+    good: dict[Any, Any], *problems: int, body: type[Problem] = Problem
 ) -> dict[Any, Any]:
-    """Return all responses of a view: `good`, `problems`, and the problems of every view."""
+    """Return all responses of a view: `good`, `problems`, and the problems of every view.
+
+    The keys of `good` are statuses, or pairs of a status and a media type.
+    """
     return {
         **good,
         **{
