@@ -22,11 +22,15 @@ MAX_RIDERS: Final = 5_000
 
 @dataclass(frozen=True)
 class Table:
-    """The table of a server's last locations, and the other columns that its rows need."""
+    """The table of a server's last locations, and the other columns that its rows need.
+
+    `history` is the table of all fixes, if there is one.
+    """
 
     name: str
     more_columns: str
     more_values: str
+    history: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,20 @@ class Database:
                 # Every run starts with a table without dead rows, and no autovacuum due.
                 connection.autocommit = True
                 connection.execute(f"VACUUM ANALYZE {self.table.name}")
+                if self.table.history:
+                    connection.execute(f"TRUNCATE {self.table.history}")
 
     def rows(self) -> list[tuple[int, float, float]]:
         """Return driver id, latitude and longitude of every stored location."""
         with self._connection() as connection:
             query = f"SELECT driver_id, latitude, longitude FROM {self.table.name}"  # noqa: S608
+            return list(connection.execute(query))
+
+    def history(self) -> list[tuple[int, float, float]]:
+        """Return driver id, latitude and longitude of every fix of the history."""
+        with self._connection() as connection:
+            columns = "driver_id, latitude_e7 / 1e7, longitude_e7 / 1e7"
+            query = f"SELECT {columns} FROM {self.table.history}"  # noqa: S608
             return list(connection.execute(query))
 
     def create(self, *, schema: Path | None = None, django: tuple[str, Path] | None = None) -> None:

@@ -17,6 +17,7 @@ GAP: Final = 22
 
 LABEL_OF: Final = {
     "ours": "This project",
+    "ours-history": "This project, every fix kept",
     "ours-2": "This project, two workers",
     "node": "Node.js",
     "tutorial-uvicorn": "Channels tutorial, uvicorn",

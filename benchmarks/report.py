@@ -52,10 +52,13 @@ METHOD: Final = """\
   auto-pipelining, a subscription per driver; it looks no user up. nginx with nchan carries frames
   and neither checks nor stores: the ceiling for fan-out. Each runs as one process, unless it says
   otherwise.
+- **History.** The peers keep the last known location of a driver, so this project's history is off,
+  but for "every fix kept": there each fix is in the history as well before it is acknowledged.
 - **Checks.** Every acknowledgement echoes the oldest open fix of its driver. Every delivery is a
   fix that was sent, newer than the one before it on that watcher. After a closed loop every
   acknowledgement has come, every watcher holds the newest fix, and the database holds each
-  driver's newest acknowledged one. One mismatch and the run is void, and says so here.
+  driver's newest acknowledged one. A history holds every acknowledged fix, each once. One mismatch
+  and the run is void, and says so here.
 - **Closed loop**: the span begins once every driver has had its first acknowledgement. A server
   that needs longer than 2 s for that works in waves, so whole rounds are measured, from the first
   send to the last delivery. Updates are counted when acknowledged, deliveries when made: where

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.database import ROOT, Database
-from benchmarks.load.ledger import MismatchError, check_rows
+from benchmarks.load.ledger import MismatchError, check_history, check_rows
 from benchmarks.servers import PROJECTS, SERVERS, Server, running
 from benchmarks.workloads import WORKLOADS, Workload
 from tests.services import Postgres, Process, postgres_service, redis_service
@@ -81,6 +81,8 @@ class Bench:
         if database and "mismatch" not in result:
             try:
                 check_rows(database.rows(), sent, acknowledged)
+                if run.server.keeps_history:
+                    check_history(database.history(), sent, acknowledged)
             except MismatchError as error:
                 result["mismatch"] = str(error)
         return result
@@ -119,6 +121,7 @@ class Bench:
                     # possible.
                     "TRACKING_MAX_FIXES_PER_SECOND": "0",
                     "TRACKING_MAX_UNAUTHENTICATED_PER_ADDRESS": "0",
+                    **run.server.environment,
                 },
                 directory=Path(directory),
             ) as process,

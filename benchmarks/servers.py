@@ -7,7 +7,7 @@ import string
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +29,10 @@ Command = Callable[[int, Path], list[str]]
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """A row of the report. `command` gets the port and an empty working directory."""
+    """A row of the report. `command` gets the port and an empty working directory.
+
+    `environment` is added to that of all servers. `keeps_history` says that it stores every fix.
+    """
 
     name: str
     title: str
@@ -37,6 +40,8 @@ class Server:
     project: str
     redis: bool = True
     sqlite: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
+    keeps_history: bool = False
     dialect: str = "tracking"
     missing: Callable[[], str] = lambda: ""
 
@@ -45,7 +50,8 @@ class Server:
         if self.dialect == "nchan":
             return "nginx -c benchmarks/peers/nchan/nginx.conf"
         program, *arguments = self.command(0, Path())
-        shown = [Path(program).name.rstrip("0123456789."), *arguments]
+        settings = [f"{name}={value}" for name, value in self.environment.items()]
+        shown = [*settings, Path(program).name.rstrip("0123456789."), *arguments]
         return " ".join(shown).replace(f"{ROOT}/", "").replace(" 0", " PORT", 1)
 
 
@@ -67,6 +73,7 @@ PROJECTS: Final = {
             "tracking_driverlocation",
             "recorded_at, received_at",
             "'2020-01-01 00:00:00', '2020-01-01 00:00:00'",
+            history="tracking_historyfix",
         ),
     ),
     "tutorial": Project(
@@ -147,6 +154,10 @@ def _nchan_missing() -> str:
     return ""
 
 
+# The peers keep the last known location alone.
+WITHOUT_HISTORY: Final = {"TRACKING_HISTORY": "off"}
+WITH_HISTORY: Final = {"TRACKING_HISTORY": "all", "TRACKING_HISTORY_DAYS": "60"}
+
 SERVERS: Final = {
     server.name: server
     for server in (
@@ -155,12 +166,22 @@ SERVERS: Final = {
             title="This project, uvicorn",
             project="ours",
             command=_serve(1),
+            environment=WITHOUT_HISTORY,
+        ),
+        Server(
+            name="ours-history",
+            title="This project, uvicorn, every fix kept",
+            project="ours",
+            command=_serve(1),
+            environment=WITH_HISTORY,
+            keeps_history=True,
         ),
         Server(
             name="ours-2",
             title="This project, uvicorn, two workers",
             project="ours",
             command=_serve(2),
+            environment=WITHOUT_HISTORY,
         ),
         Server(
             name="node",
@@ -197,6 +218,7 @@ SERVERS: Final = {
             redis=False,
             sqlite=True,
             command=_daphne("ridehail.asgi:application"),
+            environment=WITHOUT_HISTORY,
         ),
         Server(
             name="tutorial-embedded",

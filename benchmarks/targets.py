@@ -37,6 +37,11 @@ def targets(results: Results) -> Iterator[Target]:
     yield _at_least(
         6, "Durable updates, times Node.js", _ratio(results, "closed", updates, "ours", ("node",))
     )
+    yield _at_least(
+        0.8,
+        "Durable updates with every fix kept, times without",
+        _ratio(results, "closed", updates, "ours-history", ("ours",)),
+    )
     for of, mark, limit in (
         ("delivery", "p50", 2),
         ("delivery", "p99", 10),
@@ -44,6 +49,12 @@ def targets(results: Results) -> Iterator[Target]:
     ):
         measured = results.median("open", "ours", latency(of, mark))
         yield _at_most(limit, "ms", f"{of.capitalize()} {mark} at 2,000 updates/s", measured)
+    yield _at_most(
+        25,
+        "ms",
+        "Acknowledgement p99 at 2,000 updates/s with every fix kept",
+        results.median("open", "ours-history", latency("acknowledgement", "p99")),
+    )
     for workload, shape in (("fan-out-10x200", "10 × 200"), ("fan-out-1x2000", "1 × 2,000")):
         for peer, title, factor in (("node", "Node.js", 1.1), ("nchan", "nginx with nchan", 0.8)):
             ratio = _ratio(results, workload, deliveries, "ours", (peer,))

@@ -30,7 +30,7 @@ _CLOSED: Final = {
 # A round of the slowest server takes a quarter of the time.
 _QUICK_CLOSED: Final = {"drivers": 500, "watchers": 500, "seconds": 3.0}
 _FAN_OUT: Final = {"watchers": 2_000, "seconds": 3.0, "warm_up": 1.0, "drain": 30.0}
-_FAN_OUT_SERVERS: Final = {"ours": 3, "node": 3, "nchan": 3, "tutorial-uvicorn": 1}
+_FAN_OUT_SERVERS: Final = {"ours": 3, "node": 3, "nchan": 2, "tutorial-uvicorn": 1}
 _CONNECT: Final = {
     "drivers": 2_000,
     "watchers": 5_000,
@@ -58,20 +58,21 @@ WORKLOADS: Final = {
             scenario=_CLOSED,
             servers={
                 "ours": 3,
+                "ours-history": 3,
                 "ours-2": 2,
                 "node": 3,
-                "tutorial-uvicorn": 2,
-                "tutorial-daphne": 2,
+                "tutorial-uvicorn": 1,
+                "tutorial-daphne": 1,
             },
-            quick=("ours", "node", "tutorial-uvicorn"),
+            quick=("ours", "ours-history", "node", "tutorial-uvicorn"),
             quick_scenario=_QUICK_CLOSED,
         ),
         Workload(
             name="open",
             title="Latency at 2,000 updates/s: 2,000 drivers, one watcher each",
             scenario={**_CLOSED, "rate": 2_000.0, "drain": 3.0},
-            servers={"ours": 3, "ours-2": 2, "node": 2, "tutorial-uvicorn": 1},
-            quick=("ours",),
+            servers={"ours": 3, "ours-history": 3, "ours-2": 2, "node": 1, "tutorial-uvicorn": 1},
+            quick=("ours", "ours-history"),
         ),
         Workload(
             name="fan-out-10x200",

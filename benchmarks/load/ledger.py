@@ -1,4 +1,4 @@
-"""Records of the fixes sent, and checks of the frames received. No I/O."""
+"""Records of the fixes sent, and checks of the frames received and of the rows stored. No I/O."""
 
 from collections.abc import Iterable
 
@@ -89,14 +89,42 @@ def check_rows(
     for driver_id, newest in acknowledged.items():
         if driver_id not in stored:
             raise MismatchError(f"driver {driver_id}: no row in the database")
-        latitude, longitude_ = stored[driver_id]
-        sequence = SEQUENCES.get(b"%.7f" % latitude)
-        if sequence is None or b"%.7f" % longitude_ != longitude(driver_id):
-            raise MismatchError(
-                f"driver {driver_id}: the row ({latitude}, {longitude_}) was never sent"
-            )
+        sequence = _sequence(driver_id, *stored[driver_id])
         if not newest <= sequence <= sent[driver_id]:
             raise MismatchError(
                 f"driver {driver_id}: the database holds fix {sequence}, acknowledged is {newest}, "
                 f"sent {sent[driver_id]}"
             )
+
+
+def check_history(
+    rows: Iterable[tuple[int, float, float]], sent: dict[int, int], acknowledged: dict[int, int]
+) -> None:
+    """Check that the history (id, latitude, longitude) holds every acknowledged fix, each once.
+
+    It may hold more, of those in flight when the run ended. Raises MismatchError.
+    """
+    kept: dict[int, set[int]] = {driver_id: set() for driver_id in acknowledged}
+    for driver_id, latitude, longitude_ in rows:
+        sequence = _sequence(driver_id, latitude, longitude_)
+        if not 1 <= sequence <= sent.get(driver_id, 0):
+            raise MismatchError(f"driver {driver_id}: the history has fix {sequence}, never sent")
+        if sequence in kept[driver_id]:
+            raise MismatchError(f"driver {driver_id}: the history has fix {sequence} twice")
+        kept[driver_id].add(sequence)
+    for driver_id, newest in acknowledged.items():
+        if missing := set(range(1, newest + 1)) - kept[driver_id]:
+            raise MismatchError(
+                f"driver {driver_id}: the history lacks {len(missing)} of {newest} acknowledged"
+                f" fixes, the first is {min(missing)}"
+            )
+
+
+def _sequence(driver_id: int, latitude: float, longitude_: float) -> int:
+    """Return the number of the fix in this row. Raises MismatchError."""
+    sequence = SEQUENCES.get(b"%.7f" % latitude)
+    if sequence is None or b"%.7f" % longitude_ != longitude(driver_id):
+        raise MismatchError(
+            f"driver {driver_id}: the row ({latitude}, {longitude_}) was never sent"
+        )
+    return sequence

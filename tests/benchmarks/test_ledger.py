@@ -1,8 +1,14 @@
-"""The load generator's checks: wrong frames of a server void the run."""
+"""The load generator's checks: wrong frames and wrong rows of a server void the run."""
 
 import pytest
 
-from benchmarks.load.ledger import DriverLedger, MismatchError, WatcherLedger, check_rows
+from benchmarks.load.ledger import (
+    DriverLedger,
+    MismatchError,
+    WatcherLedger,
+    check_history,
+    check_rows,
+)
 from benchmarks.load.wire import LATITUDES, location, longitude
 
 
@@ -103,3 +109,26 @@ def test_the_newest_acknowledged_fix_or_a_newer_one_is_stored(sequence):
 def test_a_row_that_is_not_the_newest_acknowledged_fix_voids_the_run(rows, reason):
     with pytest.raises(MismatchError, match=reason):
         check_rows(rows, sent={7: 3}, acknowledged={7: 2})
+
+
+@pytest.mark.parametrize("kept", [(1, 2), (2, 1, 3)], ids=["acknowledged", "and open"])
+def test_a_history_of_every_acknowledged_fix_passes(kept):
+    rows = [row(7, sequence) for sequence in kept]
+    check_history(rows, sent={7: 3, 8: 0}, acknowledged={7: 2, 8: 0})
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ([], "lacks 2 of 2 acknowledged fixes, the first is 1"),
+        ([row(7, 1), row(7, 3)], "lacks 1 of 2 acknowledged fixes, the first is 2"),
+        ([row(7, 1), row(7, 2), row(7, 1)], "has fix 1 twice"),
+        ([row(7, 1), row(7, 2), row(7, 4)], "has fix 4, never sent"),
+        ([row(7, 1), row(7, 2), row(8, 1)], "has fix 1, never sent"),
+        ([row(7, 1), (7, *row(8, 2)[1:])], "never sent"),
+    ],
+    ids=["empty", "lost", "twice", "never sent", "of nobody", "another's place"],
+)
+def test_a_history_that_lacks_or_adds_a_fix_voids_the_run(rows, reason):
+    with pytest.raises(MismatchError, match=reason):
+        check_history(rows, sent={7: 3}, acknowledged={7: 2})

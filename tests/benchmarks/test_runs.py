@@ -3,12 +3,15 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.services.program import PROJECT
 
 
-def test_a_run_counts_what_the_server_stored_and_delivered():
+@pytest.mark.parametrize("server", ["ours", "ours-history"])
+def test_a_run_counts_what_the_server_stored_and_delivered(server):
     # A run of part of the benchmark writes no report.
-    options = ["--only", "closed", "--peers", "ours", "--quick", "--seconds", "1"]
+    options = ["--only", "closed", "--peers", server, "--quick", "--seconds", "1"]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", *options, "--repetitions", "1"],
         cwd=PROJECT,
