@@ -1,6 +1,7 @@
 """Write docs/benchmarks.md and docs/benchmarks.svg from the saved results.
 
-`python -m benchmarks.report` does so without measuring again.
+`python -m benchmarks.report` does so without measuring again. The part about the history is written
+by `python -m benchmarks.history`, and stays as it is.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,6 +25,7 @@ from benchmarks.targets import targets
 from benchmarks.workloads import WORKLOADS
 
 DOCS: Final = ROOT / "docs"
+PAGE: Final = DOCS / "benchmarks.md"
 # Written by hand, from profiles.
 NOTES: Final = ROOT / "benchmarks" / "notes.md"
 
@@ -75,6 +77,18 @@ METHOD: Final = """\
   up its core or its schedule: the server may be faster.
 """
 
+HISTORY_BEGINS: Final = "<!-- measured by make bench-history -->"
+HISTORY_ENDS: Final = "<!-- end of what make bench-history measured -->"
+HISTORY: Final = """\
+## History
+
+`make bench-history` fills the history of 1,000 drivers with whole days, in the order of time: a fix
+every 5 s for 8 hours, with the noise of a phone's GPS. It measures reading and keeping them. Each
+figure is the median, with the lowest and highest behind it. What is read was read once before, and
+HTTP is without the network. A batch of fixes is one of a worker at 2,000 updates/s: ten fixes every
+5 ms, each stored as the last known location too.
+"""
+
 Column = tuple[str, Metric, str]
 
 RATE: Final[list[Column]] = [
@@ -114,6 +128,7 @@ def markdown(results: Results) -> str:
         INTRODUCTION,
         _targets(results),
         *(_workload(results, name) for name in WORKLOADS if results.servers(name)),
+        kept_history(),
         NOTES.read_text() if NOTES.exists() else "",
         METHOD,
         _surroundings(results),
@@ -208,9 +223,27 @@ def _surroundings(results: Results) -> str:
     )
 
 
+def kept_history() -> str:
+    """Return the part of the page about the history, as it is; empty if there is none."""
+    _, begin, rest = PAGE.read_text().partition(HISTORY_BEGINS)
+    part, end, _ = rest.partition(HISTORY_ENDS)
+    return f"{begin}{part}{end}\n" if end else ""
+
+
+def write_history(table: str, surroundings: str) -> None:
+    """Replace the part of the page about the history."""
+    before, _, rest = PAGE.read_text().partition(HISTORY_BEGINS)
+    _, _, after = rest.partition(HISTORY_ENDS)
+    if not rest:
+        before, separator, after = before.partition("## Where the time goes")
+        after = "\n\n" + separator + after
+    part = f"{HISTORY_BEGINS}\n{HISTORY}\n{table}\n{surroundings}\n{HISTORY_ENDS}"
+    PAGE.write_text(before + part + after)
+
+
 def write(results: Results) -> None:
     """Write the page and the plot into docs/."""
-    (DOCS / "benchmarks.md").write_text(markdown(results))
+    PAGE.write_text(markdown(results))
     (DOCS / "benchmarks.svg").write_text(svg(results))
 
 
