@@ -206,8 +206,9 @@ def known_accuracy(value: float | None) -> float | None:
 
 def known_battery(value: object) -> int | None:
     """Return whole percent from 0 to 100, or None for anything else."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return round(value) if is_number and 0 <= value <= 100 else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
+        return None
+    return round(value)
 
 
 def degrees(name: str, value: float | str | None, limit: int) -> float:
