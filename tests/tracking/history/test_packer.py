@@ -216,6 +216,18 @@ def test_the_partition_stays_while_a_transaction_that_read_it_is_open(monkeypatc
 
 
 @on_postgresql
+def test_a_day_that_others_insert_into_all_the_time_is_left_to_the_next_call(monkeypatch):
+    monkeypatch.setattr(partitions, "ATTEMPTS", 2)
+    insert(ONE, fixes_at(DAY, 10))
+    with transaction.atomic(history_db()):
+        insert(ONE, fixes_at(DAY, 15))
+        with running(pack_day, DAY) as results:
+            pass
+    assert results == [(0, False)]
+    assert pack_day(DAY) == (2, True)
+
+
+@on_postgresql
 def test_packing_waits_for_a_transaction_that_inserts(monkeypatch):
     insert(ONE, fixes_at(DAY, 10, 20))
     opened, tried = Event(), Event()
