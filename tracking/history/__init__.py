@@ -6,8 +6,8 @@ times.
 
 from datetime import datetime
 
+from tracking.history.archive import export
 from tracking.history.erasure import Erased, erase
-from tracking.history.export import export
 from tracking.history.fixes import Flags, TrackFix
 from tracking.history.past import at
 from tracking.history.reading import track

@@ -116,16 +116,16 @@ def _narrowed(driver_id: DriverId, since: datetime, until: datetime) -> tuple[da
 
 def _read_part(driver_id: DriverId, since: datetime, until: datetime) -> list[TrackFix]:
     """Return the fixes of a part of one day."""
+    # The hot ones first: between the two queries a day may be packed and its partition dropped.
+    rows = _hot(driver_id, since, until).order_by("recorded_at").values_list(*_COLUMNS)
+    hot = [hot_fix(row) for row in rows]
+    segments = _segments(driver_id, since, until).order_by("hour")
     packed = [
         fix
-        for hour, data in _segments(driver_id, since, until)
-        .order_by("hour")
-        .values_list("hour", "data")
+        for hour, data in segments.values_list("hour", "data")
         for fix in unpack(data, hour)
         if since <= fix.recorded_at < until
     ]
-    rows = _hot(driver_id, since, until)
-    hot = [hot_fix(row) for row in rows.order_by("recorded_at").values_list(*_COLUMNS)]
     if not packed or not hot:
         return packed or hot
     merged = {fix.recorded_at: fix for fix in hot} | {fix.recorded_at: fix for fix in packed}

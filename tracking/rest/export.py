@@ -5,7 +5,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 
 from tracking.access_log import record_past
-from tracking.history.export import export_pieces
+from tracking.history.archive import export_pieces
 from tracking.ids import DriverId
 from tracking.models import LocationAccess
 from tracking.rest.history import HistoryView, MayViewTrack

@@ -11,9 +11,9 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from tracking.access_log import Way
-from tracking.history import export as export_module
+from tracking.history import archive as export_module
 from tracking.history import pages
-from tracking.history.export import export, export_pieces
+from tracking.history.archive import export, export_pieces
 from tracking.models import (
     Device,
     DriverLocation,
