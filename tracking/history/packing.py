@@ -81,8 +81,10 @@ def unpack_last(
 def _checked() -> Iterator[None]:
     try:
         yield
+    except CorruptSegment:
+        raise
     except (zlib.error, struct.error, ValueError, IndexError) as error:
-        raise CorruptSegment("the segment is damaged, or of a newer version") from error
+        raise CorruptSegment("the segment is damaged") from error
 
 
 def _block(fixes: Sequence[TrackFix], start: datetime) -> bytes:
@@ -156,10 +158,10 @@ def _encode(values: Sequence[int]) -> bytes:
 
 
 def _blocks(data: bytes | memoryview) -> Iterator["_Block"]:
-    """Yield the blocks of a segment, not unpacked yet; raise ValueError or zlib.error."""
+    """Yield the blocks of a segment, not unpacked yet; raise CorruptSegment or zlib.error."""
     raw = bytes(data)
-    if raw[0] != VERSION:
-        raise ValueError(f"the version is not {VERSION}")
+    if not raw or raw[0] != VERSION:
+        raise CorruptSegment(f"the segment's version is not {VERSION}")
     plain = zlib.decompress(raw[1:])
     offset = 0
     while offset < len(plain):
