@@ -33,9 +33,8 @@ from tracking.history.partitions import (
     rewriting,
     start_of,
 )
-from tracking.history.reading import HOUR, hot_fix
+from tracking.history.reading import HOUR, hot_fixes
 from tracking.history.rows import Span, delete, hot_rows
-from tracking.history.writer import Row
 from tracking.ids import DriverId
 from tracking.models import HistoryErasure, HistoryFix, HistorySegment
 
@@ -50,7 +49,6 @@ FETCH: Final = 5_000
 # Memory for sorting an hour of some 1,000 drivers; more is sorted on disk.
 WORK_MEM: Final = "64MB"
 
-_COLUMNS: Final = Row.__struct_fields__
 
 # Times are read as microseconds, for which psycopg takes a fourth of the time.
 _HOUR_OF_ROWS: Final = (
@@ -208,8 +206,7 @@ def _batches(hours: Iterable[DriverHour]) -> Iterator[list[DriverHour]]:
 
 def _read_rows(driver_id: DriverId, span: Span) -> list[DriverHour]:
     """Return a driver's hot fixes by hour."""
-    rows = hot_rows(driver_id, span).order_by("recorded_at")
-    fixes = [hot_fix(row) for row in rows.values_list(*_COLUMNS[1:])]
+    fixes = hot_fixes(hot_rows(driver_id, span))
     by_hour = groupby(fixes, lambda fix: _hour_of(fix.recorded_at))
     return [DriverHour(driver_id, hour, list(group)) for hour, group in by_hour]
 
