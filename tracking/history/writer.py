@@ -1,28 +1,25 @@
-"""Writing the history: a sink of the storage, in one statement with the last known locations."""
+"""Writing the history: a sink of the storage, in one message with the last known locations."""
 
 import logging
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
-from functools import cache
-from typing import Any, Final
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import Final
 
-import msgspec
 from django.db import connections
 from django.utils import timezone
 
 from tracking.conf import conf
 from tracking.engine.database import supported
 from tracking.fix import Fix
-from tracking.history.packing import E7
 from tracking.history.partitions import (
     create_days,
     day_of,
     history_db,
     is_partition_missing,
+    start_of,
 )
-from tracking.ids import DriverId
 from tracking.models import HistoryErasure, HistoryFix, WatchGrant
-from tracking.people import USER_IDS
 from tracking.throttled_log import Throttle
 
 logger = logging.getLogger(__name__)
@@ -32,39 +29,39 @@ logger.addFilter(Throttle())
 MAX_SPEED: Final = 10_000.0
 MAX_ACCURACY: Final = 1_000_000.0
 
-_MILLISECOND: Final = timedelta(milliseconds=1)
-_MICROSECOND: Final = timedelta(microseconds=1)
-
-
-class Row(msgspec.Struct, gc=False):
-    """A row of `HistoryFix`, in the order of its columns."""
-
-    driver_id: DriverId
-    recorded_at: datetime
-    received_at: datetime
-    latitude_e7: int
-    longitude_e7: int
-    accuracy: float | None
-    heading: float | None
-    speed: float | None
-    battery: int | None
-    charging: bool | None
-    mock: bool
-
-
-_COLUMNS: Final = Row.__struct_fields__
-
-_ROWS: Final = {
-    "postgresql": (
-        "SELECT {columns} FROM json_to_recordset(%s) AS fix ("
-        "driver_id {id_type}, recorded_at timestamptz, received_at timestamptz, latitude_e7 int,"
-        " longitude_e7 int, accuracy real, heading real, speed real, battery smallint,"
-        " charging boolean, mock boolean)"
-    ),
-    "sqlite": "SELECT {columns} FROM (SELECT {values} FROM json_each(%s)) AS fix",
+# The columns of `HistoryFix`, from those of a fix: with the precision that the packed form keeps as
+# well. An arrival is kept to the millisecond, and never before the measurement.
+_VALUES: Final = {
+    "postgresql": {
+        "driver_id": "driver_id",
+        "recorded_at": "recorded_at",
+        "received_at": "GREATEST(date_trunc('milliseconds', received_at), recorded_at)",
+        "latitude_e7": "round(latitude * 1e7)::int",
+        "longitude_e7": "round(longitude * 1e7)::int",
+        "accuracy": (
+            "CASE WHEN accuracy IS NOT NULL"
+            f" THEN GREATEST(round(LEAST(accuracy, {MAX_ACCURACY}) * 10) / 10, 0.1)::real END"
+        ),
+        "heading": "(round(heading)::int %% 360)::real",
+        "speed": f"CASE WHEN speed <= {MAX_SPEED} THEN (round(speed * 10) / 10)::real END",
+        "battery": "battery",
+        "charging": "charging",
+        "mock": "COALESCE(mock, false)",
+    },
+    "sqlite": {
+        "driver_id": "driver_id",
+        "recorded_at": "recorded_at",
+        "received_at": "max(substr(received_at, 1, 23), recorded_at)",
+        "latitude_e7": "CAST(round(latitude * 1e7) AS INTEGER)",
+        "longitude_e7": "CAST(round(longitude * 1e7) AS INTEGER)",
+        "accuracy": f"max(round(min(accuracy, {MAX_ACCURACY}), 1), 0.1)",
+        "heading": "CAST(round(heading) AS INTEGER) %% 360 + 0.0",
+        "speed": f"CASE WHEN speed <= {MAX_SPEED} THEN round(speed, 1) END",
+        "battery": "battery",
+        "charging": "charging",
+        "mock": "COALESCE(mock, 0)",
+    },
 }
-_SQLITE_VALUE: Final = "json_extract(value, '$.{0}')"
-_SQLITE_TIME: Final = "rtrim(replace(json_extract(value, '$.{0}'), 'T', ' '), 'Z')"
 
 # An erased part of the history stays erased, whatever a phone or a worker still had.
 _NOT_ERASED: Final = (
@@ -76,8 +73,13 @@ _ON_A_TRIP: Final = (
     " AND trip.starts_at <= fix.recorded_at"
     " AND fix.recorded_at < COALESCE(trip.ended_at, trip.ends_at))"
 )
+# The offset at the end of a time in UTC.
+_UTC: Final = {"postgresql": "+00", "sqlite": ""}
+
+# Signs of life and departures repeat a fix.
+_MEASURED: Final = "fix.heard_at IS NULL AND fix.disconnected_at IS NULL"
 _INSERT: Final = (
-    "INSERT INTO {table} ({columns}) {rows} WHERE {conditions}"
+    "INSERT INTO {table} ({columns}) SELECT {values} FROM fix WHERE {conditions}"
     " ON CONFLICT (driver_id, recorded_at) DO NOTHING"
 )
 
@@ -92,22 +94,20 @@ class HistorySink:
     def __init__(self) -> None:
         self._days: set[date] = set()
 
-    def statement(self, fixes: Sequence[Fix]) -> tuple[str, Sequence[Any]] | None:
-        """Return the statement that keeps these fixes, with its parameters; None if none is kept.
+    def insert(self, fixes: Sequence[Fix]) -> str | None:
+        """Return the INSERT that keeps these fixes; None if none is kept.
 
-        Fixes older than HISTORY_DAYS are not kept, and neither are signs of life and departures,
-        which repeat a fix.
+        Fixes of days that are older than HISTORY_DAYS are not kept.
         """
-        oldest = timezone.now() - timedelta(days=conf.HISTORY_DAYS)
-        rows = [row_of(fix) for fix in fixes if fix.recorded_at >= oldest and fix.is_measured]
-        if not rows:
+        oldest = day_of(timezone.now() - timedelta(days=conf.HISTORY_DAYS))
+        days = {day_of(fix.recorded_at) for fix in fixes if fix.is_measured}
+        days = {day for day in days if day >= oldest}
+        if not days:
             return None
-        days = {day_of(row.recorded_at) for row in rows} - self._days
-        if days:
-            create_days(HistoryFix, days)
-            self._days |= days
-        vendor = connections[history_db()].vendor
-        return _statement(vendor, conf.HISTORY), [msgspec.json.encode(rows).decode()]
+        if missing := days - self._days:
+            create_days(HistoryFix, missing)
+            self._days |= missing
+        return _insert(connections[history_db()].vendor, conf.HISTORY, oldest)
 
     def may_retry(self, error: BaseException) -> bool:
         """Return True if a day's partition was missing, which the next statement creates."""
@@ -117,48 +117,19 @@ class HistorySink:
         return True
 
 
-def row_of(fix: Fix) -> Row:
-    """Return the row of a fix, with the precision that the packed form keeps as well."""
-    recorded_at, received_at = fix.recorded_at, fix.received_at
-    if recorded_at != received_at:
-        # Whole milliseconds, rounded up so that a fix never arrives before it was recorded.
-        received_at += -received_at.microsecond % 1000 * _MICROSECOND
-    accuracy, heading, speed = fix.accuracy, fix.heading, fix.speed
-    return Row(
-        fix.driver_id,
-        recorded_at,
-        received_at,
-        round(fix.latitude * E7),
-        round(fix.longitude * E7),
-        None if accuracy is None else min(max(round(accuracy, 1), 0.1), MAX_ACCURACY),
-        None if heading is None else float(round(heading) % 360),
-        None if speed is None or speed > MAX_SPEED else round(speed, 1),
-        fix.battery,
-        fix.charging,
-        fix.mock,
-    )
-
-
-@cache
-def _statement(vendor: str, history: str) -> str:
-    columns = ", ".join(_COLUMNS)
-    values = ", ".join(f"{_sqlite_value(column)} AS {column}" for column in _COLUMNS)
-    rows = _ROWS[supported(vendor)].format(
-        columns=columns, values=values, id_type=USER_IDS.sql_type
-    )
-    conditions = [_NOT_ERASED.format(erasures=HistoryErasure._meta.db_table)]
+@lru_cache(maxsize=8)
+def _insert(vendor: str, history: str, oldest: date) -> str:
+    values = _VALUES[supported(vendor)]
+    conditions = [
+        _MEASURED,
+        f"fix.recorded_at >= '{start_of(oldest):%Y-%m-%d %H:%M:%S}{_UTC[vendor]}'",
+        _NOT_ERASED.format(erasures=HistoryErasure._meta.db_table),
+    ]
     if history == "trips":
         conditions.append(_ON_A_TRIP.format(grants=WatchGrant._meta.db_table))
     return _INSERT.format(
         table=HistoryFix._meta.db_table,
-        columns=columns,
-        rows=rows,
+        columns=", ".join(values),
+        values=", ".join(values.values()),
         conditions=" AND ".join(conditions),
     )
-
-
-def _sqlite_value(column: str) -> str:
-    if column.endswith("_at"):
-        return _SQLITE_TIME.format(column)
-    value = _SQLITE_VALUE.format(column)
-    return USER_IDS.sqlite_value.format(value) if column == "driver_id" else value

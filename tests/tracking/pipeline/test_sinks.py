@@ -2,7 +2,6 @@
 
 import pytest
 from django.db import OperationalError
-from django.utils import timezone
 
 from tracking.models import Worker
 from tracking.pipeline import storage as storage_module
@@ -24,14 +23,15 @@ class TableSink:
     def __init__(self, refused=()):
         self.refused = refused
 
-    def statement(self, fixes):
-        parameters = []
-        for fix in fixes:
-            number = None if fix.driver_id in self.refused else 0
-            parameters += [f"{fix.driver_id} {fix.recorded_at:%H:%M:%S}", number, timezone.now()]
-        rows = ", ".join(["(%s, '', %s, %s)"] * len(fixes))
-        sql = f"INSERT INTO {Worker._meta.db_table} (id, name, sent, seen_at) VALUES {rows}"
-        return f"{sql} ON CONFLICT DO NOTHING", parameters
+    def insert(self, fixes):
+        refused = ", ".join(map(str, self.refused)) or "NULL"
+        return (
+            f"INSERT INTO {Worker._meta.db_table} (id, name, sent, seen_at)"
+            " SELECT CAST(driver_id AS text) || ' ' || substr(CAST(recorded_at AS text), 12, 8),"
+            " '',"
+            f" CASE WHEN driver_id IN ({refused}) THEN NULL ELSE 0 END, recorded_at"
+            " FROM fix WHERE true ON CONFLICT DO NOTHING"
+        )
 
     def may_retry(self, error):
         return False
