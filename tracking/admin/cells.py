@@ -1,4 +1,4 @@
-"""Cells of the admin's lists: a status with its colour, and a time."""
+"""Cells of the admin's lists: a status with its colour, times, and the link to a map."""
 
 from datetime import datetime
 
@@ -6,6 +6,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+
+from tracking.conf import conf
+from tracking.protocol import format_degrees
 
 
 def status_cell(name: str, label: object) -> SafeString:
@@ -34,6 +37,22 @@ def time_ago(seconds: float) -> str:
     if age < 86400:
         return _("%(count)d h ago") % {"count": age // 3600}
     return _("%(count)d d ago") % {"count": age // 86400}
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in its two largest units: "45 s", "12 min", "3 h 5 min"."""
+    minutes = round(seconds / 60)
+    if seconds < 59.5:
+        return _("%(count)d s") % {"count": round(seconds)}
+    if minutes < 60:
+        return _("%(count)d min") % {"count": minutes}
+    return _("%(hours)d h %(minutes)d min") % {"hours": minutes // 60, "minutes": minutes % 60}
+
+
+def map_url(latitude: float, longitude: float) -> str:
+    """Return the URL of a place on the map of TRACKING["MAP_LINK_URL"]."""
+    url: str = conf.MAP_LINK_URL.replace("{latitude}", format_degrees(latitude))
+    return url.replace("{longitude}", format_degrees(longitude))
 
 
 def _time_cell(at: datetime, text: str) -> SafeString:

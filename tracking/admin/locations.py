@@ -13,9 +13,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from tracking.access_log import record
-from tracking.admin.cells import age_cell, status_cell
+from tracking.admin.cells import age_cell, map_url, status_cell
+from tracking.admin.history import HistoryAdmin
 from tracking.admin.read_only import ReadOnlyAdmin
-from tracking.conf import conf
 from tracking.models import DriverLocation, LocationAccess
 from tracking.people import SEARCH_FIELDS, full_name, identity, search_lookups
 from tracking.protocol import format_degrees
@@ -44,7 +44,7 @@ class StatusFilter(admin.SimpleListFilter):
 
 
 @admin.register(DriverLocation)
-class DriverLocationAdmin(ReadOnlyAdmin):
+class DriverLocationAdmin(HistoryAdmin, ReadOnlyAdmin):
     list_display = (
         "driver_identity",
         "status",
@@ -115,11 +115,9 @@ class DriverLocationAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("map"))
     def map_link(self, location: DriverLocation) -> str:
-        url = conf.MAP_LINK_URL.replace("{latitude}", format_degrees(location.latitude))
-        url = url.replace("{longitude}", format_degrees(location.longitude))
         return format_html(
             '<a href="{}" target="_blank" rel="noopener noreferrer" aria-label="{}">{}</a>',
-            url,
+            map_url(location.latitude, location.longitude),
             _("Show %(driver)s on a map") % {"driver": full_name(location.driver)},
             _("Show"),
         )

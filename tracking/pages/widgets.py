@@ -15,11 +15,8 @@ from tracking.conf import conf
 
 # Module files by the name under which a widget receives them. `widgets.js` explains why they are
 # passed by address.
-CLIENT: Final = {
-    "client": "tracking-client.js",
-    "session": "session.js",
-    "words": "words.js",
-}
+WORDS: Final = {"words": "words.js"}
+CLIENT: Final = WORDS | {"client": "tracking-client.js", "session": "session.js"}
 MAP: Final = {
     "leaflet": "vendor/leaflet/leaflet.js",
     "map": "map.js",
@@ -44,6 +41,15 @@ MODULES: Final[dict[str, Mapping[str, str]]] = {
         "widget": "fleet-map.js",
     },
     "share": CLIENT | {"widget": "share.js"},
+    # Without the client: the page has the data.
+    "driver-day": WORDS
+    | MAP
+    | {
+        "car": "car.js",
+        "day": "history-day.js",
+        "track": "history-track.js",
+        "widget": "history-map.js",
+    },
 }
 
 AGES: Final = {
@@ -154,6 +160,46 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "error_no_geolocation": _("This browser can't share your location. Try another one."),
         "error_insecure_origin": _("Open this page over HTTPS to share your location."),
         "error_rate_limited": _("Sending too fast. The rest will be sent in a moment."),
+    },
+    "driver-day": {
+        **AGES,
+        **BASE_LAYER,
+        **CONNECTION,
+        "map": _("Map of the day. Move with the arrow keys, zoom with plus and minus."),
+        "zoom_in": _("Zoom in"),
+        "zoom_out": _("Zoom out"),
+        "moving": _("Moving"),
+        "stopped": _("Stop %(number)s, %(since)s–%(until)s"),
+        "in_gap": _("No fixes, %(since)s–%(until)s"),
+        "not_yet": _("Nothing yet"),
+        "no_more": _("Nothing later"),
+        "measured": _("Measured at %(time)s"),
+        "first_fix": _("First fix at %(time)s"),
+        "last_fix": _("Last fix at %(time)s"),
+        "start": _("Start"),
+        "end": _("End"),
+        "start_sign": _("Start, %(time)s"),
+        "end_sign": _("End, %(time)s"),
+        "stop_sign": _("Stop %(number)s, %(time)s"),
+        "jump": _("too far to drive in the time"),
+        "mock": _("simulated location"),
+        "inaccurate": _("inaccurate"),
+        "kmh": _("%(count)s km/h"),
+        "metres": _("± %(count)s m"),
+        "percent": _("%(count)s %"),
+        "charging": _("%(count)s %, charging"),
+        "heading": _("%(point)s, %(count)s°"),
+        "n": _("N"),
+        "ne": _("NE"),
+        "e": _("E"),
+        "se": _("SE"),
+        "s": _("S"),
+        "sw": _("SW"),
+        "w": _("W"),
+        "nw": _("NW"),
+        "utc": _("UTC%(offset)s"),
+        "copy": _("Copy link"),
+        "copied": _("Link copied"),
     },
 }
 

@@ -5,6 +5,7 @@ page. To change a widget's markup, override its template or blocks of it:
 `{% extends "tracking/driver_map.html" %}{% block panel %}…{% endblock %}`.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import template
@@ -39,6 +40,12 @@ def fleet_map() -> dict[str, Any]:
         search_url=reverse_or_empty("tracking:search"),
         row_url=reverse_or_empty("admin:tracking_driverlocation_change", 0),
     )
+
+
+@register.inclusion_tag("tracking/driver_day.html")
+def driver_day(day: Mapping[str, Any]) -> dict[str, Any]:
+    """Show a driver's day in the history, for the admin's page, whose data it needs."""
+    return _context("driver-day", **day)
 
 
 @register.inclusion_tag("tracking/share_location.html")

@@ -123,7 +123,7 @@ def test_newest_comes_first_and_the_order_can_be_turned(admin):
     for name, age in [("Old", 300), ("New", 0), ("Middle", 30)]:
         locate(name, age=age)
     assert names(admin.get(LOCATIONS)) == ["New", "Middle", "Old"]
-    assert names(admin.get(LOCATIONS, {"o": "2"})) == ["Old", "Middle", "New"]
+    assert names(admin.get(LOCATIONS, {"o": "3"})) == ["Old", "Middle", "New"]
     assert names(admin.get(LOCATIONS, {"o": "0"})) == ["Middle", "New", "Old"]
 
 

@@ -126,7 +126,7 @@ export function createCar(L, map, { Motion }, { smooth, title, describedBy, pick
   };
 }
 
-function carPicture() {
+export function carPicture() {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "-22 -22 44 44");
   svg.setAttribute("aria-hidden", "true");

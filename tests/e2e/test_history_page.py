@@ -1,0 +1,315 @@
+"""The admin's page of a driver's day in a real browser."""
+
+import asyncio
+import re
+
+import pytest
+from playwright.async_api import expect
+
+from tests import services
+
+from .visits import PHONE, Visits, keep, person
+
+DISPATCHER, DRIVER = 961, 962
+DEADLINE = 15_000  # ms
+DAY = f"/admin/tracking/driverlocation/{DRIVER}/day/?date=2026-03-30&tz=UTC"
+# In Helsinki the clocks are set forward at 03:00 on this day, and back at 04:00 on that one.
+SPRING = f"/admin/tracking/driverlocation/{DRIVER}/day/?date=2026-03-29&tz=Europe/Helsinki"
+AUTUMN = f"/admin/tracking/driverlocation/{DRIVER}/day/?date=2025-10-26&tz=Europe/Helsinki"
+LATITUDE, LONGITUDE = -1.4354, 0.9871
+METRE = 1 / 111_195  # degrees
+
+# A drive to the north at 10 m/s from 06:00 to 06:10, a stop until 06:20, no fixes until 06:40 and
+# 6 km further, and a drive back until 06:50, with a fix far away. Also a fix each half hour on the
+# days when the clocks change.
+STORE = f"""
+from datetime import UTC, datetime, timedelta
+from tracking.models import DriverLocation, HistoryFix
+
+fixes = []
+
+def add(at, metres, **more):
+    values = dict(speed=10.0, heading=0.0, accuracy=5.0, battery=80, charging=False, mock=False)
+    fixes.append(HistoryFix(
+        driver_id={DRIVER}, recorded_at=at, received_at=at,
+        latitude_e7=round(({LATITUDE} + metres * {METRE}) * 1e7),
+        longitude_e7=round({LONGITUDE} * 1e7), **values | more,
+    ))
+
+start = datetime(2026, 3, 30, 6, tzinfo=UTC)
+for s in range(0, 600, 5):
+    add(start + timedelta(seconds=s), 10 * s)
+for s in range(600, 1200, 10):
+    add(start + timedelta(seconds=s), 6000, speed=0.0, heading=None)
+for s in range(0, 600, 5):
+    add(start + timedelta(minutes=40, seconds=s), 12000 - 10 * s, heading=180.0, charging=True)
+add(start + timedelta(minutes=45, seconds=2), 90000)
+for first in (datetime(2026, 3, 28, 22, tzinfo=UTC), datetime(2025, 10, 25, 21, tzinfo=UTC)):
+    for half in range(46):
+        add(first + timedelta(minutes=30 * half), 100 * half)
+HistoryFix.objects.bulk_create(fixes)
+last = start + timedelta(minutes=50)
+DriverLocation.objects.create(
+    driver_id={DRIVER}, latitude={LATITUDE}, longitude={LONGITUDE}, recorded_at=last,
+    received_at=last,
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def host():
+    with services.sqlite() as database_url:
+        environment = services.environment(
+            database_url, DJANGO_SETTINGS_MODULE="tests.e2e.host_project.settings"
+        )
+        services.manage(environment, "migrate", "--no-input")
+        people = [person(DISPATCHER, "dispatcher"), person(DRIVER, "driver", name="Jonh")]
+        services.create_users(environment, people)
+        services.manage(environment, "shell", "--verbosity", "0", "--command", STORE)
+        with services.Runserver(environment, "host project") as server:
+            yield server
+
+
+@pytest.fixture
+async def visit(host, browser):
+    visits = Visits(browser.browser, host.http_url)
+    yield visits
+    visits.check()
+
+
+def part(page, name):
+    return page.locator(f"[data-part={name}]")
+
+
+async def opened(page):
+    await expect(page.locator(".tracking-driver-day[data-located]")).to_be_attached(
+        timeout=DEADLINE
+    )
+
+
+async def expect_metres(page, metres):
+    """Check that the car is shown so many metres north of the start."""
+    text = f"{LATITUDE + metres * METRE:.6f}, {LONGITUDE:.6f}"
+    await expect(part(page, "place")).to_have_text(text)
+
+
+async def test_where_the_car_was_is_two_clicks_from_the_list(visit):
+    async with visit(DISPATCHER, "/admin/tracking/driverlocation/") as page:
+        await page.get_by_role("link", name="Show the day of Jonh").click()
+        await opened(page)
+        time = part(page, "time")
+        await time.click()
+        await page.keyboard.type("06:01")
+        await expect_metres(page, 600)
+        await expect(part(page, "state")).to_have_text("Moving")
+        await expect(part(page, "detail")).to_have_text("Measured at 06:01:00")
+        await expect(part(page, "speed")).to_have_text("36 km/h")
+        await expect(part(page, "heading")).to_have_text("N, 0°")
+        await expect(part(page, "accuracy")).to_have_text("± 5 m")
+        await expect(part(page, "battery")).to_have_text("80 %")
+        await expect(page).to_have_url(re.compile(r"date=2026-03-30&tz=UTC#06:01:00$"))
+        # What is being typed stays, until it is complete.
+        await expect(time).to_have_value("06:01")
+        await page.keyboard.press("Enter")
+        await expect(time).to_have_value("06:01:00")
+        # Typed without the colon, over the selected text.
+        await page.keyboard.type("0645")
+        await expect_metres(page, 9000)
+        await expect(part(page, "battery")).to_have_text("80 %, charging")
+        await keep(page, "history-day")
+
+
+async def test_shared_link_leads_to_the_moment(visit):
+    async with visit(DISPATCHER, DAY) as page:
+        await page.goto(f"{page.url}#06:01:02")
+        await page.reload()
+        await opened(page)
+        await expect(part(page, "time")).to_have_value("06:01:02")
+        await expect_metres(page, 600)
+        await part(page, "next").click()
+        await expect(part(page, "time")).to_have_value("06:01:05")
+        await part(page, "previous").click()
+        await part(page, "previous").click()
+        await expect(part(page, "time")).to_have_value("06:00:55")
+
+
+async def test_stops_and_gaps_lead_to_their_moments(visit):
+    async with visit(DISPATCHER, DAY) as page:
+        await opened(page)
+        [stop] = await page.locator(".history-stops a[href^='#']").all()
+        await stop.click()
+        await expect(part(page, "state")).to_have_text(re.compile(r"^Stop 1, 06:(09|10)–06:19$"))
+        [gap] = await page.locator(".history-list:not(.history-stops) a").all()
+        await gap.click()
+        await expect(part(page, "time")).to_have_value("06:19:50")
+        await part(page, "time").fill("06:30")
+        await expect(part(page, "state")).to_have_text("No fixes, 06:19–06:40")
+        await expect(part(page, "detail")).to_have_text("Last fix at 06:19:50")
+        await expect_metres(page, 6000)
+        await expect(part(page, "speed")).to_be_hidden()
+        await expect(page.locator(".tracking-car")).to_have_attribute("data-status", "offline")
+        # The signs on the map, by keyboard.
+        await page.get_by_label("End, 06:49").press("Enter")
+        await expect(part(page, "time")).to_have_value("06:49:55")
+
+
+async def test_before_and_after_the_fixes_is_said_so(visit):
+    async with visit(DISPATCHER, DAY) as page:
+        await opened(page)
+        for typed, state, detail in (
+            ("05:00", "Nothing yet", "First fix at 06:00:00"),
+            ("23:59", "Nothing later", "Last fix at 06:49:55"),
+        ):
+            await part(page, "time").fill(typed)
+            await expect(part(page, "state")).to_have_text(state)
+            await expect(part(page, "detail")).to_have_text(detail)
+        await expect(part(page, "next")).to_be_disabled()
+
+
+async def test_track_ends_at_the_gap_and_implausible_fixes_are_shown_on_demand(visit):
+    async with visit(DISPATCHER, DAY) as page:
+        await opened(page)
+        await expect(page.locator(".tracking-day-line")).to_have_count(2)
+        await expect(page.locator(".tracking-day-gap")).to_have_count(1)
+        flagged = page.locator(".tracking-day-flagged")
+        await expect(flagged).to_have_count(0)
+        await page.get_by_label("Show 1 implausible fix").check()
+        await expect(flagged).to_have_count(1)
+        await page.get_by_label("Show 1 implausible fix").uncheck()
+        await expect(flagged).to_have_count(0)
+
+
+async def test_slider_is_moved_by_keyboard_and_says_the_time(visit):
+    async with visit(DISPATCHER, DAY) as page:
+        await opened(page)
+        slider = page.get_by_role("slider", name="Time of day")
+        await slider.press("ArrowRight")
+        await expect(part(page, "time")).to_have_value("06:01:00")
+        spoken = "06:01:00: Moving. Measured at 06:01:00"
+        await expect(slider).to_have_attribute("aria-valuetext", spoken)
+        await slider.press("Home")
+        await expect(part(page, "time")).to_have_value("00:00:00")
+        await slider.press("End")
+        await expect(part(page, "time")).to_have_value("23:59:59")
+
+
+async def test_click_on_the_track_shows_when_the_car_was_there(visit):
+    async with visit(DISPATCHER, DAY, reduced_motion="reduce") as page:
+        await opened(page)
+        await part(page, "time").fill("06:04")
+        box = await page.locator(".tracking-car").bounding_box()
+        await part(page, "time").fill("06:48")
+        middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        await page.mouse.click(*middle)
+        await expect(part(page, "time")).to_have_value(re.compile("^06:0[345]:"))
+        # And nothing where the car never was.
+        shown = await part(page, "time").input_value()
+        await page.mouse.click(middle[0] + 100, middle[1])
+        await expect(part(page, "time")).to_have_value(shown)
+
+
+async def test_link_to_the_moment_is_copied(visit):
+    permissions = ["clipboard-read", "clipboard-write"]
+    async with visit(DISPATCHER, DAY, permissions=permissions) as page:
+        await opened(page)
+        await part(page, "time").fill("06:01")
+        await page.get_by_role("button", name="Copy link").click()
+        await expect(page.get_by_role("button", name="Link copied")).to_be_visible()
+        copied = await page.evaluate("navigator.clipboard.readText()")
+        assert copied.endswith(f"{DAY}#06:01:00")
+
+
+async def test_day_of_23_hours_has_no_skipped_hour(visit):
+    async with visit(DISPATCHER, SPRING) as page:
+        await opened(page)
+        for typed, half in (("02:30", 5), ("03:15", 6), ("04:00", 6), ("23:30", 45)):
+            await part(page, "time").fill(typed)
+            await expect_metres(page, 100 * half)
+        await expect(part(page, "hours")).not_to_contain_text("03:00")
+
+
+async def test_day_of_25_hours_has_an_hour_twice(visit):
+    async with visit(DISPATCHER, AUTUMN) as page:
+        await opened(page)
+        await part(page, "time").fill("03:30")
+        await expect_metres(page, 700)
+        await expect(part(page, "offset")).to_have_text("UTC+03:00")
+        await part(page, "next").click()
+        await part(page, "next").click()
+        await expect_metres(page, 900)
+        await expect(part(page, "offset")).to_have_text("UTC+02:00")
+        await expect(page).to_have_url(re.compile(r"#03:30:00\+02:00$"))
+        await page.reload()
+        await opened(page)
+        await expect_metres(page, 900)
+        await part(page, "time").fill("20:30")
+        await expect(part(page, "offset")).to_be_hidden()
+
+
+SIZES = {"phone": PHONE, "small": {"viewport": {"width": 320, "height": 568}}, "desktop": {}}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_page_fits_the_screen(visit, size, scheme):
+    async with visit(DISPATCHER, DAY, color_scheme=scheme, **SIZES[size]) as page:
+        await opened(page)
+        assert await page.evaluate(
+            "document.scrollingElement.scrollWidth <= document.scrollingElement.clientWidth"
+        )
+        panel = await part(page, "panel").bounding_box()
+        surface = await part(page, "map").bounding_box()
+        if size == "desktop":
+            assert panel["y"] + panel["height"] <= surface["y"] + surface["height"]
+        else:
+            assert panel["y"] >= surface["y"] + surface["height"]
+        # The whole track is in view, beside the panel.
+        for line in await page.locator(".tracking-day-line").all():
+            box = await line.bounding_box()
+            assert box["x"] >= (panel["x"] + panel["width"] if size == "desktop" else surface["x"])
+            assert box["y"] >= surface["y"]
+            assert box["y"] + box["height"] <= surface["y"] + surface["height"]
+        await keep(page, f"history-{size}-{scheme}")
+
+
+async def brightness(page):
+    """Return the mean of the red of the map's tiles, from 0 to 255."""
+    return await page.evaluate(
+        """() => {
+            const tiles = [...document.querySelectorAll("canvas.leaflet-tile")];
+            const reds = tiles.flatMap((tile) => {
+                const { data } = tile.getContext("2d").getImageData(0, 0, tile.width, tile.height);
+                return data.filter((_, i) => i % 4 === 0).reduce((sum, red) => sum + red, 0)
+                    / (data.length / 4);
+            });
+            return reds.reduce((sum, red) => sum + red, 0) / reds.length;
+        }"""
+    )
+
+
+async def test_theme_of_the_admin_decides_over_that_of_the_system(visit):
+    async with visit(DISPATCHER, DAY, color_scheme="light") as page:
+        await opened(page)
+        panel = part(page, "panel")
+        for scheme, theme, colour in (
+            ("light", "auto", "rgb(255, 255, 255)"),
+            ("light", "dark", "rgb(24, 29, 39)"),
+            ("dark", "light", "rgb(255, 255, 255)"),
+            ("dark", "auto", "rgb(24, 29, 39)"),
+        ):
+            await page.emulate_media(color_scheme=scheme)
+            await page.evaluate("theme => document.documentElement.dataset.theme = theme", theme)
+            await expect(panel).to_have_css("background-color", colour)
+            async with asyncio.timeout(DEADLINE / 1000):
+                while (await brightness(page) > 128) != (colour == "rgb(255, 255, 255)"):
+                    await page.wait_for_timeout(50)
+
+
+async def test_lists_are_there_without_javascript(visit, browser, host):
+    async with visit(DISPATCHER, DAY) as page:
+        state = await page.context.storage_state()
+    context = await browser.browser.new_context(java_script_enabled=False, storage_state=state)
+    page = await context.new_page()
+    await page.goto(f"{host.http_url}{DAY}")
+    await expect(page.locator(".history-stops li")).to_have_count(1)
+    await context.close()
