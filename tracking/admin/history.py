@@ -1,4 +1,4 @@
-"""The history on the pages of last known locations: a link to the day."""
+"""The history on the pages of last known locations: a link to the day, erasure and export."""
 
 from typing import Any
 
@@ -6,7 +6,9 @@ from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -14,12 +16,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from tracking.admin.day_page import day_query, day_url, show_day
+from tracking.admin.erasure import erase_drivers
+from tracking.admin.export import export_driver
 from tracking.models import DriverLocation
 from tracking.people import USER_IDS, full_name
 
 
 class HistoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     """A mixin for the admin of `DriverLocation`: the history of each row's driver."""
+
+    actions = ("erase_history", "export_history")
 
     def get_urls(self) -> list[URLPattern]:
         page = path(
@@ -66,5 +72,26 @@ class HistoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         times = DriverLocation.objects.filter(pk=driver.pk).values_list("recorded_at", flat=True)
         return show_day(self, request, driver, times.first())
 
+    @admin.action(
+        description=gettext_lazy("Erase history of selected drivers"),
+        permissions=["delete_history"],
+    )
+    def erase_history(
+        self, request: HttpRequest, queryset: QuerySet[DriverLocation]
+    ) -> HttpResponse | None:
+        return erase_drivers(self, request, queryset)
+
+    @admin.action(
+        description=gettext_lazy("Export everything about the selected driver"),
+        permissions=["view_history"],
+    )
+    def export_history(
+        self, request: HttpRequest, queryset: QuerySet[DriverLocation]
+    ) -> HttpResponseBase | None:
+        return export_driver(self, request, queryset)
+
     def has_view_history_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("tracking.view_historyfix")
+
+    def has_delete_history_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("tracking.delete_historyfix")
