@@ -316,6 +316,8 @@ result = {
     paths = [
         f"/admin/tracking/driverlocation/{driver_id}/change/",
         f"/admin/tracking/driverlocation/{driver_id}/day/?date=2026-11-27",
+        "/admin/tracking/historyhold/",
+        "/admin/tracking/historyerasure/",
         "/admin/tracking/watchgrant/",
         "/admin/tracking/watchgrant/add/",
         "/admin/tracking/device/",

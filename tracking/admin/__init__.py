@@ -1,5 +1,5 @@
 """The admin's pages. Django's autodiscovery imports this module, which registers them."""
 
-from tracking.admin import access_log, devices, grants, locations
+from tracking.admin import access_log, devices, grants, holds, locations
 
-__all__ = ["access_log", "devices", "grants", "locations"]
+__all__ = ["access_log", "devices", "grants", "holds", "locations"]
