@@ -10,6 +10,7 @@ const TILE = 256;
  */
 export function createCanvasTiles(L, { readColours, draw, ...options }) {
   const scheme = matchMedia("(prefers-color-scheme: dark)");
+  const theme = { attributeFilter: ["data-theme"] };
   const CanvasTiles = L.GridLayer.extend({
     onAdd(map) {
       this._recolour = () => {
@@ -17,11 +18,15 @@ export function createCanvasTiles(L, { readColours, draw, ...options }) {
         this.redraw();
       };
       scheme.addEventListener("change", this._recolour);
+      // The theme of a page such as Django's admin.
+      this._observer = new MutationObserver(this._recolour);
+      this._observer.observe(document.documentElement, theme);
       L.GridLayer.prototype.onAdd.call(this, map);
     },
 
     onRemove(map) {
       scheme.removeEventListener("change", this._recolour);
+      this._observer.disconnect();
       L.GridLayer.prototype.onRemove.call(this, map);
     },
 

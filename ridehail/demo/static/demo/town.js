@@ -33,9 +33,8 @@ export async function addLayer(map, { leaflet, canvasTiles, mercator: { mercator
     bounds: leaflet.latLng(city.latitude, city.longitude).toBounds(2 * SEA * 111_195),
     minZoom: MIN_ZOOM,
     readColours(element) {
-      const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
-      const base = canvasTiles.readMapColours(element, ["sea", "land", "line"]);
-      return { ...base, ...(isDark ? DARK : LIGHT) };
+      const { scheme, ...base } = canvasTiles.readMapColours(element, ["scheme", "sea", "land", "line"]);
+      return { ...base, ...(scheme === "dark" ? DARK : LIGHT) };
     },
     draw(pen, zoom, colours) {
       pen.flood(colours.sea);
