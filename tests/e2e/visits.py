@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from playwright.async_api import Browser, Page
 
@@ -45,7 +45,7 @@ class Visits:
         context = await self._browser.new_context(**options)
         page = await context.new_page()
         self.listen(page)
-        log_in = await page.goto(f"{self._url}/accounts/login/?next={path}")
+        log_in = await page.goto(f"{self._url}/accounts/login/?next={quote(path)}")
         assert log_in is not None
         assert "default-src 'none'" in log_in.headers["content-security-policy"]
         await page.get_by_label("e-mail").fill(f"{user_id}@example.org")
