@@ -40,7 +40,7 @@ on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=Tru
 
 # HISTORY_DAYS is 60, HISTORY_HOT_DAYS is 3.
 EXPIRED, OLD, HOT = day_ago(61), day_ago(4), day_ago(3)
-ONE, TWO = 19, 20
+ONE, TWO = 900_019, 900_020
 
 
 @pytest.fixture(autouse=True)

@@ -37,7 +37,7 @@ on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=Tru
 
 # In the past of every test, and of one month.
 DAY = day_ago(10)
-ONE, TWO = 19, 20
+ONE, TWO = 900_019, 900_020
 
 
 @pytest.fixture(autouse=True)

@@ -32,7 +32,7 @@ pytestmark = [
 on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
 DAY, NEXT = day_ago(10), day_ago(9)
-ONE, TWO = 19, 20
+ONE, TWO = 900_019, 900_020
 
 
 @pytest.fixture(autouse=True)

@@ -36,7 +36,7 @@ on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=Tru
 
 # HISTORY_DAYS is 60. A day that began 60 days ago may hold fixes of the last 60 days.
 EXPIRED, NOT_EXPIRED = day_ago(61), day_ago(60)
-ONE, TWO = 19, 20
+ONE, TWO = 900_019, 900_020
 
 
 @pytest.fixture(autouse=True)
