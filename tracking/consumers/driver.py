@@ -56,11 +56,13 @@ class DriverConsumer(TrackingConsumer):
         """Decode, authenticate and authorize, submit, slow down."""
         if self.leaving is not None:
             return  # Not acknowledged, so that the client sends it again to the next server.
+        # Before anything waits: a wait is no error of the phone's clock.
+        arrived_at = self.runtime.clock.now()
         payload = protocol.decode_driver_message(text)
         await self.session.authenticate(payload.token)
         if self.share_limit((self.route, self.driver_id)):
             self.rate_limit.take(asyncio.get_running_loop().time())
-        fixes = await self.to_fixes(payload)
+        fixes = await self.to_fixes(payload, arrived_at)
         if not self.arrived:
             self.arrived = True
             await self.runtime.presence.arrive(self.driver_id)
@@ -70,12 +72,13 @@ class DriverConsumer(TrackingConsumer):
         if not self.runtime.keeps_history:
             await self.slow_down()
 
-    async def to_fixes(self, payload: Send | SendBatch) -> list[Fix]:
+    async def to_fixes(self, payload: Send | SendBatch, arrived_at: datetime) -> list[Fix]:
         """Return the fixes of a message, oldest first; for a batch, only the valid ones."""
         if isinstance(payload, Send):
-            return await self.correct([payload], payload.sent_at, batch=False)
+            return await self.correct([payload], payload.sent_at, arrived_at, batch=False)
         good, rejected = protocol.judge(payload.fixes)
-        fixes = await self.correct(protocol.oldest_first(good), payload.sent_at, batch=True)
+        in_order = protocol.oldest_first(good)
+        fixes = await self.correct(in_order, payload.sent_at, arrived_at, batch=True)
         for verdict in rejected:
             metrics.refusals.add(self.route, verdict.code)
         if rejected and payload.details:
@@ -83,13 +86,18 @@ class DriverConsumer(TrackingConsumer):
         return fixes
 
     async def correct(
-        self, measurements: Sequence[Measurement], sent_at: datetime | None, *, batch: bool
+        self,
+        measurements: Sequence[Measurement],
+        sent_at: datetime | None,
+        arrived_at: datetime,
+        *,
+        batch: bool,
     ) -> list[Fix]:
         """Return the fixes of `measurements`, with times corrected by the device's clock."""
         if self.clock is None and any(each.recorded_at is not None for each in measurements):
             self.clock = await self.runtime.clocks.new(self.driver_id)
         return self.runtime.to_fixes(
-            measurements, self.driver_id, self.clock, sent_at=sent_at, batch=batch
+            measurements, self.driver_id, self.clock, sent_at=sent_at, batch=batch, now=arrived_at
         )
 
     async def authorize(self, principal: Principal) -> bool:

@@ -100,16 +100,19 @@ class Runtime:
         sent_at: datetime | None = None,
         queued: bool = False,
         batch: bool = False,
+        now: datetime | None = None,
     ) -> list[Fix]:
-        """Return the fixes of one message that arrives now, given and returned oldest first.
+        """Return the fixes of one message that arrived `now`, given and returned oldest first.
 
-        `clock` is the device's, and required if a measurement has a time; the other arguments are
-        those of `DeviceClock.correct`. Raise `InvalidMessage` or `InvalidLocation`; a refused
-        message does not affect the clock.
+        `now` is a time of the runtime's clock, by default the current one. `clock` is the device's,
+        and required if a measurement has a time; the other arguments are those of
+        `DeviceClock.correct`. Raise `InvalidMessage` or `InvalidLocation`; a refused message does
+        not affect the clock.
         """
         # Each without a time gets one of its own, as a fix is identified by its time.
-        arrivals = [self.clock.now() for _ in measurements]
-        now, newest = arrivals[-1], measurements[-1]
+        now = self.clock.now() if now is None else now
+        arrivals = [now, *(self.clock.now() for _ in measurements[1:])]
+        newest = measurements[-1]
         fixes = [
             to_fix(measurement, driver_id, at if measurement.recorded_at is None else now)
             for measurement, at in zip(measurements, arrivals, strict=True)

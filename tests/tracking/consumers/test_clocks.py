@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tracking.access.session import Session
 from tracking.protocol import encode_location
 from tracking.runtime import get_runtime
 
@@ -146,3 +147,24 @@ async def test_a_phone_that_repeats_one_fix_counts_as_heard_and_not_offline(
     # Then the phone sends nothing more.
     while frame["status"] != "offline":
         frame = json.loads(await watcher.frame())
+
+
+async def test_a_wait_for_the_database_is_no_error_of_the_phone_s_clock(
+    connect, driver, monkeypatch
+):
+    phone = await connect("set", driver)
+    clock = get_runtime().clock
+    authenticate = Session.authenticate
+
+    async def slowly(self, token):
+        await authenticate(self, token)
+        now = clock.now
+        monkeypatch.setattr(clock, "now", lambda: now() + timedelta(seconds=20))
+
+    monkeypatch.setattr(Session, "authenticate", slowly)
+    now = datetime.now(UTC).isoformat()
+    payload = {"token": token_for(driver), "command": "send", "lat": 1, "lon": 2}
+    await phone.send(payload | {"recorded_at": now, "sent_at": now})
+    await phone.frame()
+    kept = await stored(driver)
+    assert (kept.recorded_at.isoformat(), kept.clock_offset) == (now, None)
