@@ -39,7 +39,7 @@ def main() -> None:
     import django
 
     django.setup()
-    from tracking.history.archive import export
+    from tracking.history import export
 
     small, large = map(int, sys.argv[1:])
     with tempfile.TemporaryFile() as file:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from benchmarks.history.figures import Figures, expect
 from benchmarks.history.fleet import Fleet
 from benchmarks.history.writing import Writer
-from tracking.history.erasure import erase
+from tracking.history import erase
 from tracking.history.packer import pack_day
 from tracking.history.partitions import (
     DAY,

@@ -12,9 +12,7 @@ from rest_framework.test import APIClient
 
 from benchmarks.history.figures import Figures, expect, milliseconds
 from benchmarks.history.fleet import Fleet
-from tracking.history.fixes import TrackFix
-from tracking.history.past import at
-from tracking.history.reading import track
+from tracking.history import TrackFix, at, track
 
 # So many different drivers, and so many different moments.
 TRACKS: Final = 15
