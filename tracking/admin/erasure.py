@@ -26,7 +26,7 @@ MAX_DRIVERS: Final = 20
 
 
 class Kept(NamedTuple):
-    """What there is of a driver: about so many fixes, on so many days, and holds on them."""
+    """The size of a driver's history: about how many fixes, on how many days, and the holds."""
 
     name: str
     fixes: str
