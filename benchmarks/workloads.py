@@ -79,7 +79,7 @@ WORKLOADS: Final = {
             title="Fan-out: 10 drivers, 200 watchers each",
             scenario={**_FAN_OUT, "drivers": 10},
             servers=_FAN_OUT_SERVERS,
-            quick=("ours", "node", "nchan"),
+            quick=("ours", "node"),
         ),
         Workload(
             name="fan-out-1x2000",

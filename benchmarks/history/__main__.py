@@ -60,7 +60,7 @@ def _measure(figures: Figures, options: argparse.Namespace) -> int:
     from tracking.models import HistoryFix, HistorySegment
 
     fleet = Fleet(100, 360) if options.quick else Fleet()
-    rows = 4 * fleet.fixes_per_day if options.quick else options.rows
+    rows = 6 * fleet.fixes_per_day if options.quick else options.rows
     _create_users([*fleet.ids, reading.DISPATCHER])
     # The newest first.
     hot = [_days_ago(number + 1) for number in range(-(-rows // fleet.fixes_per_day))]
