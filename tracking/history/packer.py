@@ -22,6 +22,7 @@ from tracking.history.fixes import TrackFix
 from tracking.history.packing import E7, pack, unpack
 from tracking.history.partitions import (
     DAY,
+    HOUR,
     create_days,
     drivers_of,
     drop_day,
@@ -33,7 +34,7 @@ from tracking.history.partitions import (
     rewriting,
     start_of,
 )
-from tracking.history.reading import HOUR, hot_fixes
+from tracking.history.reading import hot_fixes
 from tracking.history.rows import Span, delete, hot_rows
 from tracking.ids import DriverId
 from tracking.models import HistoryErasure, HistoryFix, HistorySegment

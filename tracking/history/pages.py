@@ -5,13 +5,10 @@ from datetime import datetime
 from itertools import chain
 from typing import Final, NamedTuple
 
-import msgspec
-
 from tracking.history.fixes import TrackFix
-from tracking.history.partitions import DAY
-from tracking.history.reading import CONTEXT, HOUR, HourCount, read
+from tracking.history.partitions import DAY, HOUR
+from tracking.history.reading import CONTEXT, HourCount, read, with_flags
 from tracking.ids import DriverId
-from tracking.plausibility import flagged
 
 # The fixes of a page over HTTP: 14 hours at one a second.
 MAX_POINTS: Final = 50_000
@@ -44,16 +41,15 @@ def first_page(counts: Sequence[HourCount], until: datetime) -> Page:
 def read_flagged(
     driver_id: DriverId, counts: Sequence[HourCount], since: datetime, until: datetime
 ) -> Iterator[TrackFix]:
-    """Yield the fixes of a window as `reading.track` does; `counts` are those of its hours.
+    """Return the fixes of a window as `reading.track` does; `counts` are those of its hours.
 
     Memory does not grow with the number of fixes in a day.
     """
     parts = (
         read(driver_id, begin, end) for begin, end in _with_context(_parts(counts, since, until))
     )
-    for fix, flags in flagged(fix for lists in parts for fix in chain.from_iterable(lists)):
-        if since <= fix.recorded_at < until:
-            yield msgspec.structs.replace(fix, flags=flags) if flags else fix
+    around = (fix for lists in parts for fix in chain.from_iterable(lists))
+    return with_flags(around, since, until)
 
 
 def _parts(

@@ -6,7 +6,6 @@ scan. Dropping one takes a lock that stops everything, so it waits for that lock
 then lets others go first. On SQLite the tables are plain, and there is nothing to create or drop.
 """
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,12 +20,11 @@ from tracking.engine.database import sqlstate
 from tracking.ids import DriverId
 from tracking.models import DriverLocation, HistoryFix, HistorySegment
 
-logger = logging.getLogger(__name__)
-
 # The tables, and the column that each is partitioned by.
 PARTITIONED: Final[dict[type[Model], str]] = {HistoryFix: "recorded_at", HistorySegment: "hour"}
 
 DAY: Final = timedelta(days=1)
+HOUR: Final = timedelta(hours=1)
 
 # The first key of PostgreSQL's advisory locks of the history, and the second ones: for creating
 # partitions, for rewriting what is kept, and for a run of `tracking_maintain`.

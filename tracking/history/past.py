@@ -15,8 +15,7 @@ from django.db.models.functions import Cast, JSONObject
 from tracking.engine.database import any_of
 from tracking.history.fixes import TrackFix
 from tracking.history.packing import E7, unpack_last
-from tracking.history.partitions import history_db
-from tracking.history.reading import HOUR
+from tracking.history.partitions import HOUR, history_db
 from tracking.ids import DriverId
 from tracking.models import DriverLocation, HistoryFix, HistorySegment
 from tracking.people import active

@@ -4,8 +4,9 @@ Tracks are read in steps of a day, so that memory does not grow with the window.
 hot and packed, as while a day is being packed, is returned once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Final, NamedTuple
 
 import msgspec
@@ -14,12 +15,12 @@ from django.db.models.functions import TruncHour
 
 from tracking.history.fixes import TrackFix
 from tracking.history.packing import E7, unpack
-from tracking.history.partitions import DAY, day_of, history_db, is_partitioned, start_of
+from tracking.history.partitions import DAY, HOUR, day_of, is_partitioned, start_of
+from tracking.history.rows import Span, hot_rows, segments
 from tracking.ids import DriverId
-from tracking.models import HistoryFix, HistorySegment
+from tracking.models import HistoryFix
 from tracking.plausibility import flagged
 
-HOUR: Final = timedelta(hours=1)
 # What is read before and after a window, to judge its first and last fixes.
 CONTEXT: Final = timedelta(minutes=5)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -63,13 +64,18 @@ def read(driver_id: DriverId, since: datetime, until: datetime) -> Iterator[list
 
 
 def track(driver_id: DriverId, since: datetime, until: datetime) -> Iterator[TrackFix]:
-    """Yield a driver's fixes recorded from `since` to `until`, exclusively, in order, with flags.
+    """Return a driver's fixes recorded from `since` to `until`, exclusively, in order, with flags.
 
     The fixes around the window decide about those at its ends, so that a fix has the same flags in
     every window.
     """
     around = read(driver_id, since - CONTEXT, until + CONTEXT)
-    for fix, flags in flagged(fix for fixes in around for fix in fixes):
+    return with_flags(chain.from_iterable(around), since, until)
+
+
+def with_flags(around: Iterable[TrackFix], since: datetime, until: datetime) -> Iterator[TrackFix]:
+    """Yield the fixes of a window with their flags; `around` has those in CONTEXT of it as well."""
+    for fix, flags in flagged(around):
         if since <= fix.recorded_at < until:
             yield msgspec.structs.replace(fix, flags=flags) if flags else fix
 
@@ -80,12 +86,12 @@ def count_by_hour(driver_id: DriverId, since: datetime, until: datetime) -> list
     The first and the last hour count whole, as far as they are packed.
     """
     hot_counts = dict(
-        _hot(driver_id, since, until)
+        hot_rows(driver_id, Span(since, until))
         .annotate(in_hour=TruncHour("recorded_at", tzinfo=UTC))
         .values_list("in_hour")
         .annotate(Count("recorded_at"))
     )
-    packed_counts = dict(_segments(driver_id, since, until).values_list("hour", "count"))
+    packed_counts = dict(segments(driver_id, Span(since, until)).values_list("hour", "count"))
     return [
         HourCount(
             hour,
@@ -130,8 +136,10 @@ def hot_fixes(rows: QuerySet[HistoryFix]) -> list[TrackFix]:
 
 def _narrowed(driver_id: DriverId, since: datetime, until: datetime) -> tuple[datetime, datetime]:
     """Return the part of a long window that has fixes, so that no empty year is read day by day."""
-    hot = _hot(driver_id, since, until).aggregate(first=Min("recorded_at"), last=Max("recorded_at"))
-    packed = _segments(driver_id, since, until).aggregate(first=Min("hour"), last=Max("hour"))
+    span = Span(since, until)
+    rows, packed_hours = hot_rows(driver_id, span), segments(driver_id, span)
+    hot = rows.aggregate(first=Min("recorded_at"), last=Max("recorded_at"))
+    packed = packed_hours.aggregate(first=Min("hour"), last=Max("hour"))
     starts = [at for at in (hot["first"], packed["first"]) if at is not None]
     ends = [hot["last"] + _MICROSECOND] if hot["last"] is not None else []
     if packed["last"] is not None:
@@ -144,11 +152,12 @@ def _narrowed(driver_id: DriverId, since: datetime, until: datetime) -> tuple[da
 def _read_part(driver_id: DriverId, since: datetime, until: datetime) -> list[TrackFix]:
     """Return the fixes of a part of one day."""
     # The hot ones first: between the two queries a day may be packed and its partition dropped.
-    hot = hot_fixes(_hot(driver_id, since, until))
-    segments = _segments(driver_id, since, until).order_by("hour")
+    span = Span(since, until)
+    hot = hot_fixes(hot_rows(driver_id, span))
+    hours = segments(driver_id, span).order_by("hour")
     packed = [
         fix
-        for hour, data in segments.values_list("hour", "data")
+        for hour, data in hours.values_list("hour", "data")
         for fix in unpack(data, hour)
         if since <= fix.recorded_at < until
     ]
@@ -156,13 +165,3 @@ def _read_part(driver_id: DriverId, since: datetime, until: datetime) -> list[Tr
         return packed or hot
     merged = {fix.recorded_at: fix for fix in hot} | {fix.recorded_at: fix for fix in packed}
     return [merged[at] for at in sorted(merged)]
-
-
-def _hot(driver_id: DriverId, since: datetime, until: datetime) -> QuerySet[HistoryFix]:
-    rows = HistoryFix.objects.using(history_db()).filter(recorded_at__gte=since)
-    return rows.filter(driver_id=driver_id, recorded_at__lt=until)  # type: ignore[misc]  # the demo's ids are integers
-
-
-def _segments(driver_id: DriverId, since: datetime, until: datetime) -> QuerySet[HistorySegment]:
-    rows = HistorySegment.objects.using(history_db()).filter(hour__gt=since - HOUR)
-    return rows.filter(driver_id=driver_id, hour__lt=until)  # type: ignore[misc]  # as above

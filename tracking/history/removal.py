@@ -7,7 +7,7 @@ from django.db.models import QuerySet, Sum
 
 from tracking.history.fixes import TrackFix
 from tracking.history.packing import CorruptSegment, pack, unpack
-from tracking.history.reading import HOUR
+from tracking.history.partitions import HOUR
 from tracking.history.rows import Span, delete, hot_rows, segments
 from tracking.ids import DriverId
 from tracking.models import HistorySegment

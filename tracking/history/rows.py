@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import QuerySet
 
-from tracking.history.partitions import history_db
-from tracking.history.reading import HOUR
+from tracking.history.partitions import HOUR, history_db
 from tracking.ids import DriverId
 from tracking.models import HistoryFix, HistoryHold, HistorySegment
 

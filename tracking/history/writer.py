@@ -1,6 +1,5 @@
 """Writing the history: a sink of the storage, in one message with the last known locations."""
 
-import logging
 from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import lru_cache
@@ -20,10 +19,6 @@ from tracking.history.partitions import (
     start_of,
 )
 from tracking.models import HistoryErasure, HistoryFix, WatchGrant
-from tracking.throttled_log import Throttle
-
-logger = logging.getLogger(__name__)
-logger.addFilter(Throttle())
 
 # More is no speed and no accuracy, and would not fit the packed form: m/s, metres.
 MAX_SPEED: Final = 10_000.0

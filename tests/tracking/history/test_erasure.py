@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tracking.fix import Fix
-from tracking.history import erasure, erasure_log, packer, partitions
+from tracking.history import erasure, erasure_log, packer
 from tracking.history.erasure import apply_erasures, erase, erase_deleted_user
 from tracking.history.erasure_log import ErasureLogError
 from tracking.history.packer import pack_day
@@ -34,7 +34,6 @@ from ..fakes import DEADLINE
 from ..rows import drivers
 from .rows import (
     day_ago,
-    drop_partitions,
     fixes_at,
     hot,
     insert,
@@ -45,31 +44,13 @@ from .rows import (
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases=["default", "postgresql"]),
-    pytest.mark.usefixtures("database"),
+    pytest.mark.usefixtures("no_partitions"),
 ]
 
 on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
 DAY, LATER = day_ago(10), day_ago(9)
 ONE, TWO = 900_019, 900_020
-
-
-@pytest.fixture(autouse=True)
-def _no_partitions(database, monkeypatch):
-    monkeypatch.setattr(partitions, "PAUSE", 0.01)
-    drop_partitions()
-
-
-@pytest.fixture(params=["hot", "packed"])
-def keep(request):
-    """Return a function that stores fixes of a day: as rows, or packed."""
-
-    def keep(driver, fixes):
-        insert(driver, fixes)
-        if request.param == "packed":
-            pack_day(fixes[0].recorded_at.date())
-
-    return keep
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ from tracking.models import HistoryFix, HistorySegment, LocationAccess
 from ..fakes import DEADLINE
 from .rows import (
     day_ago,
-    drop_partitions,
     fix_at,
     fixes_at,
     hot,
@@ -33,7 +32,7 @@ from .rows import (
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases=["default", "postgresql"]),
-    pytest.mark.usefixtures("database"),
+    pytest.mark.usefixtures("no_partitions"),
 ]
 
 on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
@@ -41,12 +40,6 @@ on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=Tru
 # HISTORY_DAYS is 60, HISTORY_HOT_DAYS is 3.
 EXPIRED, OLD, HOT = day_ago(61), day_ago(4), day_ago(3)
 ONE, TWO = 900_019, 900_020
-
-
-@pytest.fixture(autouse=True)
-def _no_partitions(database, monkeypatch):
-    monkeypatch.setattr(partitions, "PAUSE", 0.01)
-    drop_partitions()
 
 
 def maintain():

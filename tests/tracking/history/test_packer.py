@@ -30,7 +30,7 @@ from .rows import (
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases=["default", "postgresql"]),
-    pytest.mark.usefixtures("database"),
+    pytest.mark.usefixtures("no_partitions"),
 ]
 
 on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
@@ -38,12 +38,6 @@ on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=Tru
 # In the past of every test, and of one month.
 DAY = day_ago(10)
 ONE, TWO = 900_019, 900_020
-
-
-@pytest.fixture(autouse=True)
-def _no_partitions(database, monkeypatch):
-    monkeypatch.setattr(partitions, "PAUSE", 0.01)
-    drop_partitions()
 
 
 def test_packed_fixes_are_read_as_they_were_stored_and_no_row_is_left():

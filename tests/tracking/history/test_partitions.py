@@ -22,23 +22,17 @@ from tracking.history.partitions import (
 from tracking.models import HistoryFix, HistorySegment
 
 from ..fakes import DEADLINE
-from .rows import day_ago, drop_partitions, fix_at, fixes_at, hot, insert, kept, running
+from .rows import day_ago, fix_at, fixes_at, hot, insert, kept, running
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases=["default", "postgresql"]),
-    pytest.mark.usefixtures("database"),
+    pytest.mark.usefixtures("no_partitions"),
 ]
 
 on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
 DAY, NEXT = day_ago(10), day_ago(9)
 ONE, TWO = 900_019, 900_020
-
-
-@pytest.fixture(autouse=True)
-def _no_partitions(database, monkeypatch):
-    monkeypatch.setattr(partitions, "PAUSE", 0.01)
-    drop_partitions()
 
 
 def tables():

@@ -35,12 +35,12 @@ def pack():
         assert pack_day(day).is_done
 
 
-@pytest.mark.parametrize("query", ["_hot", "_segments"])
+@pytest.mark.parametrize("query", ["hot_rows", "segments"])
 def test_a_day_that_is_packed_between_the_two_queries_is_read_whole(driver, query, monkeypatch):
     function = getattr(reading, query)
 
     def after_packing(*args):
-        if args[1:] != WINDOW:
+        if args[1] != WINDOW:
             monkeypatch.setattr(reading, query, function)
             pack()
         return function(*args)

@@ -17,7 +17,6 @@ from ..rows import drivers
 from .rows import (
     day_ago,
     days_with_partitions,
-    drop_partitions,
     fix_at,
     fixes_at,
     hot,
@@ -29,7 +28,7 @@ from .rows import (
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases=["default", "postgresql"]),
-    pytest.mark.usefixtures("database"),
+    pytest.mark.usefixtures("no_partitions"),
 ]
 
 on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
@@ -37,24 +36,6 @@ on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=Tru
 # HISTORY_DAYS is 60. A day that began 60 days ago may hold fixes of the last 60 days.
 EXPIRED, NOT_EXPIRED = day_ago(61), day_ago(60)
 ONE, TWO = 900_019, 900_020
-
-
-@pytest.fixture(autouse=True)
-def _no_partitions(database, monkeypatch):
-    monkeypatch.setattr(partitions, "PAUSE", 0.01)
-    drop_partitions()
-
-
-@pytest.fixture(params=["hot", "packed"])
-def keep(request):
-    """Return a function that stores fixes of a day: as rows, or packed."""
-
-    def keep(driver, fixes):
-        insert(driver, fixes)
-        if request.param == "packed":
-            pack_day(fixes[0].recorded_at.date())
-
-    return keep
 
 
 def held(day, begin, end, driver=ONE, reference="T-7"):
