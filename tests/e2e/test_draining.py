@@ -199,8 +199,12 @@ async def test_both_workers_of_a_port_drain(start, redis_service):
 
 async def test_second_signal_ends_all_workers_at_once(start, redis_service):
     stack = start(TwoWorkers, redis_service.url, TRACKING_DRAIN_SECONDS="60")
-    async with stack.driver(stack.new_driver()) as phone, stack.watcher(stack.new_driver()):
-        await phone.send("1", "1")
+    async with contextlib.AsyncExitStack() as opened:
+        # One worker has at least two of three sockets. Had each only one, which is closed at once,
+        # the server would have ended before the second signal.
+        for _ in range(3):
+            phone = await opened.enter_async_context(stack.driver(stack.new_driver()))
+            await phone.send("1", "1")
         stack.driver_server.signal()
         await asyncio.to_thread(_until_refused, stack.driver_server)
         stack.driver_server.signal()
