@@ -31,6 +31,7 @@ MIN_MESSAGES: Final = 2
 MIN_MESSAGE_SPAN: Final = timedelta(seconds=2)
 
 _MICROSECOND: Final = timedelta(microseconds=1)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 _ZERO: Final = timedelta()
 
 
@@ -116,7 +117,7 @@ class DeviceClock:
         """
         measured = _without_rollover(now, measured)
         try:
-            corrected = min(measured + (self._offset or _ZERO), now)
+            corrected = min(measured + self._applied(), now)
         except OverflowError:  # in the year 1, by a clock that is ahead
             corrected = measured
         return self._in_order(measured, corrected)
@@ -155,19 +156,20 @@ class DeviceClock:
         if offset > (self._offset or _ZERO):
             # Earlier times are not comparable: the clock may have been set back.
             self._measured = self._corrected = None
-        self._offset = offset
+        self._offset = _floor(offset)
         self._lags = None
 
     def _add_offset(self, now: datetime, measured: datetime) -> datetime:
         lag = now - measured
-        offset = self._offset or _ZERO
-        if lag < offset:
+        if lag < (self._offset or _ZERO):
             # The result would be in the future: the clock is ahead, or less behind than before.
-            offset = _ZERO if _ZERO <= lag < MIN_OFFSET else lag
-            self._offset = offset
-        elif _ZERO < offset < MIN_OFFSET:
-            offset = _ZERO
-        return measured + offset
+            self._offset = _ZERO if _ZERO <= lag < MIN_OFFSET else _floor(lag)
+        return measured + self._applied()
+
+    def _applied(self) -> timedelta:
+        """Return the offset to add to the device's times."""
+        offset = self._offset or _ZERO
+        return _ZERO if _ZERO < offset < MIN_OFFSET else offset
 
     def _in_order(self, measured: datetime, corrected: datetime) -> datetime:
         """Keep the device's order of times, also while the offset changes."""
@@ -179,6 +181,15 @@ class DeviceClock:
         if measured == self._measured:
             return self._corrected
         return min(corrected, self._corrected - _MICROSECOND)
+
+
+def _floor(offset: timedelta) -> timedelta:
+    """Return `offset` in whole milliseconds, rounded down, so that no time gets into the future.
+
+    It is stored with that precision: a fix that is sent again on a new connection, whose clock
+    begins with the stored offset, gets the same time.
+    """
+    return offset // _MILLISECOND * _MILLISECOND
 
 
 def _without_rollover(now: datetime, time: datetime) -> datetime:

@@ -189,6 +189,29 @@ async def test_a_full_batch_is_kept_whole(stack, driver_id, at):
     assert [fix.latitude for fix in found] == [age / 10 for age in reversed(range(100))]
 
 
+async def test_batch_sent_again_with_another_delay_is_kept_once(stack, driver_id, at):
+    """Check that the delay of a message that says when it was sent moves none of its fixes."""
+    for delay in (0.35, 1.2):
+        message = {"fixes": batch(at)}
+        for send_with_time in (_send_batch_again, _post_batch_again):
+            sent_at = datetime.now(UTC) - timedelta(seconds=delay)
+            await send_with_time(stack, driver_id, message | {"sent_at": sent_at.isoformat()})
+    assert history(stack.environment)[driver_id] == kept_of_batch(at)
+
+
+async def _send_batch_again(stack, driver_id, message):
+    async with stack.driver(driver_id) as driver:
+        await driver.send_message(token=driver.token, command="send_batch", **message)
+        assert '"error"' not in await driver.frame(0)
+
+
+async def _post_batch_again(stack, driver_id, message):
+    path = f"/driver/{driver_id}/locations/"
+    token = stack.tokens[driver_id]
+    answer = await call(stack.driver_server.port, "POST", path, token, message)
+    assert answer.status in (200, 201, 204), answer.body
+
+
 async def test_fix_sent_again_over_another_entrance_is_kept_once(stack, phone, at):
     driver_id, token = phone
     for entrance in (send, put_again, traccar_form):

@@ -252,6 +252,26 @@ def test_older_fixes_of_a_message_are_corrected_by_the_same_offset_and_keep_thei
     assert [(now - time).total_seconds() for time in (newest, *older)] == ages
 
 
+@pytest.mark.parametrize("latency", [0.35, 1.2, 4.9])
+def test_network_delay_does_not_move_any_fix_of_a_batch(latency):
+    """Check that a batch which is sent again gets the same times, however long it takes."""
+    clock, measured = DeviceClock(), [at(84), at(89), at(94), at(99)]
+    now = at(100 + latency)
+    newest = clock.correct(now, measured[-1], sent=at(100), batch=True)
+    older = [clock.correct_older(now, time) for time in measured[-2::-1]]
+    assert [newest, *older] == measured[::-1]
+    assert clock.offset is None
+
+
+@pytest.mark.parametrize("behind", [-60.123_456_7, 3600.123_456_7])
+def test_fix_that_is_sent_again_on_a_new_connection_has_the_same_time(behind):
+    clock, says = DeviceClock(), timedelta(seconds=-behind)
+    for second in range(0, 30, 5):
+        first = clock.correct(at(second + 0.1), at(second) + says)
+    again = DeviceClock(clock.offset)
+    assert again.correct(at(40), at(25) + says) == first
+
+
 def test_older_fixes_of_a_message_say_nothing_about_the_clock():
     one, other = DeviceClock(), DeviceClock()
     for second in range(0, 100, 10):
