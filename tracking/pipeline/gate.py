@@ -34,13 +34,15 @@ MIN_AGREEING: Final = 3
 class Followed:
     """A driver's last good fix, and an implausible newer one with the timer that releases it."""
 
-    __slots__ = ("agreeing", "good", "suspect", "timer")
+    __slots__ = ("agreeing", "flags", "good", "suspect", "timer")
 
     def __init__(self, good: Fix) -> None:
         self.good = good
         # How many live fixes in a row are within reach of each other, by the device's times.
         self.agreeing = 1
         self.suspect: Fix | None = None
+        # Those of the suspect.
+        self.flags = Flags(0)
         self.timer: asyncio.TimerHandle | None = None
 
 
@@ -89,11 +91,12 @@ class Gate:
     def _judge(self, followed: Followed, fix: Fix) -> None:
         """Make `fix` the driver's good one, or let it wait."""
         good = followed.good
-        flags = judge(fix, good, followed.suspect)
+        # Only a jump, and not a simulated or inaccurate place, says where the car may be now.
+        flags = judge(fix, good, followed.suspect if followed.flags == Flags.JUMP else None)
         is_live = fix.has_device_time and fix.received_at - fix.recorded_at <= LIVE
         waits = flags != Flags.JUMP or (is_live and followed.agreeing >= MIN_AGREEING)
         if flags and waits:
-            followed.suspect = fix
+            followed.suspect, followed.flags = fix, flags
             if followed.timer is None:
                 loop = asyncio.get_running_loop()
                 followed.timer = loop.call_later(HOLD, self._let_through, followed)

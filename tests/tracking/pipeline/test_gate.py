@@ -49,6 +49,16 @@ def is_sign_of_life(shown, good, fix):
     )
 
 
+@pytest.mark.parametrize("rest", [{"accuracy": 500.0}, {"mock": True}])
+async def test_a_jump_does_not_move_the_dot_after_another_implausible_fix_either(gate, rest):
+    good = msgspec.structs.replace(
+        drive(gate, 5), accuracy=5.0, recorded_at=measured(21).recorded_at
+    )
+    assert gate.choose([good]) is good
+    for fix in (measured(25, **rest), measured(30, 1.5 + FAR, accuracy=5.0)):
+        assert is_sign_of_life(gate.choose([fix]), good, fix)
+
+
 async def test_a_jump_does_not_move_the_dot_if_the_next_fix_returns(gate, released):
     good = drive(gate)
     jump, back = measured(15, 1.5 + FAR), measured(20, good.latitude + STEP)
