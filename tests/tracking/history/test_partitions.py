@@ -19,7 +19,7 @@ from tracking.history.partitions import (
     rewriting,
     start_of,
 )
-from tracking.models import HistoryFix, HistorySegment
+from tracking.models import DriverLocation, HistoryFix, HistorySegment
 
 from ..fakes import DEADLINE
 from .rows import day_ago, fix_at, fixes_at, hot, insert, kept, running
@@ -98,6 +98,16 @@ def test_a_missing_partition_is_told_from_other_errors():
         )
     assert is_partition_missing(caught.value)
     assert not is_partition_missing(IntegrityError("no partition of relation"))
+    # A CHECK has the same SQLSTATE.
+    with pytest.raises(IntegrityError) as caught:
+        DriverLocation.objects.using(history_db()).create(
+            driver_id=ONE,
+            latitude=91,
+            longitude=0,
+            recorded_at=start_of(DAY),
+            received_at=start_of(DAY),
+        )
+    assert not is_partition_missing(caught.value)
 
 
 def test_the_days_and_drivers_with_rows_are_found():
