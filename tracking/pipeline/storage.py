@@ -52,7 +52,7 @@ class Waiter(Protocol):
         """Receive the notice that no fix of this driver can be stored: the account is deleted."""
 
     def discard(self, fix: Fix) -> None:
-        """Receive the notice that `fix` can never be stored; others of the driver may be."""
+        """Receive the notice that `fix` can never be stored; others, sent later, may be."""
 
 
 class Storage:

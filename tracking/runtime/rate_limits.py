@@ -21,7 +21,8 @@ LIMIT_LIFETIME: Final = 60.0
 class RateLimit:
     """A token bucket: `MAX_FIXES_PER_SECOND` on average, `MAX_FIXES_BURST` at once.
 
-    Each message counts as one, also a batch, because only one of its fixes is delivered.
+    Each message counts as one, also a batch: only one of its fixes is delivered, and a phone that
+    had no network may send all that it gathered.
     """
 
     __slots__ = ("_burst", "_filled_at", "_rate", "_refused", "_tokens")
