@@ -18,7 +18,8 @@ from tracking.history.partitions import (
     is_partition_missing,
     start_of,
 )
-from tracking.models import HistoryErasure, HistoryFix, WatchGrant
+from tracking.models import HistoryFix, WatchGrant
+from tracking.pipeline.rows import not_erased
 
 # More is no speed and no accuracy, and would not fit the packed form: m/s, metres.
 MAX_SPEED: Final = 10_000.0
@@ -58,11 +59,6 @@ _VALUES: Final = {
     },
 }
 
-# An erased part of the history stays erased, whatever a phone or a worker still had.
-_NOT_ERASED: Final = (
-    "NOT EXISTS (SELECT 1 FROM {erasures} AS erasure"
-    " WHERE erasure.driver_id = fix.driver_id AND fix.recorded_at < erasure.before)"
-)
 _ON_A_TRIP: Final = (
     "EXISTS (SELECT 1 FROM {grants} AS trip WHERE trip.driver_id = fix.driver_id"
     " AND trip.starts_at <= fix.recorded_at"
@@ -118,7 +114,7 @@ def _insert(vendor: str, history: str, oldest: date) -> str:
     conditions = [
         _MEASURED,
         f"fix.recorded_at >= '{start_of(oldest):%Y-%m-%d %H:%M:%S}{_UTC[vendor]}'",
-        _NOT_ERASED.format(erasures=HistoryErasure._meta.db_table),
+        not_erased(),
     ]
     if history == "trips":
         conditions.append(_ON_A_TRIP.format(grants=WatchGrant._meta.db_table))

@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from tracking.engine.database import any_of, is_locked, is_unavailable, sqlstate, supported
 from tracking.fix import HISTORY_ONLY, Fix
 from tracking.ids import DriverId
-from tracking.models import DriverLocation
+from tracking.models import DriverLocation, HistoryErasure
 from tracking.people import USER_IDS
 from tracking.throttled_log import Throttle
 
@@ -57,6 +57,13 @@ _SQLITE_VALUES: Final = ", ".join(
     for column in Fix.__struct_fields__
 )
 
+# True of what nobody erased, in SQL: a late upload, a departure or a fix that waited in a worker's
+# memory does not bring back what was erased.
+_NOT_ERASED: Final = (
+    "NOT EXISTS (SELECT 1 FROM {erasures} AS erasure"
+    " WHERE erasure.driver_id = fix.driver_id AND fix.recorded_at < erasure.before)"
+)
+
 # `Fix.merged_with` in SQL: the location recorded last, the latest time of arrival, and a departure
 # unless something arrived after it.
 _NEWER: Final = (
@@ -79,8 +86,8 @@ _ASSIGNMENTS: Final = {
 }
 _ASSIGNMENT: Final = f"CASE WHEN {_NEWER} THEN EXCLUDED.{{column}} ELSE {{table}}.{{column}} END"
 _UPSERT: Final = (
-    # Without WHERE true, SQLite's parser takes ON CONFLICT for the ON of a join.
-    "INSERT INTO {table} ({columns}) SELECT {columns} FROM {fixes} WHERE true"  # noqa: S608
+    # Without a WHERE, SQLite's parser takes ON CONFLICT for the ON of a join.
+    "INSERT INTO {table} ({columns}) SELECT {columns} FROM {fixes} WHERE {not_erased}"  # noqa: S608
     " ON CONFLICT (driver_id) DO UPDATE SET {assignments}"
     # A row is not written if the fix says nothing new.
     f" WHERE {_NEWER} OR {_HEARD} > COALESCE({{table}}.heard_at, {{table}}.received_at)"
@@ -139,7 +146,7 @@ def upsert(
     """Commit fixes, one per driver, that are newer than the stored ones, in one statement.
 
     The statements of `sinks`, for all fixes of the same drivers, `every`, are part of the same
-    transaction.
+    transaction. What was erased is left out.
 
     Return the drivers whose account is deleted. If some fixes fail, store the others and raise
     `PartlyStoredError`. If the database is unavailable, or all fixes fail, raise the database's
@@ -298,7 +305,18 @@ def _upsert_statement(vendor: str, table: str, fixes: str) -> str:
         f"{column} = {_ASSIGNMENTS.get(column, _ASSIGNMENT).format(column=column, **names)}"
         for column in COLUMNS[1:]
     )
-    return _UPSERT.format(columns=columns, fixes=fixes, assignments=assignments, **names)
+    return _UPSERT.format(
+        columns=columns,
+        fixes=fixes,
+        assignments=assignments,
+        not_erased=not_erased(),
+        **names,
+    )
+
+
+def not_erased() -> str:
+    """Return the condition that a row of the relation `fix` was not erased."""
+    return _NOT_ERASED.format(erasures=HistoryErasure._meta.db_table)
 
 
 def locked_drivers(driver_ids: Collection[DriverId]) -> set[DriverId]:

@@ -113,6 +113,20 @@ def test_an_erased_part_of_the_history_stays_erased():
     assert [fix.recorded_at for fix in kept(driver)] == [NOW - timedelta(seconds=5)]
 
 
+@pytest.mark.parametrize("rest", [{}, {"disconnected_at": NOW}, {"heard_at": NOW}])
+@pytest.mark.parametrize("how", [upsert, upsert_and_compare])
+def test_an_erased_location_does_not_come_back(how, rest):
+    """Check a late upload, a departure, and a sign of life that repeats the last good fix."""
+    erased, other = drivers(2)
+    HistoryErasure.objects.create(
+        driver_id=erased, before=NOW - timedelta(seconds=5), erased_at=NOW
+    )
+    write(fix_at(erased, 6, **rest), fix_at(other, 6, **rest), how=how)
+    assert list(DriverLocation.objects.values_list("pk", flat=True)) == [other]
+    write(fix_at(erased, 5, **rest), how=how)
+    assert DriverLocation.objects.filter(pk=erased).exists()
+
+
 def test_with_trips_fixes_are_kept_that_were_recorded_during_a_grant(settings):
     settings.TRACKING = settings.TRACKING | {"HISTORY": "trips"}
     (driver,) = drivers(1)
