@@ -61,8 +61,9 @@ _VALUES: Final = {
 
 _ON_A_TRIP: Final = (
     "EXISTS (SELECT 1 FROM {grants} AS trip WHERE trip.driver_id = fix.driver_id"
-    " AND trip.starts_at <= fix.recorded_at"
-    " AND fix.recorded_at < COALESCE(trip.ended_at, trip.ends_at))"
+    " AND trip.starts_at <= fix.recorded_at AND fix.recorded_at < trip.ends_at"
+    # A grant that has expired is ended later.
+    " AND (trip.ended_at IS NULL OR fix.recorded_at < trip.ended_at))"
 )
 # The offset at the end of a time in UTC.
 _UTC: Final = {"postgresql": "+00", "sqlite": ""}

@@ -156,6 +156,7 @@ def upsert(
     discarded: set[DriverId] = set()
     failed: set[DriverId] = set()
     singled_out = 0
+    repaired = False
     cause: Exception | None = None
     parts = [fixes]
     while parts:
@@ -172,8 +173,14 @@ def upsert(
                 if failed and failed != driver_ids:
                     parts.append([fix for fix in part if fix.driver_id not in failed])
                     continue
-            if is_unavailable(error) or any(sink.may_retry(error) for sink in sinks):
+            if is_unavailable(error):
                 raise
+            if any(sink.may_retry(error) for sink in sinks):
+                if repaired:
+                    raise
+                repaired = True
+                parts.append(part)
+                continue
             if len(part) > 1 and singled_out < MAX_SINGLED_OUT:
                 middle = len(part) // 2
                 parts += [part[middle:], part[:middle]]
