@@ -36,7 +36,8 @@ def add(at, metres, **more):
         longitude_e7=round({LONGITUDE} * 1e7), **values | more,
     ))
 
-start = datetime(2026, 3, 30, 6, tzinfo=UTC)
+# Real fixes are not at whole seconds.
+start = datetime(2026, 3, 30, 6, 0, 0, 250_000, tzinfo=UTC)
 for s in range(0, 600, 5):
     add(start + timedelta(seconds=s), 10 * s)
 for s in range(600, 1200, 10):
@@ -138,6 +139,7 @@ async def test_stops_and_gaps_lead_to_their_moments(visit):
         await opened(page)
         [stop] = await page.locator(".history-stops a[href^='#']").all()
         await stop.click()
+        await expect(part(page, "time")).to_have_value("06:10:00")
         await expect(part(page, "state")).to_have_text(re.compile(r"^Stop 1, 06:(09|10)–06:19$"))
         [gap] = await page.locator(".history-list:not(.history-stops) a").all()
         await gap.click()
@@ -148,6 +150,10 @@ async def test_stops_and_gaps_lead_to_their_moments(visit):
         await expect_metres(page, 6000)
         await expect(part(page, "speed")).to_be_hidden()
         await expect(page.locator(".tracking-car")).to_have_attribute("data-status", "offline")
+        # The fix after the gap.
+        await page.goto(f"{page.url.partition('#')[0]}#06:40:00")
+        await expect(part(page, "detail")).not_to_have_text("Last fix at 06:19:50")
+        await expect(page.locator(".tracking-car")).not_to_have_attribute("data-status", "offline")
         # The signs on the map, by keyboard.
         await page.get_by_label("End, 06:49").press("Enter")
         await expect(part(page, "time")).to_have_value("06:49:55")

@@ -120,6 +120,19 @@ test("a time is in a stop up to its ends, and in a gap between its fixes", () =>
   assert.equal(day().gapAt(400_000), undefined);
 });
 
+test("a link leads to the fix or the stop that is in its second", () => {
+  const time = [10_250, 5_500, 14_250, 370_250, 10_000];
+  const columnsOf = columns({ ...{ time, latitude: time, longitude: time } });
+  const real = day({ fixes: columnsOf, stops: [[15_750, 30_000, 0, 0]], gaps: [[30_000, 400_250]] });
+  const leadsTo = (at) => real.at(real.clock.moment(at));
+  for (const { at } of real.fixes.slice(2)) assert.equal(leadsTo(at), at);
+  assert.equal(leadsTo(10_250), 10_250);
+  assert.equal(real.stopAt(leadsTo(15_750)), 0);
+  assert.equal(real.gapAt(leadsTo(400_250)), undefined);
+  assert.equal(real.at("00:00:20"), 20_000);
+  assert.equal(real.at("noon"), null);
+});
+
 test("the line ends at a gap and begins after it", () => {
   const lengths = day().parts().map((part) => part.length);
   assert.deepEqual(lengths, [3, 2]);

@@ -123,6 +123,18 @@ export class Day {
     this.gaps = gaps.map(([since, until]) => ({ since, until }));
   }
 
+  /**
+   * Return the time of a text, null if it is none. A text names whole seconds, so it means the stop
+   * or the fix that is in its second, if any.
+   * @param {string} text @returns {number | null}
+   */
+  at(text) {
+    const second = this.clock.at(text);
+    if (second === null) return null;
+    const times = [...this.stops.map(({ since }) => since), this.fixes[this.after(second - 1)]?.at];
+    return times.find((at) => at >= second && at < second + SECOND) ?? second;
+  }
+
   /** Return the index of the fix nearest to a time; -1 without fixes. */
   nearest(at) {
     const after = this.after(at);

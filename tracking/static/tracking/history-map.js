@@ -122,7 +122,7 @@ export function start(element, modules) {
 
   /** Return the time that the URL leads to, null if it names none. */
   function shared() {
-    return clock.at(location.hash.slice(1));
+    return day.at(location.hash.slice(1));
   }
 
   addEventListener("hashchange", () => {
@@ -138,7 +138,7 @@ export function start(element, modules) {
 
   time.addEventListener("focus", () => time.select());
   time.addEventListener("input", () => {
-    const at = clock.at(time.value);
+    const at = day.at(time.value);
     if (at !== null) announce(show(at, { isTyped: true }));
   });
   time.addEventListener("blur", () => (time.value = clock.text(moment)));
