@@ -13,6 +13,11 @@ def is_confirmed(request: HttpRequest) -> bool:
     return request.POST.get("post") == "yes"
 
 
+def count_missing(request: HttpRequest, rows: Sequence[Model]) -> int:
+    """Return how many of the rows that the user has confirmed are not among `rows` any more."""
+    return len({*request.POST.getlist(helpers.ACTION_CHECKBOX_NAME)}) - len(rows)
+
+
 def confirmation_context(
     model_admin: "ModelAdmin[Any]",
     request: HttpRequest,

@@ -13,7 +13,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from tracking.admin.confirmation import confirmation_context, is_confirmed
+from tracking.admin.confirmation import confirmation_context, count_missing, is_confirmed
 from tracking.history.erasure import BEGINNING, erase
 from tracking.history.erasure_log import ErasureLogError
 from tracking.history.partitions import history_db
@@ -45,6 +45,13 @@ def erase_drivers(
         return None
     if is_confirmed(request):
         _erase(model_admin, request, locations)
+        if missing := count_missing(request, locations):
+            text = ngettext(
+                "%(count)d driver has no location any more: that history was not erased.",
+                "%(count)d drivers have no location any more: those histories were not erased.",
+                missing,
+            )
+            model_admin.message_user(request, text % {"count": missing}, messages.ERROR)
         return None
     zone = timezone.get_current_timezone()
     context = confirmation_context(

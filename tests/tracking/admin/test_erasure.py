@@ -54,6 +54,25 @@ def test_confirmed_erasure_erases_the_selected_drivers(admin, jonh):
     assert (erasure.driver_id, erasure.erased_by.name) == (jonh.pk, "Admin")
 
 
+def test_erasure_that_is_confirmed_later_does_not_depend_on_the_filters_of_the_list(admin, jonh):
+    location = locate(jonh, timezone.now())
+    page = run(admin, f"{LOCATIONS}?status=live", "erase_history", location)
+    assert '<form method="post" action="?">' in page.content.decode()
+
+
+def test_erasure_of_a_driver_whose_location_is_gone_is_reported(admin, jonh):
+    mary = User.objects.create_user(email="mary@example.com", name="Mary", role="driver")
+    locations = [locate(driver, at(day_ago(), 8)) for driver in (jonh, mary)]
+    drive(mary.pk, at(day_ago(2), 8))
+    DriverLocation.objects.filter(pk=mary.pk).delete()
+    run(admin, LOCATIONS, "erase_history", *locations, post="yes")
+    assert said(admin, LOCATIONS) == [
+        "History of 1 driver erased: 0 fixes.",
+        "1 driver has no location any more: that history was not erased.",
+    ]
+    assert HistoryFix.objects.count() == 61
+
+
 def test_erasure_says_what_holds_keep(admin, jonh):
     location = locate(jonh, at(day_ago(), 8))
     drive(jonh.pk, at(day_ago(2), 8))
