@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tracking.history.fixes import TrackFix
 from tracking.history.pages import read_flagged
-from tracking.history.partitions import history_db
+from tracking.history.partitions import HOUR, history_db
 from tracking.history.reading import count_by_hour
 from tracking.history.summary import Gap, Stop, Summary
 from tracking.history.thinning import thin
@@ -20,7 +20,7 @@ from tracking.rest.windows import Window
 # KEPT_EVERY, so that the times stay right too: 86,400 fixes take 1.7 s.
 MAX_FIXES: Final = 20_000
 KEPT_EVERY: Final = timedelta(seconds=6)
-# Flagged fixes on the page. More of them show nothing new.
+# Flagged fixes on the page, spread over the day. More of them show nothing new.
 MAX_FLAGGED: Final = 1_000
 # Fixes in memory: a day at the maximum rate, 5 per second, has nine times as many.
 MAX_READ: Final = 50_000
@@ -60,17 +60,15 @@ def read_day(driver_id: DriverId, window: Window) -> Day:
         summary.add(fix)
         if fix.flags:
             flagged_count += 1
-            if len(flagged) < MAX_FLAGGED:
-                flagged.append(fix)
-            continue
-        fixes.append(fix)
-        if len(fixes) >= MAX_READ:
-            fixes = _thinned(fixes)
+        kept = flagged if fix.flags else fixes
+        kept.append(fix)
+        if len(kept) >= MAX_READ:
+            kept[:] = _thinned(kept)
     summary.finish()
     return Day(
         window=window,
         fixes=_thinned(fixes or flagged),
-        flagged=flagged,
+        flagged=flagged[:: -(-len(flagged) // MAX_FLAGGED) or 1],
         count=count,
         flagged_count=flagged_count,
         distance=summary.distance,
@@ -127,7 +125,8 @@ def neighbours(driver_id: DriverId, window: Window) -> tuple[datetime | None, da
         *hot.filter(recorded_at__gte=window.until)
         .order_by("recorded_at")
         .values_list("recorded_at", flat=True)[:1],
-        *packed.filter(hour__gte=window.until)
+        # A window may end within an hour, as the days of some time zones do.
+        *packed.filter(hour__gt=window.until - HOUR, first_at__gte=window.until)
         .order_by("hour")
         .values_list("first_at", flat=True)[:1],
     ]

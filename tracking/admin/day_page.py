@@ -53,7 +53,7 @@ def zone_name(zone: tzinfo) -> str:
 
 
 class DayField(forms.DateField):
-    """A day as in RFC 3339, in 1970 or later."""
+    """A day as in RFC 3339, after 1970-01-01, the first that begins in 1970 in some time zone."""
 
     widget = forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
     input_formats = ("%Y-%m-%d",)
@@ -98,9 +98,9 @@ class DayForm(forms.Form):
     )
 
 
-def day_query(at: datetime) -> dict[str, str]:
-    """Return the query of the page for the day of a time, in Django's current time zone."""
-    zone = timezone.get_current_timezone()
+def day_query(at: datetime, zone: tzinfo | None = None) -> dict[str, str]:
+    """Return the query of the page for the day of a time, by default in Django's time zone."""
+    zone = zone or timezone.get_current_timezone()
     return {"date": f"{timezone.localtime(at, zone):%Y-%m-%d}", "tz": zone_name(zone)}
 
 
@@ -125,11 +125,12 @@ def show_day(
     That is the day of `last_at`, the time of the last known location, or today.
     """
     site = model_admin.admin_site
+    form = DayForm(request.GET, label_suffix="")
+    is_valid = form.is_valid()
     if "date" not in request.GET:
         given = {name: request.GET[name] for name in ("tz", "purpose") if name in request.GET}
-        query = day_query(last_at or timezone.now()) | given
+        query = day_query(last_at or timezone.now(), form.cleaned_data.get("tz")) | given
         return HttpResponseRedirect(day_url(site.name, driver.pk, query))
-    form = DayForm(request.GET, label_suffix="")
     context: dict[str, Any] = {
         **site.each_context(request),
         "opts": model_admin.opts,
@@ -139,7 +140,7 @@ def show_day(
         "may_view_locations": model_admin.has_view_permission(request),
         "is_off": conf.HISTORY == "off",
     }
-    if form.is_valid():
+    if is_valid:
         wanted: dict[str, Any] = form.cleaned_data
         page = DayPage(site.name, driver.pk, wanted["date"], wanted["tz"], wanted["purpose"])
         record_past(

@@ -17,6 +17,7 @@ from tracking.admin import day as day_module
 from tracking.admin.cells import duration
 from tracking.admin.day import neighbours, offsets, read_day
 from tracking.admin.day_page import moment
+from tracking.history.packer import pack_day
 from tracking.history.packing import pack
 from tracking.history.partitions import create_days, day_of
 from tracking.models import HistoryFix, HistorySegment
@@ -92,6 +93,14 @@ def test_without_a_day_the_page_is_that_of_the_last_location(admin, jonh):
     response = admin.get(day_path(jonh, purpose="T-7"))
     assert response.url == day_path(jonh, date="2026-11-26", tz="UTC", purpose="T-7")
     assert looks() == []
+
+
+def test_without_a_day_the_time_zone_of_the_query_decides(admin, jonh):
+    locate(jonh, datetime(2026, 11, 26, 22, 30, tzinfo=UTC))
+    response = admin.get(day_path(jonh, tz="Pacific%2FAuckland"))
+    assert response.url == day_path(jonh, date="2026-11-27", tz="Pacific%2FAuckland")
+    response = admin.get(day_path(jonh, tz="Mars"))
+    assert response.url == day_path(jonh, date="2026-11-26", tz="Mars")
 
 
 def test_driver_without_a_last_location_has_a_page(admin, jonh):
@@ -173,6 +182,26 @@ def test_day_of_simulated_fixes_alone_shows_them(admin, jonh):
     assert track["fixes"]["time"] == track["flagged"]["time"] == [8 * 3_600_000]
 
 
+def test_day_of_simulated_fixes_alone_is_shown_to_its_end(admin, jonh, monkeypatch):
+    monkeypatch.setattr(day_module, "MAX_FLAGGED", 10)
+    monkeypatch.setattr(day_module, "MAX_READ", 90)
+    monkeypatch.setattr(day_module, "MAX_FIXES", 60)
+    monkeypatch.setattr(day_module, "KEPT_EVERY", timedelta(minutes=10))
+    day = day_ago()
+    HistoryFix.objects.bulk_create(
+        fix(jonh.pk, at(day, 8) + timedelta(minutes=minute), 100 * (minute % 7), mock=True)
+        for minute in range(240)
+    )
+    response = admin.get(day_path(jonh, date=day, tz="UTC"))
+    track = track_of(response)
+    fixes, flagged = track["fixes"]["time"], track["flagged"]["time"]
+    assert (len(fixes) <= 60, len(flagged) <= 10) == (True, True)
+    assert fixes[0] == flagged[0] == 8 * 3_600_000
+    assert sum(fixes) == (8 * 60 + 239) * 60_000
+    assert sum(flagged) >= (8 * 60 + 210) * 60_000
+    assert facts_of(response)["Fixes"] == "240"
+
+
 def test_names_and_purposes_are_escaped(admin):
     driver = User.objects.create_user(email="a@example.com", name="</script><b>J", role="driver")
     drive(driver.pk, at(day_ago(), 8))
@@ -204,6 +233,19 @@ def test_empty_day_names_the_nearest_days_with_fixes(admin, jonh):
     found = re.findall(r'<li><a href="[^"]*date=([\d-]+)[^"]*">', page)
     assert found == [str(day_ago(7)), str(day_ago(3))]
     assert "history-track" not in page
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_nearest_day_is_found_that_begins_within_an_hour(admin, jonh, is_packed):
+    """Check a time zone with half an hour, in which packed hours belong to two days."""
+    day = day_ago(5)
+    drive(jonh.pk, at(day, 0, 10, zone=ZoneInfo("Asia/Kolkata")))
+    if is_packed:
+        pack_day(day_ago(6))
+        assert not HistoryFix.objects.exists()
+    query = {"tz": "Asia%2FKolkata"}
+    page = html.unescape(text_of(admin.get(day_path(jonh, date=day_ago(6), **query))))
+    assert re.findall(r'<li><a href="[^"]*date=([\d-]+)[^"]*">', page) == [str(day)]
 
 
 def test_day_beyond_the_retention_says_how_long_fixes_are_kept(admin, jonh):
