@@ -1,5 +1,6 @@
 """Erasure of one driver's history, which leaves a tombstone that later writes and backups obey."""
 
+import logging
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -18,8 +19,11 @@ from tracking.history.reading import read
 from tracking.history.removal import remove
 from tracking.history.retention import user_id
 from tracking.history.rows import Span, live_holds, spans_of
+from tracking.history.writers import wait_for_writers
 from tracking.ids import DriverId, UserId
 from tracking.models import DriverLocation, HistoryErasure, HistoryFix, HistorySegment
+
+logger = logging.getLogger(__name__)
 
 # Before any fix.
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -51,11 +55,14 @@ def erase(
     The last known location is deleted too, if it was recorded before that. The erasure is stored,
     and added to the file TRACKING["ERASURE_LOG"], so that neither a late upload nor a restored
     backup brings anything back. Holds that are made later do not protect from it. A part that is
-    held is deleted by `tracking_maintain` after its release. The audit trail stays. `by` is the
-    user who asks for it; it is stored.
+    held is deleted by `tracking_maintain` after its release, and so is everything else if this is
+    interrupted. The audit trail stays. `by` is the user who asks for it; it is stored.
 
     Raise ErasureLogError if the file cannot be written, before anything is deleted, and ValueError
-    for a time without a time zone. In a transaction of the caller, the line is written on commit.
+    for a time without a time zone.
+
+    In a transaction of the caller, the line is written on commit, and a fix that is being stored at
+    the same time may stay until the next `tracking_maintain`.
     """
     now = timezone.now()
     if before is not None and timezone.is_naive(before):
@@ -71,29 +78,45 @@ def erase(
         # A transaction that is rolled back must leave no line.
         erasure_log.append([])
         transaction.on_commit(partial(erasure_log.append, [line_of(erasure)]), using=using)
+        _store(erasure)
     else:
         erasure_log.append([line_of(erasure)])
+        # Committed before anything is deleted. A statement that began earlier does not see it, and
+        # may insert what is erased: such statements end before the deletion begins, which sees
+        # what they inserted. All others see the tombstone, so nothing remains.
+        _store(erasure)
+        if not wait_for_writers():
+            logger.warning(
+                "A transaction that writes locations does not end. What it stores of driver %s, "
+                "who was erased, is deleted by the next tracking_maintain",
+                driver_id,
+            )
     return _apply(erasure)
 
 
+def _store(erasure: HistoryErasure) -> None:
+    """Store the tombstone: from its commit on, no statement that begins keeps such fixes."""
+    with rewriting():
+        erasure.save(using=history_db())
+
+
 def _apply(erasure: HistoryErasure) -> Erased:
-    """Delete what an erasure concerns, and store it if it is new."""
+    """Delete what a stored erasure concerns."""
     using, driver_id = history_db(), erasure.driver_id
     span = Span(BEGINNING, erasure.before)
+    location = DriverLocation.objects.using(using).filter(pk=driver_id)
+    # A transaction of its own: who stores a fix waits for this row, and not for `rewriting`.
     with transaction.atomic(using):
-        # Those who store a fix of this driver begin with this row. They have committed it, or will
-        # see the tombstone.
-        location = DriverLocation.objects.using(using).filter(pk=driver_id)
+        # In a transaction of the caller, this waits for the statement that holds the row, so that
+        # what it inserted is deleted.
         list(location.select_for_update().values_list("pk"))
-        with rewriting():
-            if erasure.pk is None:
-                erasure.save(using=using)
-            holds = live_holds(span).filter(driver_id=driver_id, held_at__lte=erasure.erased_at)
-            fixes = remove(driver_id, span, spans_of(holds))
-            deleted, _ = location.filter(recorded_at__lt=erasure.before).delete()
-            kept = sum(
-                any(read(driver_id, hold.since, min(hold.until, span.until))) for hold in holds
-            )
+        deleted, _ = location.filter(recorded_at__lt=erasure.before).delete()
+    with rewriting():
+        holds = spans_of(
+            live_holds(span).filter(driver_id=driver_id, held_at__lte=erasure.erased_at)
+        )
+        fixes = remove(driver_id, span, holds)
+        kept = sum(any(read(driver_id, hold.since, min(hold.until, span.until))) for hold in holds)
     return Erased(fixes, kept, bool(deleted))
 
 

@@ -97,7 +97,7 @@ def _pack_rows(day: date) -> Packed:
     packed = 0
     for driver_id in drivers_of(HistoryFix, day):
         with rewriting():
-            _write(_read_rows(driver_id, span), _last_erasure())
+            _write(_read_rows(driver_id, span))
             packed += delete(hot_rows(driver_id, span))
     return Packed(packed, is_done=True)
 
@@ -111,9 +111,8 @@ def _pack_partition(day: date) -> Packed:
     packed = 0
     with extra_connection() as connection:
         for number in range(DAY // HOUR):
-            erasure = _last_erasure()
             for batch in _batches(_read_hour(connection, day, start_of(day) + number * HOUR)):
-                _write(batch, erasure)
+                _write(batch)
                 packed += sum(len(hour.fixes) for hour in batch)
             connection.rollback()
     is_done = drop_day(
@@ -146,7 +145,7 @@ def _pack_noted(day: date, limit: int) -> int:
         noted = late.take_noted(day, limit)
         keys = {(driver_id, _hour_of(at)) for driver_id, at in noted}
         hours = (_read_rows(pk, Span(hour, hour + HOUR)) for pk, hour in sorted(keys))
-        _write(list(chain.from_iterable(hours)), _last_erasure())
+        _write(list(chain.from_iterable(hours)))
     return len(noted)
 
 
@@ -216,21 +215,18 @@ def _hour_of(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
-def _last_erasure() -> int:
-    """Return the number of the last erasure. They are numbered in the order of their commits."""
-    erasures = HistoryErasure.objects.using(history_db())
-    return erasures.aggregate(last=Max("pk"))["last"] or 0
-
-
-def _write(batch: list[DriverHour], erasure: int) -> None:
-    """Merge hours that were read after the erasure of this number into the stored segments."""
+def _write(batch: list[DriverHour]) -> None:
+    """Merge hours into the stored segments, except what was erased since they were read."""
     # Packed before others have to wait for the transaction. Nearly all stay as they are.
     segments: dict[Key, HistorySegment | None] = {hour.key: _segment(hour) for hour in batch}
     with rewriting():
-        erased = _drivers_erased_after(erasure, batch)
+        erased_before = _erasures(batch)
         stored = _stored(batch)
         for hour in batch:
-            if hour.driver_id in erased:
+            erased = erased_before.get(hour.driver_id)
+            if erased is not None and hour.fixes[0].recorded_at < erased:
+                # What is here no longer was deleted. What is still here is held, or is deleted
+                # next, packed or not.
                 found = _read_rows(hour.driver_id, Span(hour.hour, hour.hour + HOUR))
                 segments[hour.key] = _merged(found[0], stored) if found else None
             elif hour.key in stored:
@@ -243,10 +239,11 @@ def _write(batch: list[DriverHour], erasure: int) -> None:
         )
 
 
-def _drivers_erased_after(erasure: int, batch: Iterable[DriverHour]) -> set[DriverId]:
-    erasures = HistoryErasure.objects.using(history_db()).filter(pk__gt=erasure)
-    erased: set[DriverId] = set(erasures.values_list("driver_id", flat=True))
-    return erased & {hour.driver_id for hour in batch}
+def _erasures(batch: Iterable[DriverHour]) -> dict[DriverId, datetime]:
+    """Return the time before which each driver was erased."""
+    erasures = HistoryErasure.objects.using(history_db())
+    of_batch = erasures.filter(driver_id__in={hour.driver_id for hour in batch})
+    return dict(of_batch.values_list("driver_id").annotate(Max("before")))
 
 
 def _stored(batch: Sequence[DriverHour]) -> dict[Key, bytes | memoryview]:

@@ -3,8 +3,10 @@
 import json
 import logging
 import stat
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from threading import Event
+from time import monotonic, sleep
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -14,11 +16,15 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tracking.fix import Fix
-from tracking.history import erasure, erasure_log, packer
-from tracking.history.erasure import apply_erasures, erase, erase_deleted_user
+from tracking.history import erasure, erasure_log, packer, writers
+from tracking.history.erasure import (
+    apply_erasures,
+    erase,
+    erase_deleted_user,
+)
 from tracking.history.erasure_log import ErasureLogError
 from tracking.history.packer import pack_day
-from tracking.history.partitions import create_days, history_db, start_of
+from tracking.history.partitions import create_days, history_db, rewriting, start_of
 from tracking.history.retention import hold, release
 from tracking.history.writer import HistorySink
 from tracking.models import (
@@ -199,6 +205,136 @@ def test_a_fix_that_is_being_stored_is_erased_too():
     assert kept(driver) == []
 
 
+def until(condition):
+    """Wait until a condition is true."""
+    end = monotonic() + DEADLINE
+    while not condition():
+        assert monotonic() < end
+        sleep(0.005)
+
+
+def is_a_statement_waiting():
+    with connections[history_db()].cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)")
+        return cursor.fetchone()[0]
+
+
+def store(driver, at):
+    """Store a fix in one statement, which has one snapshot for the location and the history."""
+    upsert([Fix(driver, 1.5, 2.5, at, at)], [HistorySink()])
+
+
+@on_postgresql
+@pytest.mark.parametrize("located", [True, False])
+def test_a_statement_that_began_before_the_erasure_leaves_nothing(located):
+    (driver,) = drivers(1)
+    create_days(HistoryFix, [DAY])
+    if located:
+        locate(driver, at(DAY, 0))
+    with ExitStack() as stack, transaction.atomic(history_db()):
+        # The statement has its snapshot, and waits for this transaction.
+        if located:
+            DriverLocation.objects.using(history_db()).select_for_update().get(pk=driver)
+        else:
+            locate(driver, at(DAY, 0))
+        stack.enter_context(running(store, driver, at(DAY, 5)))
+        until(is_a_statement_waiting)
+        results = stack.enter_context(running(erase, driver))
+        until(erasures)
+        transaction.set_rollback(True, using=history_db())
+    assert results == [(1, 0, True)]
+    assert kept(driver) == []
+    assert not is_located(driver)
+
+
+@on_postgresql
+def test_a_statement_that_begins_during_the_erasure_keeps_nothing_and_does_not_wait(monkeypatch):
+    (driver,) = drivers(1)
+    create_days(HistoryFix, [DAY])
+    locate(driver, at(DAY, 0))
+    remove, stored = erasure.remove, []
+
+    def store_then_remove(*args):
+        with running(store, driver, at(DAY, 5)) as results:
+            until(lambda: results or is_a_statement_waiting())
+            stored.extend(results)
+            return remove(*args)
+
+    monkeypatch.setattr(erasure, "remove", store_then_remove)
+    erase(driver)
+    assert stored == [None]
+    assert kept(driver) == []
+
+
+@on_postgresql
+def test_workers_do_not_wait_for_an_erasure_that_waits_for_a_packer():
+    (driver,) = drivers(1)
+    create_days(HistoryFix, [DAY, LATER])
+    locate(driver, at(DAY, 0))
+    with ExitStack() as stack, rewriting():
+        stack.enter_context(running(erase, driver, at(LATER, 0)))
+        until(is_a_statement_waiting)
+        with running(store, driver, at(LATER, 5)) as results:
+            until(lambda: results)
+    assert results == [None]
+    assert len(kept(driver)) == 1
+
+
+@on_postgresql
+def test_a_transaction_that_does_not_end_delays_an_erasure_only_for_a_while(
+    keep, monkeypatch, caplog
+):
+    monkeypatch.setattr(writers, "TIMEOUT", 0.05)
+    keep(ONE, fixes_at(DAY, 10, 20))
+    with transaction.atomic(history_db()):
+        insert(TWO, fixes_at(LATER, 10))
+        with running(erase, ONE) as results:
+            until(lambda: results)
+    assert results == [(2, 0, False)]
+    assert f"driver {ONE}, who was erased, is deleted by the next tracking_maintain" in caplog.text
+
+
+def test_an_erasure_that_is_interrupted_is_completed_by_the_next_run(keep, monkeypatch):
+    keep(ONE, fixes_at(DAY, 10, 20))
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(erasure, "_apply", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            erase(ONE, at(DAY, 15))
+    assert len(kept(ONE)) == 2
+    assert apply_erasures() == (1, 1)
+    assert kept(ONE) == fixes_at(DAY, 20)
+
+
+@on_postgresql
+def test_an_erasure_between_its_tombstone_and_its_deletion_is_not_undone_by_packing(monkeypatch):
+    insert(ONE, fixes_at(DAY, 10, 1900))
+    write, apply = packer._write, erasure._apply
+    stored, read = Event(), Event()
+
+    def apply_later(tombstone):
+        stored.set()
+        assert read.wait(DEADLINE)
+        return apply(tombstone)
+
+    monkeypatch.setattr(erasure, "_apply", apply_later)
+    with running(erase, ONE, at(DAY, 1800)) as results:
+        assert stored.wait(DEADLINE)
+
+        def write_after_the_deletion(batch):
+            read.set()
+            until(lambda: results)
+            write(batch)
+
+        monkeypatch.setattr(packer, "_write", write_after_the_deletion)
+        pack_day(DAY)
+    assert results == [(1, 0, False)]
+    assert kept(ONE) == fixes_at(DAY, 1900)
+
+
 @on_postgresql
 @pytest.mark.parametrize("times", [[10, 3700], [10, 1900, 3700]])
 def test_an_erasure_during_packing_is_not_undone(monkeypatch, times):
@@ -206,12 +342,12 @@ def test_an_erasure_during_packing_is_not_undone(monkeypatch, times):
     insert(TWO, fixes_at(DAY, *times))
     write, erased = packer._write, []
 
-    def erase_then_write(batch, erasure):
+    def erase_then_write(batch):
         if not erased:  # the first hour was read, and is not written yet
             with running(erase, ONE, at(DAY, 1800)) as results:
                 pass
             erased.append(results[0].fixes)
-        write(batch, erasure)
+        write(batch)
 
     monkeypatch.setattr(packer, "_write", erase_then_write)
     pack_day(DAY)

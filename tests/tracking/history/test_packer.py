@@ -141,13 +141,13 @@ def test_fixes_inserted_while_a_day_is_packed_are_kept(monkeypatch):
     insert(ONE, fixes_at(DAY, 10, 20))
     write, late = packer._write, [fix_at(DAY, 15), fix_at(DAY, 3700)]
 
-    def insert_then_write(batch, erasure):
+    def insert_then_write(batch):
         # After the hour was read, and again after the late fix was.
         if late:
             fix = late.pop()
             with running(insert, ONE, [fix]), running(insert, TWO, [fix]):
                 pass
-        write(batch, erasure)
+        write(batch)
 
     monkeypatch.setattr(packer, "_write", insert_then_write)
     assert pack_day(DAY).is_done
