@@ -7,13 +7,14 @@ from typing import Any, Final, NamedTuple
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import connections, transaction
+from django.db import Error, connections, transaction
 from django.db.models import F, Model, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from tracking.conf import conf
 from tracking.history import erasure_log
 from tracking.history.erasure_log import line_of
+from tracking.history.packing import CorruptSegment
 from tracking.history.partitions import PARTITIONED, history_db, rewriting
 from tracking.history.reading import read
 from tracking.history.removal import remove
@@ -116,8 +117,20 @@ def _apply(erasure: HistoryErasure) -> Erased:
             live_holds(span).filter(driver_id=driver_id, held_at__lte=erasure.erased_at)
         )
         fixes = remove(driver_id, span, holds)
-        kept = sum(any(read(driver_id, hold.since, min(hold.until, span.until))) for hold in holds)
+        kept = sum(_has_fixes(driver_id, hold.since, min(hold.until, span.until)) for hold in holds)
     return Erased(fixes, kept, bool(deleted))
+
+
+def _has_fixes(driver_id: DriverId, since: datetime, until: datetime) -> bool:
+    """Return True if fixes are kept of this time, or may be in a damaged segment."""
+    try:
+        return any(read(driver_id, since, until))
+    except CorruptSegment:
+        return True
+
+
+class ErasureFailed(Exception):
+    """Raised after all erasures were applied if some failed. The next call applies them again."""
 
 
 class Applied(NamedTuple):
@@ -131,12 +144,23 @@ def apply_erasures() -> Applied:
     """Delete again what was erased, after a backup was restored or a hold released.
 
     Erasures are those in the database and those in the file TRACKING["ERASURE_LOG"]; each is added
-    where it is missing. Raise ErasureLogError.
+    where it is missing. Raise ErasureLogError, and at the end ErasureFailed if some failed.
     """
     _reconcile()
-    results = [_apply(erasure) for erasure in _unapplied()]
-    found = [result for result in results if result.fixes or result.location]
-    return Applied(len(found), sum(result.fixes for result in found))
+    found, failed = [], []
+    for erasure in _unapplied():
+        try:
+            result = _apply(erasure)
+        except Error as error:
+            logger.exception("The erasure of driver %s failed", erasure.driver_id)
+            failed.append(f"driver {erasure.driver_id} ({error})")
+            continue
+        if result.fixes or result.location:
+            found.append(result)
+    applied = Applied(len(found), sum(result.fixes for result in found))
+    if failed:
+        raise ErasureFailed(f"{applied.erasures} applied again, not of {', '.join(failed)}")
+    return applied
 
 
 def _reconcile() -> None:

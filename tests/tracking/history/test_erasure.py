@@ -18,6 +18,7 @@ from django.utils import timezone
 from tracking.fix import Fix
 from tracking.history import erasure, erasure_log, packer, writers
 from tracking.history.erasure import (
+    ErasureFailed,
     apply_erasures,
     erase,
     erase_deleted_user,
@@ -119,6 +120,43 @@ def test_a_damaged_segment_does_not_stop_an_erasure():
     HistorySegment.objects.using(history_db()).update(data=b"\x09damaged")
     erase(ONE, at(DAY, 15))
     assert packed() == 0
+
+
+def test_a_damaged_segment_that_is_held_stops_no_erasure():
+    for driver in (ONE, TWO):
+        insert(driver, fixes_at(DAY, 10, 3700))
+    pack_day(DAY)
+    damaged = HistorySegment.objects.using(history_db()).filter(driver_id=ONE, hour=at(DAY, 0))
+    damaged.update(data=b"\x09damaged")
+    hold("T-7", ONE, at(DAY, 0), at(DAY, 60))
+    assert erase(ONE) == (1, 1, False)
+    assert packed(ONE) == 1
+    erase(TWO)
+    insert(TWO, fixes_at(LATER, 10))
+    assert apply_erasures() == (1, 1)
+    release("T-7")
+    assert apply_erasures() == (1, 1)
+    assert packed() == 0
+
+
+def test_an_erasure_that_fails_stops_no_other(keep, monkeypatch):
+    for driver in (ONE, TWO):
+        erase(driver)
+        keep(driver, fixes_at(DAY, 10))  # as from a backup
+    remove = erasure.remove
+
+    def fail_once(driver, *args):
+        if driver == ONE:
+            raise OperationalError("deadlock detected")
+        return remove(driver, *args)
+
+    monkeypatch.setattr(erasure, "remove", fail_once)
+    with pytest.raises(ErasureFailed, match=rf"driver {ONE} \(deadlock detected\)"):
+        apply_erasures()
+    assert len(kept(ONE)) == 1
+    assert kept(TWO) == []
+    monkeypatch.undo()
+    assert apply_erasures() == (1, 1)
 
 
 def test_a_time_in_the_future_erases_until_now():
