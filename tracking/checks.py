@@ -1,6 +1,8 @@
 """System checks of the settings: each message names a fault, its hint says how to correct it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +29,9 @@ from tracking.project_checks import check_project
 # RFC 7518 section 3.2: an HMAC key is at least as long as the hash, 32 bytes for SHA-256.
 MIN_KEY_BYTES = 32
 
+# A hundred years. Dates cannot be calculated with days without end.
+MAX_DAYS = 36_500
+
 
 def check_settings(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
@@ -38,6 +43,7 @@ def check_settings(
         *_authentication(),
         *_numbers(),
         *_history(),
+        *_erasure_log_path(),
         *_map_link(),
         *_base_layer(),
         *_socket_url(),
@@ -161,9 +167,10 @@ def _numbers() -> Iterator[CheckMessage]:
                 f"TRACKING[{key!r}] must be a number, 0 or more; 0 means no limit.",
                 id="tracking.E003",
             )
-    if not _is_number(conf.ACCESS_LOG_DAYS) or conf.ACCESS_LOG_DAYS < 0:
+    if not _is_number(conf.ACCESS_LOG_DAYS) or not 0 <= conf.ACCESS_LOG_DAYS <= MAX_DAYS:
         yield Error(
-            "TRACKING['ACCESS_LOG_DAYS'] must be a number of days, 0 or more; 0 turns it off.",
+            f"TRACKING['ACCESS_LOG_DAYS'] must be a number of days, from 0 to {MAX_DAYS:,}; 0 turns"
+            " it off.",
             id="tracking.E003",
         )
     for key in ("DRAIN_SECONDS", "GRANT_LEAD_TIME", "MAX_GRANT_DURATION"):
@@ -185,9 +192,10 @@ def _history() -> Iterator[CheckMessage]:
             id="tracking.E013",
         )
     for key in ("HISTORY_DAYS", "HISTORY_HOT_DAYS"):
-        if type(getattr(conf, key)) is not int or getattr(conf, key) < 0:
+        if type(getattr(conf, key)) is not int or not 0 <= getattr(conf, key) <= MAX_DAYS:
             yield Error(
-                f"TRACKING[{key!r}] must be a whole number of days, 0 or more.", id="tracking.E013"
+                f"TRACKING[{key!r}] must be a whole number of days, from 0 to {MAX_DAYS:,}.",
+                id="tracking.E013",
             )
             return
     if conf.HISTORY in ("all", "trips") and not conf.HISTORY_DAYS:
@@ -199,11 +207,23 @@ def _history() -> Iterator[CheckMessage]:
             ),
             id="tracking.E013",
         )
-    elif conf.HISTORY_DAYS and conf.HISTORY_HOT_DAYS > conf.HISTORY_DAYS:
+    elif conf.HISTORY_DAYS and conf.HISTORY_HOT_DAYS >= conf.HISTORY_DAYS:
         yield CheckWarning(
-            "TRACKING['HISTORY_HOT_DAYS'] is more than TRACKING['HISTORY_DAYS'], so that the "
+            "TRACKING['HISTORY_HOT_DAYS'] is not less than TRACKING['HISTORY_DAYS'], so that the "
             "history is never packed.",
             id="tracking.W011",
+        )
+
+
+def _erasure_log_path() -> Iterator[CheckMessage]:
+    path = conf.ERASURE_LOG
+    if not path:
+        return
+    if not isinstance(path, str | PathLike) or not Path(path).is_absolute():
+        yield Error(
+            f"TRACKING['ERASURE_LOG'] is {path!r}, which is not an absolute path.",
+            hint="The servers and manage.py, which may run elsewhere, must use the same file.",
+            id="tracking.E013",
         )
 
 

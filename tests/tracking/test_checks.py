@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from django.core.checks import run_checks
 from rest_framework_simplejwt import settings as simplejwt
@@ -43,6 +45,8 @@ def test_a_project_without_settings_gets_defaults_that_pass(settings):
         ({"AUTHENTICATION": "tracking.access.tokens.verify"}, ["tracking.E002"]),
         ({"AUTHENTICATION": "builtins.dict"}, ["tracking.E002"]),
         ({"AUTHENTICATION": "tracking.access.drf_tokens.DRFTokens"}, ["tracking.E002"]),
+        ({"ACCESS_LOG_DAYS": 36_500}, []),
+        ({"ACCESS_LOG_DAYS": 999_999}, ["tracking.E003"]),
         ({"SHARDS": 0}, ["tracking.E003"]),
         ({"SHARDS": 2.0}, ["tracking.E003"]),
         ({"SHARDS": "4"}, ["tracking.E003"]),
@@ -56,8 +60,17 @@ def test_a_project_without_settings_gets_defaults_that_pass(settings):
         ({"HISTORY": True, "HISTORY_DAYS": 60}, ["tracking.E013"]),
         ({"HISTORY_DAYS": -1}, ["tracking.E013"]),
         ({"HISTORY_DAYS": "60"}, ["tracking.E013"]),
+        ({"HISTORY_DAYS": 36_500}, []),
+        ({"HISTORY_DAYS": 36_501}, ["tracking.E013"]),
+        ({"HISTORY_HOT_DAYS": 999_999}, ["tracking.E013"]),
         ({"HISTORY_HOT_DAYS": 1.5}, ["tracking.E013"]),
         ({"HISTORY": "all", "HISTORY_DAYS": 2}, ["tracking.W011"]),
+        ({"HISTORY": "all", "HISTORY_DAYS": 3}, ["tracking.W011"]),
+        ({"HISTORY": "all", "HISTORY_DAYS": 4}, []),
+        ({"ERASURE_LOG": "/var/lib/rides/erasures.jsonl"}, []),
+        ({"ERASURE_LOG": Path("/var/lib/rides/erasures.jsonl")}, []),
+        ({"ERASURE_LOG": "erasures.jsonl"}, ["tracking.E013"]),
+        ({"ERASURE_LOG": 7}, ["tracking.E013"]),
         ({"BASE_LAYER": "tracking/map.js"}, []),
         ({"BASE_LAYER": "tracking/missing.js"}, ["tracking.E012"]),
         ({"BASE_LAYER": "/static/tracking/map.js"}, ["tracking.E012"]),
