@@ -27,7 +27,7 @@ def test_there_are_calls():
 @pytest.mark.parametrize(("method", "url"), CALLS)
 def test_documented_call_is_answered_200(rest, driver, method, url):
     staff = get_user_model().objects.create_user(email="staff@example.com").pk
-    permitted(staff, "view_historyfix", "delete_historyfix")
+    permitted(staff, "view_historyfix", "delete_historyfix", "view_locationaccess")
     parts = urlsplit(url)
     path = parts.path.replace("/19/", f"/{driver}/")
     response = rest(method or "GET", f"{path}?{parts.query}", staff)

@@ -21,7 +21,8 @@ User = get_user_model()
 
 @pytest.fixture
 def staff(transactional_db):
-    return permitted(User.objects.create_user(email="staff@example.com").pk, "view_historyfix")
+    pk = User.objects.create_user(email="staff@example.com").pk
+    return permitted(pk, "view_historyfix", "view_locationaccess")
 
 
 def names(response):
@@ -52,6 +53,18 @@ def test_only_staff_with_the_permission_and_the_person_get_it(
         problem(rest("GET", path, user), 403, "forbidden")
     problem(rest("GET", path), 401, "not_authenticated")
     problem(rest("GET", "/driver/4711/export/", staff), 403, "forbidden")
+
+
+def test_staff_who_may_not_see_the_audit_trail_are_told_which_permission_is_missing(
+    rest, staff, driver
+):
+    permitted(staff, "view_historyfix")
+    response = rest("GET", f"/driver/{driver}/export/", staff)
+    members = problem_members(response, 403)
+    assert members["code"] == "forbidden"
+    assert "tracking.view_locationaccess" in members["detail"]
+    assert not LocationAccess.objects.exists()
+    assert names(rest("GET", f"/driver/{staff}/export/", staff))
 
 
 def test_a_rider_gets_what_is_kept_about_riders(rest, rider):
