@@ -133,7 +133,7 @@ def hold(
 def _trips(reference: str) -> set[tuple[DriverId, Span]]:
     grants = WatchGrant.objects.using(router.db_for_read(WatchGrant)).filter(reference=reference)
     spans: set[tuple[DriverId, Span]] = {
-        (driver_id, Span(starts_at, ended_at or ends_at))
+        (driver_id, Span(starts_at, min(ended_at or ends_at, ends_at)))
         for driver_id, starts_at, ends_at, ended_at in grants.values_list(
             "driver_id", "starts_at", "ends_at", "ended_at"
         )

@@ -202,15 +202,17 @@ def test_a_trips_grants_are_its_windows():
     grant(one, rider, 70, 130, ended=90)
     grant(two, rider, 0, 60, ended=10)
     grant(two, rider, 100, 160, ended=99)  # never began
+    grant(two, rider, 200, 220, ended=240)  # had expired before it was ended
     grant(two, rider, 0, 60, reference="T-77")
     made = hold("T-7")
     assert [(each.driver_id, each.since, each.until) for each in made] == [
         (one, at, at + 60 * minutes),
         (one, at + 70 * minutes, at + 90 * minutes),
         (two, at, at + 10 * minutes),
+        (two, at + 200 * minutes, at + 220 * minutes),
     ]
     assert hold("T-7") == made
-    assert HistoryHold.objects.using(history_db()).count() == 3
+    assert HistoryHold.objects.using(history_db()).count() == 4
 
 
 NOW = timezone.now()
