@@ -8,7 +8,7 @@ that is written to all the time never has the trigger.
 The table of keys, the function and the trigger have one name. A drop of the partition removes them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 
 from django.db import connections
@@ -64,6 +64,14 @@ def take_noted(day: date, limit: int) -> list[tuple[DriverId, datetime]]:
         )
         noted: list[tuple[DriverId, datetime]] = cursor.fetchall()
     return noted
+
+
+def put_back(day: date, keys: Sequence[tuple[DriverId, datetime]]) -> None:
+    """Note keys again that were taken in the same transaction."""
+    connection = connections[history_db()]
+    late = connection.ops.quote_name(late_name(HistoryFix, day))
+    with connection.cursor() as cursor:
+        cursor.executemany(f"INSERT INTO {late} VALUES (%s, %s)", keys)  # noqa: S608
 
 
 def has_noted(day: date) -> bool:

@@ -182,6 +182,28 @@ def test_fixes_inserted_between_packing_and_dropping_are_kept(monkeypatch, last,
 
 
 @on_postgresql
+def test_late_fixes_are_packed_in_batches_that_are_bounded_by_fixes(monkeypatch):
+    monkeypatch.setattr(packer, "MAX_FIXES", 3)
+    insert(ONE, fixes_at(DAY, 10, 20))
+    late = fixes_at(DAY, 15, 25, 3700, 3800, 3900, 7300)
+    write, sizes = packer._write, []
+
+    def insert_once_then_write(batch):
+        if not sizes:
+            with running(insert, ONE, late), running(insert, TWO, late):
+                pass
+        sizes.append([len(hour.fixes) for hour in batch])
+        write(batch)
+
+    monkeypatch.setattr(packer, "_write", insert_once_then_write)
+    assert pack_day(DAY).is_done
+    assert [batch for batch in sizes if batch][-5:] == [[4], [3], [1, 2], [3], [1]]
+    assert kept(ONE) == fixes_at(DAY, 10, 15, 20, 25, 3700, 3800, 3900, 7300)
+    assert kept(TWO) == late
+    assert hot() == 0
+
+
+@on_postgresql
 def test_the_partition_stays_while_a_transaction_that_read_it_is_open(monkeypatch):
     monkeypatch.setattr(partitions, "ATTEMPTS", 2)
     insert(ONE, fixes_at(DAY, 10, 20))
