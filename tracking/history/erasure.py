@@ -11,12 +11,12 @@ from django.db import Error, connections, transaction
 from django.db.models import F, Model, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
-from tracking.conf import conf
 from tracking.history import erasure_log
 from tracking.history.erasure_log import line_of
 from tracking.history.packing import CorruptSegment
 from tracking.history.partitions import PARTITIONED, history_db, rewriting
 from tracking.history.reading import read
+from tracking.history.reconciliation import reconcile
 from tracking.history.removal import remove
 from tracking.history.retention import user_id
 from tracking.history.rows import Span, live_holds, spans_of
@@ -144,9 +144,10 @@ def apply_erasures() -> Applied:
     """Delete again what was erased, after a backup was restored or a hold released.
 
     Erasures are those in the database and those in the file TRACKING["ERASURE_LOG"]; each is added
-    where it is missing. Raise ErasureLogError, and at the end ErasureFailed if some failed.
+    where it is missing, and so is each hold. Raise ErasureLogError, and at the end ErasureFailed if
+    some failed.
     """
-    _reconcile()
+    reconcile()
     found, failed = [], []
     for erasure in _unapplied():
         try:
@@ -161,22 +162,6 @@ def apply_erasures() -> Applied:
     if failed:
         raise ErasureFailed(f"{applied.erasures} applied again, not of {', '.join(failed)}")
     return applied
-
-
-def _reconcile() -> None:
-    """Add each erasure that only the file or only the database has to the other one."""
-    if not conf.ERASURE_LOG:
-        return
-    in_file = erasure_log.read()
-    erasures = HistoryErasure.objects.using(history_db())
-    with rewriting():
-        in_database = {line_of(erasure) for erasure in erasures.iterator()}
-        erasures.bulk_create(
-            HistoryErasure(driver_id=line.driver_id, before=line.before, erased_at=line.erased_at)  # type: ignore[misc]  # as above
-            for line in in_file - in_database
-        )
-    if missing := in_database - in_file:
-        erasure_log.append(missing)
 
 
 def _unapplied() -> QuerySet[HistoryErasure]:

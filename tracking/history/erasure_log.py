@@ -1,23 +1,27 @@
-"""The file TRACKING["ERASURE_LOG"]: a line of JSON for each erasure, outside of the database.
+"""The file TRACKING["ERASURE_LOG"]: a line of JSON for each erasure, hold and release of a hold.
 
-A backup that is older than an erasure brings back what was erased, without the tombstone. From
-these lines `tracking.history.erasure` restores it. Each machine may have a file of its own: a run
-of `tracking_maintain` adds the lines that are missing.
+It is outside of the database, for restored backups. One that is older than an erasure brings back
+what was erased, without the tombstone; one that is older than a hold does not protect what was
+held. From these lines `tracking.history.reconciliation` restores both. Each machine may have a file
+of its own: a run of `tracking_maintain` adds the lines that are missing.
 """
 
 import logging
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from errno import ENOSPC
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import msgspec
+from django.db import transaction
 
 from tracking.conf import conf
+from tracking.history.partitions import history_db
 from tracking.ids import DriverId, from_plain, to_plain
-from tracking.models import HistoryErasure
+from tracking.models import HistoryErasure, HistoryHold
 from tracking.people import USER_IDS
 
 logger = logging.getLogger(__name__)
@@ -41,12 +45,33 @@ class Line(msgspec.Struct, frozen=True):
         return from_plain(self.driver)
 
 
+class HoldLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A hold; a second line has the time of its release as well."""
+
+    hold: str
+    driver: int | str
+    since: Time
+    until: Time
+    held_at: Time
+    released_at: Time | None = None
+
+    @property
+    def driver_id(self) -> DriverId:
+        return from_plain(self.driver)
+
+
 def line_of(erasure: HistoryErasure) -> Line:
     """Return the line of an erasure."""
     return Line(to_plain(erasure.driver_id), erasure.before, erasure.erased_at)
 
 
-def append(lines: Iterable[Line]) -> None:
+def line_of_hold(hold: HistoryHold) -> HoldLine:
+    """Return the line of a hold, or of its release."""
+    driver = to_plain(hold.driver_id)
+    return HoldLine(hold.reference, driver, hold.since, hold.until, hold.held_at, hold.released_at)
+
+
+def append(lines: Iterable[Line | HoldLine]) -> None:
     """Add lines to the file, and return once they are on the disk; without lines, only open it.
 
     Do nothing without the setting. Several processes may append at once. Raise ErasureLogError.
@@ -66,6 +91,18 @@ def append(lines: Iterable[Line]) -> None:
         raise ErasureLogError(f"TRACKING['ERASURE_LOG'] cannot be written: {error}") from error
 
 
+def append_on_commit(lines: Iterable[HoldLine]) -> None:
+    """Add lines once the transaction is committed.
+
+    A failure is logged, and the next `tracking_maintain` adds them.
+    """
+
+    def append_lines() -> None:  # a robust callback needs a name: no `partial`
+        append(lines)
+
+    transaction.on_commit(append_lines, using=history_db(), robust=True)
+
+
 def _write(file: int, data: bytes) -> None:
     size = os.fstat(file).st_size
     if size and os.pread(file, 1, size - 1) != b"\n":
@@ -75,7 +112,7 @@ def _write(file: int, data: bytes) -> None:
     os.fsync(file)
 
 
-def read() -> set[Line]:
+def read() -> set[Line | HoldLine]:
     """Return the lines of the file; none without a file or the setting. Raise ErasureLogError."""
     path = conf.ERASURE_LOG
     if not path:
@@ -86,14 +123,19 @@ def read() -> set[Line]:
         return set()
     except OSError as error:
         raise ErasureLogError(f"TRACKING['ERASURE_LOG'] cannot be read: {error}") from error
-    lines = set()
+    lines: set[Line | HoldLine] = set()
     for number, text in enumerate(content.splitlines(), start=1):
-        try:
-            line = msgspec.json.decode(text, type=Line)
-        except msgspec.DecodeError:
-            line = None
-        if line is not None and USER_IDS.parse_claim(line.driver) is not None:
+        if (line := _decoded(text)) is not None:
             lines.add(line)
         elif text.strip():
             logger.error("Line %d of TRACKING['ERASURE_LOG'] is damaged and ignored", number)
     return lines
+
+
+def _decoded(text: bytes) -> Line | HoldLine | None:
+    forms: tuple[type[Line | HoldLine], ...] = (Line, HoldLine)
+    for form in forms:
+        with suppress(msgspec.DecodeError):
+            line = msgspec.json.decode(text, type=form)
+            return line if USER_IDS.parse_claim(line.driver) is not None else None
+    return None

@@ -10,6 +10,7 @@ from django.db import router
 from django.utils import timezone
 
 from tracking.conf import conf
+from tracking.history.erasure_log import append_on_commit, line_of_hold
 from tracking.history.partitions import (
     DAY,
     PARTITIONED,
@@ -104,7 +105,8 @@ def hold(
 
     With the reference alone, keep those of the trips with that reference: from the start to the end
     of each watch grant. Neither expiry nor a later erasure deletes what is held. Return the holds,
-    also those that exist already. `by` is the user who asks for it; it is stored.
+    also those that exist already. Each is added to the file TRACKING["ERASURE_LOG"]. `by` is the
+    user who asks for it; it is stored.
 
     Raise InvalidHold, a ValueError, if no grant has the reference, if the window is empty or has no
     time zone, or if the reference is empty or has more than 200 characters.
@@ -117,7 +119,7 @@ def hold(
         parts = {_checked(driver_id, since, until)}
     with rewriting():
         holds = HistoryHold.objects.using(history_db())
-        return [
+        found = [
             holds.get_or_create(  # type: ignore[misc]  # as above
                 reference=reference,
                 driver_id=driver,
@@ -125,9 +127,11 @@ def hold(
                 until=span.until,
                 released_at=None,
                 defaults={"held_at": timezone.now(), "held_by_id": user_id(by)},
-            )[0]
+            )
             for driver, span in sorted(parts)
         ]
+        append_on_commit([line_of_hold(made) for made, is_new in found if is_new])
+    return [each for each, _ in found]
 
 
 def _trips(reference: str) -> set[tuple[DriverId, Span]]:
@@ -165,12 +169,15 @@ def release(reference: str, *, by: AbstractBaseUser | UserId | None = None) -> i
     """
     with rewriting():
         holds = HistoryHold.objects.using(history_db())
-        released = holds.filter(reference=reference, released_at=None).update(
-            released_at=timezone.now()
-        )
+        released = list(holds.filter(reference=reference, released_at=None))
+        now = timezone.now()
+        for each in released:
+            each.released_at = now
+        holds.bulk_update(released, ["released_at"])
+        append_on_commit([line_of_hold(each) for each in released])
     if released:
-        logger.info("%d holds of the history released by user %s", released, user_id(by))
-    return released
+        logger.info("%d holds of the history released by user %s", len(released), user_id(by))
+    return len(released)
 
 
 def user_id(user: AbstractBaseUser | UserId | None) -> Any:

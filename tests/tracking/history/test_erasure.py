@@ -32,6 +32,7 @@ from tracking.models import (
     DriverLocation,
     HistoryErasure,
     HistoryFix,
+    HistoryHold,
     HistorySegment,
     LocationAccess,
 )
@@ -394,19 +395,78 @@ def test_an_erasure_during_packing_is_not_undone(monkeypatch, times):
     assert kept(TWO) == fixes_at(DAY, *times)
 
 
+def back_up():
+    models = (HistoryFix, HistorySegment, HistoryErasure, HistoryHold)
+    return {model: list(model.objects.using(history_db())) for model in models}
+
+
+def restore(backup):
+    for model, rows in backup.items():
+        model.objects.using(history_db()).all()._raw_delete(history_db())
+        model.objects.using(history_db()).bulk_create(rows)
+
+
+def holds():
+    rows = HistoryHold.objects.using(history_db()).order_by("held_at")
+    return list(rows.values_list("reference", "driver_id", "since", "until", "released_at"))
+
+
+def test_a_hold_from_after_the_backup_protects_from_the_erasure_after_it(keep, log):
+    keep(ONE, fixes_at(DAY, 10, 20, 3700))
+    backup = back_up()
+    hold("Fahrt Nr. 7 – Ä", ONE, at(DAY, 15), at(DAY, 25))
+    erase(ONE)
+    restore(backup)
+    assert holds() == []
+    for _ in range(2):
+        apply_erasures()
+        assert kept(ONE) == fixes_at(DAY, 20)
+        assert holds() == [("Fahrt Nr. 7 – Ä", ONE, at(DAY, 15), at(DAY, 25), None)]
+    release("Fahrt Nr. 7 – Ä")
+    apply_erasures()
+    assert kept(ONE) == []
+    assert len(log.read_text().splitlines()) == 3
+
+
+def test_a_hold_that_was_released_after_the_backup_protects_no_longer(keep, log):
+    keep(ONE, fixes_at(DAY, 10, 20, 3700))
+    hold("T-7", ONE, at(DAY, 15), at(DAY, 25))
+    hold("T-8", ONE, at(DAY, 3600), at(DAY, 3800))
+    backup = back_up()
+    erase(ONE)
+    release("T-7")
+    after = holds()
+    restore(backup)
+    apply_erasures()
+    assert kept(ONE) == fixes_at(DAY, 3700)
+    assert holds() == after
+
+
+def test_a_hold_is_added_to_the_file_later_if_it_could_not_be_written(log, caplog):
+    log.mkdir()
+    hold("T-7", ONE, at(DAY, 15), at(DAY, 25))
+    assert "ERASURE_LOG'] cannot be written" in caplog.text
+    log.rmdir()
+    apply_erasures()
+    backup = holds()
+    HistoryHold.objects.using(history_db()).all().delete()
+    apply_erasures()
+    assert holds() == backup
+    with transaction.atomic(history_db()):
+        hold("T-8", ONE, at(DAY, 15), at(DAY, 25))
+        transaction.set_rollback(True, using=history_db())
+    assert len(log.read_text().splitlines()) == 1
+
+
 def test_a_restored_backup_obeys_the_file(keep, log):
     keep(ONE, fixes_at(DAY, 10, 20, 3700))
     keep(TWO, fixes_at(DAY, 10))
     (three,) = drivers(1)
     locate(three, at(DAY, 10))
-    hot_rows = list(HistoryFix.objects.using(history_db()))
-    segments = list(HistorySegment.objects.using(history_db()))
+    backup = back_up()
     erase(ONE, at(DAY, 20))
     erase(three, at(DAY, 11))
-    for model, rows in ((HistoryFix, hot_rows), (HistorySegment, segments)):
-        model.objects.using(history_db()).all()._raw_delete(history_db())
-        model.objects.using(history_db()).bulk_create(rows)
-    HistoryErasure.objects.using(history_db()).all().delete()
+    restore(backup)
     locate(three, at(DAY, 10))
     assert len(kept(ONE)) == 3
     assert apply_erasures() == (2, 1)
