@@ -195,17 +195,27 @@ def erase_deleted_user(sender: type[Model], instance: Model, using: str, **kwarg
     """Receive `post_delete` of the user model: erase the history of a deleted user.
 
     In the same transaction, unless the history is in another database: then after its commit, and
-    a failure is logged, as the user cannot be restored.
+    a failure is logged, as the user cannot be restored. Nothing repeats it: call `erase` then.
+
+    No fix that is being stored remains: its location refers to the user, so that its transaction is
+    committed before the user is deleted, or fails.
     """
     driver_id = instance.serializable_value(get_user_model()._meta.pk.attname)
     if using == history_db():
         _erase_all(driver_id)
     else:
 
-        def erase_after_commit() -> None:  # a robust callback needs a name: no `partial`
-            _erase_all(driver_id)
+        def erase_after_commit() -> None:
+            try:
+                _erase_all(driver_id)
+            except Exception:
+                logger.exception(
+                    "The history of driver %s, whose account is deleted, could not be erased. Call"
+                    " tracking.history.erase",
+                    driver_id,
+                )
 
-        transaction.on_commit(erase_after_commit, using=using, robust=True)
+        transaction.on_commit(erase_after_commit, using=using)
 
 
 def _erase_all(driver_id: DriverId) -> None:

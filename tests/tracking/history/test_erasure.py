@@ -663,6 +663,8 @@ class TestDeletedUsers:
             raise OperationalError("the database is unavailable")
 
         monkeypatch.setattr(erasure, "_erase_all", unavailable)
+        pk = user.pk
         user.delete()
         assert not get_user_model().objects.exists()
         assert "the database is unavailable" in caplog.text
+        assert f"driver {pk}, whose account is deleted, could not be erased" in caplog.text
