@@ -17,8 +17,9 @@ YOUR LOCATION DATA
 This archive has everything that the tracking of locations keeps about one person: the one whose
 account has the number {driver_id}. It was made on {now}.
 
-It does not have your account itself, such as your name and your e-mail address. For that, and for
-all questions, ask the company that gave you the account.
+It does not have your account itself, such as your name and your e-mail address. If you work for the
+company, it also does not have the holds, erasures and permissions of other people that you made,
+changed or ended. For these, and for all questions, ask the company that gave you the account.
 
 
 How to open the files
@@ -53,7 +54,8 @@ tracks/       Where you were: {kept}.
 last-known-location.csv
               The newest location, with the same columns. heard_at is when your phone last sent
               anything, disconnected_at when it ended its connection, and clock_offset how many
-              seconds its clock was behind. Kept until a newer one comes.
+              seconds its clock was behind. Kept until a newer one comes, or your track
+              is erased.
 
 phones.csv    Your phones that report with a code of their own, and when each was last used. The
               codes themselves are not kept. Kept until your account is deleted.
