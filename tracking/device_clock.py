@@ -31,7 +31,6 @@ MIN_MESSAGES: Final = 2
 MIN_MESSAGE_SPAN: Final = timedelta(seconds=2)
 
 _MICROSECOND: Final = timedelta(microseconds=1)
-_MILLISECOND: Final = timedelta(milliseconds=1)
 _ZERO: Final = timedelta()
 
 
@@ -84,7 +83,9 @@ class DeviceClock:
         """The seconds by which the device's clock is behind; None if less than MIN_OFFSET."""
         if self._offset is None or abs(self._offset) < MIN_OFFSET:
             return None
-        return round(self._offset.total_seconds(), 3)
+        # To the microsecond: with it, the clock of the next connection gives a fix that is sent
+        # again the same time.
+        return self._offset.total_seconds()
 
     def correct(
         self,
@@ -156,14 +157,14 @@ class DeviceClock:
         if offset > (self._offset or _ZERO):
             # Earlier times are not comparable: the clock may have been set back.
             self._measured = self._corrected = None
-        self._offset = _floor(offset)
+        self._offset = offset
         self._lags = None
 
     def _add_offset(self, now: datetime, measured: datetime) -> datetime:
         lag = now - measured
         if lag < (self._offset or _ZERO):
             # The result would be in the future: the clock is ahead, or less behind than before.
-            self._offset = _ZERO if _ZERO <= lag < MIN_OFFSET else _floor(lag)
+            self._offset = _ZERO if _ZERO <= lag < MIN_OFFSET else lag
         return measured + self._applied()
 
     def _applied(self) -> timedelta:
@@ -181,15 +182,6 @@ class DeviceClock:
         if measured == self._measured:
             return self._corrected
         return min(corrected, self._corrected - _MICROSECOND)
-
-
-def _floor(offset: timedelta) -> timedelta:
-    """Return `offset` in whole milliseconds, rounded down, so that no time gets into the future.
-
-    It is stored with that precision: a fix that is sent again on a new connection, whose clock
-    begins with the stored offset, gets the same time.
-    """
-    return offset // _MILLISECOND * _MILLISECOND
 
 
 def _without_rollover(now: datetime, time: datetime) -> datetime:
