@@ -83,7 +83,7 @@ class HistoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
 
     @admin.action(
         description=gettext_lazy("Export everything about the selected driver"),
-        permissions=["view_history"],
+        permissions=["export_history"],
     )
     def export_history(
         self, request: HttpRequest, queryset: QuerySet[DriverLocation]
@@ -92,6 +92,12 @@ class HistoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
 
     def has_view_history_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("tracking.view_historyfix")
+
+    def has_export_history_permission(self, request: HttpRequest) -> bool:
+        # An export has a part of the audit trail.
+        return self.has_view_history_permission(request) and request.user.has_perm(
+            "tracking.view_locationaccess"
+        )
 
     def has_delete_history_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("tracking.delete_historyfix")

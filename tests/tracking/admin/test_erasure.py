@@ -111,6 +111,8 @@ def test_actions_need_the_permissions_on_the_history(staff, jonh):
     assert HistoryFix.objects.count() == 61
     assert looks() == []
     permit(staff.user, "view_historyfix")
+    assert "Export everything" not in text_of(staff.get(LOCATIONS))
+    permit(staff.user, "view_locationaccess")
     page = text_of(staff.get(LOCATIONS))
     assert "Export everything about the selected driver" in page
     assert "Erase history" not in page

@@ -6,7 +6,7 @@ from zipfile import ZipFile
 from django.contrib.auth import get_user_model
 
 from ..rows import drivers
-from .history import LOCATIONS, at, day_ago, drive, locate, looks, run, said, text_of
+from .history import LOCATIONS, at, day_ago, drive, locate, looks, permit, run, said, text_of
 
 User = get_user_model()
 
@@ -29,6 +29,16 @@ def test_confirmed_export_is_a_zip_and_recorded(admin, jonh):
     with ZipFile(BytesIO(response.getvalue())) as archive:
         assert f"tracks/{day_ago()}.csv" in archive.namelist()
     assert looks() == [("export", jonh.pk, None, None, "by request")]
+
+
+def test_export_needs_the_permissions_for_the_history_and_the_audit_trail(staff, jonh):
+    location = locate(jonh, at(day_ago(), 8))
+    permit(staff.user, "view_driverlocation", "view_historyfix")
+    run(staff, LOCATIONS, "export_history", location, post="yes")
+    assert looks() == []
+    permit(staff.user, "view_locationaccess")
+    response = run(staff, LOCATIONS, "export_history", location, post="yes")
+    assert response["Content-Type"] == "application/zip"
 
 
 def test_export_of_a_purpose_too_long_asks_again(admin, jonh):
