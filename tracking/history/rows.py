@@ -1,13 +1,23 @@
 """The rows of one driver: hot fixes, segments and holds in a span of time."""
 
-from datetime import datetime
-from typing import Any, NamedTuple
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
 
 from django.db.models import QuerySet
 
 from tracking.history.partitions import HOUR, history_db
 from tracking.ids import DriverId
 from tracking.models import HistoryFix, HistoryHold, HistorySegment
+
+# Nothing was recorded before or is after, and the arithmetic of times stays far from both ends of
+# `datetime`.
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+def bounded(at: datetime) -> datetime:
+    """Return an aware time, or EARLIEST or LATEST if it is beyond."""
+    return min(max(at, EARLIEST), LATEST)
 
 
 class Span(NamedTuple):

@@ -15,10 +15,10 @@ from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 from rest_framework.settings import api_settings
 
-DEFAULT_LENGTH: Final = timedelta(days=1)
+from tracking.history.rows import EARLIEST as EARLIEST
+from tracking.history.rows import LATEST
 
-# Nothing was recorded before, and the arithmetic of times stays far from `datetime.min`.
-EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+DEFAULT_LENGTH: Final = timedelta(days=1)
 
 MAX_PURPOSE: Final = 200
 
@@ -108,6 +108,8 @@ def time_of(query: QueryDict, name: str, zone: tzinfo | None = None) -> datetime
             found = found.replace(tzinfo=zone)
         if (found := found.astimezone(UTC)) < EARLIEST:
             raise invalid(name, _("Give a time in 1970 or later."))
+        if found >= LATEST:
+            raise invalid(name, _("Give a time before the year 9999."))
     except (msgspec.ValidationError, OverflowError) as error:
         text = _("Give a time as in RFC 3339: 2026-11-27T12:00:00Z. A plus sign is written %2B.")
         raise invalid(name, text) from error
@@ -153,8 +155,9 @@ def _day(text: str) -> date:
         day = msgspec.convert(text, date)
         if day < EARLIEST.date():
             raise invalid("day", _("Give a day in 1970 or later."))
-        day + timedelta(days=2)  # the next day, in any time zone
-    except (msgspec.ValidationError, OverflowError) as error:
+        if day >= LATEST.date():
+            raise invalid("day", _("Give a day before the year 9999."))
+    except msgspec.ValidationError as error:
         raise invalid("day", _("Give a date, such as 2026-11-27.")) from error
     return day
 
