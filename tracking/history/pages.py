@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 from tracking.history.fixes import TrackFix
 from tracking.history.partitions import DAY, HOUR
-from tracking.history.reading import CONTEXT, HourCount, read, with_flags
+from tracking.history.reading import HourCount, read, with_context, with_flags
+from tracking.history.rows import Span
 from tracking.ids import DriverId
 
 # The fixes of a page over HTTP: 14 hours at one a second.
@@ -41,36 +42,30 @@ def first_page(counts: Sequence[HourCount], until: datetime) -> Page:
 def read_flagged(
     driver_id: DriverId, counts: Sequence[HourCount], since: datetime, until: datetime
 ) -> Iterator[TrackFix]:
-    """Return the fixes of a window as `reading.track` does; `counts` are those of its hours.
+    """Yield the fixes of a window as `reading.track` does; `counts` are those of its hours.
 
     Memory does not grow with the number of fixes in a day.
     """
-    parts = (
-        read(driver_id, begin, end) for begin, end in _with_context(_parts(counts, since, until))
-    )
-    around = (fix for lists in parts for fix in chain.from_iterable(lists))
-    return with_flags(around, since, until)
+    parts = _parts(counts, since, until)
+    if not parts:
+        return
+    around = with_context(driver_id, Span(since, until))
+    parts[0] = Span(around.since, parts[0].until)
+    parts[-1] = Span(parts[-1].since, around.until)
+    lists = chain.from_iterable(read(driver_id, *part) for part in parts)
+    yield from with_flags(chain.from_iterable(lists), since, until)
 
 
-def _parts(
-    counts: Sequence[HourCount], since: datetime, until: datetime
-) -> list[tuple[datetime, datetime]]:
+def _parts(counts: Sequence[HourCount], since: datetime, until: datetime) -> list[Span]:
     """Return windows that have all the fixes, each of READ_AT_ONCE or of one hour."""
-    parts: list[tuple[datetime, datetime]] = []
+    parts: list[Span] = []
     total = READ_AT_ONCE
     for hour, fixes, _ in counts:
         begin, end = max(hour, since), min(hour + HOUR, until)
         total += fixes
-        if total > READ_AT_ONCE or begin - parts[-1][1] > DAY:  # days are read one by one
-            parts.append((begin, end))
+        if total > READ_AT_ONCE or begin - parts[-1].until > DAY:  # days are read one by one
+            parts.append(Span(begin, end))
             total = fixes
         else:
-            parts[-1] = (parts[-1][0], end)
-    return parts
-
-
-def _with_context(parts: list[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
-    if parts:
-        parts[0] = (parts[0][0] - CONTEXT, parts[0][1])
-        parts[-1] = (parts[-1][0], parts[-1][1] + CONTEXT)
+            parts[-1] = Span(parts[-1].since, end)
     return parts

@@ -5,6 +5,7 @@ hot and packed, as while a day is being packed, is returned once.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Final, NamedTuple
@@ -14,14 +15,14 @@ from django.db.models import BigIntegerField, Count, F, Func, Max, Min, QuerySet
 from django.db.models.functions import TruncHour
 
 from tracking.history.fixes import TrackFix
-from tracking.history.packing import E7, unpack
+from tracking.history.packing import E7, CorruptSegment, unpack, unpack_last
 from tracking.history.partitions import DAY, HOUR, day_of, is_partitioned, start_of
-from tracking.history.rows import Span, hot_rows, segments
+from tracking.history.rows import Span, bounded, hot_rows, segments
 from tracking.ids import DriverId
 from tracking.models import HistoryFix
 from tracking.plausibility import flagged
 
-# What is read before and after a window, to judge its first and last fixes.
+# At least this is read before and after a window, to judge its first and last fixes.
 CONTEXT: Final = timedelta(minutes=5)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -53,9 +54,9 @@ class HourCount(NamedTuple):
 
 def read(driver_id: DriverId, since: datetime, until: datetime) -> Iterator[list[TrackFix]]:
     """Yield a driver's fixes recorded from `since` to `until`, exclusively, in order, in lists."""
-    begin = since
-    if until - since > DAY:
-        begin, until = _narrowed(driver_id, since, until)
+    begin, until = bounded(since), bounded(until)
+    if until - begin > DAY:
+        begin, until = _narrowed(driver_id, begin, until)
     while begin < until:
         end = min(until, start_of(day_of(begin) + DAY))
         if fixes := _read_part(driver_id, begin, end):
@@ -69,12 +70,26 @@ def track(driver_id: DriverId, since: datetime, until: datetime) -> Iterator[Tra
     The fixes around the window decide about those at its ends, so that a fix has the same flags in
     every window.
     """
-    around = read(driver_id, since - CONTEXT, until + CONTEXT)
+    around = read(driver_id, *with_context(driver_id, Span(since, until)))
     return with_flags(chain.from_iterable(around), since, until)
 
 
+def with_context(driver_id: DriverId, window: Span) -> Span:
+    """Return a window with the time around it whose fixes decide about its flags.
+
+    That is CONTEXT on each side or, for a phone that reports less often, the time until the next
+    fix, if there is one within a DAY.
+    """
+    since, until = map(bounded, window)
+    before, after = _newest_before(driver_id, since), _oldest_from(driver_id, until)
+    return Span(
+        min(since - CONTEXT, before or since),
+        max(until + CONTEXT, after + _MICROSECOND if after else until),
+    )
+
+
 def with_flags(around: Iterable[TrackFix], since: datetime, until: datetime) -> Iterator[TrackFix]:
-    """Yield the fixes of a window with their flags; `around` has those in CONTEXT of it as well."""
+    """Yield the fixes of a window with their flags; `around` has those `with_context`."""
     for fix, flags in flagged(around):
         if since <= fix.recorded_at < until:
             yield msgspec.structs.replace(fix, flags=flags) if flags else fix
@@ -85,13 +100,14 @@ def count_by_hour(driver_id: DriverId, since: datetime, until: datetime) -> list
 
     The first and the last hour count whole, as far as they are packed.
     """
+    span = Span(bounded(since), bounded(until))
     hot_counts = dict(
-        hot_rows(driver_id, Span(since, until))
+        hot_rows(driver_id, span)
         .annotate(in_hour=TruncHour("recorded_at", tzinfo=UTC))
         .values_list("in_hour")
         .annotate(Count("recorded_at"))
     )
-    packed_counts = dict(segments(driver_id, Span(since, until)).values_list("hour", "count"))
+    packed_counts = dict(segments(driver_id, span).values_list("hour", "count"))
     return [
         HourCount(
             hour,
@@ -132,6 +148,35 @@ def hot_fixes(rows: QuerySet[HistoryFix]) -> list[TrackFix]:
         )
         for time, delay, latitude, longitude, *rest in times.values_list("time", "delay", *_COLUMNS)
     ]
+
+
+def _newest_before(driver_id: DriverId, at: datetime) -> datetime | None:
+    """Return the time of the newest fix before `at`, None without one in the DAY before."""
+    # The hot ones first, here and below, as in `_read_part`.
+    span = Span(at - DAY, at)
+    rows = hot_rows(driver_id, span).order_by("-recorded_at")
+    times = list(rows.values_list("recorded_at", flat=True)[:1])
+    hours = segments(driver_id, span).filter(first_at__lt=at).order_by("-hour")
+    for hour, data in hours.values_list("hour", "data")[:1]:
+        # A damaged hour fails where it is read, and not where it is beside what is read.
+        with suppress(CorruptSegment):
+            last = unpack_last(data, hour, at - _MICROSECOND, 1)
+            times += [fix.recorded_at for fix in last]
+    return max((time for time in times if time >= span.since), default=None)
+
+
+def _oldest_from(driver_id: DriverId, at: datetime) -> datetime | None:
+    """Return the time of the oldest fix at `at` or later, None without one in the DAY after."""
+    span = Span(at, at + DAY)
+    rows = hot_rows(driver_id, span).order_by("recorded_at")
+    times = list(rows.values_list("recorded_at", flat=True)[:1])
+    # Of two hours, as all fixes of the first one may be before.
+    hours = segments(driver_id, span).order_by("hour")
+    for hour, first_at, data in hours.values_list("hour", "first_at", "data")[:2]:
+        with suppress(CorruptSegment):
+            fixes = unpack(data, hour) if first_at < at else []
+            times += [first_at, *(fix.recorded_at for fix in fixes)]
+    return min((time for time in times if at <= time < span.until), default=None)
 
 
 def _narrowed(driver_id: DriverId, since: datetime, until: datetime) -> tuple[datetime, datetime]:

@@ -21,7 +21,8 @@ from tracking.history import formats
 from tracking.history.erasure import erase
 from tracking.history.erasure_log import ErasureLogError
 from tracking.history.pages import MAX_POINTS, Page, first_page, read_flagged
-from tracking.history.reading import CONTEXT, HourCount, count_by_hour
+from tracking.history.reading import CONTEXT, HourCount, count_by_hour, with_context
+from tracking.history.rows import Span
 from tracking.ids import DriverId, to_plain
 from tracking.models import LocationAccess
 from tracking.rest.history import HistoryView, MayEraseTrack, MayViewTrack
@@ -91,10 +92,9 @@ class TrackView(HistoryView):
         if page.following is not None:
             following = _address(request, page.following, asked.window.until)
         etag = unchanged = None
-        # Fixes after the end may still change the last flags. An hour that is both hot and packed
-        # may have the same fix twice.
-        if asked.window.until + CONTEXT <= now and all(hour.exact for hour in counts):
+        if asked.window.until + CONTEXT <= now:
             etag = _etag(driver_id, asked, counts, following)
+        if etag is not None:
             unchanged = get_conditional_response(request._request, etag=etag)
         response = unchanged or _streamed(request, driver_id, asked, page, following)
         if etag is not None:
@@ -168,9 +168,20 @@ def _streamed(
 
 def _etag(
     driver_id: DriverId, asked: _Asked, counts: Sequence[HourCount], following: str | None
-) -> str:
-    """Return a hash of all that a response depends on: a kept fix never changes."""
-    parts = (formats.VERSION, to_plain(driver_id), asked[:3], counts, following)
+) -> str | None:
+    """Return a hash of all that a response depends on: a kept fix never changes.
+
+    The fixes around the window decide about flags. Return None while an hour is both hot and
+    packed, as it may have the same fix twice.
+    """
+    window = asked.window
+    around = with_context(driver_id, Span(*window))
+    before = count_by_hour(driver_id, around.since, window.since)
+    after = count_by_hour(driver_id, window.until, around.until)
+    if not all(hour.exact for hour in (*before, *counts, *after)):
+        return None
+    depends = (around, before, counts, after, following)
+    parts = (formats.VERSION, to_plain(driver_id), asked[:3], *depends)
     return f'"{hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:32]}"'
 
 

@@ -1,16 +1,21 @@
 """Reading hot and packed fixes as one."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from tracking.history import reading
 from tracking.history.packer import pack_day
+from tracking.history.pages import read_flagged
 from tracking.history.partitions import DAY, day_of
-from tracking.history.reading import count_by_hour, read
+from tracking.history.reading import count_by_hour, read, track, with_context
+from tracking.history.rows import Span
 from tracking.history.writer import HistorySink
 from tracking.pipeline.rows import upsert
 
 from ..rows import drivers
 from .test_writer import NOW, fix_at
+from .tracks import NOON, keep_hot, keep_packed, track_fix
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases=["default", "postgresql"]),
@@ -54,3 +59,33 @@ def test_hours_are_counted_hot_and_packed_alike(driver):
     assert sum(hour.fixes for hour in hot) == 50
     pack()
     assert count_by_hour(driver, *WINDOW) == hot
+
+
+def test_all_times_of_python_may_be_asked_for(driver):
+    everything = [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)]
+    counts = count_by_hour(driver, *everything)
+    assert len(list(track(driver, *everything))) == 50
+    assert len(list(read_flagged(driver, counts, *everything))) == 50
+    assert list(track(driver, *reversed(everything))) == []
+
+
+@pytest.mark.parametrize("keep", [keep_hot, keep_packed])
+@pytest.mark.parametrize(
+    ("seconds", "begin", "end"),
+    [
+        ([], -300, 600),
+        ([-10, 310], -300, 600),
+        ([-7000, -3000, 1200, 7000], -3000, 1200.000001),
+        # The hour in which the window ends has only a fix after it, or only fixes before.
+        ([-4000, 200, 3500], -4000, 3500.000001),
+        ([200, 3700], -300, 3700.000001),
+        ([-86_400, 300 + 86_399], -86_400, 86_699.000001),
+        ([-86_401, 300 + 86_400], -300, 600),
+    ],
+)
+def test_context_reaches_to_the_next_fix_on_each_side(keep, seconds, begin, end):
+    (driver,) = drivers(1)
+    keep(driver, [track_fix(second) for second in seconds])
+    window = Span(NOON, NOON + timedelta(seconds=300))
+    expected = [NOON + timedelta(seconds=second) for second in (begin, end)]
+    assert list(with_context(driver, window)) == expected

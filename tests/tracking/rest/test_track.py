@@ -122,6 +122,7 @@ def test_default_is_the_last_24_hours(track, driver):
     ("query", "name"),
     [
         ("from=x", "from"),
+        ("from=2026-11-26T12:00:00Z&to=9999-12-31T23:58:00Z", "to"),
         ("day=2026-11-26&tz=Mars/Phobos", "tz"),
         ("from=2026-11-26T12:00:00Z&from=2026-11-26T13:00:00Z", "from"),
         ("format=kml", "format"),
@@ -175,6 +176,29 @@ def test_fixes_beside_the_window_judge_those_at_its_edge(track, driver):
         "from=2026-11-26T12:00:40Z&to=2026-11-26T12:00:51Z",
     ):
         assert ["jump"] in feature(track(window))["properties"]["flags"]
+
+
+@pytest.mark.parametrize("keep", [keep_hot, keep_packed])
+@pytest.mark.parametrize(
+    "window",
+    [
+        "from=2026-11-26T12:00:00Z&to=2026-11-26T13:00:00Z",
+        "from=2026-11-26T12:30:00Z&to=2026-11-26T13:00:00Z",
+        "from=2026-11-26T12:00:00Z&to=2026-11-26T12:31:00Z",
+        # The hour of the fix begins after the window does.
+        "from=2026-11-26T11:58:00Z&to=2026-11-26T12:31:00Z",
+    ],
+)
+def test_a_phone_that_reports_rarely_has_the_same_flags_in_every_window(
+    track, driver, keep, window
+):
+    fixes = [track_fix(minute * 60, 60 + minute / 1e4) for minute in range(-40, 100, 10)]
+    fixes[7] = track_fix(30 * 60, 70.0)
+    keep(driver, fixes)
+    properties = feature(track(window))["properties"]
+    flags = dict(zip(properties["datetimes"], properties["flags"], strict=True))
+    assert {time for time, found in flags.items() if found} == {"2026-11-26T12:30:00Z"}
+    assert properties["distance"] < 1_000
 
 
 @pytest.mark.parametrize(
@@ -269,6 +293,19 @@ def test_closed_window_is_answered_304_until_its_track_changes(track, driver):
     assert track("from=2026-11-26T12:00:00Z&to=2026-11-26T13:00:01Z", **etag).status_code == 200
     keep_hot(driver, [track_fix(3)])
     assert points(track(**etag)) == 11
+
+
+@pytest.mark.parametrize(("last", "late"), [(3595, 3600), (3595, 7200), (0, -5), (0, -3600)])
+def test_etag_changes_with_the_fixes_around_that_decide_about_flags(track, driver, last, late):
+    step = 5 if late > last else -5
+    keep_hot(driver, [track_fix(last - n * step) for n in range(1, 4)])
+    keep_hot(driver, [track_fix(last, 65.0)])
+    response = track()
+    assert feature(response)["properties"]["distance"] > 100_000
+    keep_hot(driver, [track_fix(late), track_fix(late + step)])
+    again = track(**{"If-None-Match": response["ETag"]})
+    assert feature(again)["properties"]["distance"] < 1
+    assert again["ETag"] != response["ETag"]
 
 
 def test_unchanged_track_is_not_read(track, driver, monkeypatch):
