@@ -65,12 +65,13 @@ def unpack_last(
 ) -> list[TrackFix]:
     """Return the last `count` fixes of a segment that were recorded at `at` or before.
 
-    Only the blocks that have them are unpacked. Raise `CorruptSegment`.
+    Only the blocks that have them are unpacked, and what follows is not read: damage there is not
+    noticed. Raise `CorruptSegment`.
     """
     time = (at - start) // _MICROSECOND
     fixes: list[TrackFix] = []
     with _checked():
-        for block in reversed([block for block in _blocks(data) if block.first_time <= time]):
+        for block in reversed(list(_blocks(data, time))):
             fixes = block.fixes(start, time, count - len(fixes)) + fixes
             if len(fixes) == count:
                 break
@@ -157,18 +158,27 @@ def _encode(values: Sequence[int]) -> bytes:
     return bytes((order, size)) + b"".join(raw[plane::width] for plane in range(size))
 
 
-def _blocks(data: bytes | memoryview) -> Iterator["_Block"]:
-    """Yield the blocks of a segment, not unpacked yet; raise CorruptSegment or zlib.error."""
+def _blocks(data: bytes | memoryview, until: int | None = None) -> Iterator["_Block"]:
+    """Yield the blocks of a segment, not unpacked yet, that begin until then, inclusively, or all.
+
+    Raise CorruptSegment, zlib.error or struct.error.
+    """
     raw = bytes(data)
     if not raw or raw[0] != VERSION:
         raise CorruptSegment(f"the segment's version is not {VERSION}")
-    plain = zlib.decompress(raw[1:])
-    offset = 0
-    while offset < len(plain):
-        count, size, first_time = _HEADER.unpack_from(plain, offset)
-        offset += _HEADER.size
-        yield _Block(plain[offset : offset + size], count, first_time)
-        offset += size
+    # Inflating is half of the cost of finding one fix, so it goes no further than it must.
+    stream, rest = zlib.decompressobj(), raw[1:]
+    while header := stream.decompress(rest, _HEADER.size):
+        count, size, first_time = _HEADER.unpack(header)
+        if until is not None and first_time > until:
+            return
+        plain = stream.decompress(stream.unconsumed_tail, size)
+        if len(plain) != size:
+            raise CorruptSegment("the segment is damaged")
+        yield _Block(plain, count, first_time)
+        rest = stream.unconsumed_tail
+    if not stream.eof:
+        raise CorruptSegment("the segment is damaged")
 
 
 class _Block:
@@ -190,11 +200,31 @@ class _Block:
         times = list(self._take())
         end = bisect_right(times, until)
         begin = max(0, end - most)
-        rest = (islice(self._take(end), begin, end) for _ in range(_COLUMNS - 1))
+        if end - begin == 1:
+            rest: list[Iterable[int]] = [[self._take_last(end)] for _ in range(_COLUMNS - 1)]
+        else:
+            rest = [islice(self._take(end), begin, end) for _ in range(_COLUMNS - 1)]
         return _fixes(start, (times[begin:end], *rest))
 
     def _take(self, limit: int | None = None) -> Iterable[int]:
         """Return the next column, up to `limit` of its numbers."""
+        order, values = self._differences(limit)
+        for _ in range(order):
+            values = accumulate(values)
+        return values
+
+    def _take_last(self, limit: int) -> int:
+        """Return the last one of the first `limit` numbers of the next column."""
+        order, values = self._differences(limit)
+        if order == 2:
+            values = accumulate(values)
+        return sum(values) if order else next(iter(values))
+
+    def _differences(self, limit: int | None) -> tuple[int, Iterable[int]]:
+        """Return the order of the next column, and its differences, up to `limit` of them.
+
+        Order 0 is that of the numbers themselves.
+        """
         begin = self._offset + 2
         order, size = self._plain[self._offset : begin]
         self._offset = begin + size * self._count
@@ -205,11 +235,8 @@ class _Block:
             first = begin + plane * self._count
             raw[plane::width] = self._plain[first : first + count]
         if order == 1 and raw.count(0, width) == len(raw) - width:  # no differences
-            return repeat(_signed(raw[:width], width)[0], count)
-        values: Iterable[int] = _signed(raw, width)
-        for _ in range(order):
-            values = accumulate(values)
-        return values
+            return 0, repeat(_signed(raw[:width], width)[0], count)
+        return order, _signed(raw, width)
 
 
 def _signed(raw: bytearray, width: int) -> Sequence[int]:

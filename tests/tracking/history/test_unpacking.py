@@ -2,6 +2,7 @@
 
 import zlib
 from datetime import timedelta
+from itertools import accumulate
 
 import pytest
 from hypothesis import given
@@ -27,6 +28,36 @@ def test_last_fixes_of_a_segment_are_those_of_the_whole(seconds, latitudes, unti
     whole = [fix for fix in fixes if fix.recorded_at <= time]
     assert unpack(pack(fixes, NOON), NOON) == fixes
     assert unpack_last(pack(fixes, NOON), NOON, time, count) == whole[-count:]
+
+
+@given(
+    rng=st.randoms(use_true_random=False),
+    total=st.integers(1, 3 * BLOCK),
+    steps=st.sampled_from([(0,), (7,), (-40, 40), (-90_000, 90_000)]),
+    index=st.integers(0, 3 * BLOCK),
+    count=st.sampled_from([1, 2, BLOCK]),
+)
+def test_last_fixes_of_several_blocks_are_those_of_the_whole(rng, total, steps, index, count):
+    """Columns that do not change, that change evenly, a little or much are encoded differently."""
+
+    def column(start):
+        return list(accumulate((rng.choice(steps) for _ in range(total - 1)), initial=start))
+
+    fixes = [
+        track_fix(
+            n * 4 + rng.random(),
+            latitude / 10_000_000,
+            longitude / 10_000_000,
+            heading=float(abs(latitude) % 360),
+            battery=rng.choice([None, 50, 51]),
+            mock=rng.random() < 0.1,
+        )
+        for n, (latitude, longitude) in enumerate(zip(column(10**8), column(-(10**8)), strict=True))
+    ]
+    data, time = pack(fixes, NOON), fixes[min(index, total - 1)].recorded_at
+    whole = [fix for fix in unpack(data, NOON) if fix.recorded_at <= time]
+    assert unpack_last(data, NOON, time, count) == whole[-count:]
+    assert unpack(data, NOON) == fixes
 
 
 def test_last_fixes_may_be_of_several_blocks():
