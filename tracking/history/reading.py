@@ -172,11 +172,13 @@ def _oldest_from(driver_id: DriverId, at: datetime) -> datetime | None:
     times = list(rows.values_list("recorded_at", flat=True)[:1])
     # Of two hours, as all fixes of the first one may be before.
     hours = segments(driver_id, span).order_by("hour")
-    for hour, first_at, data in hours.values_list("hour", "first_at", "data")[:2]:
+    for hour, data in hours.values_list("hour", "data")[:2]:
         with suppress(CorruptSegment):
-            fixes = unpack(data, hour) if first_at < at else []
-            times += [first_at, *(fix.recorded_at for fix in fixes)]
-    return min((time for time in times if at <= time < span.until), default=None)
+            later = [fix.recorded_at for fix in unpack(data, hour) if fix.recorded_at >= at]
+            times += later[:1]
+            if later:
+                break
+    return min((time for time in times if time < span.until), default=None)
 
 
 def _narrowed(driver_id: DriverId, since: datetime, until: datetime) -> tuple[datetime, datetime]:
@@ -203,10 +205,17 @@ def _read_part(driver_id: DriverId, since: datetime, until: datetime) -> list[Tr
     packed = [
         fix
         for hour, data in hours.values_list("hour", "data")
-        for fix in unpack(data, hour)
+        for fix in _unpacked(driver_id, hour, data)
         if since <= fix.recorded_at < until
     ]
     if not packed or not hot:
         return packed or hot
     merged = {fix.recorded_at: fix for fix in hot} | {fix.recorded_at: fix for fix in packed}
     return [merged[at] for at in sorted(merged)]
+
+
+def _unpacked(driver_id: DriverId, hour: datetime, data: bytes | memoryview) -> list[TrackFix]:
+    try:
+        return unpack(data, hour)
+    except CorruptSegment as error:
+        raise CorruptSegment(f"driver {driver_id}, hour {hour.isoformat()}: {error}") from error

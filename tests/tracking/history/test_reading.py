@@ -6,11 +6,13 @@ import pytest
 
 from tracking.history import reading
 from tracking.history.packer import pack_day
+from tracking.history.packing import CorruptSegment
 from tracking.history.pages import read_flagged
 from tracking.history.partitions import DAY, day_of
 from tracking.history.reading import count_by_hour, read, track, with_context
 from tracking.history.rows import Span
 from tracking.history.writer import HistorySink
+from tracking.models import HistorySegment
 from tracking.pipeline.rows import upsert
 
 from ..rows import drivers
@@ -89,3 +91,16 @@ def test_context_reaches_to_the_next_fix_on_each_side(keep, seconds, begin, end)
     window = Span(NOON, NOON + timedelta(seconds=300))
     expected = [NOON + timedelta(seconds=second) for second in (begin, end)]
     assert list(with_context(driver, window)) == expected
+
+
+def test_a_damaged_hour_is_named_where_it_is_read_and_harms_no_other_hour():
+    (driver,) = drivers(1)
+    keep_packed(driver, [track_fix(hour * 3600 + 1800) for hour in range(3)])
+    middle = NOON + timedelta(hours=1)
+    HistorySegment.objects.filter(hour=middle).update(data=b"damaged")
+    name = rf"driver {driver}, hour 2026-11-26T13:00:00\+00:00: "
+    with pytest.raises(CorruptSegment, match=name):
+        list(track(driver, middle, middle + timedelta(minutes=1)))
+    margin = timedelta(minutes=10)
+    for begin, end in (NOON, middle - margin), (middle + timedelta(hours=1) + margin, NOW):
+        assert len(list(track(driver, begin, end))) == 1
