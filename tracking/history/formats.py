@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from tracking.history.fixes import Flags, TrackFix
 from tracking.history.summary import GAP_AFTER, Summary
-from tracking.history.thinning import thin
+from tracking.history.thinning import MAX_OUTERMOST, thin
 from tracking.ids import DriverId
 
 # Raise it when a track is written in another way, so that clients do not keep the old one.
@@ -67,7 +67,8 @@ def geojson(
     The lists of the properties are in step with the coordinates. One fix is a MultiPoint of one
     position, as a LineString has at least two, and without a fix the geometry is null. With
     `max_points`, fixes that change the line's shape least are left out, and those with a flag;
-    `distance`, `stops` and `gaps` are still those of all fixes. `following` is the URL of the next
+    `distance`, `stops` and `gaps` are still those of all fixes. The begins and ends of the longest
+    stops are kept, as at most half of the points. `following` is the URL of the next
     page.
 
     All lists but the coordinates are kept until the end, encoded: 45 bytes for each fix.
@@ -76,8 +77,10 @@ def geojson(
     pieces: Iterator[list[TrackFix]] = (_added(summary, piece) for piece in _pieces(fixes))
     if max_points is not None:
         whole = list(chain.from_iterable(pieces))
-        stops = summary.finish().stops
-        ends = [time for stop in stops for time in (stop.since, stop.until)]
+        # The longest ones first. The shape of the track gets at least half of the points.
+        stops = sorted(summary.finish().stops, key=lambda stop: stop.seconds, reverse=True)
+        longest = stops[: max(0, max_points - MAX_OUTERMOST) // 4]
+        ends = [time for stop in longest for time in (stop.since, stop.until)]
         pieces = _pieces(thin(whole, max_points, keep=ends))
     first = next(pieces, [])
     kind = b'{"type":"%s","coordinates":[' % (b"LineString" if len(first) > 1 else b"MultiPoint")

@@ -19,6 +19,9 @@ from tracking.history.fixes import TrackFix
 MAX_COMPARISONS: Final = 50
 SAMPLE: Final = 64
 
+# The points that are kept first: both ends, and the extremes in four directions.
+MAX_OUTERMOST: Final = 6
+
 
 def thin(
     fixes: Sequence[TrackFix], max_points: int, keep: Iterable[datetime] = ()

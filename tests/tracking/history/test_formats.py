@@ -2,8 +2,10 @@
 
 import csv
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import StringIO
+from itertools import pairwise
+from math import sin
 from uuid import UUID
 from xml.etree import ElementTree
 
@@ -126,6 +128,25 @@ def test_thinned_track_keeps_the_summary_of_the_whole():
         assert thinned["properties"][name] == whole["properties"][name]
     assert whole["properties"]["distance"] > 4_000
     assert [gap["from"] for gap in whole["properties"]["gaps"]] == ["2026-11-26T12:08:15Z"]
+
+
+def test_thinned_track_with_many_stops_keeps_its_shape_and_the_longest_stops():
+    """A day of deliveries: 40 times 5.5 minutes of driving in a curve, and a stop."""
+    track, north = [], 0.0
+    for leg in range(40):
+        stop = 500 if leg == 33 else 150
+        for second in range(0, 330 + stop, 5):
+            north += 50 if second < 330 else 0
+            at = track[-1].recorded_at + timedelta(seconds=5) if track else NOON
+            east = 3_000 * sin(north / 9_000)
+            track.append(track_fix(0, 60 + north / 111_195, 25 + east / 55_600, at=at))
+    found = feature(track, max_points=20)["properties"]
+    assert len(found["stops"]) == 40
+    (longest,) = (stop for stop in found["stops"] if stop["seconds"] > 400)
+    assert {longest["from"], longest["to"]} <= set(found["datetimes"])
+    times = [datetime.fromisoformat(time) for time in found["datetimes"]]
+    # In order of time, the stops took all points of the first hours.
+    assert max(after - before for before, after in pairwise(times)) < timedelta(hours=1)
 
 
 def test_next_page_is_a_property():
