@@ -116,17 +116,21 @@ def gpx(driver_id: DriverId, fixes: Iterable[TrackFix]) -> Iterator[bytes]:
     Speed and course are in Garmin's TrackPointExtension (version 2). The flags of a fix are its
     comment. Accuracy in metres has no place in GPX.
     """
-    yield _GPX_BEGIN % escape(f"Driver {driver_id}").encode()
-    before: TrackFix | None = None
+    # With the first piece, so that an error in reading it precedes all output.
+    begin = _GPX_BEGIN % escape(f"Driver {driver_id}").encode()
+    segment, end = b"<trkseg>\n", b""
+    good: TrackFix | None = None
     for piece in _pieces(fixes):
         lines = []
         for fix, time in zip(piece, _times([fix.recorded_at for fix in piece]), strict=True):
-            if before is None or fix.recorded_at - before.recorded_at > _GAP:
-                lines.append("<trkseg>\n" if before is None else "</trkseg>\n<trkseg>\n")
+            if not fix.flags:
+                if good is not None and fix.recorded_at - good.recorded_at > _GAP:
+                    lines.append("</trkseg>\n<trkseg>\n")
+                good = fix
             lines.append(_trkpt(fix, time))
-            before = fix
-        yield "".join(lines).encode()
-    yield (b"</trkseg>\n" if before else b"") + _GPX_END
+        yield begin + segment + "".join(lines).encode()
+        begin, segment, end = b"", b"", b"</trkseg>\n"
+    yield begin + end + _GPX_END
 
 
 def csv(fixes: Iterable[TrackFix]) -> Iterator[bytes]:
@@ -134,11 +138,15 @@ def csv(fixes: Iterable[TrackFix]) -> Iterator[bytes]:
 
     All values are numbers, times and words of ours, so a spreadsheet takes none for a formula.
     """
-    yield f"{CSV_HEADER}\r\n".encode()
+    # With the first piece, so that an error in reading it precedes all output.
+    begin = f"{CSV_HEADER}\r\n".encode()
     for piece in _pieces(fixes):
         recorded = _times([fix.recorded_at for fix in piece])
         received = _times([fix.received_at for fix in piece])
-        yield "".join(map(_csv_row, piece, recorded, received)).encode()
+        yield begin + "".join(map(_csv_row, piece, recorded, received)).encode()
+        begin = b""
+    if begin:
+        yield begin
 
 
 def ndjson(driver_id: DriverId, fixes: Iterable[TrackFix]) -> Iterator[bytes]:

@@ -207,7 +207,33 @@ def test_gpx_segments_end_at_gaps():
     assert gpx([]).findall(f"{GPX}trk/{GPX}trkseg") == []
 
 
+def test_gpx_segments_end_where_gaps_are_in_geojson():
+    bad = {"mock": True, "flags": Flags.MOCK}
+    track = [
+        track_fix(0, **bad),
+        track_fix(61),
+        track_fix(101, **bad),
+        track_fix(141),
+        track_fix(221, **bad),
+    ]
+    (gap,) = feature(track)["properties"]["gaps"]
+    assert gap["seconds"] == 80
+    segments = gpx(track).findall(f"{GPX}trk/{GPX}trkseg")
+    assert [len(segment) for segment in segments] == [3, 2]
+
+
 # CSV and NDJSON
+
+
+@pytest.mark.parametrize("kind", ["csv", "gpx"])
+def test_first_piece_comes_after_the_first_fix_is_read(kind):
+    def reading():
+        raise OSError
+        yield
+
+    pieces = formats.csv(reading()) if kind == "csv" else formats.gpx(19, reading())
+    with pytest.raises(OSError):  # noqa: PT011 - it is ours
+        next(pieces)
 
 
 def rows(track):

@@ -383,10 +383,11 @@ def test_looks_at_tracks_are_throttled(track, rates):
     assert [track().status_code for _ in range(3)] == [200, 200, 429]
 
 
-def test_unavailable_database_is_answered_503(track, driver, monkeypatch):
+@pytest.mark.parametrize("kind", ["geojson", "gpx", "csv", "ndjson"])
+def test_unavailable_database_is_answered_503(track, driver, monkeypatch, kind):
     def unavailable(*args):
         raise OperationalError("unavailable")
 
     keep_hot(driver, drive(3))
     monkeypatch.setattr(pages, "read", unavailable)
-    problem(track(), 503, "unavailable")
+    problem(track(f"{WINDOW}&format={kind}"), 503, "unavailable")
