@@ -77,6 +77,10 @@ class FieldError(msgspec.Struct, omit_defaults=True):
     ] = UNSET
 
 
+class InvalidParameters(ValidationError):
+    """400: parameters in the query are invalid, whatever the method; its keys are their names."""
+
+
 class NotStoredInTime(APIException):
     """503: it is unknown whether the location was stored. Sending it again is safe."""
 
@@ -143,7 +147,8 @@ def problem_response(error: Exception, context: Any) -> Response | None:
     status, request = response.status_code, context["request"]
     if isinstance(error, ValidationError):
         text = " ".join(f"{name}: {message}" for name, message in _by_field(response.data))
-        place = "parameter" if request.method in ("GET", "HEAD") else "pointer"
+        is_query = isinstance(error, InvalidParameters) or request.method in ("GET", "HEAD")
+        place = "parameter" if is_query else "pointer"
         errors = [_field_error(place, *found) for found in _messages(response.data)]
         response.data = problem(status, text, error.default_code) | {"errors": errors}
     else:

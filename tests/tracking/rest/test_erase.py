@@ -101,13 +101,16 @@ def test_page_needs_its_csrf_token(client, driver, staff):
 def test_time_that_means_nothing_erases_nothing(erase, driver, query):
     keep_hot(driver, drive(1))
     body = problem_members(erase(query), 400)
-    assert "before" in body["detail"]
+    (error,) = body["errors"]
+    assert error["parameter"] == "before"
+    assert "pointer" not in error
     assert HistoryFix.objects.count() == 1
 
 
 def test_misspelt_parameter_erases_nothing(erase, driver):
     keep_hot(driver, drive(1))
-    problem_members(erase("before=2026-11-26T13:00:00Z&tx=Europe/Helsinki"), 400)
+    body = problem_members(erase("before=2026-11-26T13:00:00Z&tx=Europe/Helsinki"), 400)
+    assert [list(error) for error in body["errors"]] == [["detail"]]
     assert HistoryFix.objects.count() == 1
 
 
