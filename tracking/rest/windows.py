@@ -5,18 +5,19 @@ A window is half-open: it contains `since` and not `until`, both aware UTC.
 
 from collections.abc import Collection, Iterable
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import cache
 from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from rest_framework.exceptions import ValidationError
 from rest_framework.settings import api_settings
 
 from tracking.history.rows import EARLIEST as EARLIEST
 from tracking.history.rows import LATEST
+from tracking.rest.problems import InvalidParameters
 
 DEFAULT_LENGTH: Final = timedelta(days=1)
 
