@@ -98,7 +98,8 @@ def with_flags(around: Iterable[TrackFix], since: datetime, until: datetime) -> 
 def count_by_hour(driver_id: DriverId, since: datetime, until: datetime) -> list[HourCount]:
     """Return the numbers of a driver's fixes by hour, UTC, in order; empty hours are left out.
 
-    The first and the last hour count whole, as far as they are packed.
+    The first and the last hour count whole, as far as they are packed; the last one not at all, if
+    all its fixes are later.
     """
     span = Span(bounded(since), bounded(until))
     hot_counts = dict(
@@ -156,7 +157,7 @@ def _newest_before(driver_id: DriverId, at: datetime) -> datetime | None:
     span = Span(at - DAY, at)
     rows = hot_rows(driver_id, span).order_by("-recorded_at")
     times = list(rows.values_list("recorded_at", flat=True)[:1])
-    hours = segments(driver_id, span).filter(first_at__lt=at).order_by("-hour")
+    hours = segments(driver_id, span).order_by("-hour")
     for hour, data in hours.values_list("hour", "data")[:1]:
         # A damaged hour fails where it is read, and not where it is beside what is read.
         with suppress(CorruptSegment):

@@ -38,9 +38,10 @@ def hot_rows(driver_id: DriverId, span: Span) -> QuerySet[HistoryFix]:
 
 
 def segments(driver_id: DriverId, span: Span) -> QuerySet[HistorySegment]:
-    """Return a driver's segments of hours of which a part is in a span."""
+    """Return a driver's segments of hours of which a part is in a span, unless all is after it."""
     rows = HistorySegment.objects.using(history_db()).filter(hour__gt=span.since - HOUR)
-    return rows.filter(driver_id=driver_id, hour__lt=span.until)  # type: ignore[misc]  # as above
+    rows = rows.filter(hour__lt=span.until, first_at__lt=span.until)
+    return rows.filter(driver_id=driver_id)  # type: ignore[misc]  # as above
 
 
 def live_holds(span: Span) -> QuerySet[HistoryHold]:

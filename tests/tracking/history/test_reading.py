@@ -63,6 +63,15 @@ def test_hours_are_counted_hot_and_packed_alike(driver):
     assert count_by_hour(driver, *WINDOW) == hot
 
 
+def test_packed_hour_with_only_later_fixes_is_not_of_the_window():
+    (driver,) = drivers(1)
+    keep_packed(driver, [track_fix(0), track_fix(3600 + 1800)])
+    half_past = NOON + timedelta(minutes=90)
+    assert [hour for hour, *_ in count_by_hour(driver, NOON, half_past)] == [NOON]
+    later = count_by_hour(driver, NOON, half_past + timedelta(seconds=1))
+    assert [hour for hour, *_ in later] == [NOON, NOON + timedelta(hours=1)]
+
+
 def test_all_times_of_python_may_be_asked_for(driver):
     everything = [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)]
     counts = count_by_hour(driver, *everything)
