@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from functools import cache
 from typing import Any, Final
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib.admin import ModelAdmin
@@ -28,7 +28,7 @@ from tracking.conf import conf
 from tracking.ids import DriverId
 from tracking.models import LocationAccess
 from tracking.people import full_name
-from tracking.rest.windows import EARLIEST, MAX_PURPOSE, Window, day_window
+from tracking.rest.windows import EARLIEST, MAX_PURPOSE, Window, day_window, zone_names
 
 ONE_DAY: Final = timedelta(days=1)
 
@@ -40,10 +40,10 @@ DOWNLOADS: Final = {"gpx": "GPX", "csv": "CSV"}
 
 
 @cache
-def zone_names() -> list[str]:
+def place_names() -> list[str]:
     """Return the names of the time zones of places, and UTC, in order."""
     others = ("Etc/", "SystemV/", "US/")
-    places = [name for name in available_timezones() if "/" in name]
+    places = [name for name in zone_names() if "/" in name]
     return ["UTC", *sorted(name for name in places if not name.startswith(others))]
 
 
@@ -72,12 +72,10 @@ class ZoneField(forms.CharField):
         name = super().clean(value)
         if not name:
             return timezone.get_current_timezone()
-        try:
-            return ZoneInfo(name)
-        # ZoneInfo raises OSError for a folder of its data, and ValueError for a path out of it.
-        except (KeyError, ValueError, OSError) as error:
+        if name not in zone_names():
             text = _("There is no such time zone. Choose one such as Europe/Helsinki.")
-            raise ValidationError(text, code="invalid") from error
+            raise ValidationError(text, code="invalid")
+        return ZoneInfo(name)
 
 
 class DayForm(forms.Form):
@@ -136,7 +134,7 @@ def show_day(
         "opts": model_admin.opts,
         "title": full_name(driver),
         "form": form,
-        "zones": zone_names(),
+        "zones": place_names(),
         "may_view_locations": model_admin.has_view_permission(request),
         "is_off": conf.HISTORY == "off",
     }

@@ -87,13 +87,13 @@ def zone_of(query: QueryDict) -> tzinfo | None:
     if "tz" not in query:
         return None
     name = query.get("tz", "")
-    if name not in _zone_names():
+    if name not in zone_names():
         raise invalid("tz", _("Give an IANA name, such as Europe/Helsinki."))
     return ZoneInfo(name)
 
 
 @cache
-def _zone_names() -> frozenset[str]:
+def zone_names() -> frozenset[str]:
     """Return the IANA names. ZoneInfo also finds other files, such as the machine's own zone."""
     return frozenset(available_timezones() - {"localtime"})
 

@@ -272,6 +272,7 @@ def test_page_says_that_the_history_is_off(admin, jonh, settings):
         ({"date": "2026-11-27", "tz": "Mars"}, "There is no such time zone."),
         ({"date": "2026-11-27", "tz": "../secret"}, "There is no such time zone."),
         ({"date": "2026-11-27", "tz": "Europe"}, "There is no such time zone."),
+        ({"date": "2026-11-27", "tz": "localtime"}, "There is no such time zone."),
         ({"date": "2026-11-27", "purpose": "x" * 201}, "at most 200 characters"),
         ({"date": "2026-11-27", "purpose": "%00"}, "Null characters are not allowed."),
     ],
