@@ -35,7 +35,7 @@ NEAR: Final = timedelta(seconds=10)
 
 
 class _Row(msgspec.Struct):
-    """The columns of `HistoryFix` that are shown, as JSON: the values of one subquery."""
+    """The columns of `HistoryFix`, as JSON: the values of one subquery."""
 
     recorded_at: datetime
     received_at: datetime
@@ -44,6 +44,8 @@ class _Row(msgspec.Struct):
     accuracy: float | None
     heading: float | None
     speed: float | None
+    battery: int | None
+    charging: bool | None
     mock: bool
 
 
@@ -164,7 +166,9 @@ def _fix(row: str) -> TrackFix:
         found.accuracy,
         found.heading,
         found.speed,
-        mock=found.mock,
+        found.battery,
+        found.charging,
+        found.mock,
     )
 
 

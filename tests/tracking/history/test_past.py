@@ -39,7 +39,8 @@ def after_noon(**time):
 
 def test_newest_fix_at_that_time_is_found(keep):
     one, two, _ = located(3)
-    fixes = drive(10, accuracy=4.2, heading=90.0, speed=10.5)
+    measured = {"accuracy": 4.2, "heading": 90.0, "speed": 10.5}
+    fixes = drive(10, **measured, battery=80, charging=False)
     keep(one, fixes)
     keep(two, [track_fix(-3600, -1.4354, 179.9999999)])
     assert at(after_noon(seconds=12)) == {
