@@ -14,10 +14,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from tracking.admin.confirmation import confirmation_context, count_missing, is_confirmed
-from tracking.history.erasure import BEGINNING, erase
+from tracking.history.erasure import erase
 from tracking.history.erasure_log import ErasureLogError
 from tracking.history.partitions import history_db
 from tracking.history.reading import count_by_hour
+from tracking.history.rows import EARLIEST
 from tracking.models import DriverLocation, HistoryHold
 from tracking.people import full_name
 
@@ -63,7 +64,7 @@ def erase_drivers(
 
 
 def _kept(location: DriverLocation, zone: tzinfo) -> Kept:
-    counts = count_by_hour(location.pk, BEGINNING, timezone.now())
+    counts = count_by_hour(location.pk, EARLIEST, timezone.now())
     holds = HistoryHold.objects.using(history_db()).filter(
         driver_id=location.pk, released_at__isnull=True
     )

@@ -3,7 +3,7 @@
 import csv
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from io import StringIO
 from itertools import groupby
 from typing import IO, Any, Final, NamedTuple
@@ -17,6 +17,7 @@ from tracking.history.export_readme import readme
 from tracking.history.pages import read_flagged
 from tracking.history.partitions import DAY, day_of, start_of
 from tracking.history.reading import count_by_hour
+from tracking.history.rows import EARLIEST
 from tracking.ids import DriverId
 from tracking.models import (
     Device,
@@ -32,8 +33,6 @@ PIECE: Final = 64 * 1024
 
 # Rows read at once.
 BATCH_SIZE: Final = 1_000
-
-EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def export(driver_id: DriverId, file: IO[bytes]) -> None:

@@ -1,7 +1,7 @@
 """Erasure of one driver's history, which leaves a tombstone that later writes and backups obey."""
 
 import logging
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -19,15 +19,12 @@ from tracking.history.reading import read
 from tracking.history.reconciliation import reconcile
 from tracking.history.removal import remove
 from tracking.history.retention import user_id
-from tracking.history.rows import Span, live_holds, spans_of
+from tracking.history.rows import EARLIEST, Span, live_holds, spans_of
 from tracking.history.writers import wait_for_writers
 from tracking.ids import DriverId, UserId
 from tracking.models import DriverLocation, HistoryErasure, HistoryFix, HistorySegment
 
 logger = logging.getLogger(__name__)
-
-# Before any fix.
-BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 # The column with the time of the first fix of a row.
 _OLDEST: Final[dict[type[Model], str]] = {HistoryFix: "recorded_at", HistorySegment: "first_at"}
@@ -104,7 +101,7 @@ def _store(erasure: HistoryErasure) -> None:
 def _apply(erasure: HistoryErasure) -> Erased:
     """Delete what a stored erasure concerns."""
     using, driver_id = history_db(), erasure.driver_id
-    span = Span(BEGINNING, erasure.before)
+    span = Span(EARLIEST, erasure.before)
     location = DriverLocation.objects.using(using).filter(pk=driver_id)
     # A transaction of its own: who stores a fix waits for this row, and not for `rewriting`.
     with transaction.atomic(using):
