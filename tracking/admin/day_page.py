@@ -200,6 +200,7 @@ class DayPage:
                 "length": round((self.window.until - self.window.since).total_seconds()),
                 "bars": _bars(day),
                 "flagged_count": day.flagged_count,
+                "flagged_shown": len(day.flagged),
                 "map_link_url": conf.MAP_LINK_URL,
             },
             "downloads": self._downloads() if day.count else [],

@@ -195,6 +195,7 @@ def test_day_of_simulated_fixes_alone_is_shown_to_its_end(admin, jonh, monkeypat
     response = admin.get(day_path(jonh, date=day, tz="UTC"))
     track = track_of(response)
     fixes, flagged = track["fixes"]["time"], track["flagged"]["time"]
+    assert f"Show {len(flagged)} of 240 implausible fixes" in text_of(response)
     assert (len(fixes) <= 60, len(flagged) <= 10) == (True, True)
     assert fixes[0] == flagged[0] == 8 * 3_600_000
     assert sum(fixes) == (8 * 60 + 239) * 60_000
