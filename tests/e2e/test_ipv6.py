@@ -4,6 +4,7 @@ import json
 import re
 import urllib.request
 from contextlib import AsyncExitStack, suppress
+from time import monotonic, sleep
 
 import pytest
 from websockets.asyncio.client import connect
@@ -13,7 +14,7 @@ from tests import services
 from tests.services.nginx import has_ipv6
 from tests.services.program import PROJECT
 
-from .client import Driver, Watcher, read_error
+from .client import DEADLINE, Driver, Watcher, read_error
 from .stack import DRIVER, RIDER
 
 pytestmark = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
@@ -70,7 +71,11 @@ def test_pages_are_served_over_ipv6_and_logged_with_the_address(nginx):
     request = urllib.request.Request(url, headers={"Host": "localhost"})
     with urllib.request.urlopen(request, timeout=20) as answer:
         assert answer.status == 200
-    assert re.search(r'^::1 \[.+\] "GET /api/schema/" 200', nginx.access_log(), re.MULTILINE)
+    # nginx logs a request after the client has the whole answer.
+    deadline = monotonic() + DEADLINE
+    while not re.search(r'^::1 \[.+\] "GET /api/schema/" 200', nginx.access_log(), re.MULTILINE):
+        assert monotonic() < deadline, nginx.access_log()
+        sleep(0.01)
 
 
 async def is_refused(url, forwarded_for=None):
