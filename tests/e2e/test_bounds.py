@@ -258,9 +258,11 @@ def grows_faster(measure, function, text, limit):
     idle = min(measure.of(function, text(1)) for _ in range(2))
     if measure.of(function, text(limit)) <= 3 * idle + measure.margin:
         return False
-    # The minimum of several, as other processes use the machine too.
+    # The minimum of several, as other processes use the machine too, some of them for a second.
     short = long = math.inf
-    for _ in range(4):
+    attempts, deadline = 0, time.monotonic() + 3
+    while attempts < 4 or time.monotonic() < deadline:
+        attempts += 1
         short = min(short, measure.of(function, text(limit // 4)))
         long = min(long, measure.of(function, text(limit)))
         if long - idle <= 8 * max(short - idle, idle / 2) + measure.margin:
