@@ -1,6 +1,7 @@
 """The channel layer on a real Redis that fails and recovers."""
 
 import asyncio
+from contextlib import suppress
 from itertools import islice
 
 import pytest
@@ -156,6 +157,81 @@ def test_attempts_to_reconnect_are_further_and_further_apart_up_to_a_limit(monke
     for delay, expected in zip(delays, [0, 0.25, 0.5, 1, 1, 1, 1, 1], strict=True):
         assert 0.75 * expected <= delay <= 1.25 * expected
     assert len(set(delays)) == len(delays)
+
+
+class Deaf:
+    """Ignores, as `asyncio.wait_for` may before Python 3.12, that its task is cancelled."""
+
+    def __init__(self, function):
+        self.function = function
+        self.called = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def __call__(self, *args, **kwargs):
+        self.called.set()
+        with suppress(asyncio.CancelledError):
+            await self.go_on.wait()
+        return await self.function(*args, **kwargs)
+
+
+async def send(layer, channel):
+    await layer.group_send("group", {"text": "hello"})
+
+
+async def add(layer, channel):
+    await layer.group_add("other", channel)
+
+
+async def discard(layer, channel):
+    await layer.group_discard("group", channel)
+
+
+@pytest.mark.parametrize(
+    ("connection", "method", "call"),
+    [
+        ("_redis", "publish", send),
+        ("_pubsub", "subscribe", add),
+        ("_pubsub", "unsubscribe", discard),
+    ],
+)
+async def test_a_task_that_is_cancelled_just_when_something_is_sent_ends(
+    layer, monkeypatch, connection, method, call
+):
+    channel = await join(layer)
+    sender = getattr(layer._get_layer()._shards[0], connection)
+    deaf = Deaf(getattr(sender, method))
+    monkeypatch.setattr(sender, method, deaf)
+
+    async def call_forever():
+        while True:
+            await call(layer, channel)
+
+    task = asyncio.create_task(call_forever())
+    async with asyncio.timeout(DEADLINE):
+        await deaf.called.wait()
+        task.cancel()
+        await asyncio.wait([task])
+    assert task.cancelled()
+
+
+@pytest.mark.parametrize("method", ["ping", "connect"])
+async def test_the_receiver_that_is_cancelled_just_when_something_is_sent_ends(
+    layer, proxy, monkeypatch, method
+):
+    await join(layer)
+    shard = layer._get_layer()._shards[0]
+    deaf = Deaf(getattr(shard._pubsub, method))
+    monkeypatch.setattr(shard._pubsub, method, deaf)
+    if method == "connect":
+        await proxy.refuse()
+        await proxy.accept()
+    async with asyncio.timeout(DEADLINE):
+        await deaf.called.wait()
+        # So does `asyncio.run` at its end.
+        task = shard._receive_task
+        task.cancel()
+        await asyncio.wait([task])
+    assert task.cancelled()
 
 
 async def test_a_host_has_timeouts_by_default(redis):

@@ -5,6 +5,7 @@ import logging
 import random
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 from zlib import crc32
@@ -78,6 +79,22 @@ def _retry_delays() -> Iterator[float]:
         delay = min(2 * delay, MAX_RETRY_DELAY)
 
 
+@contextmanager
+def _cancellable() -> Iterator[None]:
+    """Raise CancelledError if the task was cancelled meanwhile and the awaited code ignored it.
+
+    redis-py sends with `asyncio.wait_for`. Before Python 3.12 that returns as if nothing had
+    happened if the task is cancelled in the very moment in which the sending is done.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    try:
+        yield
+    finally:  # also after an error
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
+
+
 class Subscription(RedisSingleShardConnection):  # type: ignore[misc]
     """The connections to one Redis host, which recover after a failure.
 
@@ -93,7 +110,8 @@ class Subscription(RedisSingleShardConnection):  # type: ignore[misc]
     async def subscribe(self, channel: str) -> None:
         """Subscribe to `channel`. If that fails, remove the channel and raise the error."""
         try:
-            await super().subscribe(channel)
+            with _cancellable():
+                await super().subscribe(channel)
         except BaseException:
             # Its name is never returned to the caller, so nothing else would remove it. Names of
             # groups are not in this dictionary.
@@ -101,6 +119,14 @@ class Subscription(RedisSingleShardConnection):  # type: ignore[misc]
             raise
         if self._receive_task is None:
             self._receive_task = asyncio.create_task(self._receive_forever())
+
+    async def unsubscribe(self, channel: str) -> None:
+        with _cancellable():
+            await super().unsubscribe(channel)
+
+    async def publish(self, channel: str, message: bytes) -> None:
+        with _cancellable():
+            await super().publish(channel, message)
 
     def _ensure_receiver(self) -> None:
         """Do nothing: `subscribe` starts the receiver once there is something to receive."""
@@ -130,10 +156,12 @@ class Subscription(RedisSingleShardConnection):  # type: ignore[misc]
         loop = asyncio.get_running_loop()
         received_at = loop.time()
         while loop.time() - received_at < RECEIVE_TIMEOUT:
-            message = await self._pubsub.get_message(timeout=PING_AFTER)
-            if message is None:
-                await self._pubsub.ping("still there?")
-                continue
+            with _cancellable():
+                # This may reconnect, and so send.
+                message = await self._pubsub.get_message(timeout=PING_AFTER)
+                if message is None:
+                    await self._pubsub.ping("still there?")
+                    continue
             received_at = loop.time()
             if self._failing:
                 self._failing = False
@@ -149,8 +177,9 @@ class Subscription(RedisSingleShardConnection):  # type: ignore[misc]
             await asyncio.sleep(delay)
             try:
                 async with self._lock:
-                    await self._pubsub.connection.disconnect(nowait=True)
-                    await self._pubsub.connect()
+                    with _cancellable():
+                        await self._pubsub.connection.disconnect(nowait=True)
+                        await self._pubsub.connect()
             except Exception as error:
                 logger.error("Reconnecting to Redis failed, will keep trying: %s", reason(error))
             else:
