@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from tracking.history import erasure_log
 from tracking.history.erasure_log import line_of
+from tracking.history.in_flight import wait_for_writers
 from tracking.history.packing import CorruptSegment
 from tracking.history.partitions import PARTITIONED, history_db, rewriting
 from tracking.history.reading import read
@@ -20,7 +21,6 @@ from tracking.history.reconciliation import reconcile
 from tracking.history.removal import remove
 from tracking.history.retention import user_id
 from tracking.history.rows import EARLIEST, Span, live_holds, spans_of
-from tracking.history.writers import wait_for_writers
 from tracking.ids import DriverId, UserId
 from tracking.models import DriverLocation, HistoryErasure, HistoryFix, HistorySegment
 

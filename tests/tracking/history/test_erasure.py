@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tracking.fix import Fix
-from tracking.history import erasure, erasure_log, packer, writers
+from tracking.history import erasure, erasure_log, in_flight, packer
 from tracking.history.erasure import (
     ErasureFailed,
     apply_erasures,
@@ -323,7 +323,7 @@ def test_workers_do_not_wait_for_an_erasure_that_waits_for_a_packer():
 def test_a_transaction_that_does_not_end_delays_an_erasure_only_for_a_while(
     keep, monkeypatch, caplog
 ):
-    monkeypatch.setattr(writers, "TIMEOUT", 0.05)
+    monkeypatch.setattr(in_flight, "TIMEOUT", 0.05)
     keep(ONE, fixes_at(DAY, 10, 20))
     with transaction.atomic(history_db()):
         insert(TWO, fixes_at(LATER, 10))
