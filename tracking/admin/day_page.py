@@ -25,10 +25,11 @@ from tracking.access_log import record_past
 from tracking.admin.cells import duration, map_url
 from tracking.admin.day import Day, as_json, neighbours, read_day
 from tracking.conf import conf
+from tracking.history.rows import EARLIEST
 from tracking.ids import DriverId
 from tracking.models import LocationAccess
 from tracking.people import full_name
-from tracking.rest.windows import EARLIEST, MAX_PURPOSE, Window, day_window, zone_names
+from tracking.rest.windows import MAX_PURPOSE, Window, day_window, zone_names
 
 ONE_DAY: Final = timedelta(days=1)
 
@@ -53,7 +54,7 @@ def zone_name(zone: tzinfo) -> str:
 
 
 class DayField(forms.DateField):
-    """A day as in RFC 3339, after 1970-01-01, the first that begins in 1970 in some time zone."""
+    """A day as in RFC 3339, after 1970-01-01."""
 
     widget = forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
     input_formats = ("%Y-%m-%d",)

@@ -68,8 +68,7 @@ def geojson(
     position, as a LineString has at least two, and without a fix the geometry is null. With
     `max_points`, fixes that change the line's shape least are left out, and those with a flag;
     `distance`, `stops` and `gaps` are still those of all fixes. The begins and ends of the longest
-    stops are kept, as at most half of the points. `following` is the URL of the next
-    page.
+    stops are kept, as at most half of the points. `following` is the URL of the next page.
 
     All lists but the coordinates are kept until the end, encoded: 45 bytes for each fix.
     """

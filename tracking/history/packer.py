@@ -42,7 +42,7 @@ from tracking.models import HistoryErasure, HistoryFix, HistorySegment
 # Limits of what is packed in memory and then written in one transaction, for which erasures wait.
 # A driver's hour is never divided: at the 5 fixes/s that are accepted it has 18,000. Packing 20,000
 # fixes takes 60 ms, before the transaction, unless they are merged with what is stored or are late:
-# then it is in the transaction, and takes up to 200 ms with reading them.
+# then it is in the transaction, and takes 220 ms with reading them.
 MAX_FIXES: Final = 20_000
 MAX_HOURS: Final = 100
 # Late fixes whose hours are packed while others wait for a table that will be dropped: 10 ms for

@@ -15,8 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from rest_framework.settings import api_settings
 
-from tracking.history.rows import EARLIEST as EARLIEST
-from tracking.history.rows import LATEST
+from tracking.history.rows import EARLIEST, LATEST
 from tracking.rest.problems import InvalidParameters
 
 DEFAULT_LENGTH: Final = timedelta(days=1)
