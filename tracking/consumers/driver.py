@@ -14,9 +14,11 @@ from tracking.permissions import may_publish
 from tracking.protocol import (
     CloseCode,
     InvalidLocation,
+    InvalidMessage,
     Measurement,
     Send,
     SendBatch,
+    SetState,
     TokenInvalid,
     Verdict,
 )
@@ -59,6 +61,8 @@ class DriverConsumer(TrackingConsumer):
         # Before anything waits: a wait is no error of the phone's clock.
         arrived_at = self.runtime.clock.now()
         payload = protocol.decode_driver_message(text)
+        if isinstance(payload, SetState):
+            raise InvalidMessage
         await self.session.authenticate(payload.token)
         if self.share_limit((self.route, self.driver_id)):
             self.rate_limit.take(asyncio.get_running_loop().time())

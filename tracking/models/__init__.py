@@ -8,18 +8,28 @@ from tracking.models.history_hold import HistoryHold
 from tracking.models.history_segment import HistorySegment
 from tracking.models.location import DriverLocation
 from tracking.models.location_access import LocationAccess
+from tracking.models.state import DriverState, DriverStateChange, State
+from tracking.models.trip import FINAL, Trip, TripAssignment, TripChange, TripStatus
 from tracking.models.web_session import EndedWebSession
 from tracking.models.worker import Worker
 
 __all__ = [
+    "FINAL",
     "Device",
     "DriverLocation",
+    "DriverState",
+    "DriverStateChange",
     "EndedWebSession",
     "HistoryErasure",
     "HistoryFix",
     "HistoryHold",
     "HistorySegment",
     "LocationAccess",
+    "State",
+    "Trip",
+    "TripAssignment",
+    "TripChange",
+    "TripStatus",
     "WatchGrant",
     "WatchGrantQuerySet",
     "Worker",

@@ -68,7 +68,17 @@ class WatchGrant(models.Model):
     )
 
     # Without constraint and index: adding them would block writes to a large table, and grants are
-    # never looked up by these fields.
+    # never looked up by these fields alone.
+    trip = models.ForeignKey(
+        "tracking.Trip",
+        on_delete=models.DO_NOTHING,
+        null=True,
+        editable=False,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("trip"),
+    )
     opened_by = by_user(_("opened by"))
     changed_by = by_user(_("changed by"))
     ended_by = by_user(_("ended by"))

@@ -15,6 +15,7 @@ from tracking.protocol.messages import (
     Measurement,
     Send,
     SendBatch,
+    SetState,
     Time,
     decode,
     place,
@@ -53,7 +54,7 @@ _raw_decoder: Final = msgspec.json.Decoder(_RawMessage)
 _measurement_decoder: Final = msgspec.json.Decoder(Measurement)
 
 
-def decode_driver_message(text: str) -> Send | SendBatch:
+def decode_driver_message(text: str) -> Send | SendBatch | SetState:
     """Return the payload of a message on set-tracking.
 
     Raise `InvalidMessage`, or `InvalidLocation` if only the location is wrong.

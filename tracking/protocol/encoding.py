@@ -67,6 +67,16 @@ def encode_expiry_warning(seconds: int) -> str:
     return encode(frames.ExpiryWarning(seconds))
 
 
+def encode_state(state: frames.StateName) -> str:
+    """Return the acknowledgement of a driver's new state."""
+    return encode(frames.StateSet(state))
+
+
+def encode_trip(trip: frames.TripContent) -> str:
+    """Return the frame of a trip."""
+    return encode(frames.TripFrame(trip))
+
+
 def encode_error(error: TrackingError) -> str:
     """Return the error frame."""
     return encode(frames.Error(frames.ErrorContent(error.code, str(error))))

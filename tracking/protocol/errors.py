@@ -4,10 +4,14 @@ TrackingError
 ├── InvalidMessage          not a message of this route
 │   └── InvalidLocation     lat or lon missing, not a number, out of range
 ├── InvalidUserId           userId missing, repeated, not a positive integer or UUID
+├── InvalidTripId           tripId missing, repeated, not a positive integer
 ├── TokenInvalid            bad signature, wrong type, user deleted or inactive
 ├── TokenExpired
 ├── Forbidden               may not publish for, or watch, this driver
+│   └── TripEnded           the trip is complete or canceled
 ├── NotYet                  may watch this driver soon
+├── OffDuty                 the driver is off duty, so its locations are refused
+├── StateConflict           the driver's state does not allow this change
 ├── AuthenticationTimeout   no valid message in time
 ├── RateLimited             messages come faster than allowed
 └── OverCapacity            too many connections
@@ -62,6 +66,12 @@ class InvalidUserId(TrackingError):
     close_code = CloseCode.BAD_REQUEST
 
 
+class InvalidTripId(TrackingError):
+    code = "invalid_trip_id"
+    message = "connect with ?tripId=<the trip's id>, one positive integer"
+    close_code = CloseCode.BAD_REQUEST
+
+
 class TokenInvalid(TrackingError):
     code = "token_invalid"
     message = "the token is not a valid access token: log in again"
@@ -80,10 +90,25 @@ class Forbidden(TrackingError):
     close_code = CloseCode.FORBIDDEN
 
 
+class TripEnded(Forbidden):
+    code = "trip_ended"
+    message = "the trip is complete"
+
+
 class NotYet(TrackingError):
     code = "not_yet"
     message = "this driver may be watched soon, and not yet: come back later"
     close_code = CloseCode.TRY_AGAIN_LATER
+
+
+class OffDuty(TrackingError):
+    code = "off_duty"
+    message = "the driver is off duty: set the state to available first"
+
+
+class StateConflict(TrackingError):
+    code = "state_conflict"
+    message = "the driver's state does not allow this change"
 
 
 class AuthenticationTimeout(TrackingError):

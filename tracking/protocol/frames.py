@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from tracking.ids import DriverId
-from tracking.protocol.errors import ERRORS, InvalidLocation, InvalidMessage
+from tracking.protocol.errors import ERRORS, InvalidLocation, InvalidMessage, OffDuty
 from tracking.protocol.messages import DECIMALS
 
 Degrees: TypeAlias = Annotated[
@@ -36,6 +36,23 @@ _TIME: Final = {
 }
 
 
+# The values of `tracking.models.State` and `TripStatus`: tests compare them.
+StateName: TypeAlias = Literal["available", "reserved", "on_trip", "non_operational"]
+TripStatusName: TypeAlias = Literal[
+    "new",
+    "enroute_to_pickup",
+    "arrived_at_pickup",
+    "enroute_to_intermediate_destination",
+    "arrived_at_intermediate_destination",
+    "enroute_to_dropoff",
+    "complete",
+    "canceled",
+]
+
+
+TripId: TypeAlias = Annotated[int, Meta(ge=1, description="The trip that the driver has now.")]
+
+
 class Frame(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A JSON object that the server sends."""
 
@@ -55,7 +72,9 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str,
         Meta(
             description="As in error frames; `too_large` is for a whole body, over HTTP only.",
-            extra_json_schema={"enum": [InvalidMessage.code, InvalidLocation.code, "too_large"]},
+            extra_json_schema={
+                "enum": [InvalidMessage.code, InvalidLocation.code, OffDuty.code, "too_large"]
+            },
         ),
     ]
     message: Annotated[str, Meta(description="A description of the error.")]
@@ -152,6 +171,71 @@ class Error(Frame):
     error: ErrorContent
 
 
+class StateSet(Frame):
+    """On set-tracking, the acknowledgement of a driver's new state, once it is committed."""
+
+    state: StateName
+
+
+class TripDriver(Frame):
+    """The driver that a trip has now."""
+
+    driver_id: Id = msgspec.field(name="userId")
+    name: Annotated[str | None, Meta(description="Null if the driver has no name.")]
+    vehicle: Annotated[str, Meta(description="As the host describes it to riders, or empty.")]
+
+
+class TripWaypoint(Frame):
+    """A place of a trip, WGS 84 degrees."""
+
+    kind: Literal["pickup", "stop", "dropoff"]
+    lat: Annotated[float, Meta(ge=-90, le=90)]
+    lon: Annotated[float, Meta(ge=-180, le=180)]
+    name: Annotated[str | None, Meta(description="An address, or what people call it.")]
+
+
+class Eta(Frame):
+    """The estimated time of arrival at the next waypoint."""
+
+    arrives_at: Annotated[str, Meta(extra_json_schema=_TIME)]
+    seconds: Annotated[int, Meta(ge=0)]
+    distance: Annotated[float, Meta(ge=0, description="Metres along the route.")]
+    confidence: Literal["high", "low"]
+    computed_at: Annotated[str, Meta(extra_json_schema=_TIME)]
+
+
+class TripContent(Frame):
+    """A trip, as its riders, its driver and staff see it."""
+
+    id: Annotated[int, Meta(ge=1)]
+    reference: Annotated[str, Meta(description="The trip in the host's own words, or empty.")]
+    status: TripStatusName
+    driver: Annotated[TripDriver | None, Meta(description="Null before one is assigned.")]
+    waypoints: list[TripWaypoint]
+    eta: Eta | None
+    route: Annotated[str | None, Meta(description="The way ahead, an encoded polyline of 1e-6.")]
+
+
+class TripFrame(Frame):
+    """The first frame of a trip's stream, and the first one after each change of the trip."""
+
+    trip: TripContent
+
+
+class NearbyCar(Frame):
+    """A car near a rider. The id means nothing to other riders, and changes every hour."""
+
+    id: str
+    location_lat: Degrees
+    location_lon: Degrees
+
+
+class NearbyCars(Frame):
+    """The free cars near a rider, at most 20, in place of those of the frame before."""
+
+    cars: list[NearbyCar]
+
+
 class FleetItem(Details):
     """A driver of the fleet: the details, and the driver's name."""
 
@@ -163,6 +247,9 @@ class FleetItem(Details):
             extra_json_schema={"anyOf": [{"type": "string"}, {"type": "null"}]},
         ),
     ]
+    # Only for drivers that have a state, and a trip.
+    state: StateName | UnsetType = UNSET
+    trip: TripId | UnsetType = UNSET
 
 
 Removed: TypeAlias = Annotated[

@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar, cast
 from urllib.parse import parse_qs
 
 import msgspec
@@ -10,7 +10,12 @@ from msgspec import Meta
 
 from tracking.fix import Fix
 from tracking.ids import INTEGERS, DriverId, Ids
-from tracking.protocol.errors import InvalidLocation, InvalidMessage, InvalidUserId
+from tracking.protocol.errors import (
+    InvalidLocation,
+    InvalidMessage,
+    InvalidTripId,
+    InvalidUserId,
+)
 
 MAX_FIXES_PER_BATCH: Final = 100
 
@@ -87,6 +92,13 @@ class SendBatch(msgspec.Struct, tag_field="command", tag="send_batch"):
     sent_at: Time | None = None
 
 
+class SetState(msgspec.Struct, tag_field="command", tag="state"):
+    """The payload that begins or ends a driver's shift."""
+
+    state: Literal["available", "non_operational"]
+    token: str | None = None
+
+
 class WatcherMessage(msgspec.Struct):
     type: Literal["authenticate"]
     payload: Start | Stop
@@ -94,7 +106,7 @@ class WatcherMessage(msgspec.Struct):
 
 class DriverMessage(msgspec.Struct):
     type: Literal["authenticate"]
-    payload: Send | SendBatch
+    payload: Send | SendBatch | SetState
 
 
 _Message = TypeVar("_Message", bound=msgspec.Struct)
@@ -112,6 +124,7 @@ EXPECTED: Final = {
     "speed": "speed must be a number of m/s: leave it out if unknown",
     "accuracy": "accuracy must be a number of metres: leave it out if unknown",
     "details": "details must be true or false",
+    "state": "state must be available or non_operational",
     "fixes": f"fixes must be a list of 1 to {MAX_FIXES_PER_BATCH} fixes",
 }
 
@@ -227,8 +240,23 @@ def degrees(name: str, value: float | str | None, limit: int) -> float:
 
 def parse_driver_id(query_string: bytes, ids: Ids = INTEGERS) -> DriverId:
     """Return the driver's id from the handshake's query string; raise `InvalidUserId`."""
-    values = parse_qs(query_string.decode("latin-1"), keep_blank_values=True).get("userId", [])
-    driver_id = ids.parse(values[0]) if len(values) == 1 else None
+    value = _query_value(query_string, "userId")
+    driver_id = None if value is None else ids.parse(value)
     if driver_id is None:
         raise InvalidUserId(f"connect with ?userId=<the driver's id>, one {ids.description}")
     return driver_id
+
+
+def parse_trip_id(query_string: bytes) -> int:
+    """Return the trip's id from the handshake's query string; raise `InvalidTripId`."""
+    value = _query_value(query_string, "tripId")
+    trip_id = None if value is None else INTEGERS.parse(value)
+    if trip_id is None:
+        raise InvalidTripId
+    return cast("int", trip_id)
+
+
+def _query_value(query_string: bytes, name: str) -> str | None:
+    """Return the value of a parameter; None if it is missing or repeated."""
+    values = parse_qs(query_string.decode("latin-1"), keep_blank_values=True).get(name, [])
+    return values[0] if len(values) == 1 else None

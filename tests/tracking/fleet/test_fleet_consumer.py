@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 
-from tracking import revocation
+from tracking.engine import notices
 from tracking.access import session
 from tracking.models import DriverLocation
 from tracking.runtime import get_runtime
@@ -189,7 +189,7 @@ async def test_a_user_who_may_no_longer_see_the_fleet_is_disconnected(
 async def test_a_user_who_loses_the_permission_is_disconnected_at_once(
     view, located, dispatcher, app_layer, monkeypatch
 ):
-    monkeypatch.setattr(revocation, "get_channel_layer", lambda: app_layer)
+    monkeypatch.setattr(notices, "get_channel_layer", lambda: app_layer)
     socket = await view()
     await socket.start(token_for(dispatcher))
     await socket.read()

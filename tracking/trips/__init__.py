@@ -1,0 +1,34 @@
+"""Trips: what tracking knows of the host's trips. The functions for host projects.
+
+A trip is given as an object or by its id, users as objects or by id. All functions take part in the
+surrounding transaction; workers are notified after the commit, and the signal `trip_changed` is
+sent.
+"""
+
+from tracking.models import TripStatus
+from tracking.trips.errors import (
+    DriverTaken,
+    DriverUnavailable,
+    InvalidTrip,
+    StatusConflict,
+    TripConflict,
+    TripOver,
+)
+from tracking.trips.life import assign, cancel, complete, create, set_status
+from tracking.trips.waypoints import Waypoint
+
+__all__ = [
+    "DriverTaken",
+    "DriverUnavailable",
+    "InvalidTrip",
+    "StatusConflict",
+    "TripConflict",
+    "TripOver",
+    "TripStatus",
+    "Waypoint",
+    "assign",
+    "cancel",
+    "complete",
+    "create",
+    "set_status",
+]

@@ -1,0 +1,67 @@
+"""Errors of trips.
+
+ValueError
+└── InvalidTrip             the input is invalid
+TripConflict                the trip, or the driver, is not in a state for this
+├── TripOver                the trip is complete or canceled
+├── StatusConflict          the status cannot follow the present one
+├── DriverTaken             the driver has another trip
+└── DriverUnavailable       the driver is off duty, or reserved by the host
+"""
+
+from typing import ClassVar
+
+from django.utils.translation import gettext as _
+
+from tracking.ids import DriverId
+from tracking.models import State, Trip
+
+
+class InvalidTrip(ValueError):
+    """Raised for invalid input. `reasons` holds the messages by the name of the argument."""
+
+    def __init__(self, reasons: dict[str, list[str]]) -> None:
+        super().__init__(" ".join(f"{name}: {' '.join(why)}" for name, why in reasons.items()))
+        self.reasons = reasons
+
+
+class TripConflict(Exception):
+    """Base of the errors that depend on the present state of a trip or a driver."""
+
+    code: ClassVar[str]
+
+
+class TripOver(TripConflict):
+    code = "trip_over"
+
+    def __init__(self, trip: Trip) -> None:
+        super().__init__(_("This trip has ended: create another one."))
+        self.trip = trip
+
+
+class StatusConflict(TripConflict):
+    code = "status_conflict"
+
+
+class DriverTaken(TripConflict):
+    """`trip` is the other trip, which has the driver."""
+
+    code = "driver_taken"
+
+    def __init__(self, driver_id: DriverId, trip: Trip) -> None:
+        text = _("Driver %(driver)s has trip %(trip)s (%(name)s).")
+        super().__init__(text % {"driver": driver_id, "trip": trip.pk, "name": trip})
+        self.driver_id = driver_id
+        self.trip = trip
+
+
+class DriverUnavailable(TripConflict):
+    """`state` is the driver's state."""
+
+    code = "driver_unavailable"
+
+    def __init__(self, driver_id: DriverId, state: str) -> None:
+        text = _("Driver %(driver)s is not available, but %(state)s.")
+        super().__init__(text % {"driver": driver_id, "state": State(state).label})
+        self.driver_id = driver_id
+        self.state = state

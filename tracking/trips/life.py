@@ -1,0 +1,396 @@
+"""The life of a trip: created, assigned, driven, complete or canceled.
+
+Each function locks the trip first and then the states of its drivers, in the order of their ids, so
+that two dispatchers wait for each other and never deadlock.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import router, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from tracking import changes, revocation, states
+from tracking.conf import conf
+from tracking.grants import end_grants
+from tracking.ids import DriverId, UserId
+from tracking.models import (
+    DriverState,
+    State,
+    Trip,
+    TripAssignment,
+    TripChange,
+    TripStatus,
+    WatchGrant,
+)
+from tracking.signals import trip_changed
+from tracking.trips.errors import (
+    DriverTaken,
+    DriverUnavailable,
+    InvalidTrip,
+    StatusConflict,
+    TripOver,
+)
+from tracking.trips.waypoints import Given, checked
+
+MAX_RIDERS: Final = 20
+MAX_REFERENCE: Final = 100
+MAX_VEHICLE: Final = 200
+MAX_REASON: Final = 100
+# The duration of grants without TRACKING["MAX_GRANT_DURATION"] and without `ends_at`.
+LONGEST: Final = timedelta(days=1)
+
+# The order of the statuses; a driver may only go forward.
+_ORDER: Final = {status: number for number, status in enumerate(TripStatus)}
+# From one stop the way leads to the next one.
+_STOPS: Final = (TripStatus.ARRIVED_AT_STOP, TripStatus.ENROUTE_TO_STOP)
+# With these the riders are in the car.
+_UNDERWAY: Final = frozenset((*_STOPS, TripStatus.ENROUTE_TO_DROPOFF))
+
+
+def create(
+    *,
+    riders: Iterable[AbstractBaseUser | UserId] = (),
+    reference: str = "",
+    driver: AbstractBaseUser | DriverId | None = None,
+    waypoints: Iterable[Given] = (),
+    vehicle: str = "",
+    ends_at: datetime | None = None,
+    by: AbstractBaseUser | UserId | None = None,
+) -> Trip:
+    """Store and return a trip; with a `driver`, assign it at once.
+
+    `waypoints` are mappings with `kind` ("pickup", "stop" or "dropoff"), `lat`, `lon` and perhaps
+    `name`, in the order of the drive. `vehicle` describes the car to riders. At `ends_at` the trip
+    is no longer followed, even if nobody ends it. `by` is the user who creates it; it is stored.
+
+    Raise InvalidTrip, a ValueError; with a driver, also what `assign` raises.
+    """
+    rider_ids = list(dict.fromkeys(map(_id, riders)))
+    driver_id = None if driver is None else _id(driver)
+    now = timezone.now()
+    places = checked(waypoints)
+    _check(rider_ids, driver_id, reference, vehicle, ends_at, now)
+    with _atomic():
+        trip = Trip(
+            reference=reference,
+            vehicle=vehicle,
+            waypoints=places,
+            created_at=now,
+            ends_at=ends_at,
+            created_by_id=None if by is None else _id(by),
+        )
+        trip.save(using=_using(), force_insert=True)
+        trip.riders.set(rider_ids)
+        if driver_id is not None:
+            _give(trip, driver_id, now, by)
+        _keep(trip, now, previous=None, previous_driver=None, reason="", by=by)
+    return trip
+
+
+def assign(
+    trip: Trip | int,
+    driver: AbstractBaseUser | DriverId | None,
+    *,
+    vehicle: str | None = None,
+    reason: str = "",
+    by: AbstractBaseUser | UserId | None = None,
+) -> Trip:
+    """Give a trip to a driver, who becomes reserved, in place of the one who had it. Return it.
+
+    The former driver becomes available, and its watch grants end; new ones open for the riders. The
+    status is `new` again. With None for the driver, the trip waits for another one. `vehicle`
+    replaces the description; without it, that of a former driver is dropped. Assigning the same
+    driver again is no change.
+
+    Raise InvalidTrip for a user who is no driver, or a rider of the trip; TripOver; DriverTaken if
+    the driver has another trip; DriverUnavailable if the driver is off duty, or reserved by the
+    host.
+    """
+    _check_texts({"vehicle": (vehicle or "", MAX_VEHICLE), "reason": (reason, MAX_REASON)})
+    driver_id = None if driver is None else _id(driver)
+    with _atomic():
+        row = _lock(trip)
+        if driver_id == row.driver_id:
+            if vehicle is None or vehicle == row.vehicle:
+                return row
+        elif driver_id is not None and row.riders.filter(pk=driver_id).exists():
+            raise InvalidTrip({"driver": [_("This driver is a rider of the trip.")]})
+        now = timezone.now()
+        status, former = row.status, row.driver_id
+        row.vehicle = vehicle if vehicle is not None else "" if former is not None else row.vehicle
+        if driver_id != former:
+            # In the order of ids, as other transactions lock them.
+            for each in sorted({driver_id, former} - {None}):  # type: ignore[type-var]
+                if each == former:
+                    _take_back(row, now, reason=reason or "provider_cancellation", by=by)
+                elif each is not None:
+                    _reserve(row, each, reason, by)
+            row.status = TripStatus.NEW
+            row.driver_id = driver_id
+            row.assigned_at = None
+            if driver_id is not None:
+                _open(row, driver_id, now, by)
+        _keep(row, now, previous=status, previous_driver=former, reason=reason, by=by)
+    return row
+
+
+def set_status(
+    trip: Trip | int,
+    status: str,
+    *,
+    forward_only: bool = False,
+    reason: str = "",
+    by: AbstractBaseUser | UserId | None = None,
+) -> Trip:
+    """Set the status of a trip, and return it. Setting it again is no change.
+
+    `complete` and `canceled` do what the functions of that name do. Once the riders are in the car,
+    the driver's state is `on_trip`. With `forward_only` the status may only follow the present one,
+    and from a stop lead to the next stop.
+
+    Raise InvalidTrip for an unknown status, TripOver, or StatusConflict if the trip has no driver
+    or the status would go back.
+    """
+    if status not in TripStatus.values:
+        names = ", ".join(TripStatus.values)
+        raise InvalidTrip({"status": [_("Give one of: %(names)s.") % {"names": names}]})
+    _check_texts({"reason": (reason, MAX_REASON)})
+    new = TripStatus(status)
+    with _atomic():
+        row = _lock(trip, final=new)
+        if row.status == new:
+            return row
+        old = TripStatus(row.status)
+        if row.driver_id is None and new != TripStatus.CANCELED:
+            raise StatusConflict(_("This trip has no driver yet: assign one first."))
+        if forward_only and _ORDER[new] < _ORDER[old] and (old, new) != _STOPS:
+            raise StatusConflict(_("The status of a trip can't go back."))
+        now = timezone.now()
+        driver_id = row.driver_id
+        row.status = new
+        if new in _UNDERWAY:
+            _start(row, by)
+        elif row.is_over:
+            done = new == TripStatus.COMPLETE
+            fallback = "trip_end" if done else "provider_cancellation"
+            _take_back(row, now, reason=reason or fallback, by=by)
+            row.ended_at = now
+        _keep(row, now, previous=old, previous_driver=driver_id, reason=reason, by=by)
+    return row
+
+
+def complete(
+    trip: Trip | int, *, reason: str = "", by: AbstractBaseUser | UserId | None = None
+) -> Trip:
+    """End a trip that has arrived, for good: its driver is available, and nobody follows it.
+
+    Completing it again is no change. Raise TripOver if it was canceled, and StatusConflict if it
+    has no driver.
+    """
+    return set_status(trip, TripStatus.COMPLETE, reason=reason, by=by)
+
+
+def cancel(
+    trip: Trip | int, *, reason: str = "", by: AbstractBaseUser | UserId | None = None
+) -> Trip:
+    """End a trip that is not driven, for good: its driver is available, and nobody follows it.
+
+    Canceling it again is no change. Raise TripOver if it is complete.
+    """
+    return set_status(trip, TripStatus.CANCELED, reason=reason, by=by)
+
+
+def _lock(trip: Trip | int, final: TripStatus | None = None) -> Trip:
+    """Return the stored trip, locked; raise TripOver unless it has the status `final`."""
+    pk = trip.pk if isinstance(trip, Trip) else trip
+    row = Trip.objects.using(_using()).select_for_update().get(pk=pk)
+    if row.is_over and row.status != final:
+        raise TripOver(row)
+    return row
+
+
+def _give(trip: Trip, driver_id: Any, now: datetime, by: AbstractBaseUser | UserId | None) -> None:
+    _reserve(trip, driver_id, "", by)
+    trip.driver_id = driver_id
+    _open(trip, driver_id, now, by)
+
+
+def _reserve(trip: Trip, driver_id: Any, reason: str, by: AbstractBaseUser | UserId | None) -> None:
+    """Reserve a driver for the trip; raise if it is not available."""
+    try:
+        row, is_new = states.lock(driver_id)
+    except states.InvalidState as error:
+        raise InvalidTrip(error.reasons) from error
+    if row.trip is not None:
+        raise DriverTaken(driver_id, row.trip)
+    if not is_new and row.state != State.AVAILABLE:
+        raise DriverUnavailable(driver_id, row.state)
+    try:
+        states.change(row, State.RESERVED, is_new=is_new, trip=trip, reason=reason, by=by)
+    except states.StateConflict as error:  # another transaction made its first state just now
+        if error.trip is not None:
+            raise DriverTaken(driver_id, error.trip) from error
+        raise DriverUnavailable(driver_id, error.state) from error
+
+
+def _start(trip: Trip, by: AbstractBaseUser | UserId | None) -> None:
+    row = _state_for(trip)
+    if row is not None and row.state == State.RESERVED:
+        states.change(row, State.ON_TRIP, trip=trip, by=by)
+
+
+def _open(trip: Trip, driver_id: Any, now: datetime, by: AbstractBaseUser | UserId | None) -> None:
+    """Open the grants of the riders, and note from when on the driver has the trip."""
+    using, by_id = _using(), None if by is None else _id(by)
+    trip.assigned_at = now
+    TripAssignment.objects.using(using).create(
+        trip=trip, driver_id=driver_id, since=now, assigned_by_id=by_id
+    )
+    longest = timedelta(seconds=conf.MAX_GRANT_DURATION) or LONGEST
+    ends_at = min(now + longest, trip.ends_at) if trip.ends_at else now + longest
+    if ends_at <= now:
+        raise InvalidTrip({"driver": [_("The trip's time is over: it has an end in the past.")]})
+    rider_ids = _riders(trip)
+    WatchGrant.objects.using(using).bulk_create(
+        WatchGrant(
+            driver_id=driver_id,
+            watcher_id=rider_id,
+            starts_at=now,
+            ends_at=ends_at,
+            reference=trip.reference,
+            trip=trip,
+            opened_by_id=by_id,
+        )
+        for rider_id in rider_ids
+    )
+    _recheck(rider_ids)
+
+
+def _take_back(
+    trip: Trip, now: datetime, *, reason: str, by: AbstractBaseUser | UserId | None
+) -> None:
+    """Take the trip from its driver, if it has one: it becomes available, and the grants end."""
+    using, driver_id = _using(), trip.driver_id
+    if driver_id is None:
+        return
+    row = _state_for(trip)
+    if row is not None:
+        states.change(row, State.AVAILABLE, reason=reason, by=by)
+    TripAssignment.objects.using(using).filter(trip=trip, until=None).update(until=now)
+    rider_ids = _riders(trip)
+    grants = WatchGrant.objects.using(using).filter(
+        watcher__in=rider_ids, driver=driver_id, ended_at=None, trip=trip
+    )
+    end_grants(grants, by=by)
+
+
+def _state_for(trip: Trip) -> DriverState | None:
+    """Return the state of the trip's driver, locked, if it belongs to the trip."""
+    rows = DriverState.objects.using(_using()).select_for_update()
+    return rows.filter(pk=trip.driver_id, trip=trip).first()
+
+
+def _keep(
+    trip: Trip,
+    now: datetime,
+    *,
+    previous: str | None,
+    previous_driver: DriverId | None,
+    reason: str,
+    by: AbstractBaseUser | UserId | None,
+) -> None:
+    """Store the trip and its change, and notify workers after the commit."""
+    if previous is not None:
+        trip.version += 1
+        trip.save(using=_using())
+    elif trip.driver_id is not None:
+        trip.save(using=_using(), update_fields=["driver", "assigned_at"])
+    TripChange.objects.using(_using()).create(
+        trip=trip,
+        version=trip.version,
+        changed_at=now,
+        status=trip.status,
+        driver_id=trip.driver_id,
+        reason=reason,
+        changed_by_id=None if by is None else _id(by),
+    )
+    facts = {
+        "trip_id": trip.pk,
+        "status": TripStatus(trip.status),
+        "previous": None if previous is None else TripStatus(previous),
+        "driver_id": trip.driver_id,
+        "previous_driver_id": previous_driver,
+    }
+    transaction.on_commit(partial(_announce, facts), _using())
+
+
+def _announce(facts: dict[str, Any]) -> None:
+    changes.announce(trips=[facts["trip_id"]])
+    trip_changed.send_robust(sender=Trip, **facts)
+
+
+def _recheck(user_ids: list[Any]) -> None:
+    if user_ids:
+        transaction.on_commit(partial(revocation.recheck, user_ids), _using())
+
+
+def _riders(trip: Trip) -> list[Any]:
+    return list(trip.riders.using(_using()).order_by("pk").values_list("pk", flat=True))
+
+
+def _check(
+    rider_ids: list[Any],
+    driver_id: DriverId | None,
+    reference: str,
+    vehicle: str,
+    ends_at: datetime | None,
+    now: datetime,
+) -> None:
+    """Raise InvalidTrip with all reasons."""
+    reasons: dict[str, list[str]] = {}
+    users = get_user_model()._base_manager.using(_using())
+    if len(rider_ids) > MAX_RIDERS:
+        text = _("A trip has at most %(count)d riders.") % {"count": MAX_RIDERS}
+        reasons["riders"] = [text]
+    elif users.filter(pk__in=rider_ids).count() < len(rider_ids):
+        reasons["riders"] = [_("There is no such user.")]
+    if driver_id is not None and driver_id in rider_ids:
+        reasons["driver"] = [_("This driver is a rider of the trip.")]
+    if ends_at is not None and timezone.is_naive(ends_at):
+        reasons["ends_at"] = [_("A time needs a time zone.")]
+    elif ends_at is not None and ends_at <= now:
+        reasons["ends_at"] = [_("A trip must end in the future.")]
+    texts = {"reference": (reference, MAX_REFERENCE), "vehicle": (vehicle, MAX_VEHICLE)}
+    _check_texts(texts, reasons)
+
+
+def _check_texts(
+    texts: dict[str, tuple[str, int]], reasons: dict[str, list[str]] | None = None
+) -> None:
+    found = {} if reasons is None else reasons
+    for name, (text, most) in texts.items():
+        if len(text) > most:
+            found[name] = [_("Give at most %(count)d characters.") % {"count": most}]
+        elif "\0" in text:  # which PostgreSQL does not store
+            found[name] = [_("Null characters are not allowed.")]
+    if found:
+        raise InvalidTrip(found)
+
+
+def _id(user: AbstractBaseUser | UserId) -> Any:
+    return user if isinstance(user, int | UUID) else user.pk
+
+
+def _using() -> str:
+    return router.db_for_write(Trip)
+
+
+def _atomic() -> Any:
+    return transaction.atomic(_using())
