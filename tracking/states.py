@@ -18,6 +18,8 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, router, transaction
+from django.db.models import Exists, OuterRef
+from django.db.models.expressions import Combinable
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -82,6 +84,14 @@ class StateConflict(Exception):
 def state_of(driver: AbstractBaseUser | DriverId) -> DriverState | None:
     """Return a driver's state; None for one that never had a state."""
     return DriverState.objects.filter(pk=_id(driver)).first()
+
+
+def on_duty() -> Combinable:
+    """Return the condition on `DriverLocation` that its driver is not off duty.
+
+    Going off duty deletes the row, but a worker that was writing just then may store it again.
+    """
+    return ~Exists(DriverState.objects.filter(pk=OuterRef("pk"), state=State.NON_OPERATIONAL))
 
 
 def set_state(

@@ -60,11 +60,15 @@ class Registry:
         """
         return sum(session.is_open for session in self._sessions.get(user_id, ()))
 
-    async def _recheck(self, event: dict[str, Any]) -> None:
-        user_ids = [from_plain(value) for value in event["users"]]
+    def recheck(self, user_ids: list[UserId]) -> None:
+        """Check the sessions of these users again, and those that are about them."""
         for user_id in user_ids:
             for session in (*self._sessions.get(user_id, ()), *self._about.get(user_id, ())):
                 session.recheck()
+
+    async def _recheck(self, event: dict[str, Any]) -> None:
+        user_ids = [from_plain(value) for value in event["users"]]
+        self.recheck(user_ids)
         if self._on_change is not None:
             self._on_change(user_ids)
 

@@ -5,28 +5,34 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from tracking import metrics, protocol
+from channels.db import database_sync_to_async
+
+from tracking import metrics, protocol, states
 from tracking.access.principals import Principal
 from tracking.consumers.base import MAX_UNACKNOWLEDGED, TrackingConsumer
 from tracking.device_clock import DeviceClock
 from tracking.fix import Fix
 from tracking.permissions import may_publish
+from tracking.pipeline.duty import StateRow, left_out
 from tracking.protocol import (
     CloseCode,
     InvalidLocation,
-    InvalidMessage,
     Measurement,
     Send,
     SendBatch,
     SetState,
+    StateConflict,
     TokenInvalid,
     Verdict,
 )
+from tracking.protocol.frames import StateName
 
 # Seconds for which a driver's socket is not read, to slow it down: too few for watchers to notice.
 MAX_PAUSE: Final = 0.2
 # With a history, seconds between two checks whether the client of a paused socket is still there.
 CHECK_INTERVAL: Final = 1.0
+# Seconds that a change of the state waits until earlier locations are committed.
+STATE_TIMEOUT: Final = 10.0
 
 
 class DriverConsumer(TrackingConsumer):
@@ -61,12 +67,15 @@ class DriverConsumer(TrackingConsumer):
         # Before anything waits: a wait is no error of the phone's clock.
         arrived_at = self.runtime.clock.now()
         payload = protocol.decode_driver_message(text)
-        if isinstance(payload, SetState):
-            raise InvalidMessage
         await self.session.authenticate(payload.token)
         if self.share_limit((self.route, self.driver_id)):
             self.rate_limit.take(asyncio.get_running_loop().time())
-        fixes = await self.to_fixes(payload, arrived_at)
+        if isinstance(payload, SetState):
+            await self.set_state(payload.state)
+            return
+        # First, so that no change is missed while the message is read.
+        duty = await self.runtime.duty_of(self.driver_id)
+        fixes = await self.to_fixes(payload, arrived_at, duty)
         if not self.arrived:
             self.arrived = True
             await self.runtime.presence.arrive(self.driver_id)
@@ -76,13 +85,24 @@ class DriverConsumer(TrackingConsumer):
         if not self.runtime.keeps_history:
             await self.slow_down()
 
-    async def to_fixes(self, payload: Send | SendBatch, arrived_at: datetime) -> list[Fix]:
-        """Return the fixes of a message, oldest first; for a batch, only the valid ones."""
+    async def to_fixes(
+        self, payload: Send | SendBatch, arrived_at: datetime, duty: StateRow | None
+    ) -> Sequence[Fix]:
+        """Return the fixes of a message, oldest first; for a batch, only the valid ones.
+
+        Raise `OffDuty` if the driver is, or was when all of them were recorded.
+        """
+        accepted = self.runtime.duty.accepted
         if isinstance(payload, Send):
-            return await self.correct([payload], payload.sent_at, arrived_at, batch=False)
+            fix = await self.correct([payload], payload.sent_at, arrived_at, batch=False)
+            return accepted(duty, fix)
         good, rejected = protocol.judge(payload.fixes)
         in_order = protocol.oldest_first(good)
-        fixes = await self.correct(in_order, payload.sent_at, arrived_at, batch=True)
+        corrected = await self.correct(in_order, payload.sent_at, arrived_at, batch=True)
+        fixes: Sequence[Fix] = accepted(duty, corrected)
+        if off_duty := left_out(corrected, fixes):
+            positions = protocol.positions_in(payload.fixes, in_order)
+            rejected = [*rejected, *protocol.off_duty_verdicts(off_duty, positions)]
         for verdict in rejected:
             metrics.refusals.add(self.route, verdict.code)
         if rejected and payload.details:
@@ -107,7 +127,32 @@ class DriverConsumer(TrackingConsumer):
     async def authorize(self, principal: Principal) -> bool:
         return await may_publish(principal.user, self.driver_id)
 
-    def submit(self, fixes: list[Fix]) -> None:
+    async def set_state(self, state: StateName) -> None:
+        """Begin or end the driver's shift, and acknowledge it once it is committed.
+
+        What the driver sent before is committed first, as locations are refused afterwards.
+        """
+        await self.runtime.changes.listen()
+        try:
+            async with asyncio.timeout(STATE_TIMEOUT):
+                while self.unacknowledged:
+                    await self.runtime.wait_for_commit(CHECK_INTERVAL)
+        except TimeoutError:
+            self.refuse(CloseCode.TRY_AGAIN_LATER, "database_unavailable")
+            return
+        try:
+            await database_sync_to_async(states.set_state, thread_sensitive=False)(
+                self.driver_id, state, by=self.session.user_id
+            )
+        except states.InvalidState as error:  # the policy permits it, and the table does not
+            raise StateConflict(str(error)) from error
+        except states.StateConflict as error:
+            raise StateConflict(str(error)) from error
+        # Before the next location is judged.
+        await self.runtime.changes.read_states([self.driver_id])
+        self.outbox.put({"type": "websocket.send", "text": protocol.encode_state(state)})
+
+    def submit(self, fixes: Sequence[Fix]) -> None:
         """Deliver, broadcast and store the fixes of a message, and acknowledge it in order.
 
         Of the messages beyond `MAX_UNACKNOWLEDGED` only the newest is acknowledged, after the

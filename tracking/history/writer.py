@@ -18,7 +18,7 @@ from tracking.history.partitions import (
     is_partition_missing,
     start_of,
 )
-from tracking.models import HistoryFix, WatchGrant
+from tracking.models import DriverState, HistoryFix, WatchGrant
 from tracking.pipeline.rows import not_erased
 
 # More is no speed and no accuracy, and would not fit the packed form: m/s, metres.
@@ -64,6 +64,12 @@ _ON_A_TRIP: Final = (
     " AND trip.starts_at <= fix.recorded_at AND fix.recorded_at < trip.ends_at"
     # A grant that has expired is ended later.
     " AND (trip.ended_at IS NULL OR fix.recorded_at < trip.ended_at))"
+)
+# A worker refuses these before, unless it does not know yet that the driver is off duty.
+_NOT_OFF_DUTY: Final = (
+    "NOT EXISTS (SELECT 1 FROM {states} AS duty WHERE duty.driver_id = fix.driver_id"
+    " AND duty.off_duty_from <= fix.recorded_at"
+    " AND (duty.off_duty_until IS NULL OR fix.recorded_at < duty.off_duty_until))"
 )
 # The offset at the end of a time in UTC.
 _UTC: Final = {"postgresql": "+00", "sqlite": ""}
@@ -116,6 +122,7 @@ def _insert(vendor: str, history: str, oldest: date) -> str:
         _MEASURED,
         f"fix.recorded_at >= '{start_of(oldest):%Y-%m-%d %H:%M:%S}{_UTC[vendor]}'",
         not_erased(),
+        _NOT_OFF_DUTY.format(states=DriverState._meta.db_table),
     ]
     if history == "trips":
         conditions.append(_ON_A_TRIP.format(grants=WatchGrant._meta.db_table))

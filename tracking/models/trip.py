@@ -147,6 +147,8 @@ class TripChange(models.Model):
         verbose_name = _("change of a trip")
         verbose_name_plural = _("changes of trips")
         default_permissions = ("view",)
+        # Workers look for what changed in the last seconds.
+        indexes = [models.Index(fields=["changed_at"], name="tracking_trip_changed_at")]
         constraints = [
             models.UniqueConstraint(fields=["trip", "version"], name="tracking_trip_version"),
         ]

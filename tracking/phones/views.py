@@ -24,7 +24,15 @@ from tracking.models.device import Device
 from tracking.permissions import may_publish
 from tracking.phones import osmand, owntracks, readings
 from tracking.phones.readings import Report
-from tracking.protocol import Forbidden, InvalidMessage, TokenInvalid, Verdict, oldest_first
+from tracking.protocol import (
+    Forbidden,
+    InvalidMessage,
+    OffDuty,
+    TokenInvalid,
+    Verdict,
+    off_duty_verdicts,
+    oldest_first,
+)
 from tracking.protocol.frames import Verdicts
 from tracking.rest.bodies import read_body
 from tracking.rest.bridge import call_async
@@ -139,7 +147,7 @@ class PhoneView(RestView):
         if measurements:
             try:
                 in_order = oldest_first(measurements)
-                ingest(
+                off_duty = ingest(
                     self.request._request,
                     driver_id,
                     in_order,
@@ -147,7 +155,9 @@ class PhoneView(RestView):
                     sent_at=in_order[-1].sent_at,
                     batch=len(measurements) > 1,
                 )
-            except InvalidMessage as error:
+                rejected += off_duty_verdicts(off_duty, range(len(in_order)))
+            except (InvalidMessage, OffDuty) as error:
+                # An app that reports off duty would otherwise repeat this until the next shift.
                 rejected.append(Verdict(0, error.code, str(error)))
         else:
             sign_of_life(self.request._request, driver_id)

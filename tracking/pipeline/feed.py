@@ -121,6 +121,19 @@ class Feed:
                 self.send_snapshot(watcher)
         return deliveries
 
+    def clear(self) -> None:
+        """Forget the newest fix; tell the watchers of details that there is none."""
+        if self.newest is None:
+            return
+        self.newest = self._status = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self.held:
+            event = _event(encode_unknown(self.driver_id))
+            for watcher in self.detailed:
+                watcher.offer(event)
+
     def release(self) -> None:
         """Deliver the newest from now on without waiting for the database."""
         if self.held:

@@ -72,6 +72,12 @@ class Gate:
             return newest
         return msgspec.structs.replace(followed.good, heard_at=newest.received_at)
 
+    def forget(self, driver_id: DriverId) -> None:
+        """Drop what waits for a driver."""
+        followed = self._drivers.pop(driver_id, None)
+        if followed is not None and followed.timer is not None:
+            followed.timer.cancel()
+
     def close(self) -> None:
         """Release all fixes that wait."""
         for followed in self._drivers.values():

@@ -11,7 +11,7 @@ channel layer is unavailable.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from tracking import metrics
@@ -37,6 +37,8 @@ SNAPSHOT_TIMEOUT: Final = 1.0
 # Deliveries between two turns of the event loop: 256 take about 3 ms (9 to 12 µs each).
 DELIVERIES_PER_TURN: Final = 256
 
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
 
 class Hub:
     """Delivers fixes to watchers; each batch is decoded once, and each frame encoded once.
@@ -57,6 +59,9 @@ class Hub:
         self._snapshots = Loader(load_snapshots)
         self._feeds: dict[DriverId, Feed] = {}
         self._followers: set[Callable[[Fix], None]] = set()
+        # Drivers who went off duty since this process began: nothing recorded before that time is
+        # delivered, and nothing at all while it is None.
+        self._withdrawn: dict[DriverId, datetime | None] = {}
         self._shards: set[str] = set()
         self._healing: asyncio.Task[None] | None = None
         receiver.handle("tracking.fixes", self._deliver_batch)
@@ -82,7 +87,7 @@ class Hub:
         feed = self._feeds.get(driver_id)
         if feed is None:
             feed = self._feeds[driver_id] = Feed(driver_id)
-        if seen is not None:
+        if seen is not None and not self._is_withdrawn(seen):
             feed.offer(seen)
         feed.add(watcher, details=details, since=since)
         feed.send_snapshot(watcher)
@@ -91,7 +96,7 @@ class Hub:
         timer = asyncio.get_running_loop().call_later(SNAPSHOT_TIMEOUT, feed.release)
         try:
             await self._join_shard(shard_of(driver_id))
-            feed.update(await self._snapshots.get(driver_id))
+            feed.update(self._shown(await self._snapshots.get(driver_id)))
         except Exception as error:  # of any kind: healing retries
             logger.warning("A snapshot could not be read: %s", reason(error))
             feed.release()
@@ -113,6 +118,22 @@ class Hub:
             del self._feeds[driver_id]
         return feed.newest
 
+    def withdraw(self, driver_id: DriverId, until: datetime | None) -> None:
+        """Show nothing of a driver that was recorded before `until`; with None, nothing at all."""
+        if self._withdrawn.get(driver_id, _NEVER) == until:
+            return
+        self._withdrawn[driver_id] = until
+        feed = self._feeds.get(driver_id)
+        if feed is not None and feed.newest is not None and self._is_withdrawn(feed.newest):
+            feed.clear()
+
+    def _is_withdrawn(self, fix: Fix) -> bool:
+        until = self._withdrawn.get(fix.driver_id, _NEVER)
+        return until is None or fix.recorded_at < until
+
+    def _shown(self, fix: Fix | None) -> Fix | None:
+        return None if fix is None or self._is_withdrawn(fix) else fix
+
     async def follow(self, follower: Callable[[Fix], None]) -> None:
         """Call `follower` from now on with every fix of every driver, also with late ones."""
         self._start_healing()
@@ -126,6 +147,8 @@ class Hub:
 
     def deliver(self, fix: Fix) -> int:
         """Deliver `fix` to the driver's watchers in this process; return their number."""
+        if self._withdrawn and self._is_withdrawn(fix):
+            return 0
         for follower in self._followers:
             try:
                 follower(fix)
@@ -195,7 +218,7 @@ class Hub:
             stored = await self._load_snapshots(quiet)
             for driver_id in quiet:
                 if driver_id in self._feeds:
-                    self._update(self._feeds[driver_id], stored.get(driver_id))
+                    self._update(self._feeds[driver_id], self._shown(stored.get(driver_id)))
 
     @staticmethod
     def _update(feed: Feed, fix: Fix | None) -> None:

@@ -84,6 +84,10 @@ class Outbox:
                 metrics.fixes_conflated.add("watcher")
             self._latest = event
 
+    def withdraw(self) -> None:
+        """Drop the event that was offered and not sent yet."""
+        self._latest = None
+
     def close(self, code: int, *last_events: Event) -> None:
         """Send the events `put` before, `last_events` and a close frame; accept nothing more."""
         if self.closed:

@@ -100,6 +100,15 @@ class Presence:
         if driver is not None:
             driver.newest = fix.merged_with(driver.newest)
 
+    def forget(self, driver_id: DriverId) -> None:
+        """Submit no departure of a driver who is off duty; the place was forgotten."""
+        driver = self._drivers.get(driver_id)
+        if driver is not None:
+            driver.newest = None
+            if not driver.connections:
+                self._departures.pop(driver_id, None)
+                del self._drivers[driver_id]
+
     def depart(self, driver_id: DriverId) -> None:
         """Stop counting a driver's connection; after the last one, the grace period begins."""
         driver = self._drivers[driver_id]

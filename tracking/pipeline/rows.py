@@ -13,8 +13,9 @@ from django.db.models import QuerySet
 from tracking.engine.database import any_of, is_locked, is_unavailable, sqlstate, supported
 from tracking.fix import HISTORY_ONLY, Fix
 from tracking.ids import DriverId
-from tracking.models import DriverLocation, HistoryErasure
+from tracking.models import DriverLocation, DriverState, HistoryErasure
 from tracking.people import USER_IDS
+from tracking.states import on_duty
 from tracking.throttled_log import Throttle
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,13 @@ _NOT_ERASED: Final = (
     " WHERE erasure.driver_id = fix.driver_id AND fix.recorded_at < erasure.before)"
 )
 
+# True of what is shown: nothing of a driver off duty, and nothing from before the present shift.
+# A worker that does not know yet that the driver is off duty stores nothing either.
+_ON_DUTY: Final = (
+    "NOT EXISTS (SELECT 1 FROM {states} AS duty WHERE duty.driver_id = fix.driver_id"
+    " AND (duty.state = 'non_operational' OR fix.recorded_at < duty.off_duty_until))"
+)
+
 # `Fix.merged_with` in SQL: the location recorded last, the latest time of arrival, and a departure
 # unless something arrived after it.
 _NEWER: Final = (
@@ -87,7 +95,8 @@ _ASSIGNMENTS: Final = {
 _ASSIGNMENT: Final = f"CASE WHEN {_NEWER} THEN EXCLUDED.{{column}} ELSE {{table}}.{{column}} END"
 _UPSERT: Final = (
     # Without a WHERE, SQLite's parser takes ON CONFLICT for the ON of a join.
-    "INSERT INTO {table} ({columns}) SELECT {columns} FROM {fixes} WHERE {not_erased}"  # noqa: S608
+    "INSERT INTO {table} ({columns}) SELECT {columns} FROM {fixes}"  # noqa: S608
+    " WHERE {not_erased} AND {on_duty}"
     " ON CONFLICT (driver_id) DO UPDATE SET {assignments}"
     # A row is not written if the fix says nothing new.
     f" WHERE {_NEWER} OR {_HEARD} > COALESCE({{table}}.heard_at, {{table}}.received_at)"
@@ -317,6 +326,7 @@ def _upsert_statement(vendor: str, table: str, fixes: str) -> str:
         fixes=fixes,
         assignments=assignments,
         not_erased=not_erased(),
+        on_duty=_ON_DUTY.format(states=DriverState._meta.db_table),
         **names,
     )
 
@@ -348,7 +358,7 @@ def fix_of(location: DriverLocation) -> Fix:
 
 def load_snapshots(driver_ids: list[DriverId]) -> Mapping[DriverId, Fix]:
     """Return the stored fixes by driver; drivers without one are missing."""
-    return _snapshots(DriverLocation.objects.all(), driver_ids)
+    return _snapshots(DriverLocation.objects.filter(on_duty()), driver_ids)
 
 
 def _snapshots(

@@ -4,11 +4,14 @@ Pure functions on text: no Django, no Channels, no asyncio. `docs/protocol.md` i
 """
 
 from tracking.protocol.batches import (
+    RECORDED_OFF_DUTY,
     RawFixes,
     decode_driver_message,
     judge,
+    off_duty_verdicts,
     oldest_first,
     one_by_one,
+    positions_in,
 )
 from tracking.protocol.encoding import (
     details,
@@ -71,6 +74,7 @@ __all__ = [
     "DECIMALS",
     "EXPECTED",
     "MAX_FIXES_PER_BATCH",
+    "RECORDED_OFF_DUTY",
     "AuthenticationTimeout",
     "CloseCode",
     "Forbidden",
@@ -116,11 +120,13 @@ __all__ = [
     "known_accuracy",
     "known_heading",
     "known_speed",
+    "off_duty_verdicts",
     "oldest_first",
     "one_by_one",
     "parse_driver_id",
     "parse_trip_id",
     "place",
+    "positions_in",
     "to_fix",
     "utc",
 ]

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from tracking.protocol.errors import InvalidMessage
+from tracking.protocol.errors import InvalidMessage, OffDuty
 from tracking.protocol.frames import Verdict
 from tracking.protocol.messages import (
     MAX_FIXES_PER_BATCH,
@@ -22,6 +22,8 @@ from tracking.protocol.messages import (
     refusal,
     utc,
 )
+
+RECORDED_OFF_DUTY: Final = "this location was recorded off duty: don't send it"
 
 _END_OF_TIME: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -119,6 +121,20 @@ def oldest_first(measurements: Sequence[Measurement]) -> list[Measurement]:
     A fix without a time counts as measured on arrival, after all that have one.
     """
     return sorted(measurements, key=_recorded)
+
+
+def positions_in(batch: Sequence[Measurement], chosen: Sequence[Measurement]) -> list[int]:
+    """Return the positions in `batch` of those of its fixes that were chosen, in their order."""
+    positions = {id(measurement): index for index, measurement in enumerate(batch)}
+    return [positions[id(measurement)] for measurement in chosen]
+
+
+def off_duty_verdicts(left_out: Iterable[int], positions: Sequence[int]) -> list[Verdict]:
+    """Return verdicts on fixes that were recorded off duty.
+
+    They are at the positions `left_out` of the fixes that have these `positions` in the batch.
+    """
+    return [Verdict(positions[index], OffDuty.code, RECORDED_OFF_DUTY) for index in left_out]
 
 
 def _recorded(measurement: Measurement) -> datetime:

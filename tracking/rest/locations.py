@@ -31,8 +31,10 @@ from tracking.protocol import (
     Verdict,
     encode_details,
     judge,
+    off_duty_verdicts,
     oldest_first,
     one_by_one,
+    positions_in,
 )
 from tracking.protocol.frames import Verdicts
 from tracking.rest.bodies import decode_body, read_body
@@ -91,16 +93,21 @@ class ReportingView(RestView):
         *,
         batch: bool = False,
         rejected: Sequence[Verdict] = (),
+        positions: Sequence[int] = (0,),
     ) -> Response:
         """Commit the measurements; return 201 for the driver's first location, else 204.
 
-        If fixes were `rejected`, they are the body of the response, and 200 replaces 204.
+        `positions` are those of the measurements in the body. If fixes were `rejected`, they are
+        the body of the response, and 200 replaces 204.
         """
         located = DriverLocation.objects.filter(pk=driver_id)  # type: ignore[misc]  # the demo's
         first = not located.exists()
-        ingest(self.request._request, driver_id, measurements, sent_at=sent_at, batch=batch)
+        off_duty = ingest(
+            self.request._request, driver_id, measurements, sent_at=sent_at, batch=batch
+        )
+        rejected = [*rejected, *off_duty_verdicts(off_duty, positions)]
         if rejected:
-            body = msgspec.to_builtins(Verdicts(list(rejected)))
+            body = msgspec.to_builtins(Verdicts(rejected))
             return Response(body, status=201 if first else 200)
         return Response(status=201 if first else 204)
 
@@ -146,10 +153,17 @@ class BatchView(ReportingView):
 
     def post(self, request: Request, driver_id: DriverId) -> Response:
         batch = decode_body(_batch_decoder, read_body(request._request))
-        good, rejected = judge(one_by_one(batch.fixes))
+        measurements = one_by_one(batch.fixes)
+        good, rejected = judge(measurements)
         count_refusals("rest", [verdict.code for verdict in rejected])
+        in_order = oldest_first(good)
         return self.report(
-            driver_id, oldest_first(good), batch.sent_at, batch=True, rejected=rejected
+            driver_id,
+            in_order,
+            batch.sent_at,
+            batch=True,
+            rejected=rejected,
+            positions=positions_in(measurements, in_order),
         )
 
 

@@ -33,6 +33,8 @@ from tracking.protocol import (
     Forbidden,
     InvalidMessage,
     NotYet,
+    OffDuty,
+    StateConflict,
     TokenExpired,
     TokenInvalid,
     TrackingError,
@@ -44,14 +46,6 @@ logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
 
 MEDIA_TYPE: Final = "application/problem+json"
-
-_HTTP: Final[dict[type[TrackingError], type[APIException]]] = {
-    InvalidMessage: ParseError,
-    TokenInvalid: AuthenticationFailed,
-    TokenExpired: AuthenticationFailed,
-    Forbidden: PermissionDenied,
-    NotYet: PermissionDenied,
-}
 
 
 class Problem(msgspec.Struct):
@@ -100,10 +94,29 @@ class Unavailable(APIException):
     wait = 5
 
 
+class Conflict(APIException):
+    """409: the present state of a driver or a trip does not allow this."""
+
+    status_code = HTTPStatus.CONFLICT
+    default_code = "conflict"
+    default_detail = "the present state does not allow this"
+
+
 class TooLarge(APIException):
     status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     default_code = "too_large"
     default_detail = "the body is too large: send fewer fixes at a time"
+
+
+_HTTP: Final[dict[type[TrackingError], type[APIException]]] = {
+    InvalidMessage: ParseError,
+    TokenInvalid: AuthenticationFailed,
+    TokenExpired: AuthenticationFailed,
+    Forbidden: PermissionDenied,
+    NotYet: PermissionDenied,
+    OffDuty: Conflict,
+    StateConflict: Conflict,
+}
 
 
 def as_http(error: Exception) -> Exception:

@@ -22,6 +22,7 @@ from tracking.protocol import frames
 from tracking.rest.fleet import MayViewLocations
 from tracking.rest.throttling import ReadThrottle
 from tracking.rest.views import BearerAuthentication, PageAuthentication, RestView
+from tracking.states import on_duty
 from tracking.status import Status, status_of
 
 MAX_RESULTS: Final = 8
@@ -74,7 +75,7 @@ class SearchView(RestView):
         driver_id = USER_IDS.parse(str(int(query)) if number else query)
         if driver_id is not None:
             matches |= Q(driver=driver_id)
-        found = DriverLocation.objects.filter(matches)
+        found = DriverLocation.objects.filter(matches).filter(on_duty())
         first = found.select_related("driver").order_by("driver_id")[:MAX_RESULTS]
         drivers = [_result(location) for location in first]
         record(request.user.pk, LocationAccess.Way.SEARCH, [location.pk for location in first])

@@ -11,6 +11,7 @@ from tracking.device_clock import DeviceClock
 from tracking.fix import ArrivalClock, Fix
 from tracking.ids import DriverId
 from tracking.pipeline.clocks import DeviceClocks
+from tracking.pipeline.duty import Duty, StateRow, left_out
 from tracking.pipeline.storage import Waiter
 from tracking.protocol import InvalidLocation, Measurement, TokenInvalid, TrackingError
 
@@ -59,6 +60,9 @@ class Pipeline(Protocol):
 
     clocks: DeviceClocks
     clock: ArrivalClock
+    duty: Duty
+
+    async def duty_of(self, driver_id: DriverId) -> StateRow | None: ...
 
     def to_fixes(
         self,
@@ -93,31 +97,34 @@ class Reports:
         device_id: int | None = None,
         sent_at: datetime | None = None,
         batch: bool = False,
-    ) -> None:
+    ) -> list[int]:
         """Return once the fixes, given oldest first, are committed.
 
-        Without a history, a newer fix of the driver counts for them.
+        Without a history, a newer fix of the driver counts for them. The result is the positions of
+        those that are left out, because they were recorded off duty.
 
         `device_id` distinguishes the devices of one driver, whose apps may queue fixes. `sent_at`
         is when the request was sent, or created if it may have been queued.
 
-        Raise `InvalidMessage`, `InvalidLocation` if the fixes can never be stored, `TokenInvalid`
-        if the driver's account is deleted, or `NotStored` if it takes too long: then they may still
-        be stored, and may be sent again.
+        Raise `OffDuty` if all are left out, `InvalidMessage`, `InvalidLocation` if the fixes can
+        never be stored, `TokenInvalid` if the driver's account is deleted, or `NotStored` if it
+        takes too long: then they may still be stored, and may be sent again.
         """
+        row = await self._pipeline.duty_of(driver_id)
         clock = None
         if any(measurement.recorded_at is not None for measurement in measurements):
             clock = await self._pipeline.clocks.of(driver_id, device_id)
-        await self._commit(
-            self._pipeline.to_fixes(
-                measurements,
-                driver_id,
-                clock,
-                sent_at=sent_at,
-                queued=device_id is not None,
-                batch=batch,
-            )
+        fixes = self._pipeline.to_fixes(
+            measurements,
+            driver_id,
+            clock,
+            sent_at=sent_at,
+            queued=device_id is not None,
+            batch=batch,
         )
+        accepted = self._pipeline.duty.accepted(row, fixes)
+        await self._commit(accepted)
+        return left_out(fixes, accepted)
 
     async def record_contact(self, driver_id: DriverId) -> None:
         """Store that a driver's phone sent something without a location; return once committed.

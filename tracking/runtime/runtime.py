@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -24,22 +24,25 @@ from tracking.engine.receiver import Receiver
 from tracking.fix import ArrivalClock, Fix
 from tracking.fleet.hub import FleetHub
 from tracking.history.writer import HistorySink
-from tracking.ids import DriverId
+from tracking.ids import DriverId, UserId
 from tracking.pipeline.announcer import Announcer
 from tracking.pipeline.broadcast import Publisher
 from tracking.pipeline.clocks import DeviceClocks
+from tracking.pipeline.duty import Duty, StateRow, load_states
 from tracking.pipeline.gate import Gate
 from tracking.pipeline.hub import Hub
 from tracking.pipeline.presence import Presence
 from tracking.pipeline.rows import load_snapshots
 from tracking.pipeline.storage import LOCK_WAIT, Storage, Waiter
 from tracking.protocol import EXPECTED, InvalidMessage, Measurement, to_fix, utc
+from tracking.runtime.changes import Changes
 from tracking.runtime.connections import Connections
 from tracking.runtime.health import Health
 from tracking.runtime.lag import Lag
 from tracking.runtime.rate_limits import SharedLimits
 from tracking.runtime.reports import Reports
 from tracking.throttled_log import Throttle
+from tracking.trips.hub import TripHub
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
@@ -81,7 +84,7 @@ class Runtime:
         self.users = self.identities.users
         self._receiver = Receiver(layer)
         self.health = Health(layer, self._receiver)
-        self.registry = Registry(self._receiver, lambda users: self.fleet.keeper.look_up(users))
+        self.registry = Registry(self._receiver, self._users_changed)
         self.connections = Connections()
         self.limits = SharedLimits()
         self.hub = Hub(self._receiver, origin, load)
@@ -90,6 +93,16 @@ class Runtime:
         )
         self.reports = Reports(self)
         self.fleet = FleetHub(self.hub, self._reader.run, self.clock.now)
+        self.trips = TripHub(self.hub, self._reader.run)
+        self.duty = Duty(partial(self._reader.run, load_states), self._writer.run)
+        self.changes = Changes(
+            self._receiver,
+            self._reader.run,
+            known=lambda: self.duty.known,
+            on_states=self._states_changed,
+            on_trips=self.trips.changed,
+            on_riders=self.registry.recheck,
+        )
 
     def to_fixes(
         self,
@@ -142,6 +155,27 @@ class Runtime:
                     recorded_at = following - _MICROSECOND
                 fixes[index] = _corrected(fixes[index], recorded_at, clock)
         return fixes
+
+    def _users_changed(self, user_ids: list[UserId]) -> None:
+        self.fleet.keeper.look_up(user_ids)
+        self.trips.users_changed(user_ids)
+
+    def _states_changed(self, rows: Mapping[DriverId, StateRow]) -> None:
+        """Take over drivers' states; of those off duty, forget the place."""
+        self.duty.apply(rows)
+        for driver_id, row in rows.items():
+            if row.off_duty_from is None:
+                continue
+            self.hub.withdraw(driver_id, None if row.is_off_duty else row.off_duty_until)
+            if row.is_off_duty:
+                self.presence.forget(driver_id)
+                if self._gate is not None:
+                    self._gate.forget(driver_id)
+
+    async def duty_of(self, driver_id: DriverId) -> StateRow | None:
+        """Return a driver's state, None if it never had one, kept up to date from now on."""
+        await self.changes.listen()
+        return await self.duty.of(driver_id)
 
     async def last_known(self, driver_id: DriverId) -> Fix | None:
         """Return a driver's stored fix, or None; raise database errors."""
@@ -252,6 +286,9 @@ class Runtime:
         if self._gate is not None:
             self._gate.close()
         await self.health.close()
+        await self.changes.close()
+        await self.trips.close()
+        await self.duty.close()
         await self.fleet.close()
         await self.presence.close()
         await self.hub.close()

@@ -1,0 +1,93 @@
+"""The consumer of the trip route: a rider follows a trip, whoever drives it."""
+
+from channels.db import database_sync_to_async
+from django.contrib.auth.base_user import AbstractBaseUser
+
+from tracking import protocol
+from tracking.access.principals import Principal
+from tracking.consumers.base import TrackingConsumer
+from tracking.models import LocationAccess, TripStatus
+from tracking.permissions import Decision, may_view_fleet
+from tracking.protocol import Forbidden, Stop, TripEnded
+from tracking.trips.rows import TripRow
+
+_NOT_YOURS = "this account may not follow this trip"
+
+
+class TripConsumer(TrackingConsumer):
+    """A follower of a trip: the trip, the locations of its driver, and each change of the trip."""
+
+    route = "trip"
+    trip_id = 0
+    following = False
+    # True for staff, who may follow all trips.
+    sees_all = False
+
+    def read_query(self, query_string: bytes) -> None:
+        self.trip_id = protocol.parse_trip_id(query_string)
+
+    async def receive(self, text: str) -> None:
+        """Decode, authenticate and authorize, follow or leave."""
+        payload = protocol.decode_watcher_message(text)
+        # Before the trip is read, so that no change of it is missed.
+        await self.runtime.changes.listen()
+        await self.session.authenticate(payload.token)
+        self.share_limit((self.route, self.session.user_id, self.trip_id))
+        self.following = not isinstance(payload, Stop)
+        if isinstance(payload, Stop):
+            self.runtime.trips.leave(self.trip_id, self)
+            return
+        self.session.warn_with(self.warn)
+        await self.runtime.trips.follow(self.trip_id, self)
+
+    async def authorize(self, principal: Principal) -> Decision:
+        """Permit the riders, the driver that has the trip, and staff who may see trips.
+
+        The answer is the same for a trip that does not exist and one of others.
+        """
+        user = principal.user
+        self.sees_all = await database_sync_to_async(_sees_all, thread_sensitive=False)(user)
+        trip = await self.runtime.trips.get(self.trip_id)
+        if trip is None or not (self.sees_all or trip.is_for(user.pk)):
+            raise Forbidden(_NOT_YOURS)
+        # `authorize` is also called while the stream is open.
+        if self.following:
+            # The last frame comes first, whoever notices the end first.
+            self.runtime.trips.apply(trip)
+        if trip.ended is not None:
+            raise _ended(trip)
+        if self.following:
+            self.record_access(trip)
+        return trip.until or True
+
+    def may_follow(self, trip: TripRow) -> bool:
+        user_id = self.session.user_id
+        return self.sees_all or (user_id is not None and trip.is_for(user_id))
+
+    def driver_changed(self, trip: TripRow) -> None:
+        self.driver_id = trip.driver_id or 0
+        self.record_access(trip)
+        # The time limit of the permission is another one.
+        self.session.recheck()
+
+    def trip_ended(self, trip: TripRow) -> None:
+        self.fail(_ended(trip))
+
+    def excluded(self) -> None:
+        self.fail(Forbidden(_NOT_YOURS))
+
+    def record_access(self, trip: TripRow) -> None:
+        if trip.driver_id is not None:
+            user_id = self.session.user_id
+            self.runtime.access_log.record(user_id, LocationAccess.Way.STREAM, trip.driver_id)
+
+    def disconnected(self) -> None:
+        self.runtime.trips.leave(self.trip_id, self)
+
+
+def _ended(trip: TripRow) -> TripEnded:
+    return TripEnded("the trip was canceled" if trip.ended == TripStatus.CANCELED else None)
+
+
+def _sees_all(user: AbstractBaseUser) -> bool:
+    return may_view_fleet(user) and user.has_perm("tracking.view_trip")  # type: ignore[attr-defined]
