@@ -214,7 +214,7 @@ def note_place(driver_id: DriverId, latitude: float, longitude: float) -> None:
     with transaction.atomic(using):
         rows = DriverState.objects.using(using).filter(
             pk=driver_id,  # type: ignore[misc]  # as above
-            shift_began_at=None,
+            shift_began_at__isnull=True,  # `=None` would mean null in JSON
         )
         if not rows.exclude(state=State.NON_OPERATIONAL).update(
             shift_began_at=[latitude, longitude]

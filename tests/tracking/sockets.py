@@ -28,7 +28,8 @@ class Socket(WebsocketCommunicator):
     """A client's end of a connection to one of the routes."""
 
     def __init__(self, route, query):
-        path = "/fleet/get-tracking" if route == "fleet" else f"/driver/{route}-tracking"
+        own = route in ("fleet", "trip")
+        path = f"/{route}/get-tracking" if own else f"/driver/{route}-tracking"
         super().__init__(application, f"{path}{query}")
 
     async def send(self, payload, **rest):

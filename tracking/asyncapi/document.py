@@ -1,10 +1,10 @@
-"""The AsyncAPI document: three routes, their messages in both directions, and the close codes."""
+"""The AsyncAPI document: the routes, their messages in both directions, and the close codes."""
 
 from typing import Any, Final
 
 from tracking.asyncapi.close_codes import close_codes, errors
 from tracking.asyncapi.messages import messages
-from tracking.asyncapi.schemas import USER_ID, schemas
+from tracking.asyncapi.schemas import USER_ID, Schema, schemas
 
 _DESCRIPTION: Final = """\
 Drivers send their locations, and riders and dispatchers watch them move. Each message is one JSON \
@@ -26,8 +26,8 @@ _ROUTES: Final = {
         "/driver/set-tracking",
         "Set a driver's location",
         "Only for the driver with the id `userId`.",
-        ("send", "sendBatch"),
-        ("location", "batchAcknowledgement", "error"),
+        ("send", "sendBatch", "setState"),
+        ("location", "batchAcknowledgement", "state", "error"),
     ),
     "getTracking": (
         "/driver/get-tracking",
@@ -35,6 +35,13 @@ _ROUTES: Final = {
         "For users whom the watch policy permits to watch the driver with the id `userId`.",
         ("start", "stop"),
         ("location", "details", "unknown", "expiryWarning", "error"),
+    ),
+    "getTrip": (
+        "/trip/get-tracking",
+        "Follow a trip",
+        "For the riders and the driver of the trip `tripId`, and staff who may view all trips.",
+        ("start", "stop"),
+        ("trip", "details", "unknown", "expiryWarning", "error"),
     ),
     "getFleet": (
         "/fleet/get-tracking",
@@ -45,12 +52,13 @@ _ROUTES: Final = {
     ),
 }
 
-_USER_ID: Final = {
-    "type": "object",
-    "properties": {
-        "userId": USER_ID,
-    },
-    "required": ["userId"],
+_TRIP_ID: Final[Schema] = {"description": "The trip's id.", "type": "integer", "minimum": 1}
+
+# By channel: the parameter of the handshake's query.
+_QUERIES: Final = {
+    "setTracking": ("userId", USER_ID),
+    "getTracking": ("userId", USER_ID),
+    "getTrip": ("tripId", _TRIP_ID),
 }
 
 
@@ -69,8 +77,13 @@ def document() -> dict[str, Any]:
             },
             "bindings": {"ws": {"method": "GET", "bindingVersion": "0.1.0"}},
         }
-        if name != "getFleet":
-            channels[name]["bindings"]["ws"]["query"] = _USER_ID
+        if name in _QUERIES:
+            parameter, schema = _QUERIES[name]
+            channels[name]["bindings"]["ws"]["query"] = {
+                "type": "object",
+                "properties": {parameter: schema},
+                "required": [parameter],
+            }
         operations[f"{name}.receive"] = {
             "action": "receive",
             "title": f"{title}: what clients send",

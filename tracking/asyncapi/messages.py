@@ -13,9 +13,12 @@ from tracking.protocol import (
     encode_details,
     encode_expiry_warning,
     encode_location,
+    encode_state,
+    encode_trip,
     encode_unknown,
 )
 from tracking.protocol.fleet import encode_item, encode_name
+from tracking.protocol.frames import TripContent, TripDriver, TripWaypoint
 
 _RECEIVED_AT: Final = datetime(2026, 1, 31, 12, 0, 0, 412_000, tzinfo=UTC)
 _DRIVER, _OTHER_DRIVER = map(from_plain, USER_IDS.examples)
@@ -38,6 +41,18 @@ def _example(frame: str) -> Schema:
 _POINT: Final = _example(encode_location(_FIX.latitude, _FIX.longitude))
 _DETAILS: Final = _example(encode_details(_FIX, "live"))
 _ITEM: Final = _example(encode_item(_FIX, "live", encode_name("Ada Baker")))
+_TRIP: Final = TripContent(
+    id=7,
+    reference="T-7",
+    status="enroute_to_pickup",
+    driver=TripDriver(_DRIVER, "Ada Baker", "white Prius, AB 123"),
+    waypoints=[
+        TripWaypoint("pickup", -2.3123, 2.4535, "12 Harbour Road"),
+        TripWaypoint("dropoff", -2.3301, 2.4702, None),
+    ],
+    eta=None,
+    route=None,
+)
 _SENT: Final = {"token": "<JWT>", "command": "send", "lat": "-1.4354", "lon": "0.9871"}
 
 # Title, schema of the payload or frame, and examples, in the order in which the channels list them.
@@ -70,8 +85,13 @@ _FROM_CLIENTS: Final[dict[str, tuple[str, str, list[Schema]]]] = {
             }
         ],
     ),
+    "setState": (
+        "Begin or end a shift",
+        "SetState",
+        [{"token": "<JWT>", "command": "state", "state": "available"}],
+    ),
     "start": (
-        "Start streaming a driver",
+        "Start streaming",
         "Start",
         [
             {"token": "<JWT>", "command": "start"},
@@ -90,6 +110,8 @@ _FROM_THE_SERVER: Final[dict[str, tuple[str, str, list[Schema]]]] = {
     "batchAcknowledgement": ("A partly accepted batch", "BatchAcknowledgement", []),
     "details": ("A location with details", "Details", [_DETAILS]),
     "unknown": ("No location yet", "Unknown", [_example(encode_unknown(_DRIVER))]),
+    "state": ("The driver's state", "StateSet", [_example(encode_state("available"))]),
+    "trip": ("The trip", "TripFrame", [_example(encode_trip(_TRIP))]),
     "snapshot": (
         "All drivers in the area",
         "Snapshot",

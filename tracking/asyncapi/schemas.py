@@ -24,6 +24,8 @@ FRAMES: Final = (
     frames.BatchAcknowledgement,
     frames.Details,
     frames.Unknown,
+    frames.StateSet,
+    frames.TripFrame,
     frames.ExpiryWarning,
     frames.Error,
     frames.Snapshot,
@@ -51,7 +53,8 @@ def schemas() -> dict[str, Schema]:
             properties["userId"] = dict(USER_ID)
         if "remove" in properties:
             properties["remove"]["items"] = dict(USER_ID)
-        schema["description"] = " ".join(schema["description"].split())
+        if "description" in schema:
+            schema["description"] = " ".join(schema["description"].split())
     return dict(sorted(found.items()))
 
 

@@ -73,7 +73,6 @@ class DriverConsumer(TrackingConsumer):
         if isinstance(payload, SetState):
             await self.set_state(payload.state)
             return
-        # First, so that no change is missed while the message is read.
         duty = await self.runtime.duty_of(self.driver_id)
         fixes = await self.to_fixes(payload, arrived_at, duty)
         if not self.arrived:

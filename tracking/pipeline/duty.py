@@ -74,11 +74,12 @@ class Duty:
         """The drivers whose state is remembered."""
         return list(self._rows)
 
-    async def of(self, driver_id: DriverId) -> StateRow | None:
-        """Return a driver's state, None if it never had one; raise database errors.
+    def knows(self, driver_id: DriverId) -> bool:
+        """Return True if a driver's state is remembered."""
+        return driver_id in self._rows
 
-        The caller has `runtime.changes` listen first, so that no change is missed afterwards.
-        """
+    async def of(self, driver_id: DriverId) -> StateRow | None:
+        """Return a driver's state, None if it never had one; raise database errors."""
         try:
             return self._rows[driver_id]
         except KeyError:

@@ -174,7 +174,9 @@ class Runtime:
 
     async def duty_of(self, driver_id: DriverId) -> StateRow | None:
         """Return a driver's state, None if it never had one, kept up to date from now on."""
-        await self.changes.listen()
+        if not self.duty.knows(driver_id):
+            # First, so that no change is missed while it is read.
+            await self.changes.listen()
         return await self.duty.of(driver_id)
 
     async def last_known(self, driver_id: DriverId) -> Fix | None:

@@ -9,8 +9,8 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 
-from tracking.engine import notices
 from tracking.access import session
+from tracking.engine import notices
 from tracking.models import DriverLocation
 from tracking.runtime import get_runtime
 

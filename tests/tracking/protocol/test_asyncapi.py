@@ -5,6 +5,7 @@ import re
 from io import StringIO
 from itertools import chain
 
+import msgspec
 import pytest
 from django.core.management import call_command
 
@@ -13,6 +14,7 @@ from tracking.protocol import (
     CloseCode,
     InvalidMessage,
     OverCapacity,
+    SetState,
     Verdict,
     decode_driver_message,
     decode_watcher_message,
@@ -20,6 +22,8 @@ from tracking.protocol import (
     encode_error,
     encode_expiry_warning,
     encode_location,
+    encode_state,
+    encode_trip,
     encode_unknown,
     encode_verdicts,
     to_fix,
@@ -30,12 +34,14 @@ from tracking.protocol.fleet import (
     encode_item,
     encode_name,
 )
+from tracking.protocol.frames import TripContent, TripDriver, TripWaypoint
 
 from ..fakes import NOON, fix_of
 
 DECODERS = {
     "setTracking": decode_driver_message,
     "getTracking": decode_watcher_message,
+    "getTrip": decode_watcher_message,
     "getFleet": decode_fleet_message,
 }
 MESSAGES = asyncapi()["components"]["messages"]
@@ -86,7 +92,7 @@ def is_accepted(channel, message):
     """Return whether the server accepts a message on that channel, coordinates included."""
     try:
         payload = DECODERS[channel](json.dumps(message))
-        if channel == "setTracking":
+        if channel == "setTracking" and not isinstance(payload, SetState):
             for measurement in getattr(payload, "fixes", [payload]):
                 to_fix(measurement, 19, NOON)
     except InvalidMessage:
@@ -115,6 +121,8 @@ SEND = {"command": "send", **FIX}
         sent({"command": "start", "bbox": [1, 2, 3, 91]}),
         sent({"command": "start", "token": None}),
         sent({"command": "stop"}),
+        *(sent({"command": "state", "state": state}) for state in ("available", "reserved", None)),
+        sent({"command": "state"}),
         sent({"command": "restart"}),
         sent({}),
         {**sent(SEND), "type": "update"},
@@ -133,6 +141,15 @@ def test_the_document_takes_what_the_server_takes(channel, message):
 FIX_WITH_ALL = fix_of(19, heading=0.5, speed=0.0, accuracy=4.5)
 ITEMS = [encode_item(fix_of(19), "stale", encode_name(name)) for name in ("Zoë", None)]
 COUNTS = {"live": 1, "stale": 0, "offline": 2}
+TRIP = TripContent(
+    id=7,
+    reference="",
+    status="new",
+    driver=TripDriver(19, None, ""),
+    waypoints=[TripWaypoint("pickup", -90, 180, None)],
+    eta=None,
+    route=None,
+)
 FRAMES = [
     ("location", encode_location(-1.4354, 0.9871)),
     ("location", encode_location(-90.0, 180.0)),
@@ -141,6 +158,9 @@ FRAMES = [
     ("details", encode_details(FIX_WITH_ALL, "live")),
     ("batchAcknowledgement", encode_verdicts(1.5, 2.5, [Verdict(0, "invalid_message", "no")])),
     ("unknown", encode_unknown(19)),
+    ("state", encode_state("non_operational")),
+    ("trip", encode_trip(TRIP)),
+    ("trip", encode_trip(msgspec.structs.replace(TRIP, driver=None, waypoints=[]))),
     ("expiryWarning", encode_expiry_warning(30)),
     ("error", encode_error(OverCapacity())),
     ("error", encode_error(InvalidMessage("no “such” thing"))),

@@ -22,8 +22,9 @@ def committed(monkeypatch):
     commit = Reports.commit
 
     async def commit_and_tell(*args, **kwargs):
-        await commit(*args, **kwargs)
+        left_out = await commit(*args, **kwargs)
         event.set()
+        return left_out
 
     monkeypatch.setattr(Reports, "commit", commit_and_tell)
     return event

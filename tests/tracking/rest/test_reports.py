@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tracking import protocol
+from tracking.pipeline.duty import Duty
 from tracking.protocol import InvalidLocation, Measurement, TokenInvalid
 from tracking.runtime import reports
 from tracking.runtime.reports import NotStored, Reports
@@ -25,6 +26,10 @@ class FakeRuntime:
         self.submit = submit
         self.known = None
         self.full = set()
+        self.duty = Duty(None, None)
+
+    async def duty_of(self, driver_id):
+        return None
 
     def is_full(self, driver_id):
         return driver_id in self.full
@@ -52,7 +57,7 @@ async def test_report_ends_when_its_fix_is_committed(http, submitted):
     assert (fix.driver_id, fix.latitude, fix.longitude) == (19, 1, 2)
     assert not task.done()
     waiter.acknowledge(fix)
-    assert await within_deadline(task) is None
+    assert await within_deadline(task) == []
 
 
 async def test_report_is_refused_while_too_many_fixes_of_its_driver_wait(http, runtime, submitted):

@@ -18,7 +18,7 @@ export interface Verdict {
   /** Its position in the batch, from 0. */
   index: number;
   /** As in error frames; `too_large` is for a whole body, over HTTP only. */
-  code: "invalid_message" | "invalid_location" | "too_large";
+  code: "invalid_message" | "invalid_location" | "off_duty" | "too_large";
   /** A description of the error. */
   message: string;
 }
@@ -68,6 +68,67 @@ export interface Unknown {
   status: "unknown";
 }
 
+/** On set-tracking, the acknowledgement of a driver's new state, once it is committed. */
+export interface StateSet {
+  state: "available" | "non_operational" | "on_trip" | "reserved";
+}
+
+/** The driver that a trip has now. */
+export interface TripDriver {
+  /** The driver's id, a string if the users have UUID keys. */
+  userId: number | string;
+  /** Null if the driver has no name. */
+  name: string | null;
+  /** As the host describes it to riders, or empty. */
+  vehicle: string;
+}
+
+/** A place of a trip, WGS 84 degrees. */
+export interface TripWaypoint {
+  kind: "dropoff" | "pickup" | "stop";
+  lat: number;
+  lon: number;
+  /** An address, or what people call it. */
+  name: string | null;
+}
+
+/** The estimated time of arrival at the next waypoint. */
+export interface Eta {
+  arrives_at: string;
+  seconds: number;
+  /** Metres along the route. */
+  distance: number;
+  confidence: "high" | "low";
+  computed_at: string;
+}
+
+/** A trip, as its riders, its driver and staff see it. */
+export interface TripContent {
+  id: number;
+  /** The trip in the host's own words, or empty. */
+  reference: string;
+  status:
+    | "arrived_at_intermediate_destination"
+    | "arrived_at_pickup"
+    | "canceled"
+    | "complete"
+    | "enroute_to_dropoff"
+    | "enroute_to_intermediate_destination"
+    | "enroute_to_pickup"
+    | "new";
+  /** Null before one is assigned. */
+  driver: TripDriver | null;
+  waypoints: TripWaypoint[];
+  eta: Eta | null;
+  /** The way ahead, an encoded polyline of 1e-6. */
+  route: string | null;
+}
+
+/** The first frame of a trip's stream, and the first one after each change of the trip. */
+export interface TripFrame {
+  trip: TripContent;
+}
+
 /** A warning that the token expires in this many seconds: send a newer one. */
 export interface ExpiryWarning {
   token_expires_in: number;
@@ -79,10 +140,14 @@ export interface ErrorContent {
     | "invalid_message"
     | "invalid_location"
     | "invalid_user_id"
+    | "invalid_trip_id"
     | "token_invalid"
     | "token_expired"
     | "forbidden"
+    | "trip_ended"
     | "not_yet"
+    | "off_duty"
+    | "state_conflict"
     | "authentication_timeout"
     | "rate_limited"
     | "over_capacity";
@@ -123,6 +188,9 @@ export interface FleetItem {
   status: "live" | "stale" | "offline";
   /** Null until the server has looked it up. */
   name: string | null;
+  state?: "available" | "non_operational" | "on_trip" | "reserved";
+  /** The trip that the driver has now. */
+  trip?: number;
 }
 
 /** The number of drivers of the whole fleet by status. */
