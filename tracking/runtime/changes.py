@@ -16,7 +16,7 @@ from django.utils import timezone
 from tracking.changes import GROUP
 from tracking.engine.receiver import Event, Receiver
 from tracking.ids import DriverId, UserId, from_plain
-from tracking.models import DriverStateChange, Trip, TripChange
+from tracking.models import DriverState, DriverStateChange, Trip, TripChange
 from tracking.pipeline.duty import StateRow, load_states
 from tracking.throttled_log import Throttle, reason
 
@@ -25,6 +25,8 @@ logger.addFilter(Throttle())
 
 # Seconds between two polls. A change must take effect within a second, reading included.
 POLL_INTERVAL: Final = 0.4
+# Seconds between two polls in a project that has no state and no trip yet.
+IDLE_INTERVAL: Final = 5.0
 # Seconds between two reads of all that is known here, for changes that no poll sees: those of
 # transactions that took longer than SLACK.
 REFRESH_INTERVAL: Final = 30.0
@@ -49,6 +51,11 @@ def load_recent(since: datetime) -> Recent:
     return Recent(
         dict(states.values_list("pk", "driver_id")), dict(trips.values_list("pk", "trip_id"))
     )
+
+
+def load_use() -> bool:
+    """Return True if there is a driver's state or a trip."""
+    return DriverState.objects.exists() or Trip.objects.exists()
 
 
 def load_riders(trip_ids: Iterable[int]) -> list[UserId]:
@@ -83,6 +90,8 @@ class Changes:
         self._on_riders = on_riders
         self._task: asyncio.Task[None] | None = None
         self._noticed = asyncio.Event()
+        # False until there is a state or a trip.
+        self._in_use = False
         self._drivers: set[DriverId] = set()
         self._trips: set[int] = set()
         # The ids of changes that were passed on, of the last polls.
@@ -109,18 +118,19 @@ class Changes:
     async def _notice(self, event: Event) -> None:
         self._drivers.update(map(from_plain, event["drivers"]))
         self._trips.update(event["trips"])
+        self._in_use = True
         self._noticed.set()
 
     async def _poll_forever(self) -> None:
         loop = asyncio.get_running_loop()
         since, refreshed_at = timezone.now(), loop.time()
-        polled_at = -POLL_INTERVAL
+        polled_at = -IDLE_INTERVAL
         while True:
             self._noticed.clear()
             began, began_at = timezone.now(), loop.time()
             try:
                 # Notices in between cost no poll.
-                if began_at - polled_at >= POLL_INTERVAL:
+                if began_at - polled_at >= self._interval:
                     await self._poll(since - SLACK)
                     since, polled_at = began, began_at
                 await self._pass_on()
@@ -131,10 +141,19 @@ class Changes:
                 logger.warning("Changes could not be read, retrying: %s", reason(error))
                 await asyncio.sleep(POLL_INTERVAL)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, polled_at + POLL_INTERVAL - loop.time())):
+                async with asyncio.timeout(max(0.0, polled_at + self._interval - loop.time())):
                     await self._noticed.wait()
 
+    @property
+    def _interval(self) -> float:
+        return POLL_INTERVAL if self._in_use else IDLE_INTERVAL
+
     async def _poll(self, since: datetime) -> None:
+        if not self._in_use:
+            self._in_use = await self._read(load_use)
+            if not self._in_use:
+                return
+            since -= timedelta(seconds=IDLE_INTERVAL)
         recent: Recent = await self._read(load_recent, since)
         self._drivers.update(
             driver_id for pk, driver_id in recent.drivers.items() if pk not in self._seen_states
