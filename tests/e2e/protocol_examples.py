@@ -13,7 +13,9 @@ def kind_of(example):
     """Return the kind: of a client's message its command, of a server's frame its keys."""
     if "type" in example.value:
         return example.value["payload"]["command"]
-    keys = ("error", "token_expires_in", "snapshot", "update", "recorded_at", "status")
+    if list(example.value) == ["state"]:
+        return "acknowledged_state"
+    keys = ("error", "trip", "token_expires_in", "snapshot", "update", "recorded_at", "status")
     return next((key for key in keys if key in example.value), "location")
 
 
@@ -23,6 +25,8 @@ def value_of(example, driver_id):
 
 
 def as_of(driver_id, keys):
+    if "userId" not in keys:  # of a place, for instance
+        return keys
     own = person(driver_id)
     return {key: {"userId": own["id"], "name": own["name"]}.get(key, keys[key]) for key in keys}
 

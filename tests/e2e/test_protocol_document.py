@@ -7,6 +7,7 @@ import pytest
 
 from tests.documents import examples, fitting
 
+from .client import Client
 from .frames import processed
 from .protocol_examples import FLEET, fix_in, kind_of, on_the_clock_of, value_of, with_token
 from .stack import RIDER
@@ -50,6 +51,13 @@ async def is_acknowledged_and_stored(stack, driver_id, message):
         assert getattr(stored, name) == newest.get(name)
     if "recorded_at" in newest:
         assert stored.recorded_at.isoformat() == newest["recorded_at"].replace("Z", "+00:00")
+
+
+@situation("state")
+async def begins_the_shift(stack, driver_id, message):
+    async with stack.driver(driver_id) as driver:
+        await driver.send_text(with_token(message, driver.token))
+        assert json.loads(await driver.frame(0)) == {"state": message["payload"]["state"]}
 
 
 @situation("start")
@@ -110,6 +118,38 @@ async def is_of_a_driver_without_a_location(stack, driver_id, frame):
     async with stack.watcher(driver_id) as watcher:
         await watcher.start(details=True)
         assert await watcher.frame(0) == json.dumps(frame)
+
+
+@situation("acknowledged_state")
+async def acknowledges_a_state(stack, driver_id, frame):
+    async with stack.driver(driver_id) as driver:
+        payload = {"token": driver.token, "command": "state", **frame}
+        await driver.send_text(json.dumps({"type": "authenticate", "payload": payload}))
+        assert await driver.frame(0) == json.dumps(frame)
+
+
+CREATE = """
+from tracking import trips
+trip = trips.create(
+    riders=[rider],
+    reference=content["reference"],
+    driver=content["driver"]["userId"],
+    vehicle=content["driver"]["vehicle"],
+    waypoints=content["waypoints"],
+)
+result = trips.set_status(trip, content["status"]).pk
+"""
+
+
+@situation("trip")
+async def is_the_first_frame_of_a_trip(stack, driver_id, frame):
+    trip_id = await stack.host(CREATE, rider=RIDER, content=frame["trip"])
+    frame["trip"]["id"] = trip_id
+    url = f"{stack.watcher_server.websocket_url}/trip/get-tracking?tripId={trip_id}"
+    async with Client(url) as follower:
+        payload = {"token": stack.tokens[RIDER], "command": "start"}
+        await follower.send_text(json.dumps({"type": "authenticate", "payload": payload}))
+        assert await follower.frame(0) == json.dumps(frame)
 
 
 @situation("error")
