@@ -20,6 +20,7 @@ urlpatterns = [
     path("accounts/", include("accounts.urls")),
     path("driver/", include("tracking.urls")),
     path("fleet/", include("tracking.urls.fleet")),
+    path("trips/", include("tracking.urls.trips")),
     path("api/", ReferenceView.as_view(url_name="schema"), name="reference"),
     path("api/schema/", SchemaView.as_view(), name="schema"),
 ]

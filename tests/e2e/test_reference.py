@@ -53,7 +53,7 @@ async def test_reference_makes_calls(runserver_stack, page):
     await form.locator("input").fill(runserver_stack.tokens[driver_id])
     await form.get_by_role("button", name="Apply credentials").click()
     await form.get_by_role("button", name="Close").click()
-    call = page.locator(".opblock-put")
+    call = page.locator(".opblock-put", has_text="Report a location")
     await call.locator(".opblock-summary-control").click()
     await call.get_by_role("button", name="Try it out").click()
     await call.get_by_placeholder("driver_id").fill(str(driver_id))

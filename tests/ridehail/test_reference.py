@@ -75,6 +75,13 @@ def test_every_rest_view_is_in_the_document(schema):
         "/driver/grants/",
         "/driver/grants/{}/",
         "/driver/grants/{}/end/",
+        "/driver/{}/state/",
+        "/trips/",
+        "/trips/{}/",
+        "/trips/{}/assign/",
+        "/trips/{}/status/",
+        "/trips/{}/complete/",
+        "/trips/{}/cancel/",
     ):
         assert path in documented
 

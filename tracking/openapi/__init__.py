@@ -14,7 +14,8 @@ from drf_spectacular.utils import (
 from drf_spectacular.utils import extend_schema_view as describe
 
 import tracking.openapi.history
-import tracking.openapi.structs  # noqa: F401 - drf-spectacular finds the extension
+import tracking.openapi.structs
+import tracking.openapi.trips  # noqa: F401 - as above, describes its views
 from tracking.openapi.parts import (
     BATCH,
     BBOX,

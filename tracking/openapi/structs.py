@@ -30,6 +30,9 @@ class StructExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-ca
             schema["description"] = " ".join(schema["description"].split())
             # Later versions of the server may add keys, and clients ignore unknown ones.
             schema.pop("additionalProperties", None)
+            for content in schema.get("properties", {}).values():
+                if "enum" in content:  # of texts; drf-spectacular requires the type
+                    content.setdefault("type", "string")
         own: dict[str, Any] = found.pop(self.target.__name__)
         for name, schema in found.items():
             component = ResolvedComponent(  # type: ignore[no-untyped-call]

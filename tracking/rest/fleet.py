@@ -16,6 +16,7 @@ from tracking.protocol import Forbidden, InvalidMessage, details
 from tracking.protocol.fleet import Bbox, to_bbox
 from tracking.rest.throttling import ReadThrottle
 from tracking.rest.views import RestView
+from tracking.states import on_duty
 from tracking.status import status_of
 
 
@@ -44,7 +45,7 @@ class FleetView(RestView):
     throttle_classes = (ReadThrottle,)
 
     def get(self, request: Request) -> Response:
-        locations = DriverLocation.objects.filter(active("driver"))
+        locations = DriverLocation.objects.filter(active("driver"), on_duty())
         if (bbox := request.query_params.get("bbox")) is not None:
             locations = locations.filter(within(bbox))
         pages = ByDriver()

@@ -1,11 +1,9 @@
 """Watch grants over HTTP, for staff and for dispatch systems that are not written in Python."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.pagination import CursorPagination
@@ -17,35 +15,11 @@ from tracking.grants import InvalidGrant, end_grant, open_grant, reschedule_gran
 from tracking.ids import MAX_ID
 from tracking.models import WatchGrant, WatchGrantQuerySet
 from tracking.rest.fields import user_id_field
+from tracking.rest.inputs import AwareDateTimeField, Input, read
 from tracking.rest.parsers import SafeJSONParser
 from tracking.rest.problems import problem_response
 from tracking.rest.throttling import GrantThrottle
 from tracking.rest.views import BearerAuthentication, PageAuthentication, RestView
-
-
-class AwareDateTimeField(serializers.DateTimeField):
-    """RFC 3339: the input must have a time zone, the output is in UTC."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(default_timezone=UTC, **kwargs)
-
-    def enforce_timezone(self, value: datetime) -> datetime:
-        if timezone.is_naive(value):
-            raise serializers.ValidationError(_("Give the time zone: 2026-01-31T12:00:00Z."))
-        return super().enforce_timezone(value)
-
-
-class Input(serializers.Serializer[Any]):
-    """Refuses unknown keys, because a misspelt `starts_at` would open a grant too early."""
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if set(self.initial_data) - set(self.fields):
-            # Without the unknown key, because messages never quote input.
-            known = ", ".join(self.fields)
-            raise serializers.ValidationError(
-                _("There is a field too many. There are: %(known)s.") % {"known": known}
-            )
-        return attrs
 
 
 class OpenInput(Input):
@@ -143,12 +117,12 @@ class GrantViewSet(
         return _filtered(queryset, **asked.validated_data)
 
     def create(self, request: Request) -> Response:
-        grant = _valid(open_grant, **_read(OpenInput, request), by=request.user.pk)
+        grant = _valid(open_grant, **read(OpenInput, request), by=request.user.pk)
         return Response(self.get_serializer(grant).data, status=201)
 
     def partial_update(self, request: Request, pk: str) -> Response:
         grant = self.get_object()
-        _valid(reschedule_grant, grant, **_read(RescheduleInput, request), by=request.user.pk)
+        _valid(reschedule_grant, grant, **read(RescheduleInput, request), by=request.user.pk)
         return Response(self.get_serializer(grant).data)
 
     @action(detail=True, methods=["post"])
@@ -170,13 +144,6 @@ def _filtered(
         return grants
     now_live = grants.live(timezone.now())
     return now_live if live else grants.exclude(pk__in=now_live)
-
-
-def _read(serializer_class: type[Input], request: Request) -> dict[str, Any]:
-    serializer = serializer_class(data=request.data)
-    serializer.is_valid(raise_exception=True)
-    validated: dict[str, Any] = serializer.validated_data
-    return validated
 
 
 def _valid(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -95,11 +95,22 @@ class Unavailable(APIException):
 
 
 class Conflict(APIException):
-    """409: the present state of a driver or a trip does not allow this."""
+    """409: the present state of a driver or a trip does not allow this.
+
+    `members` are further members of the problem details.
+    """
 
     status_code = HTTPStatus.CONFLICT
     default_code = "conflict"
     default_detail = "the present state does not allow this"
+
+    def __init__(
+        self, detail: str | None = None, code: str | None = None, **members: object
+    ) -> None:
+        super().__init__(detail, code)
+        if members:
+            # Set afterwards, as DRF would turn numbers into texts.
+            self.detail: Any = {"detail": self.detail, **members}
 
 
 class TooLarge(APIException):

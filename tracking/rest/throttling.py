@@ -92,6 +92,13 @@ class GrantThrottle(ByUser):
     default_rate = "50/s"
 
 
+class TripThrottle(ByUser):
+    """Requests of one user for trips and states: a dispatch system has all trips of a town."""
+
+    scope = "trips"
+    default_rate = "100/s"
+
+
 class TrackThrottle(ByUser):
     """Requests of one user for the history: a page of 50,000 points takes a second of a core."""
 

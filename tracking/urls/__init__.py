@@ -18,6 +18,7 @@ from tracking.rest.grants import GrantViewSet
 from tracking.rest.locations import BatchView, LocationView
 from tracking.rest.search import SearchView
 from tracking.rest.session_token import SessionTokenView
+from tracking.rest.states import StateView
 from tracking.rest.track import TrackView
 from tracking.slashes import either_slash, path
 
@@ -42,6 +43,7 @@ urlpatterns = [
     path(f"<{USER_IDS.converter}:driver_id>/location/", LocationView.as_view(), name="location"),
     path(f"<{USER_IDS.converter}:driver_id>/locations/", BatchView.as_view(), name="locations"),
     path(f"<{USER_IDS.converter}:driver_id>/track/", TrackView.as_view(), name="track"),
+    path(f"<{USER_IDS.converter}:driver_id>/state/", StateView.as_view(), name="state"),
     path(f"<{USER_IDS.converter}:driver_id>/export/", ExportView.as_view(), name="export"),
     path("locations/", FleetView.as_view(), name="fleet-locations"),
     path("token/", SessionTokenView.as_view(), name="token"),

@@ -1,0 +1,106 @@
+"""The OpenAPI description of trips and drivers' states."""
+
+from typing import Final
+
+import msgspec
+from drf_spectacular.utils import extend_schema, extend_schema_serializer
+from drf_spectacular.utils import extend_schema_view as describe
+
+from tracking.openapi.parts import Address, page_parameters, responses
+from tracking.rest.grants import NewestFirst
+from tracking.rest.states import StateDetails, StateInput, StateView
+from tracking.rest.trip_output import TripDetails
+from tracking.rest.trips import (
+    AssignInput,
+    CreateInput,
+    EndInput,
+    StatusInput,
+    TripListInput,
+    TripViewSet,
+)
+
+
+class TripPage(msgspec.Struct):
+    """A page of trips, the newest first."""
+
+    next: Address
+    previous: Address
+    results: list[TripDetails]
+
+
+for component, serializer in (
+    ("CreateTrip", CreateInput),
+    ("AssignTrip", AssignInput),
+    ("SetTripStatus", StatusInput),
+    ("EndTrip", EndInput),
+    ("SetState", StateInput),
+):
+    extend_schema_serializer(component_name=component)(serializer)
+
+_CHANGED: Final = responses({200: TripDetails}, 400, 404, 409, 415)
+
+describe(
+    list=extend_schema(
+        operation_id="list_trips",
+        summary="List trips, the newest first",
+        description="Staff see all trips; riders and drivers their own.",
+        parameters=[TripListInput, *page_parameters(NewestFirst)],
+        responses=responses({200: TripPage}, 400, 404),
+    ),
+    create=extend_schema(
+        operation_id="create_trip",
+        summary="Create a trip, and with a driver, assign it",
+        request=CreateInput,
+        responses=responses({201: TripDetails}, 400, 409, 415),
+    ),
+    retrieve=extend_schema(
+        operation_id="get_trip",
+        summary="Get a trip",
+        responses=responses({200: TripDetails}, 404),
+    ),
+    assign=extend_schema(
+        operation_id="assign_trip",
+        summary="Give a trip to a driver, or to another one",
+        description="With null, the trip waits for another driver. If another trip has the driver,"
+        " the response is 409, and `trip` and `reference` say which one.",
+        request=AssignInput,
+        responses=_CHANGED,
+    ),
+    status=extend_schema(
+        operation_id="set_trip_status",
+        summary="Set the status of a trip, for staff and its driver",
+        description="The driver may only move it forward.",
+        request=StatusInput,
+        responses=_CHANGED,
+    ),
+    complete=extend_schema(
+        operation_id="complete_trip",
+        summary="End a trip that has arrived",
+        request=EndInput,
+        responses=_CHANGED,
+    ),
+    cancel=extend_schema(
+        operation_id="cancel_trip",
+        summary="End a trip that is not driven",
+        request=EndInput,
+        responses=_CHANGED,
+    ),
+)(extend_schema(tags=["trips"])(TripViewSet))
+
+describe(
+    get=extend_schema(
+        operation_id="get_state",
+        tags=["trips"],
+        summary="Get a driver's state, for the driver and staff",
+        responses=responses({200: StateDetails}, 404),
+    ),
+    put=extend_schema(
+        operation_id="set_state",
+        tags=["trips"],
+        summary="Begin or end a driver's shift",
+        description="Drivers set `available` and `non_operational`; staff set every state that may"
+        " follow the present one.",
+        request=StateInput,
+        responses=responses({200: StateDetails}, 400, 409, 415),
+    ),
+)(StateView)

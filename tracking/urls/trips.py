@@ -1,0 +1,12 @@
+"""Trips over HTTP, for the host project: `path("trips/", include("tracking.urls.trips"))`."""
+
+from rest_framework.routers import SimpleRouter
+
+from tracking.rest.trips import TripViewSet
+from tracking.slashes import either_slash
+
+router = SimpleRouter(use_regex_path=False)
+router.register("", TripViewSet, basename="trip")
+
+app_name = "tracking_trips"
+urlpatterns = [*either_slash(router.urls)]
