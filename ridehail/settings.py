@@ -253,7 +253,11 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_PATCH": False,
-    "ENUM_NAME_OVERRIDES": {"TripStatusEnum": "tracking.rest.trips.STATUSES"},
+    # Of trips, and of locations.
+    "ENUM_NAME_OVERRIDES": {
+        "TripStatusEnum": "tracking.rest.trips.STATUSES",
+        "StatusEnum": "tracking.status.Status",
+    },
     # From the site's own static files: nothing is fetched from another host.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -23,7 +23,6 @@ from tracking.rest.throttling import TripThrottle
 from tracking.rest.trip_output import detail_of, sees_all, with_users
 from tracking.rest.views import BearerAuthentication, PageAuthentication, RestView
 
-
 # Without labels, so that OpenAPI has one name for them and for the answers' statuses.
 STATUSES: Final = list(TripStatus.values)
 
