@@ -108,8 +108,11 @@ def _policies() -> Iterator[CheckMessage]:
         ("PUBLISH_POLICY", "(user, driver_id) -> tracking.permissions.Decision"),
         ("WATCH_POLICY", "(user, driver_id) -> tracking.permissions.Decision"),
         ("CLIENT_ADDRESS", "(scope) -> str"),
+        ("NEARBY_POLICY", "(user) -> bool"),
     ):
         path = getattr(conf, key)
+        if key == "NEARBY_POLICY" and not path:
+            continue
         try:
             found = callable(import_string(path))
         except (ImportError, AttributeError):

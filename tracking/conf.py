@@ -9,6 +9,9 @@ DEFAULTS: Final[dict[str, Any]] = {
     # (user, driver_id) -> tracking.permissions.Decision, plain or async.
     "PUBLISH_POLICY": "tracking.permissions.own_location",
     "WATCH_POLICY": "tracking.permissions.any_authenticated",
+    # The dotted path of a function (user) -> bool, plain or async, that permits searches for the
+    # nearest free drivers. Empty: only staff who may view last known locations, who always may.
+    "NEARBY_POLICY": "",
     # The dotted path of the class that finds a token's user: `tracking.access.tokens.AccessTokens`,
     # `tracking.access.drf_tokens.DRFTokens`, or a subclass of your own.
     "AUTHENTICATION": "tracking.access.tokens.AccessTokens",

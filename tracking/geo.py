@@ -1,6 +1,6 @@
 """Distances on the Earth, in WGS 84 degrees and metres. No I/O."""
 
-from math import asin, cos, pi, sin, sqrt
+from math import asin, atan2, cos, pi, sin, sqrt
 from typing import Final
 
 # The mean radius: a sphere differs from the ellipsoid by at most 0.6 %.
@@ -24,6 +24,18 @@ def distance(latitude_1: float, longitude_1: float, latitude_2: float, longitude
     )
     # Rounding errors exceed 1 between opposite places.
     return _DIAMETER * asin(sqrt(haversine)) if haversine < 1 else EARTH_RADIUS * pi
+
+
+def bearing(latitude_1: float, longitude_1: float, latitude_2: float, longitude_2: float) -> float:
+    """Return the direction in which the way from a place to another begins.
+
+    In degrees clockwise from true north, from 0 to below 360; 0 if both are the same place.
+    """
+    phi_1, phi_2 = latitude_1 * _RADIAN, latitude_2 * _RADIAN
+    east = (longitude_2 - longitude_1) * _RADIAN
+    x = sin(east) * cos(phi_2)
+    y = cos(phi_1) * sin(phi_2) - sin(phi_1) * cos(phi_2) * cos(east)
+    return atan2(x, y) / _RADIAN % 360
 
 
 def degrees_east(longitude_1: float, longitude_2: float) -> float:

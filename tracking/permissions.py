@@ -65,6 +65,19 @@ def may_view_fleet(user: AbstractBaseUser | AnonymousUser) -> bool:
     )
 
 
+async def may_search_nearby(user: AbstractBaseUser) -> bool:
+    """Return True for staff who may view last known locations, and as `NEARBY_POLICY` permits."""
+    if await database_sync_to_async(may_view_fleet, thread_sensitive=False)(user):
+        return True
+    if not conf.NEARBY_POLICY:
+        return False
+    policy = import_string(conf.NEARBY_POLICY)
+    if inspect.iscoroutinefunction(policy):
+        return bool(await policy(user))
+    answer = await database_sync_to_async(policy, thread_sensitive=False)(user)
+    return bool(await answer if inspect.isawaitable(answer) else answer)
+
+
 async def may_watch_driver(
     user: AbstractBaseUser, driver_id: DriverId, driver: AbstractBaseUser | None
 ) -> Decision:

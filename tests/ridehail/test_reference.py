@@ -76,6 +76,7 @@ def test_every_rest_view_is_in_the_document(schema):
         "/driver/grants/{}/",
         "/driver/grants/{}/end/",
         "/driver/{}/state/",
+        "/driver/nearby/",
         "/trips/",
         "/trips/{}/",
         "/trips/{}/assign/",

@@ -1,13 +1,10 @@
 """The path from the state of the fleet to its viewers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable
 
 from tracking.fleet.keeper import Keeper
 from tracking.fleet.viewer import Viewer
-from tracking.pipeline.hub import Hub
 from tracking.pipeline.outbox import Outbox
 from tracking.protocol.fleet import Bbox
 
@@ -15,10 +12,8 @@ from tracking.protocol.fleet import Bbox
 class FleetHub:
     """Streams the fleet to the viewers of this process; they share the state in `keeper`."""
 
-    def __init__(
-        self, hub: Hub, read: Callable[..., Awaitable[Any]], now: Callable[[], datetime]
-    ) -> None:
-        self.keeper = Keeper(hub, read, now)
+    def __init__(self, keeper: Keeper) -> None:
+        self.keeper = keeper
         self._viewers: dict[Outbox, tuple[Viewer, asyncio.Task[None]]] = {}
 
     def view(self, outbox: Outbox, bbox: Bbox | None, on_failure: Callable[[], None]) -> None:

@@ -8,15 +8,16 @@ it streams; a search for the nearest cars holds it without viewers.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from tracking.fix import Fix
 from tracking.fleet.rows import load_marks, load_names, load_page
 from tracking.fleet.state import Fleet
-from tracking.ids import UserId
+from tracking.ids import DriverId, UserId
 from tracking.people import USER_IDS
+from tracking.pipeline.duty import StateRow, load_states
 from tracking.pipeline.hub import Hub
 from tracking.pipeline.rows import load_snapshots
 from tracking.throttled_log import Throttle, reason
@@ -42,11 +43,17 @@ class Keeper:
     """
 
     def __init__(
-        self, hub: Hub, read: Callable[..., Awaitable[Any]], now: Callable[[], datetime]
+        self,
+        hub: Hub,
+        read: Callable[..., Awaitable[Any]],
+        now: Callable[[], datetime],
+        listen: Callable[[], Awaitable[None]],
     ) -> None:
+        """Await `listen` before the first read: it has `apply_states` called for each change."""
         self._hub = hub
         self._read = read
         self._now = now
+        self._listen = listen
         self.fleet = Fleet(now)
         # Set once all drivers were read.
         self.loaded = asyncio.Event()
@@ -76,6 +83,11 @@ class Keeper:
             self.fleet.nameless.update(known)
             self._changed.set()
 
+    def apply_states(self, rows: Mapping[DriverId, StateRow]) -> None:
+        """Take over drivers' states that have changed."""
+        if self._task is not None:
+            self.fleet.set_states(rows)
+
     async def close(self) -> None:
         """Stop, even if there are holders."""
         task = self._task
@@ -88,7 +100,8 @@ class Keeper:
         self.fleet.take(fix)
 
     async def _keep(self) -> None:
-        # Before the first read, so that no fix is missed in between.
+        # Before the first read, so that nothing is missed in between.
+        await self._listen()
         await self._hub.follow(self._take)
         loop = asyncio.get_running_loop()
         refreshed_at = healed_at = None
@@ -116,6 +129,8 @@ class Keeper:
         missing = fleet.driver_ids - fleet.nameless
         after = USER_IDS.lowest
         while page := await self._read(load_page, after):
+            # First, so that nobody off duty is shown.
+            fleet.set_states(await self._read(load_states, [fix.driver_id for fix, _ in page]))
             for fix, name in page:
                 fleet.take(fix)
                 fleet.rename(fix.driver_id, name)
@@ -145,6 +160,7 @@ class Keeper:
         newcomers = list(fleet.nameless)
         if newcomers:
             names = await self._read(load_names, newcomers)
+            fleet.set_states(await self._read(load_states, newcomers))
             for driver_id in newcomers:
                 if driver_id in names:
                     fleet.rename(driver_id, names[driver_id])

@@ -3,14 +3,17 @@
 Changed drivers are found without scanning the others, and encoded once for all viewers.
 """
 
-from collections.abc import Callable, Iterator, KeysView
+from collections.abc import Callable, Iterator, KeysView, Mapping
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import takewhile
 from typing import Final
 
 from tracking.fix import Fix
+from tracking.fleet.grid import Grid
 from tracking.ids import DriverId
+from tracking.models import State
+from tracking.pipeline.duty import StateRow
 from tracking.protocol.fleet import encode_item, encode_name
 from tracking.status import Status, next_change, status_of
 
@@ -19,13 +22,17 @@ MAX_EXPIRIES: Final = 1_000
 
 
 class Entry:
-    """One driver. `version` grows with each change; `due` is the time of its next status check."""
+    """One driver. `version` grows with each change; `due` is the time of its next status check.
 
-    __slots__ = ("_item", "_name", "due", "fix", "status", "version")
+    `duty` is the driver's state; None if it has none, or if it is not read yet.
+    """
 
-    def __init__(self, fix: Fix, status: Status) -> None:
+    __slots__ = ("_item", "_name", "due", "duty", "fix", "status", "version")
+
+    def __init__(self, fix: Fix, status: Status, duty: StateRow | None) -> None:
         self.fix = fix
         self.status = status
+        self.duty = duty
         self.version = 0
         self.due: datetime | None = None
         self._name = encode_name(None)
@@ -47,8 +54,20 @@ class Entry:
     def item(self) -> str:
         """Return the encoded item that viewers get; it is encoded once per change."""
         if self._item is None:
-            self._item = encode_item(self.fix, self.status, self._name)
+            state = trip = None
+            if self.duty is not None:
+                state, trip = self.duty.state, self.duty.trip_id
+            self._item = encode_item(self.fix, self.status, self._name, state, trip)
         return self._item
+
+    @property
+    def is_free(self) -> bool:
+        """True if the driver can be given a trip: available, and not offline."""
+        return (
+            self.duty is not None
+            and self.duty.state == State.AVAILABLE
+            and self.status != Status.OFFLINE
+        )
 
 
 class Fleet:
@@ -62,10 +81,18 @@ class Fleet:
         self.counts = dict.fromkeys(Status.values, 0)
         # Drivers whose name must be looked up, as only a fix of theirs is known.
         self.nameless: set[DriverId] = set()
+        # The states of drivers, also of those without a location.
+        self._duties: dict[DriverId, StateRow] = {}
+        # The places of those who are free.
+        self.free = Grid()
 
     @property
     def driver_ids(self) -> KeysView[DriverId]:
         return self._entries.keys()
+
+    def entry_of(self, driver_id: DriverId) -> Entry | None:
+        """Return a driver, if it has a location and is not off duty."""
+        return self._entries.get(driver_id)
 
     def fix_of(self, driver_id: DriverId) -> Fix | None:
         """Return the driver's newest fix."""
@@ -73,11 +100,14 @@ class Fleet:
         return entry.fix if entry is not None else None
 
     def take(self, fix: Fix) -> None:
-        """Keep `fix` if it is the driver's newest."""
+        """Keep `fix` if it is the driver's newest, and of the present shift."""
+        duty = self._duties.get(fix.driver_id)
+        if duty is not None and duty.hides(fix.recorded_at):
+            return
         entry = self._entries.get(fix.driver_id)
         now = self._now()
         if entry is None:
-            entry = Entry(fix, status_of(fix, now))
+            entry = Entry(fix, status_of(fix, now), duty)
             self.counts[entry.status] += 1
             self.nameless.add(fix.driver_id)
         else:
@@ -87,7 +117,24 @@ class Fleet:
             entry.fix = newest
             self._set_status(entry, now)
         self._touch(entry)
+        self._place(entry)
         self._schedule(entry, now)
+
+    def set_states(self, rows: Mapping[DriverId, StateRow]) -> None:
+        """Take over drivers' states. Those off duty are removed."""
+        for driver_id, duty in rows.items():
+            if self._duties.get(driver_id) == duty:
+                continue
+            self._duties[driver_id] = duty
+            entry = self._entries.get(driver_id)
+            if entry is None:
+                continue
+            if duty.hides(entry.fix.recorded_at):
+                self.remove(driver_id)
+            else:
+                entry.duty = duty
+                self._touch(entry)
+                self._place(entry)
 
     def rename(self, driver_id: DriverId, name: str) -> None:
         """Set the name of a driver, if it is known."""
@@ -99,6 +146,7 @@ class Fleet:
     def remove(self, driver_id: DriverId) -> None:
         """Remove a driver."""
         self.nameless.discard(driver_id)
+        self.free.remove(driver_id)
         entry = self._entries.pop(driver_id, None)
         if entry is not None:
             self.counts[entry.status] -= 1
@@ -120,12 +168,20 @@ class Fleet:
             entry.due = None
             if self._set_status(entry, now):
                 self._touch(entry)
+                self._place(entry)
             self._schedule(entry, now)
         return True
 
     def changed_since(self, version: int) -> Iterator[Entry]:
         """Yield the drivers that changed after that version, the newest change first."""
         return takewhile(lambda entry: entry.version > version, reversed(self._entries.values()))
+
+    def _place(self, entry: Entry) -> None:
+        """Find the driver among the free ones, if it is one."""
+        if entry.is_free:
+            self.free.put(entry.fix.driver_id, entry.fix.latitude, entry.fix.longitude)
+        elif entry.duty is not None:
+            self.free.remove(entry.fix.driver_id)
 
     def _touch(self, entry: Entry) -> None:
         self.version += 1

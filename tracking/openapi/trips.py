@@ -3,11 +3,12 @@
 from typing import Final
 
 import msgspec
-from drf_spectacular.utils import extend_schema, extend_schema_serializer
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_serializer
 from drf_spectacular.utils import extend_schema_view as describe
 
 from tracking.openapi.parts import Address, page_parameters, responses
 from tracking.rest.grants import NewestFirst
+from tracking.rest.nearby import DEFAULT_COUNT, MAX_COUNT, ORDERS, NearbyDrivers, NearbyView
 from tracking.rest.states import StateDetails, StateInput, StateView
 from tracking.rest.trip_output import TripDetails
 from tracking.rest.trips import (
@@ -86,6 +87,34 @@ describe(
         responses=_CHANGED,
     ),
 )(extend_schema(tags=["trips"])(TripViewSet))
+
+describe(
+    get=extend_schema(
+        operation_id="nearby_drivers",
+        tags=["trips"],
+        summary="Search the nearest free drivers, for dispatch",
+        description="Only drivers that are available, and not offline.",
+        parameters=[
+            OpenApiParameter("lat", float, required=True, description="WGS 84 degrees."),
+            OpenApiParameter("lon", float, required=True, description="WGS 84 degrees."),
+            OpenApiParameter("radius", float, description="Only those within so many metres."),
+            OpenApiParameter(
+                "count",
+                {"type": "integer", "minimum": 1, "maximum": MAX_COUNT, "default": DEFAULT_COUNT},
+            ),
+            OpenApiParameter(
+                "max_age", float, description="Only locations at most so many seconds old."
+            ),
+            OpenApiParameter("vehicle_type", str, description="Only vehicles of this type."),
+            OpenApiParameter(
+                "order_by",
+                {"type": "string", "enum": list(ORDERS), "default": ORDERS[0]},
+                description="Without a routing engine, both are the order of the distance.",
+            ),
+        ],
+        responses=responses({200: NearbyDrivers}, 400),
+    )
+)(NearbyView)
 
 describe(
     get=extend_schema(

@@ -49,6 +49,10 @@ class StateRow(NamedTuple):
             return False
         return self.off_duty_until is None or at < self.off_duty_until
 
+    def hides(self, at: datetime) -> bool:
+        """Return True if no location recorded at `at` is shown: off duty, or of a past shift."""
+        return self.is_off_duty or (self.off_duty_until is not None and at < self.off_duty_until)
+
 
 def load_states(driver_ids: list[DriverId]) -> Mapping[DriverId, StateRow]:
     """Return the states by driver; drivers that never had one are missing."""

@@ -103,9 +103,21 @@ def encode_name(name: str | None) -> msgspec.Raw:
     return msgspec.Raw(json.dumps(name).encode())
 
 
-def encode_item(fix: Fix, status: str, name: msgspec.Raw) -> str:
-    """Return an item of the fleet, for `encode_batch`."""
-    return encode(frames.FleetItem(*details_of(fix, status), name))
+def encode_item(
+    fix: Fix,
+    status: str,
+    name: msgspec.Raw,
+    state: str | None = None,
+    trip_id: int | None = None,
+) -> str:
+    """Return an item of the fleet, for `encode_batch`; without a state, without that key."""
+    item = frames.FleetItem(
+        *details_of(fix, status),
+        name,
+        UNSET if state is None else state,  # type: ignore[arg-type]  # one of `StateName`
+        UNSET if trip_id is None else trip_id,
+    )
+    return encode(item)
 
 
 def encode_batch(

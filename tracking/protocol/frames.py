@@ -222,6 +222,18 @@ class TripFrame(Frame):
     trip: TripContent
 
 
+class NearbyDriver(Details):
+    """A free driver near a place, for dispatch."""
+
+    distance: Annotated[float, Meta(ge=0, description="Metres from the place.")]
+    bearing: Annotated[
+        float, Meta(ge=0, lt=360, description="From the place, degrees clockwise from true north.")
+    ]
+    state: StateName
+    age: Annotated[float, Meta(ge=0, description="Seconds since the location was measured.")]
+    eta: Eta | None
+
+
 class NearbyCar(Frame):
     """A car near a rider. The id means nothing to other riders, and changes every hour."""
 

@@ -99,6 +99,13 @@ class TripThrottle(ByUser):
     default_rate = "100/s"
 
 
+class NearbyThrottle(ByUser):
+    """Searches of one user for the nearest drivers: one for each new trip of a large town."""
+
+    scope = "nearby"
+    default_rate = "1000/s"
+
+
 class TrackThrottle(ByUser):
     """Requests of one user for the history: a page of 50,000 points takes a second of a core."""
 

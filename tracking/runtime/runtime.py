@@ -23,6 +23,8 @@ from tracking.engine.database import DatabaseThread
 from tracking.engine.receiver import Receiver
 from tracking.fix import ArrivalClock, Fix
 from tracking.fleet.hub import FleetHub
+from tracking.fleet.keeper import Keeper
+from tracking.fleet.nearby import Nearby
 from tracking.history.writer import HistorySink
 from tracking.ids import DriverId, UserId
 from tracking.pipeline.announcer import Announcer
@@ -92,7 +94,9 @@ class Runtime:
             layer, self._receiver, self.clock, load, self.submit, lambda: self.draining
         )
         self.reports = Reports(self)
-        self.fleet = FleetHub(self.hub, self._reader.run, self.clock.now)
+        keeper = Keeper(self.hub, self._reader.run, self.clock.now, self._listen)
+        self.fleet = FleetHub(keeper)
+        self.nearby = Nearby(keeper, self.clock.now)
         self.trips = TripHub(self.hub, self._reader.run)
         self.duty = Duty(partial(self._reader.run, load_states), self._writer.run)
         self.changes = Changes(
@@ -163,6 +167,7 @@ class Runtime:
     def _states_changed(self, rows: Mapping[DriverId, StateRow]) -> None:
         """Take over drivers' states; of those off duty, forget the place."""
         self.duty.apply(rows)
+        self.fleet.keeper.apply_states(rows)
         for driver_id, row in rows.items():
             if row.off_duty_from is None:
                 continue
@@ -171,6 +176,9 @@ class Runtime:
                 self.presence.forget(driver_id)
                 if self._gate is not None:
                     self._gate.forget(driver_id)
+
+    async def _listen(self) -> None:
+        await self.changes.listen()
 
     async def duty_of(self, driver_id: DriverId) -> StateRow | None:
         """Return a driver's state, None if it never had one, kept up to date from now on."""
@@ -291,6 +299,7 @@ class Runtime:
         await self.changes.close()
         await self.trips.close()
         await self.duty.close()
+        self.nearby.close()
         await self.fleet.close()
         await self.presence.close()
         await self.hub.close()

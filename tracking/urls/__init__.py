@@ -16,6 +16,7 @@ from tracking.rest.export import ExportView
 from tracking.rest.fleet import FleetView
 from tracking.rest.grants import GrantViewSet
 from tracking.rest.locations import BatchView, LocationView
+from tracking.rest.nearby import NearbyView
 from tracking.rest.search import SearchView
 from tracking.rest.session_token import SessionTokenView
 from tracking.rest.states import StateView
@@ -39,6 +40,7 @@ urlpatterns = [
     page(f"<{USER_IDS.converter}:driver_id>/map/", views.driver_map, name="driver-map"),
     page("share/", views.share, name="share"),
     page("fleet/", views.fleet_map, name="fleet-map"),
+    path("nearby/", NearbyView.as_view(), name="nearby"),
     path("search/", SearchView.as_view(), name="search"),
     path(f"<{USER_IDS.converter}:driver_id>/location/", LocationView.as_view(), name="location"),
     path(f"<{USER_IDS.converter}:driver_id>/locations/", BatchView.as_view(), name="locations"),

@@ -8,6 +8,7 @@ import pytest
 from tracking.fleet import keeper as fleet_keeper
 from tracking.fleet import viewer as fleet_viewer
 from tracking.fleet.hub import FleetHub
+from tracking.fleet.keeper import Keeper
 
 from ..fakes import NOON, within_deadline
 from .viewers import Following, Rows, Viewer
@@ -36,9 +37,14 @@ def clock():
     return [0.0]
 
 
+async def listen():
+    """Do nothing: tests apply changes of states themselves."""
+
+
 @pytest.fixture
 async def fleet(hub, rows, clock):
-    fleet = FleetHub(hub, rows, lambda: NOON + timedelta(seconds=clock[0]))
+    keeper = Keeper(hub, rows, lambda: NOON + timedelta(seconds=clock[0]), listen)
+    fleet = FleetHub(keeper)
     yield fleet
     await within_deadline(fleet.close())
     assert hub.followers == set()

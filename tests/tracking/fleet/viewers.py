@@ -66,6 +66,9 @@ class Rows:
     def load_names(self, user_ids):
         return {key: self.names[key] for key in user_ids if key in self.names}
 
+    def load_states(self, driver_ids):
+        return {}
+
     async def rounds(self, count=2):
         """Wait until the database was called `count` times more."""
         await self.calls.reach(len(self.calls) + count)

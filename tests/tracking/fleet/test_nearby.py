@@ -1,0 +1,83 @@
+"""Free drivers in memory: found while they are free, and at no other time."""
+
+from datetime import timedelta
+
+import pytest
+
+from tracking.fleet.keeper import Keeper
+from tracking.fleet.nearby import Nearby
+from tracking.pipeline.duty import StateRow
+
+from ..fakes import NOON, fix_of, within_deadline
+from .conftest import listen
+
+
+def duty(driver_id=19, state="available", trip_id=None, vehicle_type="", **times):
+    row = StateRow(driver_id, state, trip_id, vehicle_type, None, None, None, [])
+    return {driver_id: row._replace(**times)}
+
+
+@pytest.fixture
+async def nearby(hub, rows, clock):
+    def now():
+        return NOON + timedelta(seconds=clock[0])
+
+    keeper = Keeper(hub, rows, now, listen)
+    nearby = Nearby(keeper, now)
+    nearby.keeper = keeper
+    yield nearby
+    nearby.close()
+    await within_deadline(keeper.close())
+
+
+async def found(nearby):
+    near = await within_deadline(nearby.search(1.5, 2.5, 10))
+    return [each.entry.fix.driver_id for each in near]
+
+
+async def test_driver_is_found_while_it_is_available(nearby, rows):
+    rows.add(fix_of(19))
+    assert await found(nearby) == []
+    nearby.keeper.apply_states(duty())
+    assert await found(nearby) == [19]
+    nearby.keeper.apply_states(duty(state="reserved", trip_id=7))
+    assert await found(nearby) == []
+    nearby.keeper.apply_states(duty())
+    assert await found(nearby) == [19]
+
+
+async def test_driver_off_duty_is_forgotten_and_comes_back_with_a_new_fix(nearby, hub, rows):
+    rows.add(fix_of(19))
+    await found(nearby)
+    nearby.keeper.apply_states(duty())
+    off = NOON + timedelta(seconds=5)
+    del rows.fixes[19]
+    nearby.keeper.apply_states(duty(state="non_operational", off_duty_from=off))
+    assert await found(nearby) == []
+    hub.deliver(fix_of(19, second=6))
+    assert nearby.keeper.fleet.entry_of(19) is None
+    on = NOON + timedelta(seconds=10)
+    nearby.keeper.apply_states(duty(off_duty_from=off, off_duty_until=on))
+    hub.deliver(fix_of(19, second=9))
+    assert await found(nearby) == []
+    hub.deliver(fix_of(19, second=11))
+    assert await found(nearby) == [19]
+
+
+async def test_driver_who_falls_silent_is_not_found(nearby, rows, clock):
+    rows.add(fix_of(19))
+    await found(nearby)
+    nearby.keeper.apply_states(duty())
+    assert await found(nearby) == [19]
+    clock[0] = 61.0
+    assert await found(nearby) == []
+    assert len(nearby.keeper.fleet.free) == 0
+
+
+async def test_item_of_the_fleet_has_state_and_trip(nearby, rows):
+    rows.add(fix_of(19))
+    await found(nearby)
+    entry = nearby.keeper.fleet.entry_of(19)
+    assert '"state"' not in entry.item
+    nearby.keeper.apply_states(duty(state="reserved", trip_id=7))
+    assert entry.item.endswith('"state": "reserved", "trip": 7}')

@@ -1,0 +1,146 @@
+"""The nearest free drivers over HTTP, for dispatch."""
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, NamedTuple
+
+import msgspec
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpResponse, QueryDict
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from msgspec import Meta
+from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.request import Request
+
+from tracking.access_log import record
+from tracking.fleet.nearby import Found, NotLoaded, nearest_of
+from tracking.fleet.rows import load_free
+from tracking.geo import bearing
+from tracking.models import LocationAccess
+from tracking.permissions import may_search_nearby
+from tracking.protocol import Forbidden
+from tracking.protocol.encoding import details_of
+from tracking.protocol.frames import NearbyDriver
+from tracking.rest.bridge import call_async
+from tracking.rest.problems import Unavailable
+from tracking.rest.throttling import NearbyThrottle
+from tracking.rest.views import RestView
+from tracking.rest.windows import check_names, choice_of, invalid, number_of
+from tracking.runtime import get_runtime
+
+PARAMETERS: Final = ("lat", "lon", "radius", "count", "max_age", "vehicle_type", "order_by")
+MAX_COUNT: Final = 100
+DEFAULT_COUNT: Final = 10
+# Half of the way round the Earth.
+MAX_RADIUS: Final = 20_037_508.0
+MAX_AGE: Final = 86_400.0
+ORDERS: Final = ("distance", "eta")
+
+
+class NearbyDrivers(msgspec.Struct):
+    """Free drivers, the nearest first."""
+
+    results: Annotated[list[NearbyDriver], Meta(max_length=MAX_COUNT)]
+
+
+class Asked(NamedTuple):
+    """The parameters of a search, checked."""
+
+    latitude: float
+    longitude: float
+    limit: int
+    radius: float | None
+    max_age: float | None
+    vehicle_type: str
+
+
+class MaySearchNearby(BasePermission):
+    """Permits staff who may view last known locations, and as `TRACKING["NEARBY_POLICY"]` says."""
+
+    message, code = "only dispatch may search for free drivers", Forbidden.code
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        user: Any = request.user
+        return call_async(may_search_nearby, user)
+
+
+class NearbyView(RestView):
+    """Searches the free drivers near a place: available, and not offline."""
+
+    permission_classes = (IsAuthenticated, MaySearchNearby)
+    throttle_classes = (NearbyThrottle,)
+
+    def get(self, request: Request) -> HttpResponse:
+        asked = read_query(request.query_params)
+        record(request.user.pk, LocationAccess.Way.SEARCH)
+        if isinstance(request._request, ASGIRequest):
+            found = call_async(_search, asked)
+        else:
+            # Without an event loop that stays, no state is kept: each search reads all.
+            found = nearest_of(load_free(), timezone.now(), *asked)
+        return HttpResponse(encode(asked, found), content_type="application/json")
+
+
+def read_query(query: QueryDict) -> Asked:
+    """Return the parameters; raise InvalidParameters."""
+    check_names(query, PARAMETERS)
+    latitude = _decimal(query, "lat", -90.0, 90.0)
+    longitude = _decimal(query, "lon", -180.0, 180.0)
+    for name, value in (("lat", latitude), ("lon", longitude)):
+        if value is None:
+            raise invalid(name, _("This parameter is required."))
+    assert latitude is not None  # noqa: S101 - for the type checker
+    assert longitude is not None  # noqa: S101 - as above
+    # Until there are times of arrival, the nearest one is the first to arrive.
+    choice_of(query, "order_by", ORDERS)
+    return Asked(
+        latitude,
+        longitude,
+        number_of(query, "count", 1, MAX_COUNT) or DEFAULT_COUNT,
+        _decimal(query, "radius", 0.0, MAX_RADIUS),
+        _decimal(query, "max_age", 0.0, MAX_AGE),
+        query.get("vehicle_type", ""),
+    )
+
+
+def encode(asked: Asked, found: Sequence[Found]) -> bytes:
+    """Return the body of the answer."""
+    now = timezone.now()
+    results = [
+        NearbyDriver(
+            *details_of(entry.fix, entry.status),
+            distance=round(distance, 1),
+            bearing=round(_bearing(asked, entry.fix)) % 360,
+            state="available",
+            age=max(0.0, round((now - entry.fix.recorded_at).total_seconds(), 1)),
+            eta=None,
+        )
+        for entry, distance in found
+    ]
+    return msgspec.json.encode(NearbyDrivers(results))
+
+
+async def _search(asked: Asked) -> list[Found]:
+    try:
+        return await get_runtime().nearby.search(*asked)
+    except NotLoaded as error:
+        raise Unavailable("the drivers could not be read yet: try again later") from error
+
+
+def _bearing(asked: Asked, fix: Any) -> float:
+    return bearing(asked.latitude, asked.longitude, fix.latitude, fix.longitude)
+
+
+def _decimal(query: QueryDict, name: str, least: float, most: float) -> float | None:
+    """Return the number of a parameter, None without it; raise InvalidParameters."""
+    if name not in query:
+        return None
+    try:
+        value = float(query.get(name, ""))
+    except ValueError:
+        value = math.nan
+    if least <= value <= most:
+        return value
+    message = _("Give a number from %(least)g to %(most)g.")
+    raise invalid(name, message % {"least": least, "most": most})
