@@ -4,6 +4,7 @@ from typing import Any
 
 from tracking.consumers import DriverConsumer, WatcherConsumer
 from tracking.consumers.fleet import FleetConsumer
+from tracking.consumers.nearby import NearbyConsumer
 from tracking.consumers.trip import TripConsumer
 from tracking.monitoring.views import Metrics, live, own_metrics, ready
 from tracking.slashes import path
@@ -13,6 +14,7 @@ websocket_urlpatterns: list[Any] = [
     path("driver/get-tracking", WatcherConsumer.as_asgi()),
     path("fleet/get-tracking", FleetConsumer.as_asgi()),
     path("trip/get-tracking", TripConsumer.as_asgi()),
+    path("nearby/get-tracking", NearbyConsumer.as_asgi()),
 ]
 
 http_urlpatterns: list[Any] = [

@@ -12,10 +12,22 @@ FLEET = 6  # the section about the other route
 def kind_of(example):
     """Return the kind: of a client's message its command, of a server's frame its keys."""
     if "type" in example.value:
-        return example.value["payload"]["command"]
+        payload = example.value["payload"]
+        if payload["command"] == "start" and "lat" in payload:
+            return "start_nearby"
+        return payload["command"]
     if list(example.value) == ["state"]:
         return "acknowledged_state"
-    keys = ("error", "trip", "token_expires_in", "snapshot", "update", "recorded_at", "status")
+    keys = (
+        "error",
+        "trip",
+        "cars",
+        "token_expires_in",
+        "snapshot",
+        "update",
+        "recorded_at",
+        "status",
+    )
     return next((key for key in keys if key in example.value), "location")
 
 

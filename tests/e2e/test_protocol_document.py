@@ -152,6 +152,23 @@ async def is_the_first_frame_of_a_trip(stack, driver_id, frame):
         assert await follower.frame(0) == json.dumps(frame)
 
 
+@situation("start_nearby")
+@situation("cars")
+async def streams_cars(stack, driver_id, content):
+    start = {
+        "token": stack.tokens[driver_id],
+        "command": "start",
+        "lat": "-2.3123",
+        "lon": "2.4535",
+    }
+    if "payload" in content:
+        start = {**content["payload"], "token": stack.tokens[driver_id]}
+    async with Client(f"{stack.watcher_server.websocket_url}/nearby/get-tracking") as rider:
+        await rider.send_text(json.dumps({"type": "authenticate", "payload": start}))
+        # No car is free and far from home here.
+        assert await rider.frame(0) == json.dumps({"cars": []})
+
+
 @situation("error")
 async def answers_what_is_wrong(stack, driver_id, frame):
     async with stack.driver(driver_id) as driver:

@@ -28,7 +28,7 @@ class Socket(WebsocketCommunicator):
     """A client's end of a connection to one of the routes."""
 
     def __init__(self, route, query):
-        own = route in ("fleet", "trip")
+        own = route in ("fleet", "trip", "nearby")
         path = f"/{route}/get-tracking" if own else f"/driver/{route}-tracking"
         super().__init__(application, f"{path}{query}")
 

@@ -43,6 +43,13 @@ _ROUTES: Final = {
         ("start", "stop"),
         ("trip", "details", "unknown", "expiryWarning", "error"),
     ),
+    "getNearby": (
+        "/nearby/get-tracking",
+        "See free cars near a place",
+        "For every user. Nothing in it says whose cars they are.",
+        ("startNearby", "stop"),
+        ("cars", "expiryWarning", "error"),
+    ),
     "getFleet": (
         "/fleet/get-tracking",
         "Get the locations of all drivers",

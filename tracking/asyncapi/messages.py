@@ -19,6 +19,7 @@ from tracking.protocol import (
 )
 from tracking.protocol.fleet import encode_item, encode_name
 from tracking.protocol.frames import TripContent, TripDriver, TripWaypoint
+from tracking.protocol.nearby import encode_car, encode_cars
 
 _RECEIVED_AT: Final = datetime(2026, 1, 31, 12, 0, 0, 412_000, tzinfo=UTC)
 _DRIVER, _OTHER_DRIVER = map(from_plain, USER_IDS.examples)
@@ -53,6 +54,7 @@ _TRIP: Final = TripContent(
     eta=None,
     route=None,
 )
+_CAR: Final = encode_car("kT2b9xQ0vJ1m", -2.3119, 2.4551)
 _SENT: Final = {"token": "<JWT>", "command": "send", "lat": "-1.4354", "lon": "0.9871"}
 
 # Title, schema of the payload or frame, and examples, in the order in which the channels list them.
@@ -103,6 +105,11 @@ _FROM_CLIENTS: Final[dict[str, tuple[str, str, list[Schema]]]] = {
         "FleetStart",
         [{"token": "<JWT>", "command": "start", "bbox": [2.2, -2.6, 2.6, -2.1]}],
     ),
+    "startNearby": (
+        "Start streaming the cars near a place, or move the place",
+        "NearbyStart",
+        [{"token": "<JWT>", "command": "start", "lat": "-2.3123", "lon": "2.4535"}],
+    ),
     "stop": ("Stop streaming", "Stop", [{"command": "stop"}]),
 }
 _FROM_THE_SERVER: Final[dict[str, tuple[str, str, list[Schema]]]] = {
@@ -112,6 +119,7 @@ _FROM_THE_SERVER: Final[dict[str, tuple[str, str, list[Schema]]]] = {
     "unknown": ("No location yet", "Unknown", [_example(encode_unknown(_DRIVER))]),
     "state": ("The driver's state", "StateSet", [_example(encode_state("available"))]),
     "trip": ("The trip", "TripFrame", [_example(encode_trip(_TRIP))]),
+    "cars": ("Free cars", "NearbyCars", [_example(encode_cars([_CAR]))]),
     "snapshot": (
         "All drivers in the area",
         "Snapshot",

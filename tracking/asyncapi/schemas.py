@@ -11,6 +11,7 @@ from tracking.people import USER_IDS
 from tracking.protocol import frames
 from tracking.protocol.fleet import Bbox, FleetMessage
 from tracking.protocol.messages import DriverMessage, WatcherMessage
+from tracking.protocol.nearby import NearbyMessage
 
 Schema = dict[str, Any]
 
@@ -18,7 +19,7 @@ Schema = dict[str, Any]
 USER_ID: Final[Schema] = {"description": "The driver's id.", **USER_IDS.schema}
 
 _TEMPLATE: Final = "#/components/schemas/{name}"
-_ENVELOPES: Final = (DriverMessage, WatcherMessage, FleetMessage)
+_ENVELOPES: Final = (DriverMessage, WatcherMessage, FleetMessage, NearbyMessage)
 FRAMES: Final = (
     frames.Location,
     frames.BatchAcknowledgement,
@@ -26,6 +27,7 @@ FRAMES: Final = (
     frames.Unknown,
     frames.StateSet,
     frames.TripFrame,
+    frames.NearbyCars,
     frames.ExpiryWarning,
     frames.Error,
     frames.Snapshot,
@@ -39,8 +41,9 @@ def schemas() -> dict[str, Schema]:
     for envelope in _ENVELOPES:
         # Each command has its own message in the document, with a name and examples.
         del found[envelope.__name__]
-    for name in ("Measurement", "Send"):
+    for name in ("Measurement", "Send", "NearbyStart"):
         found[name]["properties"] |= {"lat": _degrees(90), "lon": _degrees(180)}
+        found[name].setdefault("required", [])
         found[name]["required"] += ["lat", "lon"]
     found["FleetStart"]["properties"]["bbox"] = {
         "anyOf": [reference("Bbox"), {"type": "null"}],

@@ -51,6 +51,22 @@ class Nearby:
         """Drop the state if it has no other holder."""
         self._keeper.release(holder)
 
+    @property
+    def is_loaded(self) -> bool:
+        """True once all drivers were read."""
+        return self._keeper.loaded.is_set()
+
+    async def loaded(self) -> None:
+        """Wait until all drivers were read. The caller holds the state."""
+        await self._keeper.loaded.wait()
+
+    async def settle(self) -> None:
+        """Update the statuses that are due, with a turn for others in between."""
+        more = self._keeper.fleet.expire()
+        while more:
+            await asyncio.sleep(0)
+            more = self._keeper.fleet.expire()
+
     async def search(
         self,
         latitude: float,
@@ -66,13 +82,13 @@ class Nearby:
         else:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(KEEP, self.close)
-        if not self._keeper.loaded.is_set():
+        if not self.is_loaded:
             try:
                 async with asyncio.timeout(LOAD_TIMEOUT):
-                    await self._keeper.loaded.wait()
+                    await self.loaded()
             except TimeoutError as error:
                 raise NotLoaded from error
-        await settle(self._keeper.fleet)
+        await self.settle()
         return self.nearest(latitude, longitude, count, radius, max_age, vehicle_type)
 
     def nearest(
@@ -104,14 +120,6 @@ class Nearby:
             self._timer.cancel()
             self._timer = None
             self.release(self)
-
-
-async def settle(fleet: Fleet) -> None:
-    """Update the statuses that are due, with a turn for others in between."""
-    more = fleet.expire()
-    while more:
-        await asyncio.sleep(0)
-        more = fleet.expire()
 
 
 def nearest_of(

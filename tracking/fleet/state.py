@@ -3,6 +3,7 @@
 Changed drivers are found without scanning the others, and encoded once for all viewers.
 """
 
+import time
 from collections.abc import Callable, Iterator, KeysView, Mapping
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
@@ -11,6 +12,7 @@ from typing import Final
 
 from tracking.fix import Fix
 from tracking.fleet.grid import Grid
+from tracking.geo import distance
 from tracking.ids import DriverId
 from tracking.models import State
 from tracking.pipeline.duty import StateRow
@@ -21,22 +23,48 @@ from tracking.status import Status, next_change, status_of
 MAX_EXPIRIES: Final = 1_000
 
 
+# Metres within which a car counts as being at the same place.
+HERE: Final = 500.0
+
+
 class Entry:
     """One driver. `version` grows with each change; `due` is the time of its next status check.
 
-    `duty` is the driver's state; None if it has none, or if it is not read yet.
+    `duty` is the driver's state; None if it has none, or if it is not read yet. `here_since` is the
+    time, in seconds since 1970, when the driver came to within `HERE` of the present place; for one
+    who has not moved since it became known here, that time.
     """
 
-    __slots__ = ("_item", "_name", "due", "duty", "fix", "status", "version")
+    __slots__ = (
+        "_item",
+        "_name",
+        "_place",
+        "due",
+        "duty",
+        "fix",
+        "here_since",
+        "status",
+        "version",
+    )
 
     def __init__(self, fix: Fix, status: Status, duty: StateRow | None) -> None:
         self.fix = fix
         self.status = status
         self.duty = duty
+        self._place = fix
+        self.here_since = time.time()
         self.version = 0
         self.due: datetime | None = None
         self._name = encode_name(None)
         self._item: str | None = None
+
+    def move(self, fix: Fix) -> None:
+        """Set the newest fix."""
+        self.fix = fix
+        place = self._place
+        if distance(place.latitude, place.longitude, fix.latitude, fix.longitude) > HERE:
+            self._place = fix
+            self.here_since = time.time()
 
     def rename(self, name: str) -> bool:
         """Set the name; return True if it changed."""
@@ -114,7 +142,7 @@ class Fleet:
             newest = fix.merged_with(entry.fix)
             if newest is entry.fix:
                 return
-            entry.fix = newest
+            entry.move(newest)
             self._set_status(entry, now)
         self._touch(entry)
         self._place(entry)

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 from channels.layers import get_channel_layer
+from django.conf import settings
 
 from tracking import metrics
 from tracking.access.identities import Identities
@@ -22,9 +23,11 @@ from tracking.engine.batching import Loader
 from tracking.engine.database import DatabaseThread
 from tracking.engine.receiver import Receiver
 from tracking.fix import ArrivalClock, Fix
+from tracking.fleet.anonymity import Veil
 from tracking.fleet.hub import FleetHub
 from tracking.fleet.keeper import Keeper
 from tracking.fleet.nearby import Nearby
+from tracking.fleet.riders import Riders
 from tracking.history.writer import HistorySink
 from tracking.ids import DriverId, UserId
 from tracking.pipeline.announcer import Announcer
@@ -97,6 +100,7 @@ class Runtime:
         keeper = Keeper(self.hub, self._reader.run, self.clock.now, self._listen)
         self.fleet = FleetHub(keeper)
         self.nearby = Nearby(keeper, self.clock.now)
+        self.riders = Riders(self.nearby, Veil(settings.SECRET_KEY.encode()))
         self.trips = TripHub(self.hub, self._reader.run)
         self.duty = Duty(partial(self._reader.run, load_states), self._writer.run)
         self.changes = Changes(
@@ -299,6 +303,7 @@ class Runtime:
         await self.changes.close()
         await self.trips.close()
         await self.duty.close()
+        await self.riders.close()
         self.nearby.close()
         await self.fleet.close()
         await self.presence.close()

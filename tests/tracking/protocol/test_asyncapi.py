@@ -35,6 +35,7 @@ from tracking.protocol.fleet import (
     encode_name,
 )
 from tracking.protocol.frames import TripContent, TripDriver, TripWaypoint
+from tracking.protocol.nearby import decode_nearby_message, encode_car, encode_cars
 
 from ..fakes import NOON, fix_of
 
@@ -42,6 +43,7 @@ DECODERS = {
     "setTracking": decode_driver_message,
     "getTracking": decode_watcher_message,
     "getTrip": decode_watcher_message,
+    "getNearby": decode_nearby_message,
     "getFleet": decode_fleet_message,
 }
 MESSAGES = asyncapi()["components"]["messages"]
@@ -120,6 +122,7 @@ SEND = {"command": "send", **FIX}
         *(sent({"command": "start", "bbox": bbox}) for bbox in (None, [1, 2, 3, 4], [1, 2, 3])),
         sent({"command": "start", "bbox": [1, 2, 3, 91]}),
         sent({"command": "start", "token": None}),
+        *(sent({"command": "start", "lat": lat, "lon": 2}) for lat in (1, "-1.5", 91, None)),
         sent({"command": "stop"}),
         *(sent({"command": "state", "state": state}) for state in ("available", "reserved", None)),
         sent({"command": "state"}),
@@ -158,6 +161,8 @@ FRAMES = [
     ("details", encode_details(FIX_WITH_ALL, "live")),
     ("batchAcknowledgement", encode_verdicts(1.5, 2.5, [Verdict(0, "invalid_message", "no")])),
     ("unknown", encode_unknown(19)),
+    ("cars", encode_cars([])),
+    ("cars", encode_cars([encode_car("a-b_c", -1.43, 0.98714)] * 2)),
     ("state", encode_state("non_operational")),
     ("trip", encode_trip(TRIP)),
     ("trip", encode_trip(msgspec.structs.replace(TRIP, driver=None, waypoints=[]))),

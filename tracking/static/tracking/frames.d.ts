@@ -129,6 +129,20 @@ export interface TripFrame {
   trip: TripContent;
 }
 
+/** A car near a rider. The id means nothing to other riders, and changes every hour. */
+export interface NearbyCar {
+  id: string;
+  /** WGS 84 degrees, canonical: no exponent, no trailing zeros, no -0. */
+  location_lat: string;
+  /** WGS 84 degrees, canonical: no exponent, no trailing zeros, no -0. */
+  location_lon: string;
+}
+
+/** The free cars near a rider, at most 20, in place of those of the frame before. */
+export interface NearbyCars {
+  cars: NearbyCar[];
+}
+
 /** A warning that the token expires in this many seconds: send a newer one. */
 export interface ExpiryWarning {
   token_expires_in: number;

@@ -1,0 +1,117 @@
+"""A curious rider cannot follow a car: across the hour, with a second account, or home."""
+
+import pytest
+
+from tracking.fleet.anonymity import DISPLACEMENT, HIDDEN, PERIOD, RADIUS, Veil
+from tracking.geo import distance
+
+from .curious import STEP, Town, guesses
+
+HOUR = 3600.0
+
+
+@pytest.fixture
+def veil():
+    return Veil(b"secret")
+
+
+def sight(veil, driver_id=19, *, here_since=None, quiet=(), now):
+    return veil.sight(driver_id, 60.0, 25.0, now if here_since is None else here_since, quiet, now)
+
+
+def change_of(veil, driver_id=19, begin=1_000_000.0):
+    """Return the time of the first change of a driver's ids after `begin`."""
+    first = veil.sight(driver_id, 60.0, 25.0, begin + 2 * HOUR, (), begin)
+    now = begin
+    while True:
+        now += 1.0
+        seen = sight(veil, driver_id, now=now)
+        if first is not None and (seen is None or seen.period != first.period):
+            return now
+        first = seen or first
+
+
+@pytest.mark.parametrize("parked", [0, 20])
+def test_car_is_not_found_again_across_the_hour(parked):
+    town = Town(60, parked=parked)
+    tracks = town.record(2 * HOUR)
+    results = guesses(tracks, town.now)
+    assert len(results) > 40
+    right = sum(is_right for is_right, _ in results)
+    at_random = sum(1 / candidates for _, candidates in results)
+    # There are many that it may be, and the best guess is no better than one at random.
+    assert sum(candidates for _, candidates in results) > 10 * len(results)
+    assert right <= max(at_random, 0.1 * len(results))
+
+
+def test_second_account_sees_the_same_cars_at_the_same_time_under_other_ids():
+    town = Town(15, parked=5)
+    ids = {22: {}, 23: {}}
+    for _ in range(int(1.2 * HOUR / STEP)):
+        town.drive(STEP)
+        both = [town.seen_by(rider) for rider in ids]
+        assert {number for _, number in both[0].values()} == {n for _, n in both[1].values()}
+        assert not both[0].keys() & both[1].keys()
+        for rider, seen in zip(ids, both, strict=True):
+            for car, (_, number) in seen.items():
+                ids[rider].setdefault(number, set()).add((car, int(town.now)))
+    for number, of_first in ids[22].items():
+        # An id of one account ends exactly when that of the other does.
+        assert ends_of(of_first) == ends_of(ids[23][number])
+
+
+def ends_of(seen):
+    last = {}
+    for car, at in seen:
+        last[car] = max(at, last.get(car, 0))
+    return sorted(last.values())
+
+
+def test_no_car_is_seen_near_its_home():
+    town = Town(30)
+    nearest = RADIUS[1]
+    for _ in range(int(1.2 * HOUR / STEP)):
+        town.drive(STEP)
+        for place, number in town.seen_by(22).values():
+            nearest = min(nearest, distance(*place, *town.homes[number][0]))
+    # The centre of the circle is away from the home by at most 0.6 of the radius.
+    assert nearest >= 0.4 * RADIUS[0] - DISPLACEMENT - 10
+
+
+def test_hole_in_the_map_is_not_centred_on_the_home(veil):
+    home = [60.0, 25.0]
+    seen_from = []
+    for north in range(-200, 201):
+        latitude = 60 + north * 0.0001
+        if veil.sight(19, latitude, 25.0, 2e6, [home], change_of(veil) + HIDDEN[1] + 1):
+            seen_from.append(latitude)
+    below = max(latitude for latitude in seen_from if latitude < 60)
+    above = min(latitude for latitude in seen_from if latitude > 60)
+    assert abs((below + above) / 2 - 60) > 0.0005
+
+
+def test_car_is_hidden_after_its_change_and_seen_with_other_ids_then(veil):
+    change = change_of(veil)
+    before = veil.alias(22, sight(veil, now=change - 1))
+    assert sight(veil, now=change + HIDDEN[0] - 1) is None
+    after = veil.alias(22, sight(veil, now=change + HIDDEN[1] + 1))
+    assert before.id != after.id
+    assert (before.north, before.east) != (after.north, after.east)
+    assert change_of(veil, begin=change) - change == pytest.approx(PERIOD, abs=1)
+
+
+def test_parked_car_stays_hidden_after_its_change(veil):
+    change = change_of(veil)
+    assert sight(veil, here_since=change - 600, now=change - 1) is not None
+    for later in (HIDDEN[1] + 1, 1_800.0, 3_500.0):
+        assert sight(veil, here_since=change - 600, now=change + later) is None
+
+
+def test_changes_are_spread_over_the_hour(veil):
+    changes = sorted(change_of(veil, driver) % PERIOD for driver in range(1, 13))
+    assert max(changes) - min(changes) > PERIOD / 3
+
+
+def test_ids_need_the_secret(veil):
+    seen = sight(veil, now=change_of(veil) - 1)
+    assert Veil(b"another").alias(22, seen).id != veil.alias(22, seen).id
