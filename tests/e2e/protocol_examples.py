@@ -18,16 +18,8 @@ def kind_of(example):
         return payload["command"]
     if list(example.value) == ["state"]:
         return "acknowledged_state"
-    keys = (
-        "error",
-        "trip",
-        "cars",
-        "token_expires_in",
-        "snapshot",
-        "update",
-        "recorded_at",
-        "status",
-    )
+    keys = ("error", "trip", "cars", "token_expires_in", "snapshot", "update")
+    keys += ("recorded_at", "status")
     return next((key for key in keys if key in example.value), "location")
 
 
