@@ -1,4 +1,4 @@
-"""What riders may see of free cars, so that nobody can follow one. Pure rules: no I/O.
+"""Rules for what riders see of free cars, so that nobody can follow one. Pure: no I/O.
 
 A rider sees a car under an id of that rider's own, for an hour. A car that changes its ids while it
 is in view would be found again where it was, so it is hidden after the change: for some minutes,

@@ -16,7 +16,7 @@ FAST = 20.0  # m/s: no car of the town is faster
 
 
 class Track(NamedTuple):
-    """What one id did: the first and the last time and place, and, for the judge, whose it is."""
+    """The first and the last time and place of an id, and, for the judge, whose it is."""
 
     begins: float
     first: tuple[float, float]
