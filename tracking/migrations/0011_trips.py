@@ -21,6 +21,7 @@ class Migration(migrations.Migration):
                 ('status', models.CharField(choices=[('new', 'new'), ('enroute_to_pickup', 'on the way to the pickup'), ('arrived_at_pickup', 'at the pickup'), ('enroute_to_intermediate_destination', 'on the way to a stop'), ('arrived_at_intermediate_destination', 'at a stop'), ('enroute_to_dropoff', 'on the way to the destination'), ('complete', 'complete'), ('canceled', 'canceled')], default='new', max_length=40, verbose_name='status')),
                 ('vehicle', models.CharField(blank=True, help_text='For riders: “white Prius, AB 123”.', max_length=200, verbose_name='vehicle')),
                 ('waypoints', models.JSONField(default=list, verbose_name='waypoints')),
+                ('waypoints_deleted_at', models.DateTimeField(editable=False, null=True)),
                 ('created_at', models.DateTimeField(verbose_name='created at')),
                 ('assigned_at', models.DateTimeField(null=True, verbose_name='assigned at')),
                 ('ended_at', models.DateTimeField(null=True, verbose_name='ended at')),
@@ -114,6 +115,10 @@ class Migration(migrations.Migration):
                 'default_permissions': ('view',),
             },
         ),
+        migrations.AddIndex(
+            model_name='trip',
+            index=models.Index(condition=models.Q(('ended_at__isnull', False), ('waypoints_deleted_at', None)), fields=['ended_at'], name='tracking_trip_with_waypoints'),
+        ),
         migrations.AddConstraint(
             model_name='trip',
             constraint=models.CheckConstraint(condition=models.Q(('status__in', ['new', 'enroute_to_pickup', 'arrived_at_pickup', 'enroute_to_intermediate_destination', 'arrived_at_intermediate_destination', 'enroute_to_dropoff', 'complete', 'canceled'])), name='tracking_trip_status_valid'),
@@ -133,6 +138,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='driverstatechange',
             index=models.Index(fields=['changed_at'], name='tracking_state_changed_at'),
+        ),
+        migrations.AddIndex(
+            model_name='driverstatechange',
+            index=models.Index(condition=models.Q(('latitude__isnull', False)), fields=['changed_at'], name='tracking_state_with_place'),
         ),
         migrations.AddConstraint(
             model_name='driverstate',

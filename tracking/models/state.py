@@ -77,7 +77,7 @@ class DriverStateChange(models.Model):
     """One change of a driver's state. `previous` is empty for the first one.
 
     The place is the last known location at that time; for the begin of a shift, the first fix after
-    it. Both are null if there was none.
+    it. Both are null if there was none, or once it has expired or was erased.
     """
 
     driver = models.ForeignKey(
@@ -110,6 +110,12 @@ class DriverStateChange(models.Model):
             models.Index(fields=["driver", "changed_at"], name="tracking_state_of_driver"),
             # Workers look for what changed in the last seconds.
             models.Index(fields=["changed_at"], name="tracking_state_changed_at"),
+            # Maintenance looks for places that have expired: nearly all rows have none.
+            models.Index(
+                fields=["changed_at"],
+                condition=Q(latitude__isnull=False),
+                name="tracking_state_with_place",
+            ),
         ]
 
     def __str__(self) -> str:

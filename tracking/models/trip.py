@@ -60,6 +60,8 @@ class Trip(models.Model):
         _("vehicle"), max_length=200, blank=True, help_text=_("For riders: “white Prius, AB 123”.")
     )
     waypoints = models.JSONField(_("waypoints"), default=list)
+    # When the waypoints were deleted because they had expired, or with the account of the rider.
+    waypoints_deleted_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(_("created at"))
     # When the driver it has now was assigned.
     assigned_at = models.DateTimeField(_("assigned at"), null=True)
@@ -72,6 +74,14 @@ class Trip(models.Model):
         verbose_name = _("trip")
         verbose_name_plural = _("trips")
         default_permissions = ("view", "add", "change")
+        indexes = [
+            # Maintenance looks for waypoints that have expired: nearly all trips have none.
+            models.Index(
+                fields=["ended_at"],
+                condition=Q(ended_at__isnull=False, waypoints_deleted_at=None),
+                name="tracking_trip_with_waypoints",
+            ),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(status__in=TripStatus.values), name="tracking_trip_status_valid"
