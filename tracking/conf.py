@@ -45,10 +45,10 @@ DEFAULTS: Final[dict[str, Any]] = {
     "GRANT_LEAD_TIME": 120.0,
     # Days for which the audit trail of access to locations is kept; 0 turns it off.
     "ACCESS_LOG_DAYS": 90,
-    # The fixes that the history keeps: "off" for none, "all", or "trips" for those recorded while a
-    # watch grant for the driver was live. They are kept for HISTORY_DAYS, which must be set for the
-    # history to be on: `manage.py tracking_maintain` deletes older ones, and packs those older than
-    # HISTORY_HOT_DAYS whole days into a tenth of the space.
+    # The fixes that the history keeps: "off" for none, "all", or "trips" for those recorded while
+    # the driver had a trip, or a watch grant for it was live. They are kept for HISTORY_DAYS, which
+    # must be set for the history to be on: `manage.py tracking_maintain` deletes older ones, and
+    # packs those older than HISTORY_HOT_DAYS whole days into a tenth of the space.
     "HISTORY": "off",
     "HISTORY_DAYS": 0,
     "HISTORY_HOT_DAYS": 3,

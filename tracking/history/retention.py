@@ -26,7 +26,7 @@ from tracking.history.partitions import (
 from tracking.history.removal import remove
 from tracking.history.rows import Span, live_holds, spans_of
 from tracking.ids import DriverId, UserId
-from tracking.models import HistoryHold, WatchGrant
+from tracking.models import HistoryHold, TripAssignment, WatchGrant
 
 logger = logging.getLogger(__name__)
 
@@ -103,13 +103,17 @@ def hold(
 ) -> list[HistoryHold]:
     """Keep a driver's fixes recorded from `since` to `until`, exclusively, until `release`.
 
-    With the reference alone, keep those of the trips with that reference: from the start to the end
-    of each watch grant. Neither expiry nor a later erasure deletes what is held. Return the holds,
-    also those that exist already. Each is added to the file TRACKING["ERASURE_LOG"]. `by` is the
-    user who asks for it; it is stored.
+    With the reference alone, keep those of the trips with that reference: of each driver that had
+    it, from the assignment to its end, and from the start to the end of each watch grant that
+    belongs to no trip. A trip that has not ended is held until its `ends_at`, and to the end of its
+    present day of 24 hours: call this again if it lasts longer.
 
-    Raise InvalidHold, a ValueError, if no grant has the reference, if the window is empty or has no
-    time zone, or if the reference is empty or has more than 200 characters.
+    Neither expiry nor a later erasure deletes what is held. Return the holds, also those that exist
+    already. Each is added to the file TRACKING["ERASURE_LOG"]. `by` is the user who asks for it; it
+    is stored.
+
+    Raise InvalidHold, a ValueError, if no trip and no grant has the reference, if the window is
+    empty or has no time zone, or if the reference is empty or has more than 200 characters.
     """
     if not 0 < len(reference) <= MAX_REFERENCE:
         raise InvalidHold(f"A reference has 1 to {MAX_REFERENCE} characters.")
@@ -135,18 +139,42 @@ def hold(
 
 
 def _trips(reference: str) -> set[tuple[DriverId, Span]]:
-    grants = WatchGrant.objects.using(router.db_for_read(WatchGrant)).filter(reference=reference)
-    spans: set[tuple[DriverId, Span]] = {
-        (driver_id, Span(starts_at, min(ended_at or ends_at, ends_at)))
-        for driver_id, starts_at, ends_at, ended_at in grants.values_list(
-            "driver_id", "starts_at", "ends_at", "ended_at"
-        )
-    }
+    """Return the drivers and times of the trips with a reference, and of grants without a trip."""
+    spans = _of_trips(reference) | _of_grants(reference)
     # A grant that was ended before its start is no trip.
     trips = {(driver_id, span) for driver_id, span in spans if span.since < span.until}
     if not trips:
         raise InvalidHold("No trip has this reference. Give a driver and a window of time.")
     return trips
+
+
+def _of_trips(reference: str) -> set[tuple[DriverId, Span]]:
+    rows = TripAssignment.objects.using(router.db_for_read(TripAssignment))
+    rows = rows.filter(trip__reference=reference)
+    now = timezone.now()
+    return {
+        (driver_id, Span(since, until or _end_of_open(since, ends_at, now)))
+        for driver_id, since, until, ends_at in rows.values_list(
+            "driver_id", "since", "until", "trip__ends_at"
+        )
+    }
+
+
+def _end_of_open(since: datetime, ends_at: datetime | None, now: datetime) -> datetime:
+    """Return the end of a hold of a trip that has not ended: whole days after its start, so that
+    holding it again finds the same hold."""
+    days = max(now - since, timedelta()) // DAY + 1
+    return max(since + days * DAY, ends_at or since)
+
+
+def _of_grants(reference: str) -> set[tuple[DriverId, Span]]:
+    grants = WatchGrant.objects.using(router.db_for_read(WatchGrant)).filter(reference=reference)
+    return {
+        (driver_id, Span(starts_at, min(ended_at or ends_at, ends_at)))
+        for driver_id, starts_at, ends_at, ended_at in grants.filter(trip=None).values_list(
+            "driver_id", "starts_at", "ends_at", "ended_at"
+        )
+    }
 
 
 def _checked(

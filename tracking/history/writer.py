@@ -18,7 +18,7 @@ from tracking.history.partitions import (
     is_partition_missing,
     start_of,
 )
-from tracking.models import DriverState, HistoryFix, WatchGrant
+from tracking.models import DriverState, HistoryFix, TripAssignment, WatchGrant
 from tracking.pipeline.rows import not_erased
 
 # More is no speed and no accuracy, and would not fit the packed form: m/s, metres.
@@ -59,11 +59,16 @@ _VALUES: Final = {
     },
 }
 
+# A driver has one trip at a time, so only the last one that it got before the fix can have it: one
+# row of the index is read, however many trips there were. Hosts without trips here have grants.
 _ON_A_TRIP: Final = (
-    "EXISTS (SELECT 1 FROM {grants} AS trip WHERE trip.driver_id = fix.driver_id"
+    "((SELECT trip.until IS NULL OR fix.recorded_at < trip.until FROM {assignments} AS trip"
+    " WHERE trip.driver_id = fix.driver_id AND trip.since <= fix.recorded_at"
+    " ORDER BY trip.since DESC LIMIT 1)"
+    " OR EXISTS (SELECT 1 FROM {grants} AS trip WHERE trip.driver_id = fix.driver_id"
     " AND trip.starts_at <= fix.recorded_at AND fix.recorded_at < trip.ends_at"
     # A grant that has expired is ended later.
-    " AND (trip.ended_at IS NULL OR fix.recorded_at < trip.ended_at))"
+    " AND (trip.ended_at IS NULL OR fix.recorded_at < trip.ended_at)))"
 )
 # A worker refuses these before, unless it does not know yet that the driver is off duty.
 _NOT_OFF_DUTY: Final = (
@@ -125,7 +130,11 @@ def _insert(vendor: str, history: str, oldest: date) -> str:
         _NOT_OFF_DUTY.format(states=DriverState._meta.db_table),
     ]
     if history == "trips":
-        conditions.append(_ON_A_TRIP.format(grants=WatchGrant._meta.db_table))
+        tables = {
+            "assignments": TripAssignment._meta.db_table,
+            "grants": WatchGrant._meta.db_table,
+        }
+        conditions.append(_ON_A_TRIP.format(**tables))
     return _INSERT.format(
         table=HistoryFix._meta.db_table,
         columns=", ".join(values),

@@ -6,11 +6,19 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from tracking import trips
+from tracking.grants import open_grant
 from tracking.history import partitions, retention
 from tracking.history.packer import pack_day
 from tracking.history.partitions import create_days, history_db, start_of
 from tracking.history.retention import InvalidHold, expire, hold, release
-from tracking.models import HistoryFix, HistoryHold, HistorySegment, WatchGrant
+from tracking.models import (
+    HistoryFix,
+    HistoryHold,
+    HistorySegment,
+    TripAssignment,
+    WatchGrant,
+)
 
 from ..fakes import DEADLINE
 from ..rows import drivers
@@ -213,6 +221,42 @@ def test_a_trips_grants_are_its_windows():
     ]
     assert hold("T-7") == made
     assert HistoryHold.objects.using(history_db()).count() == 4
+
+
+def test_the_times_of_a_trips_drivers_are_its_windows():
+    one, two, rider, other = drivers(4)
+    before = timezone.now()
+    trip = trips.create(reference="T-7", riders=[rider], driver=one)
+    trips.assign(trip, two)
+    trips.complete(trip)
+    trips.complete(trips.create(reference="T-77", riders=[rider], driver=one))
+    # A grant of the host's own for the same reference.
+    grant = open_grant(driver=one, watcher=other, ends_at=before + timedelta(1), reference="T-7")
+    made = {(each.driver_id, each.since, each.until) for each in hold("T-7")}
+    assert made == {
+        *trip.assignments.values_list("driver", "since", "until"),
+        (one, grant.starts_at, grant.ends_at),
+    }
+    assert {driver for driver, *_ in made} == {one, two}
+    assert len(hold("T-7")) == 3
+    assert HistoryHold.objects.using(history_db()).count() == 3
+
+
+def test_a_trip_that_has_not_ended_is_held_for_whole_days_or_to_its_latest_end():
+    one, two = drivers(2)
+    first = trips.create(reference="T-1", driver=one)
+    ends_at = timezone.now() + timedelta(hours=30)
+    trips.create(reference="T-2", driver=two, ends_at=ends_at)
+    day = timedelta(days=1)
+    (made,) = hold("T-1")
+    assert (made.since, made.until) == (first.assigned_at, first.assigned_at + day)
+    assert hold("T-1") == [made]
+    assert hold("T-2")[0].until == ends_at
+    TripAssignment.objects.filter(trip=first).update(since=timezone.now() - 2.5 * day)
+    (longer,) = hold("T-1")
+    assert longer.until == longer.since + 3 * day
+    with pytest.raises(InvalidHold):
+        hold("T-3")
 
 
 NOW = timezone.now()

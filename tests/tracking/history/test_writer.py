@@ -6,12 +6,21 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import connections
 
+from tracking import trips
 from tracking.fix import Fix
 from tracking.history.fixes import TrackFix
 from tracking.history.partitions import create_days, day_of, existing_days, partition_name
 from tracking.history.reading import read
 from tracking.history.writer import HistorySink
-from tracking.models import DriverLocation, HistoryErasure, HistoryFix, WatchGrant
+from tracking.models import (
+    DriverLocation,
+    HistoryErasure,
+    HistoryFix,
+    Trip,
+    TripAssignment,
+    WatchGrant,
+)
+from tracking.pipeline import rows
 from tracking.pipeline.rows import PartlyStoredError, upsert, upsert_and_compare
 
 from ..rows import drivers
@@ -156,6 +165,88 @@ def test_with_trips_fixes_are_kept_that_were_recorded_during_a_grant(settings):
     assert [fix.recorded_at for fix in kept(driver)] == [
         NOW - timedelta(seconds=ago) for ago in (50, 21)
     ]
+
+
+def assign(driver, begin, end, trip=None):
+    """Store that a driver had a trip, from and until so many seconds ago."""
+    trip = trip or Trip.objects.create(created_at=NOW)
+    TripAssignment.objects.create(
+        trip=trip,
+        driver_id=driver,
+        since=NOW - timedelta(seconds=begin),
+        until=None if end is None else NOW - timedelta(seconds=end),
+    )
+    return trip
+
+
+def test_with_trips_fixes_are_kept_that_were_recorded_while_the_driver_had_one(settings):
+    settings.TRACKING = settings.TRACKING | {"HISTORY": "trips"}
+    one, two = drivers(2)
+    assign(one, 90, 80)
+    trip = assign(one, 50, 20)
+    assign(two, 20, None, trip)
+    ago = (91, 90, 81, 80, 51, 50, 21, 20, 0)
+    write(*(fix_at(driver, seconds) for driver in (one, two) for seconds in ago))
+    for driver, expected in ((one, (90, 81, 50, 21)), (two, (20, 0))):
+        assert [fix.recorded_at for fix in kept(driver)] == [
+            NOW - timedelta(seconds=seconds) for seconds in expected
+        ]
+
+
+def test_with_trips_the_life_of_a_trip_decides(settings):
+    settings.TRACKING = settings.TRACKING | {"HISTORY": "trips"}
+    one, two = drivers(2)
+    times = []
+
+    def note():
+        times.append(datetime.now(UTC))
+
+    note()
+    trip = trips.create(driver=one)
+    note()
+    trips.assign(trip, two)
+    note()
+    trips.set_status(trip, "enroute_to_dropoff")
+    trips.complete(trip)
+    note()
+    write(*(Fix(driver, 1.5, 2.5, at, at) for driver in (one, two) for at in times))
+    assert [fix.recorded_at for fix in kept(one)] == [times[1]]
+    assert [fix.recorded_at for fix in kept(two)] == [times[2]]
+
+
+def test_with_trips_one_row_of_an_index_is_read_however_many_trips_there_were(settings, database):
+    settings.TRACKING = settings.TRACKING | {"HISTORY": "trips"}
+    one, other = drivers(2)
+    trip = Trip.objects.create(created_at=NOW)
+    TripAssignment.objects.bulk_create(
+        TripAssignment(
+            trip=trip,
+            driver_id=driver,
+            since=NOW - timedelta(minutes=10 * number),
+            until=NOW - timedelta(minutes=10 * number - 5),
+        )
+        for driver in (one, other)
+        for number in range(1, 2_000)
+    )
+    fix = fix_at(one, 1)
+    vendor = connections[database].vendor
+    ((sql, parameters),) = rows._statements(vendor, [HistorySink().insert([fix])], [fix], [fix])[
+        -1:
+    ]
+    with connections[database].cursor() as cursor:
+        if database == "postgresql":
+            cursor.execute("ANALYZE tracking_tripassignment")
+        explain = "EXPLAIN" if vendor == "postgresql" else "EXPLAIN QUERY PLAN"
+        cursor.execute(f"{explain} {sql}", parameters)
+        plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
+    if database == "postgresql":
+        assert (
+            "Index Scan Backward using tracking_trips_of_driver on tracking_tripassignment" in plan
+        )
+        assert "Seq Scan on tracking_" not in plan
+    else:
+        assert "USING INDEX tracking_trips_of_driver (driver_id=? AND since<?)" in plan
+        assert "SCAN trip" not in plan
 
 
 @pytest.mark.parametrize("how", [upsert, upsert_and_compare])
