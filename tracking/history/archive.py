@@ -96,7 +96,8 @@ def _files(driver_id: DriverId, now: datetime) -> Iterator[tuple[str, Iterable[b
         window = (start_of(day), start_of(day + DAY))
         # Read twice, as a day of fixes may be too large for the memory.
         yield f"tracks/{day}.csv", formats.csv(read_flagged(driver_id, hours, *window))
-        yield f"tracks/{day}.gpx", formats.gpx(driver_id, read_flagged(driver_id, hours, *window))
+        track = read_flagged(driver_id, hours, *window)
+        yield f"tracks/{day}.gpx", formats.gpx(f"Driver {driver_id}", [track])
 
 
 class _Table(NamedTuple):

@@ -5,7 +5,7 @@ are WGS 84, to 7 decimals. Times are RFC 3339 in UTC, with the milliseconds or m
 were kept. Accuracy is in metres, heading in degrees from true north, speed in metres per second.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import chain, islice
@@ -56,31 +56,30 @@ class Point(msgspec.Struct, rename={"user_id": "userId"}):
 
 
 def geojson(
-    driver_id: DriverId,
-    fixes: Iterable[TrackFix],
+    properties: Mapping[str, Any],
+    parts: Iterable[Iterable[TrackFix]],
     *,
     max_points: int | None = None,
     following: str | None = None,
 ) -> Iterator[bytes]:
     """Yield a Feature with a LineString and `datetimes`, an OGC MF-JSON Trajectory.
 
-    The lists of the properties are in step with the coordinates. One fix is a MultiPoint of one
-    position, as a LineString has at least two, and without a fix the geometry is null. With
-    `max_points`, fixes that change the line's shape least are left out, and those with a flag;
-    `distance`, `stops` and `gaps` are still those of all fixes. The begins and ends of the longest
-    stops are kept, as at most half of the points. `following` is the URL of the next page.
+    `properties` say whose track it is. `parts` are those of one driver each, one after another: the
+    way from one driver to the next counts for nothing. The lists of the properties are in step with
+    the coordinates. One fix is a MultiPoint of one position, as a LineString has at least two, and
+    without a fix the geometry is null. With `max_points`, fixes that change the line's shape least
+    are left out, and those with a flag; `distance`, `stops` and `gaps` are still those of all
+    fixes. The begins and ends of the longest stops are kept, as at most half of the points.
+    `following` is the URL of the next page.
 
     All lists but the coordinates are kept until the end, encoded: 45 bytes for each fix.
     """
-    summary = Summary()
-    pieces: Iterator[list[TrackFix]] = (_added(summary, piece) for piece in _pieces(fixes))
+    summaries: list[Summary] = []
+    every = (_summarized(part, summaries) for part in parts)
+    pieces: Iterator[list[TrackFix]] = chain.from_iterable(every)
     if max_points is not None:
         whole = list(chain.from_iterable(pieces))
-        # The longest ones first. The shape of the track gets at least half of the points.
-        stops = sorted(summary.finish().stops, key=lambda stop: stop.seconds, reverse=True)
-        longest = stops[: max(0, max_points - MAX_OUTERMOST) // 4]
-        ends = [time for stop in longest for time in (stop.since, stop.until)]
-        pieces = _pieces(thin(whole, max_points, keep=ends))
+        pieces = _pieces(thin(whole, max_points, keep=_longest_stops(summaries, max_points)))
     first = next(pieces, [])
     kind = b'{"type":"%s","coordinates":[' % (b"LineString" if len(first) > 1 else b"MultiPoint")
     columns: list[list[bytes]] = [[] for _ in _COLUMNS]
@@ -91,45 +90,38 @@ def geojson(
         for column, values in zip(columns, _columns(piece), strict=True):
             column.append(_shortened(_inside(values)))
     yield b"]}" if first else b'{"type":"Feature","geometry":null'
-    yield b',"properties":{"userId":' + msgspec.json.encode(driver_id)
+    yield b',"properties":' + msgspec.json.encode(properties)[:-1]
     for name, column in zip(_COLUMNS, columns, strict=True):
         yield b',"%s":[%s]' % (name, b",".join(column))
         column.clear()
-    if max_points is None:
-        summary.finish()
-    found = {
-        "distance": round(summary.distance, 1),
-        "stops": [
-            replace(stop, latitude=round(stop.latitude, 7), longitude=round(stop.longitude, 7))
-            for stop in summary.stops
-        ],
-        "gaps": [replace(gap, distance=round(gap.distance, 1)) for gap in summary.gaps],
-    }
-    yield b"," + _shortened(msgspec.json.encode(found))[1:-1]
+    yield b"," + _shortened(msgspec.json.encode(_found(summaries)))[1:-1]
     yield b',"next":' + msgspec.json.encode(following) + b"}}"
 
 
-def gpx(driver_id: DriverId, fixes: Iterable[TrackFix]) -> Iterator[bytes]:
-    """Yield GPX 1.1: one track, whose segments end at gaps.
+def gpx(name: str, parts: Iterable[Iterable[TrackFix]]) -> Iterator[bytes]:
+    """Yield GPX 1.1: one track, whose segments end at gaps and with the parts, see `geojson`.
 
     Speed and course are in Garmin's TrackPointExtension (version 2). The flags of a fix are its
     comment. Accuracy in metres has no place in GPX.
     """
     # With the first piece, so that an error in reading it precedes all output.
-    begin = _GPX_BEGIN % escape(f"Driver {driver_id}").encode()
-    segment, end = b"<trkseg>\n", b""
-    good: TrackFix | None = None
-    for piece in _pieces(fixes):
-        lines = []
-        for fix, time in zip(piece, _times([fix.recorded_at for fix in piece]), strict=True):
-            if not fix.flags:
-                if good is not None and fix.recorded_at - good.recorded_at > _GAP:
-                    lines.append("</trkseg>\n<trkseg>\n")
-                good = fix
-            lines.append(_trkpt(fix, time))
-        yield begin + segment + "".join(lines).encode()
-        begin, segment, end = b"", b"", b"</trkseg>\n"
-    yield begin + end + _GPX_END
+    begin = _GPX_BEGIN % escape(name).encode()
+    for part in parts:
+        segment, end = b"<trkseg>\n", b""
+        good: TrackFix | None = None
+        for piece in _pieces(part):
+            lines = []
+            for fix, time in zip(piece, _times([fix.recorded_at for fix in piece]), strict=True):
+                if not fix.flags:
+                    if good is not None and fix.recorded_at - good.recorded_at > _GAP:
+                        lines.append("</trkseg>\n<trkseg>\n")
+                    good = fix
+                lines.append(_trkpt(fix, time))
+            yield begin + segment + "".join(lines).encode()
+            begin, segment, end = b"", b"", b"</trkseg>\n"
+        if end:
+            yield end
+    yield begin + _GPX_END
 
 
 def csv(fixes: Iterable[TrackFix]) -> Iterator[bytes]:
@@ -189,10 +181,36 @@ def _pieces(items: Iterable[_Item]) -> Iterator[list[_Item]]:
         yield piece
 
 
-def _added(summary: Summary, piece: list[TrackFix]) -> list[TrackFix]:
-    for fix in piece:
-        summary.add(fix)
-    return piece
+def _summarized(fixes: Iterable[TrackFix], summaries: list[Summary]) -> Iterator[list[TrackFix]]:
+    """Yield fixes in pieces, and add their summary, which is finished after the last one."""
+    summary = Summary()
+    summaries.append(summary)
+    for piece in _pieces(fixes):
+        for fix in piece:
+            summary.add(fix)
+        yield piece
+    summary.finish()
+
+
+def _longest_stops(summaries: Iterable[Summary], max_points: int) -> list[datetime]:
+    """Return when the longest stops began and ended. The shape gets at least half of the points."""
+    stops = chain.from_iterable(summary.stops for summary in summaries)
+    by_length = sorted(stops, key=lambda stop: stop.seconds, reverse=True)
+    longest = by_length[: max(0, max_points - MAX_OUTERMOST) // 4]
+    return [time for stop in longest for time in (stop.since, stop.until)]
+
+
+def _found(summaries: Iterable[Summary]) -> dict[str, Any]:
+    """Return the distance, the stops and the gaps of all parts together."""
+    found: dict[str, Any] = {"distance": 0.0, "stops": [], "gaps": []}
+    for summary in summaries:
+        found["distance"] += summary.distance
+        found["stops"] += [
+            replace(stop, latitude=round(stop.latitude, 7), longitude=round(stop.longitude, 7))
+            for stop in summary.stops
+        ]
+        found["gaps"] += [replace(gap, distance=round(gap.distance, 1)) for gap in summary.gaps]
+    return found | {"distance": round(found["distance"], 1)}
 
 
 def _columns(piece: Sequence[TrackFix]) -> list[list[Any]]:

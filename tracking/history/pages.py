@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from tracking.history.fixes import TrackFix
 from tracking.history.partitions import DAY, HOUR
-from tracking.history.reading import HourCount, read, with_context, with_flags
+from tracking.history.reading import HourCount, count_by_hour, read, with_context, with_flags
 from tracking.history.rows import Span
 from tracking.ids import DriverId
 
@@ -18,25 +18,45 @@ MAX_POINTS: Final = 50_000
 READ_AT_ONCE: Final = 10_000
 
 
+class Part(NamedTuple):
+    """A driver's track in a window, with the numbers of its fixes by hour."""
+
+    driver_id: DriverId
+    window: Span
+    counts: Sequence[HourCount]
+
+    def fixes(self) -> Iterator[TrackFix]:
+        """Yield the fixes with their flags."""
+        return read_flagged(self.driver_id, self.counts, *self.window)
+
+
 class Page(NamedTuple):
-    """The part of a window that one response shows, from its start until before `until`.
+    """The parts of a track that one response shows.
 
     `following` is the start of the next page, None after the last one.
     """
 
-    counts: Sequence[HourCount]
-    until: datetime
+    parts: Sequence[Part]
     following: datetime | None
 
 
-def first_page(counts: Sequence[HourCount], until: datetime) -> Page:
-    """Return the first page of a window with these counts: whole hours, at least one of them."""
-    total = 0
-    for index, (hour, fixes, _) in enumerate(counts):
-        total += fixes
-        if index and total > MAX_POINTS:
-            return Page(counts[:index], hour, hour)
-    return Page(counts, until, None)
+def part_of(driver_id: DriverId, since: datetime, until: datetime) -> Part:
+    """Return a driver's track in a window. It is not read yet, only counted."""
+    return Part(driver_id, Span(since, until), count_by_hour(driver_id, since, until))
+
+
+def first_page(parts: Sequence[Part]) -> Page:
+    """Return the first page of these parts, in order: whole hours, at least one of them."""
+    total, shown = 0, 0
+    for number, part in enumerate(parts):
+        for index, (hour, fixes, _) in enumerate(part.counts):
+            total += fixes
+            if shown and total > MAX_POINTS:
+                cut = max(hour, part.window.since)
+                before = Part(part.driver_id, Span(part.window.since, cut), part.counts[:index])
+                return Page([*parts[:number], *([before] if index else [])], cut)
+            shown += 1
+    return Page(parts, None)
 
 
 def read_flagged(

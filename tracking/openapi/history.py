@@ -15,7 +15,8 @@ from tracking.openapi.parts import BBOX, Address, Location, responses
 from tracking.protocol import frames
 from tracking.rest.export import ExportView
 from tracking.rest.past import FleetAtView
-from tracking.rest.track import FORMATS, Erasure, TrackView
+from tracking.rest.track import Erasure, TrackView
+from tracking.rest.tracks import FORMATS
 from tracking.rest.windows import MAX_PURPOSE
 
 DateTime: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]

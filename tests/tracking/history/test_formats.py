@@ -62,8 +62,8 @@ def _small_pieces(monkeypatch):
     monkeypatch.setattr(formats, "PIECE", 2)
 
 
-def feature(*args, **rest):
-    return json.loads(b"".join(formats.geojson(19, *args, **rest)))
+def feature(*parts, **rest):
+    return json.loads(b"".join(formats.geojson({"userId": 19}, parts, **rest)))
 
 
 # GeoJSON
@@ -112,7 +112,7 @@ def test_one_fix_is_a_multipoint_and_none_has_no_geometry():
 
 def test_ids_may_be_uuids():
     user_id = UUID("0c9f3a52-7d1e-4b86-9f0e-5a3c2d1b4e6f")
-    found = json.loads(b"".join(formats.geojson(user_id, drive(2))))
+    found = json.loads(b"".join(formats.geojson({"userId": user_id}, [drive(2)])))
     assert found["properties"]["userId"] == str(user_id)
     (line,) = formats.ndjson(user_id, drive(1))
     assert json.loads(line)["userId"] == str(user_id)
@@ -161,7 +161,7 @@ def test_fixes_are_read_as_the_pieces_are_taken():
             read.append(fix)
             yield fix
 
-    pieces = formats.geojson(19, reading())
+    pieces = formats.geojson({"userId": 19}, [reading()])
     next(pieces)
     assert len(read) <= 4
     assert len(b"".join(pieces)) > 500
@@ -171,7 +171,7 @@ def test_fixes_are_read_as_the_pieces_are_taken():
 
 
 def gpx(track):
-    return ElementTree.fromstring(b"".join(formats.gpx(19, track)))
+    return ElementTree.fromstring(b"".join(formats.gpx("Driver 19", [track])))
 
 
 @given(tracks)
@@ -231,7 +231,7 @@ def test_first_piece_comes_after_the_first_fix_is_read(kind):
         raise OSError
         yield
 
-    pieces = formats.csv(reading()) if kind == "csv" else formats.gpx(19, reading())
+    pieces = formats.csv(reading()) if kind == "csv" else formats.gpx("Driver 19", [reading()])
     with pytest.raises(OSError):  # noqa: PT011 - it is ours
         next(pieces)
 

@@ -41,5 +41,5 @@ def test_documented_track_is_what_is_sent():
         track_fix(0, 60.1699, 24.9384, at=at, speed=2.5, heading=90.0, accuracy=4.0),
         track_fix(300, 60.1699, 24.9484, at=at, accuracy=12.5),
     ]
-    found = json.loads(b"".join(geojson(19, fixes)))
+    found = json.loads(b"".join(geojson({"userId": 19}, [fixes])))
     assert found == json.loads(example)
