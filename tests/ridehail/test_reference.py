@@ -15,7 +15,7 @@ from tracking.history.formats import geojson, ndjson
 from tracking.protocol import Measurement, Verdict, details
 from tracking.protocol.frames import Details, Verdicts
 from tracking.rest.problems import Problem
-from tracking.rest.track import FORMATS
+from tracking.rest.tracks import FORMATS
 
 from ..tracking.fakes import NOON
 from ..tracking.history.tracks import drive
@@ -128,13 +128,24 @@ def test_document_is_throttled(client):
     assert answers == [200] * 30 + [429]
 
 
-def test_tracks_are_described_as_they_are_sent(schema):
-    content = schema["paths"]["/driver/{driver_id}/track/"]["get"]["responses"]["200"]["content"]
+@pytest.mark.parametrize(
+    ("path", "name", "own"),
+    [
+        ("/driver/{driver_id}/track/", "Track", {"userId": 19}),
+        (
+            "/trips/{trip_id}/track/",
+            "TripTrack",
+            {"tripId": 7, "reference": "T-7", "drivers": [], "duration": 1.0},
+        ),
+    ],
+)
+def test_tracks_are_described_as_they_are_sent(schema, path, name, own):
+    content = schema["paths"][path]["get"]["responses"]["200"]["content"]
     assert [kind.partition(";")[0] for kind in FORMATS.values()] == list(content)
-    feature = json.loads(b"".join(geojson(19, drive(300))))
+    feature = json.loads(b"".join(geojson(own, [drive(300)])))
     components = schema["components"]["schemas"]
-    assert list(components["Track"]["properties"]) == list(feature)
-    properties = components["TrackProperties"]
+    assert list(components[name]["properties"]) == list(feature)
+    properties = components[f"{name}Properties"]
     assert list(properties["properties"]) == properties["required"] == list(feature["properties"])
     (line,) = ndjson(19, drive(1))
     assert list(components["TrackPoint"]["properties"]) == list(json.loads(line))

@@ -1,64 +1,19 @@
 """The OpenAPI description of the history: tracks, past moments, exports."""
 
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Final
 
 import msgspec
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from drf_spectacular.utils import extend_schema_view as describe
-from msgspec import Meta
 
-from tracking.history.formats import CSV_HEADER, Point
 from tracking.history.pages import MAX_POINTS
-from tracking.history.summary import Gap, Stop
-from tracking.openapi.parts import BBOX, Address, Location, responses
-from tracking.protocol import frames
+from tracking.openapi.parts import BBOX, Location, responses
+from tracking.openapi.tracks import OF_TRACKS, PURPOSE, ZONE, DateTime, Track, TripTrack, tracks
 from tracking.rest.export import ExportView
 from tracking.rest.past import FleetAtView
 from tracking.rest.track import Erasure, TrackView
-from tracking.rest.tracks import FORMATS
-from tracking.rest.windows import MAX_PURPOSE
-
-DateTime: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
-
-
-class TrackGeometry(msgspec.Struct):
-    """A LineString; with one fix a MultiPoint."""
-
-    type: Annotated[str, Meta(extra_json_schema={"enum": ["LineString", "MultiPoint"]})]
-    coordinates: Annotated[
-        list[tuple[float, float]], Meta(description="[longitude, latitude], WGS 84 degrees.")
-    ]
-
-
-class TrackProperties(msgspec.Struct, rename={"user_id": "userId"}):
-    """The lists are in step with the coordinates, in the order of time."""
-
-    user_id: frames.Id
-    datetimes: list[DateTime]
-    speed: Annotated[list[float | None], Meta(description="Metres per second.")]
-    heading: Annotated[list[float | None], Meta(description="Degrees from true north.")]
-    accuracy: Annotated[list[float | None], Meta(description="Metres.")]
-    flags: Annotated[
-        list[list[str]],
-        Meta(description="Why a fix does not count: `jump`, `mock`, `inaccurate`."),
-    ]
-    distance: Annotated[float, Meta(description="Metres, of all fixes of the page.")]
-    stops: list[Stop]
-    gaps: list[Gap]
-    next: Address
-
-
-class Track(msgspec.Struct):
-    """A driver's track, a GeoJSON Feature that is an OGC MF-JSON Trajectory."""
-
-    type: Annotated[str, Meta(extra_json_schema={"enum": ["Feature"]})]
-    geometry: Annotated[TrackGeometry | None, Meta(description="Null without a fix.")]
-    properties: TrackProperties
-
-
-class TrackPoint(Point):
-    """A line of NDJSON: one fix."""
+from tracking.rest.trip_track import TripTrackView
 
 
 class PastLocations(msgspec.Struct):
@@ -68,32 +23,7 @@ class PastLocations(msgspec.Struct):
     results: list[Location]
 
 
-_ZONE: Final = OpenApiParameter(
-    "tz", str, description="The time zone of the other times, such as Europe/Helsinki."
-)
-_PURPOSE: Final = OpenApiParameter(
-    "purpose",
-    {"type": "string", "maxLength": MAX_PURPOSE},
-    description="The reason for the look, for the audit trail.",
-)
 _TIME: Final = {"type": "string", "format": "date-time"}
-
-
-def _file(description: str) -> OpenApiResponse:
-    return OpenApiResponse(OpenApiTypes.STR, description)
-
-
-def _media_type(kind: str) -> str:
-    return FORMATS[kind].partition(";")[0]
-
-
-_TRACKS: Final[dict[Any, Any]] = {
-    (200, _media_type("geojson")): Track,
-    (200, _media_type("gpx")): _file("GPX 1.1."),
-    (200, _media_type("csv")): _file(f"The columns {CSV_HEADER}."),
-    (200, _media_type("ndjson")): OpenApiResponse(TrackPoint, "One such object in each line."),
-    304: OpenApiResponse(description="Nothing has changed."),
-}
 
 describe(
     get=extend_schema(
@@ -117,34 +47,10 @@ describe(
                 description="In place of `from` and `to`: a day of the time zone `tz`, by default"
                 " of UTC.",
             ),
-            _ZONE,
-            OpenApiParameter("format", str, enum=list(FORMATS), default="geojson"),
-            OpenApiParameter(
-                "max_points",
-                {"type": "integer", "minimum": 2, "maximum": MAX_POINTS},
-                description="Thin the line to so many points and keep its shape. The distance,"
-                " stops and gaps stay those of all fixes. For GeoJSON alone.",
-            ),
-            _PURPOSE,
-            OpenApiParameter(
-                "If-None-Match",
-                str,
-                OpenApiParameter.HEADER,
-                description="The ETag of an earlier response. If nothing has changed, the response"
-                " is 304.",
-            ),
-            OpenApiParameter(
-                "ETag",
-                str,
-                OpenApiParameter.HEADER,
-                response=[200, 304],
-                description="For windows that ended at least five minutes ago.",
-            ),
-            OpenApiParameter(
-                "Link", str, OpenApiParameter.HEADER, response=[200], description="The next page."
-            ),
+            ZONE,
+            *OF_TRACKS,
         ],
-        responses=responses(_TRACKS, 400),
+        responses=responses(tracks(Track), 400),
     ),
     delete=extend_schema(
         operation_id="erase_track",
@@ -159,7 +65,7 @@ describe(
                 required=True,
                 description="With its offset or with `tz`, and not in the future.",
             ),
-            _ZONE,
+            ZONE,
         ],
         responses=responses({200: Erasure}, 400),
     ),
@@ -167,11 +73,34 @@ describe(
 
 describe(
     get=extend_schema(
+        operation_id="get_trip_track",
+        tags=["history"],
+        summary="Get the track of a trip, for staff, its riders and its drivers",
+        description="From when a driver got the trip until it ended, or now: of all drivers that"
+        " had it, one after another. A driver gets its own part, riders what they were permitted to"
+        " watch. Each look is recorded. A trip that nobody has driven has an empty track.",
+        parameters=[
+            OpenApiParameter(
+                "from",
+                _TIME,
+                description="The first moment, with its offset or with `tz`. Default: the begin of"
+                " the trip.",
+            ),
+            OpenApiParameter("to", _TIME, description="The end, exclusively. Default: its end."),
+            ZONE,
+            *OF_TRACKS,
+        ],
+        responses=responses(tracks(TripTrack), 400, 404),
+    )
+)(TripTrackView)
+
+describe(
+    get=extend_schema(
         operation_id="export_history",
         tags=["history"],
         summary="Export everything that is kept about one person, for staff and that person",
         description="A zip with a README in plain words.",
-        parameters=[_PURPOSE],
+        parameters=[PURPOSE],
         responses=responses({(200, "application/zip"): OpenApiTypes.BINARY}, 400),
     )
 )(ExportView)
@@ -190,9 +119,9 @@ describe(
                 required=True,
                 description="With its offset or with `tz`, and not in the future.",
             ),
-            _ZONE,
+            ZONE,
             BBOX,
-            _PURPOSE,
+            PURPOSE,
         ],
         responses=responses({200: PastLocations}, 400),
     )

@@ -2,11 +2,15 @@
 
 from rest_framework.routers import SimpleRouter
 
+from tracking.rest.trip_track import TripTrackView
 from tracking.rest.trips import TripViewSet
-from tracking.slashes import either_slash
+from tracking.slashes import either_slash, path
 
 router = SimpleRouter(use_regex_path=False)
 router.register("", TripViewSet, basename="trip")
 
 app_name = "tracking_trips"
-urlpatterns = [*either_slash(router.urls)]
+urlpatterns = [
+    path("<int:trip_id>/track/", TripTrackView.as_view(), name="track"),
+    *either_slash(router.urls),
+]
