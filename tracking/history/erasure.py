@@ -16,13 +16,20 @@ from tracking.history.erasure_log import line_of
 from tracking.history.in_flight import wait_for_writers
 from tracking.history.packing import CorruptSegment
 from tracking.history.partitions import PARTITIONED, history_db, rewriting
+from tracking.history.places import erase_places
 from tracking.history.reading import read
 from tracking.history.reconciliation import reconcile
 from tracking.history.removal import remove
 from tracking.history.retention import user_id
 from tracking.history.rows import EARLIEST, Span, live_holds, spans_of
 from tracking.ids import DriverId, UserId
-from tracking.models import DriverLocation, HistoryErasure, HistoryFix, HistorySegment
+from tracking.models import (
+    DriverLocation,
+    DriverStateChange,
+    HistoryErasure,
+    HistoryFix,
+    HistorySegment,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +57,8 @@ def erase(
 ) -> Erased:
     """Erase a driver's fixes recorded before `before`, by default now, except what is held.
 
-    The last known location is deleted too, if it was recorded before that. The erasure is stored,
+    The last known location is deleted too, if it was recorded before that, and so are the places of
+    state changes and of the begins and ends of shifts: the changes stay. The erasure is stored,
     and added to the file TRACKING["ERASURE_LOG"], so that neither a late upload nor a restored
     backup brings anything back. Holds that are made later do not protect from it. A part that is
     held is deleted by `tracking_maintain` after its release, and so is everything else if this is
@@ -109,10 +117,11 @@ def _apply(erasure: HistoryErasure) -> Erased:
         # what it inserted is deleted.
         list(location.select_for_update().values_list("pk"))
         deleted, _ = location.filter(recorded_at__lt=erasure.before).delete()
+    held = live_holds(span).filter(driver_id=driver_id, held_at__lte=erasure.erased_at)
+    # So here: the deletion of a user has these rows, and waits for `rewriting`.
+    erase_places(driver_id, erasure.before, spans_of(held))
     with rewriting():
-        holds = spans_of(
-            live_holds(span).filter(driver_id=driver_id, held_at__lte=erasure.erased_at)
-        )
+        holds = spans_of(held.all())
         fixes = remove(driver_id, span, holds)
         kept = sum(_has_fixes(driver_id, hold.since, min(hold.until, span.until)) for hold in holds)
     return Erased(fixes, kept, bool(deleted))
@@ -172,8 +181,14 @@ def _unapplied() -> QuerySet[HistoryErasure]:
             located=Subquery(
                 DriverLocation.objects.filter(pk=driver).values("recorded_at"),
             ),
+            placed=Subquery(_oldest_place(driver)),
         )
-        .filter(Q(hot__lt=F("before")) | Q(packed__lt=F("before")) | Q(located__lt=F("before")))
+        .filter(
+            Q(hot__lt=F("before"))
+            | Q(packed__lt=F("before"))
+            | Q(located__lt=F("before"))
+            | Q(placed__lt=F("before"))
+        )
         .order_by("pk")
     )
 
@@ -186,6 +201,12 @@ def _oldest(model: type[Model], driver: Any) -> QuerySet[Any, Any]:
     """
     rows = model._default_manager.filter(driver_id=driver).order_by(PARTITIONED[model])
     return rows.values(_OLDEST[model])[:1]
+
+
+def _oldest_place(driver: Any) -> QuerySet[Any, Any]:
+    """Return the query of the time of the oldest state change whose place is kept."""
+    rows = DriverStateChange.objects.filter(driver_id=driver, latitude__isnull=False)
+    return rows.order_by("changed_at").values("changed_at")[:1]
 
 
 def erase_deleted_user(sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:

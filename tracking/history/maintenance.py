@@ -26,6 +26,7 @@ from tracking.history.partitions import (
     extra_connection,
     is_partitioned,
 )
+from tracking.history.places import expire_places
 from tracking.history.retention import expire
 from tracking.models import HistoryFix
 
@@ -78,6 +79,17 @@ def expire_old() -> str:
     return ", ".join(parts) + _waiting(expired.busy)
 
 
+def expire_old_places() -> str:
+    """Clear the places of states and trips that have expired, and return what was done."""
+    if not conf.HISTORY_DAYS:
+        return "none deleted, as TRACKING['HISTORY_DAYS'] is not set"
+    expired = expire_places()
+    return (
+        f"{expired.changes} of state changes, {expired.drivers} drivers' of shifts, and those of"
+        f" {expired.trips} trips deleted"
+    )
+
+
 def pack_old() -> str:
     """Pack the days older than HISTORY_HOT_DAYS, and return what was done.
 
@@ -114,6 +126,7 @@ STEPS: Final[tuple[tuple[str, Callable[[], str]], ...]] = (
     ("Partitions", create_ahead),
     ("Erasures", erase_again),
     ("Expired days", expire_old),
+    ("Expired places", expire_old_places),
     ("Days to pack", pack_old),
     ("Erasures after packing", erase_again),
 )

@@ -66,9 +66,11 @@ def test_a_run_does_each_step_and_says_so_in_a_line():
     look(days_ago=89)
     created = 16 if is_partitioned() else 0
     assert maintain() == [
+        "Overdue trips: 0 canceled",
         f"Partitions: {created} created",
         "Erasures: 1 applied again, 1 fixes deleted",
         "Expired days: 1 deleted",
+        "Expired places: 0 of state changes, 0 drivers' of shifts, and those of 0 trips deleted",
         "Days to pack: 1 packed, 2 fixes",
         "Erasures after packing: 0 applied again, 0 fixes deleted",
         "Audit trail: 1 rows deleted",
@@ -86,9 +88,11 @@ def test_a_second_run_changes_nothing():
     insert(ONE, fixes_at(OLD, 5, 3700))
     maintain()
     assert maintain() == [
+        "Overdue trips: 0 canceled",
         "Partitions: 0 created",
         "Erasures: 0 applied again, 0 fixes deleted",
         "Expired days: 0 deleted",
+        "Expired places: 0 of state changes, 0 drivers' of shifts, and those of 0 trips deleted",
         "Days to pack: 0 packed, 0 fixes",
         "Erasures after packing: 0 applied again, 0 fixes deleted",
         "Audit trail: 0 rows deleted",
@@ -111,7 +115,7 @@ def test_with_the_history_off_what_is_there_expires_and_is_packed(settings):
     insert(ONE, fixes_at(OLD, 5))
     look(days_ago=0)
     lines = maintain()
-    assert lines[0] == "Partitions: none created, as the history is off"
+    assert lines[1] == "Partitions: none created, as the history is off"
     assert lines[-1] == "Audit trail: 1 rows deleted"
     assert kept(ONE) == fixes_at(OLD, 5)
     assert hot() == 0
@@ -162,7 +166,7 @@ def test_a_second_run_at_the_same_time_does_nothing():
         with running(maintain) as results:
             pass
         assert results == [["Another tracking_maintain is running. Nothing was done."]]
-    assert len(maintain()) == 6
+    assert len(maintain()) == 8
 
 
 @on_postgresql
@@ -184,7 +188,7 @@ def test_two_runs_that_start_at_once_lose_nothing(monkeypatch):
         with running(maintain) as second:
             pass
         done.set()
-    assert len(first[0]) == 6
+    assert len(first[0]) == 8
     assert len(second[0]) == 1
     assert kept(ONE) == kept(TWO) == fixes
 

@@ -1,4 +1,4 @@
-"""`manage.py tracking_maintain`: pack, expire and erase the history, and purge the audit trail."""
+"""`manage.py tracking_maintain`: the daily work on the history, on trips and the audit trail."""
 
 import logging
 from collections.abc import Callable
@@ -9,15 +9,17 @@ from django.db import close_old_connections
 
 from tracking.access_log import BATCH_SIZE, purge
 from tracking.history.maintenance import STEPS, exclusive
+from tracking.trips.overdue import cancel_overdue
 
 logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
     help = (
-        "Creates the history's partitions, applies erasures, deletes and packs old days, and "
-        "deletes old rows of the audit trail. Run it once a day, for example from cron, as the "
-        "user that runs the server. Any number of machines may do so."
+        "Cancels overdue trips, creates the history's partitions, applies erasures, deletes and "
+        "packs old days, and deletes old places and old rows of the audit trail. Run it once a "
+        "day, for example from cron, as the user that runs the server. Any number of machines may "
+        "do so."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -25,7 +27,11 @@ class Command(BaseCommand):
             if not is_first:
                 self.stdout.write("Another tracking_maintain is running. Nothing was done.")
                 return
-            steps = (*STEPS, ("Audit trail", _purge_audit_trail))
+            steps = (
+                ("Overdue trips", _cancel_overdue_trips),
+                *STEPS,
+                ("Audit trail", _purge_audit_trail),
+            )
             failed = [title for title, step in steps if not self._succeeds(title, step)]
         if failed:
             raise CommandError(f"{len(failed)} steps failed: {', '.join(failed)}")
@@ -40,6 +46,14 @@ class Command(BaseCommand):
             close_old_connections()
             return False
         return True
+
+
+def _cancel_overdue_trips() -> str:
+    overdue = cancel_overdue()
+    done = f"{overdue.canceled} canceled"
+    if overdue.failed:
+        raise RuntimeError(f"{done}, not {', '.join(map(str, overdue.failed))}")
+    return done
 
 
 def _purge_audit_trail() -> str:
