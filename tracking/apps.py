@@ -39,22 +39,24 @@ class TrackingConfig(AppConfig):
 def connect_receivers(models: Iterable[type[Model]]) -> None:
     """Connect the signal receivers for users and grants to each of `models` that is one of them.
 
-    The history of a deleted user is erased.
+    The history of a deleted user is erased, and so are the waypoints of its own trips.
 
     For a change that is made through a proxy model, Django sends signals with the proxy as the only
     sender, so that proxies need receivers too.
     """
     from django.contrib.auth import get_user_model
-    from django.db.models.signals import post_delete
+    from django.db.models.signals import post_delete, pre_delete
 
     from tracking import grants
     from tracking.access import user_changes
     from tracking.history.erasure import erase_deleted_user
+    from tracking.history.places import clear_deleted_rider
     from tracking.models import WatchGrant
 
     for model in models:
         if issubclass(model, get_user_model()):
             user_changes.connect(model)
+            pre_delete.connect(clear_deleted_rider, sender=model)
             post_delete.connect(erase_deleted_user, sender=model)
         elif issubclass(model, WatchGrant):
             grants.connect(model)
