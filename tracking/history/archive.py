@@ -2,31 +2,24 @@
 
 import csv
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from io import StringIO
 from itertools import groupby
-from typing import IO, Any, Final, NamedTuple
+from typing import IO, Any, Final
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from tracking.history import formats
 from tracking.history.export_readme import readme
+from tracking.history.export_tables import Table, tables
 from tracking.history.pages import read_flagged
 from tracking.history.partitions import DAY, day_of, start_of
 from tracking.history.reading import count_by_hour
 from tracking.history.rows import EARLIEST
 from tracking.ids import DriverId
-from tracking.models import (
-    Device,
-    DriverLocation,
-    HistoryErasure,
-    HistoryHold,
-    LocationAccess,
-    WatchGrant,
-)
 
 # Bytes that are collected before they are sent.
 PIECE: Final = 64 * 1024
@@ -90,7 +83,7 @@ def _files(driver_id: DriverId, now: datetime) -> Iterator[tuple[str, Iterable[b
     counts = count_by_hour(driver_id, EARLIEST, now)
     days = [(day, list(hours)) for day, hours in groupby(counts, lambda count: day_of(count.hour))]
     yield "README.txt", [readme(driver_id, now, days)]
-    for table in _tables(driver_id):
+    for table in tables(driver_id):
         yield table.name, _table_csv(table)
     for day, hours in days:
         window = (start_of(day), start_of(day + DAY))
@@ -100,99 +93,7 @@ def _files(driver_id: DriverId, now: datetime) -> Iterator[tuple[str, Iterable[b
         yield f"tracks/{day}.gpx", formats.gpx(f"Driver {driver_id}", [track])
 
 
-class _Table(NamedTuple):
-    """A file of rows, in the order of the field `order`.
-
-    `columns` has a title for each column, and its field or a function of the row.
-    """
-
-    name: str
-    rows: "QuerySet[Any]"
-    order: str
-    columns: Mapping[str, str | Callable[[Any], object]]
-
-
-def _of(model: type[Model], field: str, driver_id: DriverId) -> "QuerySet[Any]":
-    return model._default_manager.filter(**{field: driver_id})
-
-
-def _fields(*names: str) -> dict[str, str | Callable[[Any], object]]:
-    return {name: name for name in names}
-
-
-def _tables(driver_id: DriverId) -> list[_Table]:
-    grant = _fields("starts_at", "ends_at", "ended_at", "reference")
-    look: dict[str, str | Callable[[Any], object]] = {
-        "at": "at",
-        "way": lambda row: LocationAccess.Way(row.way).label,
-        "track_from": "since",
-        "track_until": "until",
-        "purpose": "purpose",
-    }
-    return [
-        _Table(
-            "last-known-location.csv",
-            _of(DriverLocation, "pk", driver_id),
-            "recorded_at",
-            _fields(
-                "recorded_at",
-                "received_at",
-                "latitude",
-                "longitude",
-                "accuracy",
-                "heading",
-                "speed",
-                "heard_at",
-                "disconnected_at",
-                "clock_offset",
-            ),
-        ),
-        _Table(
-            "phones.csv",
-            _of(Device, "driver", driver_id),
-            "issued_at",
-            _fields("label", "issued_at", "last_used_at", "revoked_at"),
-        ),
-        _Table(
-            "who-may-watch-you.csv",
-            _of(WatchGrant, "driver", driver_id),
-            "starts_at",
-            {"watcher": "watcher_id"} | grant,
-        ),
-        _Table(
-            "whom-you-may-watch.csv",
-            _of(WatchGrant, "watcher", driver_id),
-            "starts_at",
-            {"driver": "driver_id"} | grant,
-        ),
-        _Table(
-            "who-looked-at-you.csv",
-            _of(LocationAccess, "driver", driver_id),
-            "at",
-            {"viewer": "viewer_id"} | look,
-        ),
-        _Table(
-            "whom-you-looked-at.csv",
-            _of(LocationAccess, "viewer", driver_id),
-            "at",
-            {"driver": lambda row: row.driver_id or "all drivers"} | look,
-        ),
-        _Table(
-            "holds.csv",
-            _of(HistoryHold, "driver", driver_id),
-            "held_at",
-            _fields("reference", "since", "until", "held_at", "released_at"),
-        ),
-        _Table(
-            "erasures.csv",
-            _of(HistoryErasure, "driver", driver_id),
-            "erased_at",
-            _fields("before", "erased_at"),
-        ),
-    ]
-
-
-def _table_csv(table: _Table) -> Iterator[bytes]:
+def _table_csv(table: Table) -> Iterator[bytes]:
     """Yield the file of a table, with the mark by which Excel recognizes UTF-8."""
     yield BOM_UTF8 + _csv_lines([list(table.columns)])
     for batch in _batches(table.rows, table.order):

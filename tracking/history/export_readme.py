@@ -76,6 +76,32 @@ who-looked-at-you.csv
 whom-you-looked-at.csv
               At whose location you looked. Kept {looks}.
 
+your-state.csv
+              Whether you are available, have a trip or are off duty, your kind of vehicle, when you
+              were off duty last, and the places where your shift began and your last shifts ended.
+              There you are not shown to riders who look for cars nearby.
+
+changes-of-your-state.csv
+              Each change of your state: when, why, for which trip, and where your car was (latitude
+              and longitude). Places are kept {places}.
+              Changes are kept until your account is deleted.
+
+trips-you-drove.csv
+              The trips that you had, and from when until when. Where riders got in and out is their
+              own data, and not in this table. Kept until your account is deleted.
+
+changes-of-trips-you-drove.csv
+              How these trips went on while you had them: each status, when and why.
+
+trips-you-took.csv
+              Your trips as a rider: the car, the driver that had the trip last, and where you got
+              in and out (waypoints: degrees north and east, and the name of the place). A trip that
+              you shared has the places of all its riders. Places are kept {places}.
+              Trips are kept until your account is deleted.
+
+changes-of-trips-you-took.csv
+              How these trips went on: each status, when and why, and who drove then.
+
 holds.csv     Parts of your track that are kept longer, for example because of a dispute.
 
 erasures.csv  Erasures of your track: everything recorded before that time was deleted.
@@ -92,6 +118,9 @@ def readme(driver_id: DriverId, now: datetime, days: Days) -> bytes:
         kept=kept,
         history=_period(conf.HISTORY_DAYS if conf.HISTORY != "off" else 0),
         looks=_period(conf.ACCESS_LOG_DAYS),
+        places=f"for {conf.HISTORY_DAYS} days"
+        if conf.HISTORY_DAYS
+        else "until your account is deleted",
     )
     # The line ends that every editor shows.
     return text.replace("\n", "\r\n").encode()

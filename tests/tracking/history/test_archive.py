@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 
+from tracking import states, trips
 from tracking.access_log import Way
 from tracking.history import archive as export_module
 from tracking.history import pages
@@ -36,6 +37,12 @@ TABLES = {
     "whom-you-may-watch.csv",
     "who-looked-at-you.csv",
     "whom-you-looked-at.csv",
+    "your-state.csv",
+    "changes-of-your-state.csv",
+    "trips-you-drove.csv",
+    "changes-of-trips-you-drove.csv",
+    "trips-you-took.csv",
+    "changes-of-trips-you-took.csv",
     "holds.csv",
     "erasures.csv",
 }
@@ -158,6 +165,106 @@ def test_tables_have_everything_about_this_person_and_nothing_about_others(
         "released_at": "",
     }
     assert table(archive, "erasures.csv") == [{"before": yesterday, "erased_at": noon}]
+
+
+def test_states_are_exported_with_their_places(driver, other_driver, monkeypatch):
+    for pk in (driver, other_driver):
+        states.set_state(pk, "available", place=(60.5, 24.9), vehicle_type="van", by=other_driver)
+    later = NOON + timedelta(days=2)
+    monkeypatch.setattr(timezone, "now", lambda: later)
+    states.set_state(driver, "non_operational", place=(61.5, 24.9), reason="=lunch")
+    archive = exported(driver)
+    assert table(archive, "your-state.csv") == [
+        {
+            "state": "off duty",
+            "since": "2026-11-28T12:00:00Z",
+            "vehicle_type": "van",
+            "off_duty_from": "2026-11-28T12:00:00Z",
+            "off_duty_until": "",
+            "shift_began_at": "60.5, 24.9",
+            "shifts_ended_at": "61.5, 24.9",
+        }
+    ]
+    begin = {
+        "changed_at": "2026-11-27T12:00:00Z",
+        "previous": "",
+        "state": "available",
+        "latitude": "60.5",
+        "longitude": "24.9",
+        "reason": "service_start",
+        "trip": "",
+    }
+    assert table(archive, "changes-of-your-state.csv") == [
+        begin,
+        begin
+        | {
+            "changed_at": "2026-11-28T12:00:00Z",
+            "previous": "available",
+            "state": "off duty",
+            "latitude": "61.5",
+            "reason": "'=lunch",
+        },
+    ]
+
+
+def test_trips_are_exported_for_the_driver_and_the_rider_with_own_waypoints(
+    driver, other_driver, rider
+):
+    home = {"kind": "pickup", "lat": 60.1, "lon": 24.9, "name": "Home, sweet home"}
+    trip = trips.create(
+        riders=[rider],
+        reference="T-7",
+        driver=driver,
+        vehicle="white van",
+        waypoints=[home, {"kind": "dropoff", "lat": 61, "lon": 25}],
+    )
+    trips.assign(trip, other_driver, reason="flat tyre", vehicle="bus")
+    trips.create(reference="T-8", driver=driver, waypoints=[home])
+    trips.complete(trip)
+    at = "2026-11-27T12:00:00Z"
+    archive = exported(driver)
+    drove = table(archive, "trips-you-drove.csv")
+    assert [row["reference"] for row in drove] == ["T-7", "T-8"]
+    assert drove[0] == {
+        "trip": str(trip.pk),
+        "reference": "T-7",
+        "from": at,
+        "until": at,
+        "status": "complete",
+    }
+    changes = table(archive, "changes-of-trips-you-drove.csv")
+    assert {(row["trip"], row["status"]) for row in changes} >= {(str(trip.pk), "new")}
+    assert table(archive, "trips-you-took.csv") == []
+    assert all(b"Home" not in archive.read(name) for name in TABLES)
+    archive = exported(rider)
+    (took,) = table(archive, "trips-you-took.csv")
+    assert took == {
+        "trip": str(trip.pk),
+        "reference": "T-7",
+        "status": "complete",
+        "created_at": at,
+        "ended_at": at,
+        "driver": str(other_driver),
+        "vehicle": "bus",
+        "waypoints": "pickup 60.1, 24.9 (Home, sweet home); dropoff 61.0, 25.0",
+    }
+    assert [
+        (row["status"], row["driver"], row["reason"])
+        for row in table(archive, "changes-of-trips-you-took.csv")
+    ] == [
+        ("new", str(driver), ""),
+        ("new", str(other_driver), "flat tyre"),
+        ("complete", str(other_driver), ""),
+    ]
+    assert table(archive, "trips-you-drove.csv") == []
+
+
+def test_readme_says_how_long_places_are_kept(driver, settings):
+    text = " ".join(exported(driver).read("README.txt").decode().split())
+    assert text.count("Places are kept for 60 days") == 2
+    settings.TRACKING = settings.TRACKING | {"HISTORY": "off", "HISTORY_DAYS": 0}
+    text = " ".join(exported(driver).read("README.txt").decode().split())
+    assert text.count("Places are kept until your account is deleted") == 2
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+358", "-1", "@x", "\t=1", "\r=1"])
