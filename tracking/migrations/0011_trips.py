@@ -76,11 +76,6 @@ class Migration(migrations.Migration):
                 'default_permissions': ('view', 'change'),
             },
         ),
-        migrations.AddField(
-            model_name='watchgrant',
-            name='trip',
-            field=models.ForeignKey(db_constraint=False, db_index=False, editable=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='tracking.trip', verbose_name='trip'),
-        ),
         migrations.CreateModel(
             name='TripAssignment',
             fields=[

@@ -99,6 +99,9 @@ class WatchGrant(models.Model):
                 condition=Q(ended_at=None),
                 name="tracking_grant_not_ended",
             ),
+            # For the history of trips, which asks of each fix whether a grant was live: a driver
+            # has thousands of grants in a year, and few that end after the fix.
+            models.Index(fields=["driver", "ends_at"], name="tracking_grant_driver_end"),
         ]
         constraints = [
             models.CheckConstraint(
