@@ -60,15 +60,17 @@ _VALUES: Final = {
 }
 
 # A driver has one trip at a time, so only the last one that it got before the fix can have it: one
-# row of the index is read, however many trips there were. Hosts without trips here have grants.
+# row of the index is read, however many trips there were. Hosts without trips here have grants: few
+# end after the fix. With EXISTS, PostgreSQL may expect to find one soon, and search the table.
 _ON_A_TRIP: Final = (
     "((SELECT trip.until IS NULL OR fix.recorded_at < trip.until FROM {assignments} AS trip"
     " WHERE trip.driver_id = fix.driver_id AND trip.since <= fix.recorded_at"
     " ORDER BY trip.since DESC LIMIT 1)"
-    " OR EXISTS (SELECT 1 FROM {grants} AS trip WHERE trip.driver_id = fix.driver_id"
+    " OR (SELECT TRUE FROM {grants} AS trip WHERE trip.driver_id = fix.driver_id"
     " AND trip.starts_at <= fix.recorded_at AND fix.recorded_at < trip.ends_at"
     # A grant that has expired is ended later.
-    " AND (trip.ended_at IS NULL OR fix.recorded_at < trip.ended_at)))"
+    " AND (trip.ended_at IS NULL OR fix.recorded_at < trip.ended_at)"
+    " ORDER BY trip.ends_at LIMIT 1))"
 )
 # A worker refuses these before, unless it does not know yet that the driver is off duty.
 _NOT_OFF_DUTY: Final = (

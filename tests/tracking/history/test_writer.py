@@ -214,7 +214,7 @@ def test_with_trips_the_life_of_a_trip_decides(settings):
     assert [fix.recorded_at for fix in kept(two)] == [times[2]]
 
 
-def test_with_trips_one_row_of_an_index_is_read_however_many_trips_there_were(settings, database):
+def test_with_trips_few_rows_of_indexes_are_read_however_many_trips_there_were(settings, database):
     settings.TRACKING = settings.TRACKING | {"HISTORY": "trips"}
     one, other = drivers(2)
     trip = Trip.objects.create(created_at=NOW)
@@ -228,6 +228,17 @@ def test_with_trips_one_row_of_an_index_is_read_however_many_trips_there_were(se
         for driver in (one, other)
         for number in range(1, 2_000)
     )
+    rider = get_user_model().objects.create_user(email="rider@example.com")
+    WatchGrant.objects.bulk_create(
+        WatchGrant(
+            driver_id=driver,
+            watcher=rider,
+            starts_at=NOW - timedelta(minutes=10 * number),
+            ends_at=NOW - timedelta(minutes=10 * number - 5),
+        )
+        for driver in (one, other)
+        for number in range(1, 2_000)
+    )
     fix = fix_at(one, 1)
     vendor = connections[database].vendor
     ((sql, parameters),) = rows._statements(vendor, [HistorySink().insert([fix])], [fix], [fix])[
@@ -235,7 +246,7 @@ def test_with_trips_one_row_of_an_index_is_read_however_many_trips_there_were(se
     ]
     with connections[database].cursor() as cursor:
         if database == "postgresql":
-            cursor.execute("ANALYZE tracking_tripassignment")
+            cursor.execute("ANALYZE tracking_tripassignment, tracking_watchgrant")
         explain = "EXPLAIN" if vendor == "postgresql" else "EXPLAIN QUERY PLAN"
         cursor.execute(f"{explain} {sql}", parameters)
         plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
@@ -243,10 +254,11 @@ def test_with_trips_one_row_of_an_index_is_read_however_many_trips_there_were(se
         assert (
             "Index Scan Backward using tracking_trips_of_driver on tracking_tripassignment" in plan
         )
-        assert "Seq Scan on tracking_" not in plan
+        assert "Index Scan using tracking_grant_driver_end on tracking_watchgrant" in plan
+        assert "Seq Scan on tracking_watchgrant" not in plan
     else:
         assert "USING INDEX tracking_trips_of_driver (driver_id=? AND since<?)" in plan
-        assert "SCAN trip" not in plan
+        assert "USING INDEX tracking_grant_driver_end (driver_id=? AND ends_at>?)" in plan
 
 
 @pytest.mark.parametrize("how", [upsert, upsert_and_compare])
