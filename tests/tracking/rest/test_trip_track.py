@@ -340,6 +340,8 @@ def test_trip_of_a_deleted_driver_and_rider_stays(rest, trip, staff, driver, rid
     assert properties(rest("GET", f"/trips/{trip.pk}/track/", rider))["drivers"] == []
     User.objects.get(pk=rider).delete()
     assert list(found.riders.all()) == []
+    shown = rest("GET", f"/trips/{trip.pk}/", permitted(staff, "view_trip", "view_historyfix"))
+    assert (shown.json()["driver"], shown.json()["riders"]) == (None, [])
     assert properties(rest("GET", f"/trips/{trip.pk}/track/", staff))["drivers"] == []
 
 
