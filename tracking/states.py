@@ -46,7 +46,9 @@ _EVENTS: Final[dict[tuple[str, str], str]] = {
     (State.AVAILABLE, State.NON_OPERATIONAL): "service_end",
     ("", State.NON_OPERATIONAL): "service_end",
     (State.AVAILABLE, State.RESERVED): "reservation_start",
+    ("", State.RESERVED): "reservation_start",
     (State.RESERVED, State.ON_TRIP): "trip_start",
+    ("", State.ON_TRIP): "trip_start",
     (State.RESERVED, State.AVAILABLE): "provider_cancellation",
     (State.ON_TRIP, State.AVAILABLE): "trip_end",
 }
