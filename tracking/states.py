@@ -27,6 +27,7 @@ from tracking import changes
 from tracking.ids import DriverId, UserId
 from tracking.models import DriverLocation, DriverState, DriverStateChange, State, Trip
 from tracking.permissions import NO_DRIVER, is_driver
+from tracking.protocol import InvalidLocation, degrees
 from tracking.signals import driver_state_changed
 
 # Latitude and longitude, WGS 84 degrees.
@@ -60,7 +61,7 @@ SHIFTS: Final = 5
 
 
 class InvalidState(ValueError):
-    """Raised for a state that does not exist, a user who is no driver, or a text too long.
+    """Raised for a state or place that does not exist, a user who is no driver, a text too long.
 
     `reasons` holds the messages by the name of the argument.
     """
@@ -116,7 +117,7 @@ def set_state(
     Raise InvalidState, a ValueError; raise StateConflict if the specification does not allow the
     change, or if the driver has a trip: that is completed, canceled or given to another driver.
     """
-    new = _checked(state, reason, vehicle_type)
+    new, place = _checked(state, place, reason, vehicle_type)
     driver_id = _id(driver)
     with transaction.atomic(router.db_for_write(DriverState)):
         row, is_new = lock(driver_id)
@@ -248,7 +249,9 @@ def _last_known(driver_id: DriverId, using: str) -> Place | None:
     return rows.values_list("latitude", "longitude").first()
 
 
-def _checked(state: str, reason: str, vehicle_type: str | None) -> State:
+def _checked(
+    state: str, place: Place | None, reason: str, vehicle_type: str | None
+) -> tuple[State, Place | None]:
     reasons: dict[str, list[str]] = {}
     if state not in State.values:
         names = ", ".join(State.values)
@@ -261,9 +264,14 @@ def _checked(state: str, reason: str, vehicle_type: str | None) -> State:
             reasons[name] = [_("Give at most %(count)d characters.") % {"count": most}]
         elif "\0" in text:  # which PostgreSQL does not store
             reasons[name] = [_("Null characters are not allowed.")]
+    if place is not None:
+        try:
+            place = degrees("lat", place[0], 90), degrees("lon", place[1], 180)
+        except InvalidLocation as error:
+            reasons["place"] = [str(error)]
     if reasons:
         raise InvalidState(reasons)
-    return State(state)
+    return State(state), place
 
 
 def _id(user: AbstractBaseUser | UserId) -> Any:
