@@ -119,12 +119,14 @@ def set_state(
     """
     new, place = _checked(state, place, reason, vehicle_type)
     driver_id = _id(driver)
-    with transaction.atomic(router.db_for_write(DriverState)):
+    using = router.db_for_write(DriverState)
+    with transaction.atomic(using):
         row, is_new = lock(driver_id)
         if vehicle_type is not None and vehicle_type != row.vehicle_type:
             row.vehicle_type = vehicle_type
             if not is_new:
-                row.save(update_fields=["vehicle_type"])
+                row.save(using=using, update_fields=["vehicle_type"])
+                transaction.on_commit(partial(changes.announce, [driver_id]), using)
         if is_new or row.state != new:
             if row.trip_id is not None:
                 raise StateConflict(
