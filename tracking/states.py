@@ -17,7 +17,7 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import IntegrityError, router, transaction
+from django.db import router, transaction
 from django.db.models import Exists, OuterRef
 from django.db.models.expressions import Combinable
 from django.utils import timezone
@@ -142,13 +142,17 @@ def lock(driver_id: DriverId) -> tuple[DriverState, bool]:
 
     The new row is not stored: pass it to `change`. Raise InvalidState for a user who is no driver.
     """
-    rows = DriverState.objects.using(router.db_for_write(DriverState)).select_for_update()
-    row = rows.filter(pk=driver_id).first()  # type: ignore[misc]  # the demo's ids are integers
-    if row is not None:
+    using = router.db_for_write(DriverState)
+    rows = DriverState.objects.using(using).select_for_update().filter(pk=driver_id)  # type: ignore[misc]  # the demo's ids are integers
+    if (row := rows.first()) is not None:
         return row, False
-    user = get_user_model()._base_manager.filter(pk=driver_id).first()  # type: ignore[misc]  # as above
+    # There is no row to lock yet: transactions that make the first state wait here for each other.
+    users = get_user_model()._base_manager.using(using).filter(pk=driver_id)  # type: ignore[misc]  # as above
+    user = users.select_for_update(of=("self",), no_key=True).first()
     if user is None:
         raise InvalidState({"driver": [_("There is no such user.")]})
+    if (row := rows.first()) is not None:
+        return row, False
     if not is_driver(user):
         raise InvalidState({"driver": [str(NO_DRIVER)]})
     return DriverState(driver=user), True
@@ -166,8 +170,7 @@ def change(
 ) -> None:
     """Change a locked row to `state`, with the trip that it belongs to, and keep the change.
 
-    Raise StateConflict if the change is not allowed, or if another transaction has made the first
-    state of this driver.
+    Raise StateConflict if the change is not allowed.
     """
     using = router.db_for_write(DriverState)
     previous = row.state
@@ -190,14 +193,7 @@ def change(
     if state == State.NON_OPERATIONAL or previous == State.NON_OPERATIONAL:
         # The second time, what a worker had begun to store before it knew of the first.
         DriverLocation.objects.using(using).filter(pk=row.driver_id).delete()
-    try:
-        with transaction.atomic(using):
-            row.save(using=using, force_insert=is_new)
-    except IntegrityError as error:
-        if not is_new:
-            raise
-        current = DriverState.objects.using(using).get(pk=row.driver_id)
-        raise StateConflict(_("This driver's state was set at the same time."), current) from error
+    row.save(using=using, force_insert=is_new)
     latitude, longitude = place or (None, None)
     DriverStateChange.objects.using(using).create(
         driver_id=row.driver_id,

@@ -232,12 +232,7 @@ def _reserve(trip: Trip, driver_id: Any, reason: str, by: AbstractBaseUser | Use
         raise DriverTaken(driver_id, row.trip)
     if not is_new and row.state != State.AVAILABLE:
         raise DriverUnavailable(driver_id, row.state)
-    try:
-        states.change(row, State.RESERVED, is_new=is_new, trip=trip, reason=reason, by=by)
-    except states.StateConflict as error:  # another transaction made its first state just now
-        if error.trip is not None:
-            raise DriverTaken(driver_id, error.trip) from error
-        raise DriverUnavailable(driver_id, error.state) from error
+    states.change(row, State.RESERVED, is_new=is_new, trip=trip, reason=reason, by=by)
 
 
 def _start(trip: Trip, by: AbstractBaseUser | UserId | None) -> None:
