@@ -29,6 +29,7 @@ from tracking.models import (
     TripStatus,
     WatchGrant,
 )
+from tracking.permissions import NO_DRIVER, is_driver
 from tracking.signals import trip_changed
 from tracking.trips.errors import (
     DriverTaken,
@@ -228,6 +229,8 @@ def _reserve(trip: Trip, driver_id: Any, reason: str, by: AbstractBaseUser | Use
         row, is_new = states.lock(driver_id)
     except states.InvalidState as error:
         raise InvalidTrip(error.reasons) from error
+    if not is_new and not is_driver(row.driver):  # not any more
+        raise InvalidTrip({"driver": [str(NO_DRIVER)]})
     if row.trip is not None:
         raise DriverTaken(driver_id, row.trip)
     if not is_new and row.state != State.AVAILABLE:
