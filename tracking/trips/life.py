@@ -251,8 +251,7 @@ def _open(trip: Trip, driver_id: Any, now: datetime, by: AbstractBaseUser | User
     TripAssignment.objects.using(using).create(
         trip=trip, driver_id=driver_id, since=now, assigned_by_id=by_id
     )
-    longest = timedelta(seconds=conf.MAX_GRANT_DURATION) or LONGEST
-    ends_at = min(now + longest, trip.ends_at) if trip.ends_at else now + longest
+    ends_at = _grants_end(trip, now)
     if ends_at <= now:
         raise InvalidTrip({"driver": [_("The trip's time is over: it has an end in the past.")]})
     rider_ids = _riders(trip)
@@ -269,6 +268,14 @@ def _open(trip: Trip, driver_id: Any, now: datetime, by: AbstractBaseUser | User
         for rider_id in rider_ids
     )
     _recheck(rider_ids)
+
+
+def _grants_end(trip: Trip, now: datetime) -> datetime:
+    """Return the end of grants that start now: that of the trip, within the limit."""
+    if not conf.MAX_GRANT_DURATION:
+        return trip.ends_at or now + LONGEST
+    limit = now + timedelta(seconds=conf.MAX_GRANT_DURATION)
+    return min(limit, trip.ends_at) if trip.ends_at else limit
 
 
 def _take_back(

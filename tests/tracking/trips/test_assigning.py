@@ -245,6 +245,8 @@ def test_driver_of_a_trip_keeps_its_state_until_the_trip_gives_it_back(driver, r
         (3_600, 2 * HOUR, HOUR),
         (0, None, timedelta(days=1)),
         (0, HOUR, HOUR),
+        # Without a limit the trip's own end counts, however late.
+        (0, timedelta(days=3), timedelta(days=3)),
     ],
 )
 def test_grants_end_with_the_limit_or_the_trip(
