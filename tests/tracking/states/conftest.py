@@ -1,6 +1,7 @@
 """Notices to workers, as states and trips ask for them."""
 
 import pytest
+from django.contrib.auth import get_user_model
 
 from tests.tracking import rows
 from tracking import changes
@@ -15,6 +16,21 @@ def announced(monkeypatch):
 
 
 @pytest.fixture
-def new_drivers(transactional_db):
+def new_drivers(db):
     """Return a function that creates drivers and returns their ids."""
     return rows.drivers
+
+
+@pytest.fixture
+def driver(db):
+    return get_user_model().objects.create_user(email="driver@example.com", role="driver").pk
+
+
+@pytest.fixture
+def other_driver(db):
+    return get_user_model().objects.create_user(email="other@example.com", role="driver").pk
+
+
+@pytest.fixture
+def rider(db):
+    return get_user_model().objects.create_user(email="rider@example.com").pk

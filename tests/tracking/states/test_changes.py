@@ -11,7 +11,7 @@ from tracking import states
 from tracking.models import DriverLocation, DriverState, DriverStateChange, State
 
 pytestmark = [
-    pytest.mark.django_db(transaction=True, databases=["default", "postgresql"]),
+    pytest.mark.django_db(databases=["default", "postgresql"]),
     pytest.mark.usefixtures("database"),
 ]
 
@@ -114,10 +114,11 @@ def test_change_keeps_time_place_reason_and_author(driver, rider, monkeypatch):
     assert second == (now, 3.0, -4.25, "service_end", rider)
 
 
-def test_change_without_a_place_is_where_the_driver_was_last_seen(located):
-    states.set_state(located, "available")
+def test_change_without_a_place_is_where_the_driver_was_last_seen(driver):
+    locate(driver)
+    states.set_state(driver, "available")
     change = DriverStateChange.objects.get()
-    assert (change.latitude, change.longitude) == (-2.3123, 2.4535)
+    assert (change.latitude, change.longitude) == (1.5, 2.5)
 
 
 def test_change_of_a_driver_without_a_location_has_no_place(driver):
@@ -126,14 +127,15 @@ def test_change_of_a_driver_without_a_location_has_no_place(driver):
     assert (change.latitude, change.longitude) == (None, None)
 
 
-def test_off_duty_deletes_the_last_known_location_and_keeps_the_place(located, other_driver):
+def test_off_duty_deletes_the_last_known_location_and_keeps_the_place(driver, other_driver):
+    locate(driver)
     locate(other_driver)
-    states.set_state(located, "available")
-    assert DriverLocation.objects.filter(pk=located).exists()
-    states.set_state(located, "non_operational")
+    states.set_state(driver, "available")
+    assert DriverLocation.objects.filter(pk=driver).exists()
+    states.set_state(driver, "non_operational")
     assert list(DriverLocation.objects.values_list("pk", flat=True)) == [other_driver]
     change = DriverStateChange.objects.latest("pk")
-    assert (change.latitude, change.longitude) == (-2.3123, 2.4535)
+    assert (change.latitude, change.longitude) == (1.5, 2.5)
 
 
 def test_location_that_was_stored_off_duty_is_deleted_when_the_shift_begins(driver):
@@ -145,10 +147,11 @@ def test_location_that_was_stored_off_duty_is_deleted_when_the_shift_begins(driv
     assert not DriverLocation.objects.exists()
 
 
-def test_shifts_that_do_not_begin_leave_the_location_alone(located):
+def test_changes_within_a_shift_leave_the_location_alone(driver):
+    locate(driver)
     for state in ("available", "reserved", "on_trip", "available"):
-        states.set_state(located, state)
-        assert DriverLocation.objects.filter(states.on_duty()).get().pk == located
+        states.set_state(driver, state)
+        assert DriverLocation.objects.filter(states.on_duty()).get().pk == driver
 
 
 def test_time_off_duty_is_noted(driver):

@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from tracking import states
 from tracking.models import DriverState, DriverStateChange
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def reasons(*arguments, **options):

@@ -5,7 +5,7 @@ from django.contrib.auth import get_user_model
 
 
 @pytest.fixture
-def new_user(transactional_db):
+def new_user(db):
     """Return a function that creates a user of a role."""
     counter = iter(range(1, 1_000))
 

@@ -10,7 +10,7 @@ from tracking import revocation, states, trips
 from tracking.models import DriverState, DriverStateChange, Trip, TripChange, WatchGrant
 
 pytestmark = [
-    pytest.mark.django_db(transaction=True, databases=["default", "postgresql"]),
+    pytest.mark.django_db(databases=["default", "postgresql"]),
     pytest.mark.usefixtures("database"),
 ]
 
@@ -270,6 +270,7 @@ def test_trip_whose_time_is_over_gets_no_driver(clock, driver, riders):
 # Rechecks of the riders' open streams
 
 
+@pytest.mark.django_db(transaction=True, databases=["default", "postgresql"])
 def test_riders_are_checked_again_when_their_grants_change(driver, other, riders, rechecked):
     everybody = {rider.pk for rider in riders}
     trip = trips.create(riders=riders)

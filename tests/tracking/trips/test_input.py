@@ -10,7 +10,7 @@ from django.utils import timezone
 from tracking import trips
 from tracking.models import DriverState, Trip, TripChange, WatchGrant
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 HERE = {"kind": "pickup", "lat": 1.5, "lon": 2.5}
 
