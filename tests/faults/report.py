@@ -8,38 +8,65 @@ from datetime import UTC, datetime
 from tests.services.program import PROJECT
 
 from .trial import Measured
+from .trips import Lives
 
 PAGE = PROJECT / "docs" / "reliability.md"
 BEGIN, END = "<!-- measured by make faults -->\n", "<!-- end of what was measured -->\n"
+BEGIN_TRIPS = "<!-- trips, measured by make faults -->\n"
 
 _HEAD = (
     "| scenario | sent | acknowledged | kept | lost"
     " | longest gap | prompt again | stored again | dropped |\n"
     "|---|--:|--:|--:|--:|--:|--:|--:|--:|\n"
 )
+_TRIPS_HEAD = (
+    "| scenario | trips | reassigned | streams | frames | leaks"
+    " | slowest move | slowest end | slowest end of a grant | broken |\n"
+    "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
+)
 
 
-def write(rows: Mapping[str, Measured | str], *, complete: bool) -> None:
-    """Replace the table of figures by scenario, or reasons why one did not run.
+def write(rows: Mapping[str, Measured | Lives | str], *, complete: bool) -> None:
+    """Replace the tables of figures by scenario, or reasons why one did not run.
 
     Unless `complete`, keep the other rows.
     """
-    before, _, rest = PAGE.read_text().partition(BEGIN)
+    trips = {title: row for title, row in rows.items() if isinstance(row, Lives)}
+    others = {title: row for title, row in rows.items() if title not in trips}
+    page = PAGE.read_text()
+    for begin, head, found in ((BEGIN, _HEAD, others), (BEGIN_TRIPS, _TRIPS_HEAD, trips)):
+        if found:
+            page = _replaced(page, begin, head, found, complete=complete)
+    PAGE.write_text(page)
+
+
+def _replaced(
+    page: str,
+    begin: str,
+    head: str,
+    rows: Mapping[str, Measured | Lives | str],
+    *,
+    complete: bool,
+) -> str:
+    """Return the page with other rows in the table that follows `begin`."""
+    before, _, rest = page.partition(begin)
     former, _, after = rest.partition(END)
     lines = {}
     if not complete:
-        _, _, table = former.partition(_HEAD)
+        _, _, table = former.partition(head)
         lines = {line.split("|")[1].strip(): line for line in table.splitlines(keepends=True)}
     lines |= {title: _row(title, row) for title, row in rows.items()}
     when = datetime.now(UTC).date()
     machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"
-    head = f"Measured on {when}, {machine}.\n\n{_HEAD}"
-    PAGE.write_text(f"{before}{BEGIN}{head}{''.join(lines.values())}{END}{after}")
+    measured = f"Measured on {when}, {machine}.\n\n{head}{''.join(lines.values())}"
+    return f"{before}{begin}{measured}{END}{after}"
 
 
-def _row(title: str, row: Measured | str) -> str:
+def _row(title: str, row: Measured | Lives | str) -> str:
     if isinstance(row, str):
         return f"| {title} | **did not run**: {row} |\n"
+    if isinstance(row, Lives):
+        return f"| {' | '.join([title, *row.cells()])} |\n"
     cells = [
         title,
         f"{row.sent:,}",
