@@ -208,6 +208,12 @@ def cancel(
     return set_status(trip, TripStatus.CANCELED, reason=reason, by=by)
 
 
+def release_deleted_driver(instance: AbstractBaseUser, **kwargs: Any) -> None:
+    """Receive `pre_delete` of a user: the trip that it has waits for another driver."""
+    for trip in Trip.objects.using(_using()).filter(driver=instance.pk, ended_at=None):
+        assign(trip, None, reason="driver deleted")
+
+
 def _lock(trip: Trip | int, final: TripStatus | None = None) -> Trip:
     """Return the stored trip, locked; raise TripOver unless it has the status `final`."""
     pk = trip.pk if isinstance(trip, Trip) else trip

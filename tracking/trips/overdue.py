@@ -1,11 +1,14 @@
 """Trips that nobody ended: canceled once their time is over, so that no driver stays reserved."""
 
 import logging
+from datetime import timedelta
 from typing import Final, NamedTuple
 
 from django.db import Error, router
+from django.db.models import Q
 from django.utils import timezone
 
+from tracking.conf import conf
 from tracking.models import Trip
 from tracking.trips.errors import TripOver
 from tracking.trips.life import cancel
@@ -26,13 +29,21 @@ class Overdue(NamedTuple):
 
 
 def cancel_overdue() -> Overdue:
-    """Cancel the open trips whose `ends_at` has passed, with the reason "overdue".
+    """Cancel the open trips that nobody may follow any more, with the reason "overdue".
+
+    That are those whose `ends_at` has passed, and without one, those that their driver has had for
+    TRACKING["MAX_GRANT_DURATION"].
 
     One that is ended or deleted by others at the same time is left alone. One that cannot be
     canceled, as its rows are locked, is logged and stops no other.
     """
     rows = Trip.objects.using(router.db_for_write(Trip)).order_by("pk")
-    rows = rows.filter(ended_at=None, ends_at__lte=timezone.now())
+    now = timezone.now()
+    overdue = Q(ends_at__lte=now)
+    if conf.MAX_GRANT_DURATION:
+        longest = timedelta(seconds=conf.MAX_GRANT_DURATION)
+        overdue |= Q(ends_at=None, assigned_at__lte=now - longest)
+    rows = rows.filter(overdue, ended_at=None)
     canceled, failed, last = 0, [], 0
     while batch := list(rows.filter(pk__gt=last).values_list("pk", flat=True)[:BATCH_SIZE]):
         for pk in batch:

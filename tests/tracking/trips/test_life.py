@@ -74,3 +74,13 @@ def test_driver_off_duty_gets_no_trip(driver, rider):
     trip = trips.create(riders=[rider])
     with pytest.raises(trips.DriverUnavailable):
         trips.assign(trip, driver)
+
+
+def test_trip_of_a_deleted_driver_waits_for_another(driver, rider, new_user):
+    trip = trips.create(riders=[rider], driver=driver)
+    trips.set_status(trip, "enroute_to_pickup")
+    driver.delete()
+    trip.refresh_from_db()
+    assert (trip.status, trip.driver_id, trip.assigned_at) == (TripStatus.NEW, None, None)
+    assert trip.changes.order_by("-version").first().reason == "driver deleted"
+    trips.assign(trip, new_user("driver"))

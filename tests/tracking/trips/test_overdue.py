@@ -126,3 +126,16 @@ def test_open_trips_are_found_by_an_index():
         cursor.execute("ANALYZE tracking_trip")
     plan = Trip.objects.filter(ended_at=None, ends_at__lte=now, pk__gt=0).order_by("pk").explain()
     assert "tracking_one_trip_per_driver" in plan
+
+
+def test_trip_without_a_limit_is_overdue_once_its_grants_are_over(settings):
+    settings.TRACKING = settings.TRACKING | {"MAX_GRANT_DURATION": 3_600}
+    driver, other, rider = drivers(3)
+    old = trips.create(riders=[rider], driver=driver)
+    new = trips.create(riders=[rider], driver=other)
+    Trip.objects.filter(pk=old.pk).update(assigned_at=timezone.now() - timedelta(seconds=3_601))
+    assert cancel_overdue() == (1, [])
+    old.refresh_from_db()
+    new.refresh_from_db()
+    assert (old.status, new.status) == (TripStatus.CANCELED, TripStatus.NEW)
+    assert states.state_of(driver).state == State.AVAILABLE
