@@ -19,7 +19,7 @@ from websockets.asyncio.client import connect
 from tests import services
 from tests.services.program import PROJECT
 
-from .client import DEADLINE, Driver, Watcher
+from .client import DEADLINE, Client, Driver, Watcher, read_error
 from .stack import RIDER
 
 DEPLOY = PROJECT / "deploy"
@@ -68,6 +68,13 @@ async def test_driver_and_watchers_meet_through_nginx(nginx, cluster_stack):
                 await phone.send("1.5", "2.5") == '{"location_lat": "1.5", "location_lon": "2.5"}'
             )
             assert await watcher.frame(0) == phone.frames[0]
+
+
+@pytest.mark.parametrize("path", ["trip/get-tracking?tripId=7", "nearby/get-tracking"])
+async def test_every_socket_passes_nginx(nginx, path):
+    async with Client(f"{nginx.websocket_url}/{path}") as client:
+        await client.send_message(token="t", command="start", lat=1, lon=2)
+        assert read_error(await client.frame(0))[0] == "token_invalid"
 
 
 async def test_all_connections_for_one_driver_reach_one_server(nginx, cluster, cluster_stack):

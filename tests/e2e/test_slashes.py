@@ -34,6 +34,10 @@ async def test_other_calls_are_answered_and_not_redirected_in_both_spellings(sta
         ("PATCH", "/driver/grants/7", 401, "not_authenticated"),
         ("DELETE", "/driver/grants/7", 401, "not_authenticated"),
         ("POST", "/driver/grants/7/end", 401, "not_authenticated"),
+        ("POST", "/trips", 401, "not_authenticated"),
+        ("POST", "/trips/7/assign", 401, "not_authenticated"),
+        ("PUT", "/driver/19/state", 401, "not_authenticated"),
+        ("GET", "/driver/nearby", 401, "not_authenticated"),
         ("GET", "/driver/locations", 401, "not_authenticated"),
         ("POST", "/accounts/token/refresh", 401, "token_not_valid"),
     ):
