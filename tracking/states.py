@@ -122,11 +122,8 @@ def set_state(
     using = router.db_for_write(DriverState)
     with transaction.atomic(using):
         row, is_new = lock(driver_id)
-        if vehicle_type is not None and vehicle_type != row.vehicle_type:
-            row.vehicle_type = vehicle_type
-            if not is_new:
-                row.save(using=using, update_fields=["vehicle_type"])
-                transaction.on_commit(partial(changes.announce, [driver_id]), using)
+        if vehicle_type is not None:
+            _put_vehicle_type(row, vehicle_type, is_new=is_new)
         if is_new or row.state != new:
             if row.trip_id is not None:
                 raise StateConflict(
@@ -135,6 +132,32 @@ def set_state(
                 )
             change(row, new, is_new=is_new, reason=reason, place=place, by=by)
     return row
+
+
+def set_vehicle_type(driver: AbstractBaseUser | DriverId, vehicle_type: str) -> DriverState:
+    """Set a driver's vehicle type, in your own words, and return the state, which stays as it is.
+
+    Workers are notified after the commit. Raise InvalidState, a ValueError, for a text too long or
+    a driver without a state.
+    """
+    _check_texts({"vehicle_type": (vehicle_type, MAX_VEHICLE_TYPE)})
+    with transaction.atomic(router.db_for_write(DriverState)):
+        row, is_new = lock(_id(driver))
+        if is_new:
+            raise InvalidState({"driver": [_("This driver has no state yet.")]})
+        _put_vehicle_type(row, vehicle_type)
+    return row
+
+
+def _put_vehicle_type(row: DriverState, vehicle_type: str, *, is_new: bool = False) -> None:
+    """Set the vehicle type of a locked row, and store it unless the row is yet to be stored."""
+    if row.vehicle_type == vehicle_type:
+        return
+    row.vehicle_type = vehicle_type
+    if not is_new:
+        using = router.db_for_write(DriverState)
+        row.save(using=using, update_fields=["vehicle_type"])
+        transaction.on_commit(partial(changes.announce, [row.driver_id]), using)
 
 
 def lock(driver_id: DriverId) -> tuple[DriverState, bool]:
@@ -254,22 +277,27 @@ def _checked(
     if state not in State.values:
         names = ", ".join(State.values)
         reasons["state"] = [_("Give one of: %(names)s.") % {"names": names}]
-    for name, text, most in (
-        ("reason", reason, MAX_REASON),
-        ("vehicle_type", vehicle_type or "", MAX_VEHICLE_TYPE),
-    ):
-        if len(text) > most:
-            reasons[name] = [_("Give at most %(count)d characters.") % {"count": most}]
-        elif "\0" in text:  # which PostgreSQL does not store
-            reasons[name] = [_("Null characters are not allowed.")]
     if place is not None:
         try:
             place = degrees("lat", place[0], 90), degrees("lon", place[1], 180)
         except InvalidLocation as error:
             reasons["place"] = [str(error)]
-    if reasons:
-        raise InvalidState(reasons)
+    texts = {"reason": (reason, MAX_REASON), "vehicle_type": (vehicle_type or "", MAX_VEHICLE_TYPE)}
+    _check_texts(texts, reasons)
     return State(state), place
+
+
+def _check_texts(
+    texts: dict[str, tuple[str, int]], reasons: dict[str, list[str]] | None = None
+) -> None:
+    found = {} if reasons is None else reasons
+    for name, (text, most) in texts.items():
+        if len(text) > most:
+            found[name] = [_("Give at most %(count)d characters.") % {"count": most}]
+        elif "\0" in text:  # which PostgreSQL does not store
+            found[name] = [_("Null characters are not allowed.")]
+    if found:
+        raise InvalidState(found)
 
 
 def _id(user: AbstractBaseUser | UserId) -> Any:
