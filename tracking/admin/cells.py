@@ -1,13 +1,16 @@
-"""Cells of the admin's lists: a status with its colour, times, and the link to a map."""
+"""Cells of the admin's lists: a status with its colour, times, users, and the link to a map."""
 
 from datetime import datetime
+from typing import Any
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from tracking.conf import conf
+from tracking.people import full_name
 from tracking.protocol import format_degrees
 
 
@@ -47,6 +50,18 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return _("%(count)d min") % {"count": minutes}
     return _("%(hours)d h %(minutes)d min") % {"hours": minutes // 60, "minutes": minutes % 60}
+
+
+def user_cell(row: Any, field: str) -> str:
+    """Return the name of a row's user, "#" and the id of a deleted one, or a dash for None."""
+    user_id = getattr(row, f"{field}_id")
+    if user_id is None:
+        return "–"
+    try:
+        user = getattr(row, field)
+    except ObjectDoesNotExist:
+        user = None
+    return full_name(user) if user is not None else f"#{user_id}"
 
 
 def map_url(latitude: float, longitude: float) -> str:

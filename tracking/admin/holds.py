@@ -13,25 +13,13 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from tracking.admin.cells import minute_cell, status_cell
+from tracking.admin.cells import minute_cell, status_cell, user_cell
 from tracking.admin.confirmation import confirmation_context, is_confirmed
 from tracking.admin.read_only import ReadOnlyAdmin
 from tracking.history.retention import release
 from tracking.lookups import any_case
 from tracking.models import HistoryErasure, HistoryHold
-from tracking.people import full_name, identity, search_lookups
-
-
-def _user(row: Any, field: str) -> str:
-    """Return the name of a row's user, "#" and the id of a deleted one, or a dash for None."""
-    user_id = getattr(row, f"{field}_id")
-    if user_id is None:
-        return "–"
-    try:
-        user = getattr(row, field)
-    except ObjectDoesNotExist:
-        user = None
-    return full_name(user) if user is not None else f"#{user_id}"
+from tracking.people import identity, search_lookups
 
 
 class ReleasedFilter(admin.SimpleListFilter):
@@ -98,7 +86,7 @@ class HistoryHoldAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("held by"))
     def holder(self, hold: HistoryHold) -> str:
-        return _user(hold, "held_by")
+        return user_cell(hold, "held_by")
 
     @admin.display(description=gettext_lazy("released at"), ordering="released_at")
     def released(self, hold: HistoryHold) -> str:
@@ -161,4 +149,4 @@ class HistoryErasureAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("erased by"))
     def eraser(self, erasure: HistoryErasure) -> str:
-        return _user(erasure, "erased_by")
+        return user_cell(erasure, "erased_by")
