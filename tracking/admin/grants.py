@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from tracking.admin.cells import minute_cell, status_cell
 from tracking.admin.forms import DriverForm
+from tracking.admin.trip_cells import trip_link, trip_name
 from tracking.admin.user_fields import UserFieldsAdmin
 from tracking.grants import end_grants, reschedule_grant
 from tracking.lookups import any_case
@@ -91,6 +92,14 @@ class WatchGrantAdmin(UserFieldsAdmin):
     def ends(self, grant: WatchGrant) -> str:
         return minute_cell(grant.ended_at or grant.ends_at)
 
+    @admin.display(description=gettext_lazy("trip"))
+    def trip_link(self, grant: WatchGrant) -> str:
+        return trip_link(self.admin_site.name, grant)
+
+    @admin.display(description=gettext_lazy("trip"))
+    def trip_text(self, grant: WatchGrant) -> str:
+        return trip_name(grant)
+
     @admin.display(description=gettext_lazy("opened by"))
     def opened(self, grant: WatchGrant) -> str:
         return _user_name(grant.opened_by_id)
@@ -114,7 +123,11 @@ class WatchGrantAdmin(UserFieldsAdmin):
     def get_fields(self, request: HttpRequest, obj: WatchGrant | None = None) -> tuple[str, ...]:
         if obj is None:
             return self.fields
-        return ("state", *self.fields, "ended_at", "opened", "changed", "ended")
+        trip: tuple[str, ...] = ()
+        if obj.trip_id is not None:
+            may_view = request.user.has_perm("tracking.view_trip")
+            trip = ("trip_link" if may_view else "trip_text",)
+        return ("state", *self.fields, *trip, "ended_at", "opened", "changed", "ended")
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: WatchGrant | None = None

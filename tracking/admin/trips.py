@@ -1,0 +1,250 @@
+"""Trips in the admin: create them, give them to drivers, complete and cancel them."""
+
+from datetime import datetime
+from typing import Any, ClassVar, Final
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import quote
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from tracking import states
+from tracking.admin.cells import minute_cell, status_cell, user_cell
+from tracking.admin.read_only import ReadOnlyAdmin
+from tracking.admin.trip_cells import riders_cell, trip_status_cell
+from tracking.admin.trip_endings import end_trips
+from tracking.admin.trip_forms import AssignForm, NewTripForm
+from tracking.admin.trip_tables import trip_tables
+from tracking.admin.user_fields import UserFieldsAdmin
+from tracking.lookups import any_case
+from tracking.models import State, Trip, TripStatus
+from tracking.people import SEARCH_FIELDS, full_name, identity, search_lookups
+
+# The largest id that a trip can have.
+MAX_ID: Final = 2**63 - 1
+
+# The fields of a trip's page: what is shown, and what can be changed of an open trip.
+FACTS: Final = (
+    "reference_or_id",
+    "status_cell",
+    "all_riders",
+    "created_and_by",
+    "assigned",
+    "latest_end",
+    "ended",
+)
+EDITABLE: Final = ("driver", "vehicle", "former")
+
+
+def _minute(at: datetime | None) -> str:
+    return minute_cell(at) if at is not None else "–"
+
+
+class OpenFilter(admin.SimpleListFilter):
+    title = gettext_lazy("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("open", gettext_lazy("open")), ("ended", gettext_lazy("ended"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Trip]) -> QuerySet[Trip]:
+        if self.value() in ("open", "ended"):
+            return queryset.filter(ended_at__isnull=self.value() == "open")
+        return queryset
+
+
+@admin.register(Trip)
+class TripAdmin(UserFieldsAdmin, ReadOnlyAdmin):
+    """Trips. Of an open trip the driver and the vehicle can be changed, of others nothing."""
+
+    list_display = (
+        "reference_or_id",
+        "status_cell",
+        "driver_identity",
+        "riders_named",
+        "created",
+        "ended",
+    )
+    list_filter = (OpenFilter, "status")
+    list_select_related = ("driver",)
+    search_fields = (any_case("reference"), *search_lookups("driver", "riders"))
+    search_help_text = gettext_lazy("Search by reference, driver or rider")
+    # Newest first. There is no hierarchy of dates, which would read the whole table.
+    ordering = ("-pk",)
+    # Counting all rows of a large table takes PostgreSQL seconds.
+    show_full_result_count = False
+    actions = ("cancel_selected", "complete_selected")
+    raw_id_fields = ("driver", "riders")
+    change_form_template = "admin/tracking/trip/change_form.html"
+
+    class Media:
+        css: ClassVar[dict[str, list[str]]] = {"all": ["tracking/admin.css"]}
+
+    @admin.display(description=gettext_lazy("reference"), ordering="reference")
+    def reference_or_id(self, trip: Trip) -> str:
+        return str(trip)
+
+    @admin.display(description=gettext_lazy("status"), ordering="status")
+    def status_cell(self, trip: Trip) -> str:
+        return trip_status_cell(trip.status)
+
+    @admin.display(description=gettext_lazy("driver"), ordering=f"driver__{SEARCH_FIELDS[-1]}")
+    def driver_identity(self, trip: Trip) -> str:
+        return identity(trip.driver) if trip.driver is not None else "–"
+
+    @admin.display(description=gettext_lazy("riders"))
+    def riders_named(self, trip: Trip) -> str:
+        return riders_cell(trip)
+
+    @admin.display(description=gettext_lazy("riders"))
+    def all_riders(self, trip: Trip) -> str:
+        riders = ((identity(rider),) for rider in trip.riders.all())
+        return format_html_join("", '<div class="tracking-person">{}</div>', riders) or "–"
+
+    @admin.display(description=gettext_lazy("created"), ordering="pk")
+    def created(self, trip: Trip) -> str:
+        return minute_cell(trip.created_at)
+
+    @admin.display(description=gettext_lazy("created"))
+    def created_and_by(self, trip: Trip) -> str:
+        if trip.created_by_id is None:
+            return minute_cell(trip.created_at)
+        name = user_cell(trip, "created_by")
+        return format_html("{}, {}", minute_cell(trip.created_at), name)
+
+    @admin.display(description=gettext_lazy("assigned"))
+    def assigned(self, trip: Trip) -> str:
+        return _minute(trip.assigned_at)
+
+    @admin.display(description=gettext_lazy("ended"), ordering="ended_at")
+    def ended(self, trip: Trip) -> str:
+        return _minute(trip.ended_at)
+
+    @admin.display(description=gettext_lazy("ends at the latest"))
+    def latest_end(self, trip: Trip) -> str:
+        return _minute(trip.ends_at)
+
+    @admin.display(description=gettext_lazy("driver's state"))
+    def state_link(self, trip: Trip) -> str:
+        """Return the driver's state, a link to its page; a dash if it has none."""
+        row = states.state_of(trip.driver_id) if trip.driver_id is not None else None
+        if row is None:
+            return "–"
+        url = reverse(f"{self.admin_site.name}:tracking_driverstate_change", args=[quote(row.pk)])
+        cell = status_cell(row.state, State(row.state).label)
+        return format_html('<a href="{}">{}</a>', url, cell)
+
+    @admin.action(description=gettext_lazy("Cancel selected trips"), permissions=["change"])
+    def cancel_selected(
+        self, request: HttpRequest, queryset: QuerySet[Trip]
+    ) -> HttpResponse | None:
+        return end_trips(self, request, queryset, "cancel_selected", TripStatus.CANCELED)
+
+    @admin.action(description=gettext_lazy("Complete selected trips"), permissions=["change"])
+    def complete_selected(
+        self, request: HttpRequest, queryset: QuerySet[Trip]
+    ) -> HttpResponse | None:
+        return end_trips(self, request, queryset, "complete_selected", TripStatus.COMPLETE)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Trip]:
+        trips: QuerySet[Trip] = super().get_queryset(request)
+        return trips.select_related("driver").prefetch_related("riders")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Trip], search_term: str
+    ) -> tuple[QuerySet[Trip], bool]:
+        """Find also the trip that the list shows as "#7"."""
+        number = search_term.strip().removeprefix("#")
+        if search_term.strip().startswith("#") and number.isascii() and number.isdigit():
+            return queryset.filter(pk=min(int(number), MAX_ID)), False
+        found: tuple[QuerySet[Trip], bool] = super().get_search_results(
+            request, queryset, search_term
+        )
+        return found
+
+    def get_fieldsets(self, request: HttpRequest, obj: Trip | None = None) -> Any:
+        if obj is None:
+            return [
+                (None, {"fields": ["reference", "riders", "ends_at"]}),
+                (_("Driver"), {"fields": list(EDITABLE[:2])}),
+            ]
+        driver = ["driver_identity", "vehicle"]
+        if self.has_change_permission(request, obj):
+            driver = list(EDITABLE)
+        if obj.driver_id is not None and request.user.has_perm("tracking.view_driverstate"):
+            driver.append("state_link")
+        empty = {
+            name
+            for name, value in (
+                ("assigned", obj.assigned_at),
+                ("latest_end", obj.ends_at),
+                ("ended", obj.ended_at),
+            )
+            if value is None
+        }
+        facts = [name for name in FACTS if name not in empty]
+        return [(None, {"fields": facts}), (_("Driver"), {"fields": driver})]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Trip | None = None) -> Any:
+        if obj is None:
+            return ()
+        editable = EDITABLE if self.has_change_permission(request, obj) else ()
+        fieldsets = self.get_fieldsets(request, obj)
+        names = [name for _title, options in fieldsets for name in options["fields"]]
+        return tuple(name for name in names if name not in editable)
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Trip | None = None,
+        change: bool = False,  # noqa: FBT001, FBT002 - as in Django
+        **kwargs: Any,
+    ) -> Any:
+        if obj is None or self.has_change_permission(request, obj):
+            kwargs["form"] = NewTripForm if obj is None else AssignForm
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        form.by = request.user.pk  # the class was made for this request
+        return form
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return admin.ModelAdmin.has_add_permission(self, request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Trip | None = None) -> bool:
+        is_over = obj is not None and obj.is_over
+        return not is_over and admin.ModelAdmin.has_change_permission(self, request, obj)
+
+    def save_model(self, request: HttpRequest, obj: Trip, form: Any, change: bool) -> None:  # noqa: FBT001
+        """Do nothing: the form has called `tracking.trips`."""
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001
+        """Do nothing, as above."""
+
+    def response_change(self, request: HttpRequest, obj: Trip) -> HttpResponse:
+        if obj.driver is None:
+            text = _("The trip waits for a driver.")
+        else:
+            text = _("%(driver)s has this trip now.") % {"driver": full_name(obj.driver)}
+        self.message_user(request, text, messages.SUCCESS)
+        return HttpResponseRedirect(request.path)
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,  # noqa: FBT001, FBT002 - as in Django
+        change: bool = False,  # noqa: FBT001, FBT002
+        form_url: str = "",
+        obj: Trip | None = None,
+    ) -> HttpResponse:
+        if obj is not None:
+            context |= {
+                "title": _("Trip %(trip)s") % {"trip": obj},
+                "subtitle": None,
+                "may_assign": self.has_change_permission(request, obj),
+                "tables": trip_tables(request, obj),
+            }
+        return super().render_change_form(request, context, add, change, form_url, obj)
