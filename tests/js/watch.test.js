@@ -67,6 +67,8 @@ test("a location is given as numbers, with the frame as it came", async () => {
     speed: 8.5,
     accuracy: null,
     status: "live",
+    state: null,
+    trip: null,
   };
   assert.deepEqual(seen, [[location, DETAILED]]);
 });
@@ -156,6 +158,15 @@ async function viewing() {
   const callbacks = Object.fromEntries(names.map((name) => [name, called(name)]));
   return { calls, ...(await opened(watchFleet, callbacks)) };
 }
+
+test("drivers of the fleet come with their state and trip, if they have them", async () => {
+  const seen = [];
+  const onSnapshot = (locations) => seen.push(...locations.map(({ state, trip }) => [state, trip]));
+  const { browser } = await opened(watchFleet, { onSnapshot });
+  const snapshot = [{ ...DETAILED, state: "reserved", trip: 7 }, { ...DETAILED, userId: 20 }];
+  await browser.socket.receive({ snapshot });
+  assert.deepEqual(seen, [["reserved", 7], [null, null]]);
+});
 
 test("a snapshot in one frame is complete at once", async () => {
   const { calls, browser } = await viewing();

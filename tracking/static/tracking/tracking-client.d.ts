@@ -53,6 +53,10 @@ export interface Location {
   /** Metres. */
   accuracy: frames.FleetItem["accuracy"];
   status: Status | null;
+  /** On the fleet's stream, the driver's state; null if it has none. */
+  state: NonNullable<frames.FleetItem["state"]> | null;
+  /** On the fleet's stream, the id of the trip that the driver has now. */
+  trip: number | null;
 }
 
 /** A fix from a source. The default of `recordedAt` is now. */

@@ -807,6 +807,8 @@ function parseLocation(frame) {
     speed: frame.speed ?? null,
     accuracy: frame.accuracy ?? null,
     status: frame.status ?? null,
+    state: frame.state ?? null,
+    trip: frame.trip ?? null,
   };
 }
 
