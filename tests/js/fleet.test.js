@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Fleet, isInside } from "../../tracking/static/tracking/fleet.js";
+import { stateText } from "../../tracking/static/tracking/fleet-details.js";
 import { mercator } from "../../tracking/static/tracking/mercator.js";
 
 const METRE = 1 / 111_195; // degrees
@@ -79,4 +80,35 @@ test("a bbox has its edges, and may cross the antimeridian", () => {
   assert.ok(isInside([179, -1, -179, 1], place(-179.5)));
   assert.ok(isInside([179, -1, -179, 1], place(179.5)));
   assert.ok(!isInside([179, -1, -179, 1], place(0)));
+});
+
+test("drivers are busy while they are reserved or on a trip, wherever their row moves", () => {
+  const fleet = new Fleet({ mercator, smooth: true });
+  fleet.replace([at(1, 1, 1, { state: "available" }), at(2, 2), at(3, 3)], 0, () => true);
+  assert.ok(!fleet.hasBusy());
+  fleet.update([at(3, 3, 1, { state: "reserved", trip: 7 })], 100); // the same fix
+  assert.ok(fleet.hasBusy());
+  fleet.remove([1]);
+  assert.deepEqual([fleet.busy[fleet.row(2)], fleet.busy[fleet.row(3)]], [0, 1]);
+  fleet.update([at(3, 3.1, 2, { state: "on_trip", trip: 7 })], 200);
+  assert.equal(fleet.busy[fleet.row(3)], 1);
+  fleet.update([at(3, 3.2, 3, { state: "available", trip: null })], 300);
+  assert.ok(!fleet.hasBusy());
+});
+
+test("a removed busy driver leaves none behind", () => {
+  const fleet = three();
+  fleet.update([at(3, 3, 1, { state: "on_trip" })], 100);
+  fleet.remove([3]);
+  assert.ok(!fleet.hasBusy());
+});
+
+test("the details have a driver's state, and the trip that it is reserved for", () => {
+  const words = { say: (name, values) => [name, ...Object.values(values ?? {})].join(" ") };
+  assert.equal(stateText(words, { state: "available", trip: null }), "state_available");
+  assert.equal(stateText(words, { state: "reserved", trip: 7 }), "state_reserved_for 7");
+  assert.equal(stateText(words, { state: "reserved", trip: null }), "state_reserved");
+  assert.equal(stateText(words, { state: "on_trip", trip: 7 }), "state_on_trip");
+  assert.equal(stateText(words, { state: null, trip: null }), "");
+  assert.equal(stateText(words, {}), ""); // a result of the search
 });

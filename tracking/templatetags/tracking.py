@@ -32,11 +32,17 @@ def driver_map(driver_id: DriverId | str | AbstractBaseUser, name: str = "") -> 
     return _context("driver-map", driver_id=_driver_id("driver_map", driver_id), driver_name=name)
 
 
-@register.inclusion_tag("tracking/fleet_map.html")
-def fleet_map() -> dict[str, Any]:
-    """Show all drivers on one map, for staff."""
+@register.inclusion_tag("tracking/fleet_map.html", takes_context=True)
+def fleet_map(context: template.Context) -> dict[str, Any]:
+    """Show all drivers on one map, for staff.
+
+    A driver's trip is a link into the admin if the page's `request` has a user who may view trips.
+    """
+    user = getattr(context.get("request"), "user", None)
+    may_view_trips = user is not None and user.has_perm("tracking.view_trip")
     return _context(
         "fleet-map",
+        trip_url=reverse_or_empty("admin:tracking_trip_change", 0) if may_view_trips else "",
         search_url=reverse_or_empty("tracking:search"),
         row_url=reverse_or_empty("admin:tracking_driverlocation_change", 0),
     )

@@ -199,6 +199,12 @@ def test_fleet_page_links_to_the_rows_of_the_admin(client, dispatcher):
     assert f'data-search-url="{SEARCH}"' in text
 
 
+def test_fleet_page_links_to_trips_for_staff_who_may_see_them(client, dispatcher):
+    assert 'data-trip-url=""' in client.get(FLEET).content.decode()
+    dispatcher.user_permissions.add(Permission.objects.get(codename="view_trip"))
+    assert 'data-trip-url="/admin/tracking/trip/0/change/"' in client.get(FLEET).content.decode()
+
+
 @pytest.mark.parametrize("query", ["driv", "MARLOW@", "19"])
 def test_search_finds_a_located_driver_by_name_address_or_id(client, dispatcher, query):
     locate(create("driver", pk=19, email="marlow@example.org"), seconds=20)

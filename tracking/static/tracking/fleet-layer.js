@@ -7,6 +7,7 @@ const CLICK_RADIUS = 16; // pixels
 /** @param {any} modules the page's modules @param {any} fleet the `Fleet` to draw */
 export function createFleetLayer({ leaflet: L, fleet: fleetModule, stamps }, fleet) {
   const { STATUSES, NO_HEADING } = fleetModule;
+  const LIVE = STATUSES.indexOf("live");
   const { DIRECTIONS, DOT, UNDIRECTED, Sheet } = stamps;
   const Layer = L.Layer.extend({
     onAdd(map) {
@@ -120,7 +121,9 @@ export function createFleetLayer({ leaflet: L, fleet: fleetModule, stamps }, fle
             : heading === NO_HEADING
               ? UNDIRECTED
               : Math.round((heading / 360) * DIRECTIONS) % DIRECTIONS;
-          sheet.put(status, kind, x * ratio, y * ratio);
+          // The colour of busy drivers comes after those of the statuses.
+          const fill = status === LIVE && fleet.busy[row] ? STATUSES.length : status;
+          sheet.put(fill, kind, x * ratio, y * ratio);
         }
       }
     },
@@ -160,6 +163,6 @@ function readColours(statuses, element) {
   return {
     edge: read("--fleet-edge"),
     ring: read("--tracking-accent"),
-    fills: statuses.map((status) => read(`--fleet-${status}`)),
+    fills: [...statuses, "busy"].map((status) => read(`--fleet-${status}`)),
   };
 }

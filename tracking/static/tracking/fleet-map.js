@@ -14,7 +14,7 @@ export function start(element, modules) {
   modules.map.onReducedMotion(() => (fleet.smooth = widget.smooth));
   const layer = modules.fleetLayer.createFleetLayer(modules, fleet).addTo(map);
   const staleAfter = Number(data.staleAfter) * 1000;
-  const details = modules.fleetDetails.createDetails(words, data.rowUrl, staleAfter);
+  const details = modules.fleetDetails.createDetails(words, data, staleAfter);
   const popup = L.popup({
     className: "tracking-popup",
     autoPan: false,
@@ -101,6 +101,7 @@ export function start(element, modules) {
       part("empty").textContent = words.say(total ? "nobody_here" : "nobody_yet");
       part("steps")?.toggleAttribute("hidden", fleet.size === 0);
     }
+    part("busy")?.toggleAttribute("hidden", !fleet.hasBusy());
     showDetails();
     layer.refresh();
   }
@@ -208,7 +209,8 @@ export function start(element, modules) {
 
   function announceSelected() {
     const status = words.say(shown(selected).status ?? "live");
-    announce(`${selected.name ?? selected.userId}: ${status}`);
+    const state = modules.fleetDetails.stateText(words, selected);
+    announce(`${selected.name ?? selected.userId}: ${[status, state].filter(Boolean).join(", ")}`);
   }
 
   /** Return a place in the copy of the world that is nearest to the middle of the map. */

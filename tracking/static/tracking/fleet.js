@@ -6,6 +6,8 @@
 
 export const STATUSES = ["offline", "stale", "live"]; // in the order of drawing
 export const NO_HEADING = -1;
+// With these, a driver can be given no trip.
+const BUSY = new Set(["reserved", "on_trip"]);
 
 const MAX_GAP = 2e-5; // of the world: 800 m at the equator
 const MIN_MOVEMENT = 1e-7; // 4 m
@@ -78,6 +80,11 @@ export class Fleet {
     return this.#rows.get(id);
   }
 
+  /** Return whether any driver is reserved or on a trip. */
+  hasBusy() {
+    return this.busy.subarray(0, this.size).includes(1);
+  }
+
   /** Return a driver's progress from the last fix to the newest: 0 to 1. */
   progress(row, now) {
     const elapsed = now - this.startedAt[row];
@@ -126,6 +133,7 @@ export class Fleet {
     } else if (this.#isRepeat(row, location)) {
       // A snapshot repeats known fixes: gliding drivers continue at the same speed.
       this.status[row] = status;
+      this.busy[row] = Number(BUSY.has(location.state));
       this.locations[row] = { ...location, name: location.name ?? this.locations[row].name };
       return;
     } else {
@@ -140,6 +148,7 @@ export class Fleet {
     this.y[row] = y;
     this.startedAt[row] = now;
     this.status[row] = status;
+    this.busy[row] = Number(BUSY.has(location.state));
     // The server omits names that it has already sent.
     this.locations[row] = { ...location, name: location.name ?? this.locations[row]?.name ?? null };
   }
@@ -174,9 +183,10 @@ export class Fleet {
       this[name] = grown(Float64Array, this[name], capacity);
     }
     this.status = grown(Uint8Array, this.status, capacity);
+    this.busy = grown(Uint8Array, this.busy, capacity);
     this.locations ??= [];
-    const { x, y, fromX, fromY, startedAt, glide, heading, status } = this;
-    this.columns = [x, y, fromX, fromY, startedAt, glide, heading, status];
+    const { x, y, fromX, fromY, startedAt, glide, heading, status, busy } = this;
+    this.columns = [x, y, fromX, fromY, startedAt, glide, heading, status, busy];
   }
 }
 

@@ -12,7 +12,7 @@ const DOT_SIZE = 10;
 
 /** A sheet of pixels, and a stamp for every status and direction. */
 export class Sheet {
-  /** @param {{ fills: string[], edge: string }} colours one fill per status */
+  /** @param {{ fills: string[], edge: string }} colours one fill per status, and more */
   constructor(width, height, ratio, { fills, edge }) {
     Object.assign(this, { width, height, ratio });
     this.image = new ImageData(width, height);
