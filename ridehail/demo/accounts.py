@@ -8,69 +8,42 @@ from django.contrib.auth.models import Permission
 from django.core.management.base import CommandError
 from django.core.management.color import no_style
 from django.db import connection, transaction
+from django.db.models import Max
 
 from accounts.models import User
+from ridehail.demo.names import DRIVERS, RIDERS
 
 PASSWORD: Final = "demo"  # noqa: S105, printed by the demo
 
-# Invented names. The rider watches the first driver; the others are there to fill the map.
-DRIVERS: Final = (
-    "Marlow Finch",
-    "Ines Calder",
-    "Tobias Wren",
-    "Amara Holloway",
-    "Jasper Quill",
-    "Noor Lindqvist",
-    "Delia Marsh",
-    "Ruben Ashdown",
-    "Yuki Thorne",
-    "Leonie Barrow",
-    "Cosmo Vane",
-    "Petra Gale",
-    "Idris Fenwick",
-    "Saskia Rowe",
-    "Emil Hawthorne",
-    "Tamsin Brook",
-    "Oskar Lyle",
-    "Zadie Merritt",
-    "Hugo Sterling",
-    "Mirela Stone",
-    "Kofi Ambrose",
-    "Greta Winslow",
-    "Anselm Pike",
-    "Lucia Harrow",
-    "Bram Kestrel",
-    "Farah Linden",
-    "Silas Orme",
-    "Nadia Fairweather",
-    "Otto Penrose",
-    "Rosa Tindall",
-    "Callum Dray",
-    "Esme Lockwood",
-    "Viktor Sallow",
-    "Hana Birch",
-    "Jonas Crewe",
-    "Celeste Moor",
-    "Dario Flint",
-    "Wilma Harker",
-    "Tariq Selby",
-    "Astrid Vale",
-    "Felix Underhill",
-)
-
 ADMIN_ID, DISPATCHER_ID, DRIVER_ID, RIDER_ID = 1, 2, 19, 22
 FIRST_OTHER_DRIVER_ID: Final = 101
+FIRST_OTHER_RIDER_ID: Final = 1001
+DOMAIN: Final = "@demo.example"
+# Of the app `tracking`.
+DISPATCHERS_PERMISSIONS: Final = (
+    "view_driverlocation",
+    "view_trip",
+    "add_trip",
+    "change_trip",
+    "view_driverstate",
+    "change_driverstate",
+    "view_historyfix",
+)
 
 
 @dataclass(frozen=True)
 class DemoAccounts:
-    """The four users that the demo prints, and the number of all its drivers."""
+    """The four users that the demo prints, and the ids of all its drivers."""
 
     admin: User
     dispatcher: User
     rider: User
     driver: User
-    driver_count: int
+    driver_ids: list[int]
+
+    @property
+    def driver_count(self) -> int:
+        return len(self.driver_ids)
 
 
 def seed() -> DemoAccounts:
@@ -94,23 +67,38 @@ def seed() -> DemoAccounts:
             DISPATCHER_ID, "dispatcher@demo.example", "Dora Keel", "dispatcher", hashed
         )
         dispatcher.user_permissions.add(
-            Permission.objects.get(
-                content_type__app_label="tracking", codename="view_driverlocation"
+            *Permission.objects.filter(
+                content_type__app_label="tracking", codename__in=DISPATCHERS_PERMISSIONS
             )
         )
         rider = _user(RIDER_ID, "jonh@gmail.com", "Jonh", "rider", hashed)
-        drivers = [
-            _user(
-                FIRST_OTHER_DRIVER_ID + number - 1 if number else DRIVER_ID,
-                f"{name.lower().replace(' ', '.')}@demo.example",
-                name,
-                "driver",
-                hashed,
-            )
-            for number, name in enumerate(DRIVERS)
+        # The rider watches the first driver; the others are there to fill the map.
+        driver = _user(DRIVER_ID, _email(DRIVERS[0]), DRIVERS[0], "driver", hashed)
+        others = [
+            _other(FIRST_OTHER_DRIVER_ID + number, name, "driver", hashed)
+            for number, name in enumerate(DRIVERS[1:])
         ]
+        for number, name in enumerate(RIDERS):
+            _other(FIRST_OTHER_RIDER_ID + number, name, "rider", hashed)
         _number_new_users_after_these()
-    return DemoAccounts(admin, dispatcher, rider, drivers[0], len(drivers))
+    return DemoAccounts(admin, dispatcher, rider, driver, [driver.pk, *(o.pk for o in others)])
+
+
+def _email(name: str) -> str:
+    return name.lower().replace(" ", ".") + DOMAIN
+
+
+def _other(pk: int, name: str, role: str, hashed: str) -> User:
+    """Create or reset one of the many users, and return it.
+
+    In a database of an older demo, which had fewer users, somebody else may have the id.
+    """
+    email = _email(name)
+    if (known := User.objects.filter(email=email).first()) is not None:
+        pk = known.pk
+    elif User.objects.filter(pk=pk).exclude(email__endswith=DOMAIN).exists():
+        pk = 1 + User.objects.aggregate(last=Max("pk"))["last"]
+    return _user(pk, email, name, role, hashed)
 
 
 def _user(

@@ -4,6 +4,7 @@ import heapq
 import json
 import math
 from array import array
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,9 @@ SPEED_LIMITS: Final = {"primary": 16.7, "secondary": 13.9, "residential": 8.3}
 # Vehicles share the routes to a destination, so a thousand of them route for free. Each costs one
 # search of the whole graph, 10 ms, when the first vehicle goes there.
 DESTINATIONS: Final = 80
+
+# Seconds that a detour may take at most to avoid turning round in the road.
+MAX_DETOUR: Final = 60.0
 
 Point = tuple[float, float]  # metres east and north of the city's origin
 
@@ -34,6 +38,7 @@ class City:
         self._east = METRES_PER_DEGREE * math.cos(math.radians(self._latitude))
         self.points: list[Point] = []
         self.roads: list[dict[int, float]] = []
+        self._streets: list[list[str]] = []  # the names of the streets at each place
         places: dict[Point, int] = {}
         for street in data["streets"]:
             steps = street["points"]
@@ -44,6 +49,9 @@ class City:
                     x, y = (value * data["unit"] for value in step)
                     self.points.append((x * self._east, y * self._north))
                     self.roads.append({})
+                    self._streets.append([])
+                if street["name"] and street["name"] not in self._streets[places[step]]:
+                    self._streets[places[step]].append(street["name"])
                 line.append(places[step])
             for a, b in pairwise(line):
                 self.roads[a][b] = self.roads[b][a] = SPEED_LIMITS[street["class"]]
@@ -68,13 +76,48 @@ class City:
         """Return the metres between two places in a straight line."""
         return math.dist(self.points[a], self.points[b])
 
-    def route(self, start: int, destination: int) -> list[int]:
-        """Return the places on the fastest way, including both ends."""
+    def nearest(self, latitude: float, longitude: float, among: Iterable[int]) -> int:
+        """Return the nearest of these places."""
+        point = self.metres(latitude, longitude)
+        return min(among, key=lambda place: math.dist(self.points[place], point))
+
+    def waypoint(self, kind: str, place: int) -> dict[str, Any]:
+        """Return a trip's waypoint of this kind, named after the streets that meet there."""
+        latitude, longitude = self.degrees(self.points[place])
+        return {
+            "kind": kind,
+            "lat": round(latitude, 6),
+            "lon": round(longitude, 6),
+            "name": " / ".join(self._streets[place][:2]),
+        }
+
+    def route(self, start: int, destination: int, coming_from: int | None = None) -> list[int]:
+        """Return the places on the fastest way, including both ends.
+
+        For a vehicle that comes from the place `coming_from`, the way does not begin by turning
+        round there, unless everything else takes MAX_DETOUR seconds longer.
+        """
+        direct = self._follow([start], destination)
+        if coming_from is None or direct[1:2] != [coming_from]:
+            return direct
+        others = [
+            way
+            for place in self.roads[start]
+            if place != coming_from
+            if (way := self._follow([start, place], destination))[2:3] != [start]
+        ]
+        best = min(others, key=self._seconds, default=direct)
+        return best if self._seconds(best) <= self._seconds(direct) + MAX_DETOUR else direct
+
+    def _follow(self, route: list[int], destination: int) -> list[int]:
+        """Return the route, continued to the destination."""
         towards = self._towards(destination)
-        route = [start]
         while route[-1] != destination:
             route.append(towards[route[-1]])
         return route
+
+    def _seconds(self, route: list[int]) -> float:
+        return sum(self.distance(a, b) / self.roads[a][b] for a, b in pairwise(route))
 
     def _towards(self, destination: int) -> "array[int]":
         """Return for every place the next one on the fastest way to the destination (Dijkstra)."""

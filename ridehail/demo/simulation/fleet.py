@@ -5,17 +5,20 @@ import contextlib
 import math
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidURI
 
 from ridehail.demo.simulation.city import City
-from ridehail.demo.simulation.phone import Mint, Phone
+from ridehail.demo.simulation.dispatch_api import DispatchApi
+from ridehail.demo.simulation.phone import Phone
+from ridehail.demo.simulation.rides import Rides
 from ridehail.demo.simulation.tally import Tally
+from ridehail.demo.simulation.token import Mint, Token
 from ridehail.demo.simulation.vehicle import Vehicle
-from tracking.ids import DriverId
+from tracking.ids import DriverId, UserId
 
 # Seconds for which a phone drives before it becomes stale or offline.
 SIGNAL: Final = 5.0
@@ -43,7 +46,8 @@ class Fleet:
     """One phone for each driver in `mints`, which maps drivers to functions that return tokens.
 
     The last `offline` phones end their shift soon, and the `stale` ones before them lose the GPS
-    signal.
+    signal. With a `dispatcher`, the others drive the `riders`. All drive `speed` times as fast as
+    cars do.
     """
 
     def __init__(
@@ -56,6 +60,9 @@ class Fleet:
         say: Callable[[str], None],
         stale: int = 0,
         offline: int = 0,
+        speed: float = 1.0,
+        dispatcher: Mint | None = None,
+        riders: Sequence[UserId] = (),
     ) -> None:
         self.tally = Tally()
         self._interval, self._say = interval, say
@@ -64,16 +71,28 @@ class Fleet:
         self._phones = [
             Phone(
                 driver_id,
-                Vehicle(city, rng),
+                Vehicle(city, random.Random(rng.getrandbits(64))),  # noqa: S311, as above
                 mint,
                 url=url,
                 interval=interval,
                 tally=self.tally,
                 rng=rng,
+                speed=speed,
                 signal=SIGNAL if self._driving - stale <= number < self._driving else math.inf,
+                has_shifts=dispatcher is not None,
             )
             for number, (driver_id, mint) in enumerate(mints.items())
         ]
+        self._rides: Rides | None = None
+        if dispatcher is not None:
+            self._rides = Rides(
+                DispatchApi(url, Token(dispatcher), self.tally),
+                {phone.driver_id: phone for phone in self._phones[: self._driving - stale]},
+                riders,
+                city=city,
+                rng=rng,
+                speed=speed,
+            )
 
     @property
     def size(self) -> int:
@@ -95,20 +114,28 @@ class Fleet:
         stopped = asyncio.create_task(stop.wait())
         everyone = asyncio.gather(*drives)
         ends: list[asyncio.Future[Any]] = [stopped, everyone]
+        if self._rides is not None:
+            ends.append(asyncio.create_task(self._rides.run()))
         started = time.perf_counter()
         try:
-            while not stopped.done() and not everyone.done():
+            while not any(end.done() for end in ends):
                 await asyncio.wait(ends, timeout=every, return_when=asyncio.FIRST_COMPLETED)
                 now = time.perf_counter()
-                show(self.tally.progress(self.size, max(now - started, 1e-3)))
+                show(self._progress(max(now - started, 1e-3)))
                 started = now
-            if everyone.done():
-                await everyone  # a bug in a phone is not hidden
+            for end in ends:
+                if end.done():
+                    await end  # a bug in a phone is not hidden
         finally:
-            stopped.cancel()
-            everyone.cancel()  # and with it every phone
-            await asyncio.gather(*drives, return_exceptions=True)
-            await asyncio.gather(everyone, return_exceptions=True)
+            for end in ends:
+                end.cancel()  # and with it every phone
+            await asyncio.gather(*drives, *ends, return_exceptions=True)
+            if self._rides is not None:
+                await self._rides.close()
+
+    def _progress(self, seconds: float) -> str:
+        line = self.tally.progress(self.size, seconds)
+        return line if self._rides is None else f"{line}  {self._rides.progress()}"
 
     async def _drive(self, phone: Phone, delay: float, shift: float | None) -> None:
         with contextlib.suppress(TimeoutError):

@@ -34,9 +34,10 @@ class Position(NamedTuple):
 
 
 class Vehicle:
-    """Drives from destination to destination, with a stop at the kerb at each.
+    """Cruises from destination to destination, with a stop at the kerb at each.
 
-    Its moves depend only on the city, the random generator and the calls of `advance`.
+    Or it drives to where it is sent, and `arrived` is true while it stands there. Its moves depend
+    only on the city, the random generator and the calls of its functions.
     """
 
     def __init__(self, city: City, rng: random.Random) -> None:
@@ -44,15 +45,41 @@ class Vehicle:
         self._error: Point = (0.0, 0.0)
         self._waiting = 0.0
         self._speed = 0.0
+        self._cruising = True
+        self.arrived = False
         self._place = int(rng.random() * len(city.points))
         self._previous = self._place
         self._set_off()
         # Start along the first trip, not at its start, like the vehicles of a running fleet.
         self._leg = int(rng.random() * 0.5 * (len(self._route) - 1))
 
+    def drive_to(self, place: int) -> None:
+        """Drive to a place along the streets, and stay there.
+
+        A vehicle on its way first drives on to where it can brake and turn off.
+        """
+        route, end = self._route, self._leg + 1
+        ahead = self._city.distance(route[self._leg], route[end]) - self._along
+        braking = self._speed**2 / (2 * BRAKING) + self._speed * TICK
+        while ahead < braking and end < len(route) - 1:
+            ahead += self._city.distance(route[end], route[end + 1])
+            end += 1
+        kept = list(route[self._leg : end + 1])
+        way = self._city.route(kept[-1], place, coming_from=kept[-2])
+        self._plan([*kept, *way[1:]], self._along)
+        self._cruising, self.arrived, self._waiting = False, False, 0.0
+
+    def cruise(self, after: float = 0.0) -> None:
+        """Drive from destination to destination again; one that stands does so for `after` seconds
+        first.
+        """
+        if self.arrived:
+            self._waiting = max(after, TICK)
+        self._cruising, self.arrived = True, False
+
     def advance(self, seconds: float) -> Position:
         """Drive for `seconds`, then measure the position."""
-        while seconds > 1e-9:
+        while seconds > 1e-9 and not self.arrived:
             tick = min(TICK, seconds)
             seconds -= tick
             if self._waiting > 0:
@@ -64,7 +91,7 @@ class Vehicle:
         return self._measure()
 
     def _set_off(self) -> None:
-        """Choose the next destination, and plan the route: its speed limits, and where to brake."""
+        """Choose the next destination, and plan the route."""
         city, start = self._city, self._place
         elsewhere = [place for place in city.destinations if place != start]
         for _ in range(8):
@@ -72,6 +99,11 @@ class Vehicle:
             # Prefer a destination that does not require turning round in the road.
             if route[1] != self._previous:
                 break
+        self._plan(route, 0.0)
+
+    def _plan(self, route: list[int], along: float) -> None:
+        """Take a route, `along` metres after its start: its speed limits, and where to brake."""
+        city = self._city
         limits = [city.roads[a][b] for a, b in pairwise(route)]
         speeds = [CRAWL] * len(route)
         for i in range(len(route) - 2, 0, -1):
@@ -82,7 +114,7 @@ class Vehicle:
         self._route = array("l", route)
         self._limits = array("f", limits)
         self._speeds = array("f", speeds)
-        self._leg, self._along = 0, 0.0
+        self._leg, self._along = 0, along
 
     def _drive(self, tick: float) -> None:
         ahead = self._city.distance(self._route[self._leg], self._route[self._leg + 1])
@@ -105,6 +137,7 @@ class Vehicle:
         self._leg -= 1
         self._along = self._city.distance(self._previous, self._place)
         self._speed = 0.0
+        self.arrived = not self._cruising
         self._waiting = KERB[0] + self._rng.random() * (KERB[1] - KERB[0])
 
     def _measure(self) -> Position:
@@ -126,9 +159,13 @@ class Vehicle:
 
 
 def _corner_speed(a: Point, b: Point, c: Point) -> float:
-    """Return the maximum speed in m/s at b: infinite in a slight bend, lowest at a right angle."""
+    """Return the maximum speed in m/s at b: infinite in a slight bend, low at a right angle, and a
+    crawl to turn round.
+    """
     turn = math.atan2(c[1] - b[1], c[0] - b[0]) - math.atan2(b[1] - a[1], b[0] - a[0])
     turn = abs((turn + math.pi) % (2 * math.pi) - math.pi)
     if turn < math.radians(12):
         return math.inf
+    if turn > math.radians(170):
+        return CRAWL
     return CORNER / max(math.sin(min(turn, math.pi / 2)), 0.2)

@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from argparse import ArgumentTypeError
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from asgiref.sync import async_to_sync
@@ -16,13 +16,20 @@ from rest_framework_simplejwt.settings import api_settings
 from accounts.models import User
 from accounts.tokens import access_token_for
 from ridehail.demo.simulation.fleet import Fleet, ServerMissing, check_server
-from ridehail.demo.simulation.phone import Mint
+from ridehail.demo.simulation.token import Mint
 from tracking.ids import DriverId, UserId
 from tracking.people import USER_IDS
 from tracking.permissions import may_publish
 
 # The part of its lifetime after which a token is replaced, while it is still valid.
 RENEW_AFTER: Final = 0.8
+# What the dispatcher of the rides needs.
+DISPATCH_PERMISSIONS: Final = (
+    "tracking.view_driverlocation",
+    "tracking.view_trip",
+    "tracking.add_trip",
+    "tracking.change_trip",
+)
 
 
 class Command(BaseCommand):
@@ -69,6 +76,18 @@ class Command(BaseCommand):
             metavar="ID",
             help="don't simulate this driver; may be repeated",
         )
+        parser.add_argument(
+            "--speed",
+            type=_positive(float),
+            default=1.0,
+            metavar="F",
+            help="drive so many times as fast as cars do",
+        )
+        parser.add_argument(
+            "--rides",
+            action="store_true",
+            help="drive riders: dispatch creates trips, and gives each to the nearest free driver",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         options["url"] = _websocket_url(options["url"])
@@ -77,6 +96,8 @@ class Command(BaseCommand):
         _allow_sockets(options["drivers"])
         # Before the event loop, so that the queries run on this thread's connection.
         users = async_to_sync(_find_drivers)(options["drivers"], options["exclude"])
+        if options["rides"]:
+            options |= {"dispatcher": _mint(_find_dispatcher()), "riders": _find_riders()}
         asyncio.run(self._simulate({user.pk: _mint(user) for user in users}, **options))
 
     async def _simulate(
@@ -89,6 +110,9 @@ class Command(BaseCommand):
         seed: int | None,
         stale: int,
         offline: int,
+        speed: float,
+        dispatcher: Mint | None = None,
+        riders: Sequence[UserId] = (),
         **_: Any,
     ) -> None:
         fleet = Fleet(
@@ -98,6 +122,9 @@ class Command(BaseCommand):
             seed=seed,
             stale=stale,
             offline=offline,
+            speed=speed,
+            dispatcher=dispatcher,
+            riders=riders,
             say=lambda text: self.stderr.write(self._over_line(text)),
         )
         try:
@@ -142,6 +169,26 @@ async def _find_drivers(wanted: int, exclude: list[Any]) -> list[User]:
         if found
         else "No active user may publish for themselves: create some drivers first."
     )
+
+
+def _find_dispatcher() -> User:
+    """Return an active user who may search drivers, and create and change trips."""
+    staff = User.objects.filter(is_active=True, is_staff=True)
+    # Superusers last: one who needs no more than these permissions shows that they are enough.
+    for user in staff.order_by("is_superuser", "pk"):
+        if user.has_perms(DISPATCH_PERMISSIONS):
+            return user
+    raise CommandError(
+        "--rides needs an active staff user with these permissions: "
+        f"{', '.join(DISPATCH_PERMISSIONS)}."
+    )
+
+
+def _find_riders() -> list[UserId]:
+    riders = User.objects.filter(is_active=True, role=User.Role.RIDER).order_by("pk")
+    if not riders:
+        raise CommandError("--rides needs active users with the role of a rider.")
+    return [user.pk for user in riders]
 
 
 def _mint(user: User) -> Mint:
