@@ -14,8 +14,8 @@ WORKERS ?= $(if $(REDIS_URL),2,1)
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.run  ## Set up and run the demo on http://localhost:3002/
-	@$(BIN)/python manage.py demo --port $(PORT)
+demo: $(VENV)/.run  ## Set up and run the demo on http://localhost:3002/ (SPEED=10: ten times as fast)
+	@$(BIN)/python manage.py demo --port $(PORT) --speed $(or $(SPEED),1)
 
 test: check js services  ## Set up the tests' services and run all tests
 	$(BIN)/python -m pytest -m "not alone" --numprocesses 2 --dist loadfile --no-loadscope-reorder

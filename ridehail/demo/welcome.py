@@ -40,7 +40,7 @@ def welcome(accounts: DemoAccounts, port: int, log: str, *, idle_driver: bool) -
         f"  {user.email:<26} {what}"
         for user, what in (
             (accounts.admin, "superuser"),
-            (accounts.dispatcher, "dispatcher: sees the last known locations in the admin"),
+            (accounts.dispatcher, "dispatcher: sees all drivers and trips in the admin"),
             (rider, f"rider {rider.pk}, {rider.name}"),
             (driver, f"driver {driver.pk}, {driver.name}"),
         )
@@ -53,7 +53,10 @@ def welcome(accounts: DemoAccounts, port: int, log: str, *, idle_driver: bool) -
     )
     return f"""
 The demo is running with {accounts.driver_count} drivers. Press Ctrl-C to stop it.
+Riders ask for rides, dispatch gives each to the nearest free car, and some cancel; to see more of it, run:
+manage.py demo --speed 10
 A few drivers will lose their GPS signal or end their shift, and show as stale or offline.
+Rider {rider.pk} is on a trip with driver {driver.pk} that goes on from stop to stop.
 
   http://localhost:{port}/
   http://localhost:{port}/admin/

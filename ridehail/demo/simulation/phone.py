@@ -134,8 +134,9 @@ class Phone:
                     return
                 await self._send(websocket)
                 now = time.perf_counter()
-                # On schedule, so that the rate is exact; after an outage, from now on.
-                self._next_send = max(self._next_send + self._interval, now)
+                # On schedule, so that the rate is exact; after an outage, from now on. Each fix has
+                # a time of its own, in milliseconds.
+                self._next_send = max(self._next_send + self._interval, now + 0.002)
                 await asyncio.wait({reader}, timeout=self._next_send - now)
             await reader
         except asyncio.CancelledError:

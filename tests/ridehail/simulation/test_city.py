@@ -73,3 +73,54 @@ def test_a_route_follows_the_streets_and_takes_the_fastest_way():
     )
     route = [tuple(round(v / 1.11195) for v in city.points[p]) for p in city.route(0, 3)]
     assert route == [(0, 0), (4, 0), (4, 30), (0, 30)]
+
+
+def grid(*streets):
+    """Return a city of the streets, each with a name and its points 11 m apart."""
+    return City(
+        {
+            "latitude": 0.0,
+            "longitude": 0.0,
+            "unit": 1e-4,
+            "streets": [
+                {
+                    "name": name,
+                    "class": "residential",
+                    "points": [value for point in points for value in point],
+                }
+                for name, *points in streets
+            ],
+        }
+    )
+
+
+def test_a_vehicle_goes_round_the_block_rather_than_turn_in_the_road():
+    city = grid(("Block", (0, 0), (0, 2), (2, 2), (1, 0), (0, 0)))
+    assert city.route(1, 0) == [1, 0]
+    assert city.route(1, 0, coming_from=0) == [1, 2, 3, 0]
+    assert city.route(1, 0, coming_from=2) == [1, 0]
+
+
+def test_a_vehicle_turns_round_where_the_way_round_is_long_or_missing():
+    long = grid(("Block", (0, 0), (0, 2), (200, 2), (200, 0), (0, 0)))
+    assert long.route(1, 0, coming_from=0) == [1, 0]
+    dead_end = grid(("Close", (0, 0), (0, 2), (0, 4)))
+    assert dead_end.route(2, 0, coming_from=1) == [2, 1, 0]
+
+
+def test_a_waypoint_is_named_after_the_streets_that_meet_there():
+    city = grid(("Mill Road", (0, 0), (0, 2)), ("Abbey Road", (2, 2), (0, 2)))
+    assert city.waypoint("pickup", 1) == {
+        "kind": "pickup",
+        "lat": 0.0002,
+        "lon": 0.0,
+        "name": "Mill Road / Abbey Road",
+    }
+    assert city.waypoint("stop", 0)["name"] == "Mill Road"
+
+
+def test_the_nearest_place_is_found_by_degrees():
+    city = City.load()
+    for place in city.destinations[:5]:
+        waypoint = city.waypoint("stop", place)
+        assert city.nearest(waypoint["lat"], waypoint["lon"], range(len(city.points))) == place

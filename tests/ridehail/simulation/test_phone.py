@@ -1,11 +1,14 @@
 import asyncio
 import contextlib
 import json
+import math
 import random
+import re
 import socket
 import threading
 import time
 from io import StringIO
+from itertools import pairwise
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -15,7 +18,7 @@ from websockets.sync.server import serve
 
 from accounts.models import User
 from ridehail.demo.simulation.city import City
-from ridehail.demo.simulation.phone import Phone
+from ridehail.demo.simulation.phone import Phone, PhoneStopped
 from ridehail.demo.simulation.tally import Tally
 from ridehail.demo.simulation.vehicle import Vehicle
 
@@ -30,6 +33,7 @@ class FakeServer:
         self.payloads = {}
         self.connections = {}
         self.acknowledged = {}
+        self.states = {}
         self.changed = threading.Condition()
         self.url = ""
 
@@ -45,6 +49,9 @@ class FakeServer:
                 assert message.keys() == {"type", "payload"}
                 assert message["type"] == "authenticate"
                 self.payloads.setdefault(driver, []).append(message["payload"])
+                if message["payload"]["command"] == "state":
+                    self.set_state(websocket, driver, message["payload"]["state"])
+                    continue
                 if ending in (4401, 4403):
                     websocket.send('{"error": {"code": "x", "message": "x"}}')
                     websocket.close(ending)
@@ -54,6 +61,10 @@ class FakeServer:
                 if ending is not None:
                     websocket.close(ending)
                     return
+
+    def set_state(self, websocket, driver, state):
+        websocket.send(json.dumps({"state": state}))
+        self.count(self.states, (driver, state))
 
     def acknowledge(self, websocket, payload):
         lat, lon = (f"{float(payload[key]):.7f}".rstrip("0") for key in ("lat", "lon"))
@@ -155,6 +166,108 @@ async def test_a_phone_without_a_signal_repeats_what_it_measured_last_and_stays_
     assert payloads[-1]["sent_at"] > payloads[-2]["sent_at"]
     assert payloads[-1]["recorded_at"] < payloads[-1]["sent_at"]
     assert not tally.errors
+
+
+def commands(fake):
+    """Return what driver 19 sent, in short: f for a fix, or the state."""
+    sent = [payload.get("state", "f") for payload in fake.payloads[19]]
+    return re.sub("f+", "f", " ".join(sent).replace("f f", "ff").replace("f f", "ff"))
+
+
+async def test_speed_makes_the_car_faster_and_the_reports_say_so(city):
+    tracks = []
+    for speed in (1, 60):
+        with running(FakeServer({})) as fake:
+            async with driving(city, fake, speed=speed):
+                await fake.until(lambda fake=fake: fake.acknowledged.get(19, 0) >= 30)
+        tracks.append(fake.payloads[19])
+    ways = [
+        sum(
+            math.dist(*(city.metres(float(p["lat"]), float(p["lon"])) for p in pair))
+            for pair in pairwise(track)
+        )
+        for track in tracks
+    ]
+    assert ways[1] > 10 * ways[0]
+    assert 20 < max(payload["speed"] for payload in tracks[1]) <= 60 * 16.71
+
+
+async def test_a_phone_with_shifts_is_available_before_its_first_fix(city):
+    with running(FakeServer({})) as fake:
+        async with driving(city, fake, has_shifts=True) as (_, tally, _):
+            await fake.until(lambda: fake.acknowledged.get(19, 0) >= 5)
+    assert commands(fake) == "available f"
+    assert not tally.errors
+
+
+async def test_a_shift_ends_without_later_fixes_and_begins_again_where_it_ended(city):
+    with running(FakeServer({})) as fake:
+        async with driving(city, fake, has_shifts=True) as (phone, tally, _):
+            await fake.until(lambda: fake.acknowledged.get(19, 0) >= 5)
+            assert await asyncio.wait_for(phone.end_shift(), DEADLINE)
+            before = fake.acknowledged[19]
+            stood_at = fake.payloads[19][-2]
+            phone.begin_shift()
+            await fake.until(lambda: fake.acknowledged[19] >= before + 5)
+        assert commands(fake) == "available f non_operational available f"
+        assert fake.connections[19] == 2
+        assert not tally.errors
+    (again,) = [
+        b for a, b in pairwise(fake.payloads[19]) if a.get("state") == "available" and a is not b
+    ][1:]
+    places = [city.metres(float(p["lat"]), float(p["lon"])) for p in (stood_at, again)]
+    assert math.dist(*places) < 10
+
+
+async def test_a_driver_who_got_a_trip_meanwhile_stays_on_duty(city):
+    class Dispatching(FakeServer):
+        def set_state(self, websocket, driver, state):
+            self.count(self.states, (driver, state))
+            websocket.send('{"error": {"code": "state_conflict", "message": "x"}}')
+
+    with running(Dispatching({})) as fake:
+        async with driving(city, fake, has_shifts=True) as (phone, tally, _):
+            await fake.until(lambda: fake.acknowledged.get(19, 0) >= 5)
+            assert not await asyncio.wait_for(phone.end_shift(), DEADLINE)
+            before = fake.acknowledged[19]
+            await fake.until(lambda: fake.acknowledged[19] >= before + 5)
+        assert fake.connections[19] == 1
+        assert not tally.errors
+
+
+async def test_a_shift_whose_end_was_not_answered_ends_on_the_next_connection(city):
+    class Restarting(FakeServer):
+        def set_state(self, websocket, driver, state):
+            if state == "non_operational" and (driver, state) not in self.states:
+                self.count(self.states, (driver, state))
+                websocket.close(1012)
+            else:
+                super().set_state(websocket, driver, state)
+
+    with running(Restarting({})) as fake:
+        async with driving(city, fake, has_shifts=True) as (phone, _, _):
+            await fake.until(lambda: fake.acknowledged.get(19, 0) >= 2)
+            assert await asyncio.wait_for(phone.end_shift(), DEADLINE)
+    assert fake.states[19, "non_operational"] == 2
+    assert fake.connections[19] == 2
+
+
+async def test_a_phone_drives_to_a_place_and_reports_from_there_first(city):
+    with running(FakeServer({})) as fake:
+        async with driving(city, fake, speed=2000) as (phone, _, _):
+            place = city.destinations[7]
+            await asyncio.wait_for(phone.drive_to(place), DEADLINE)
+            reported = fake.payloads[19][-1]
+    there = city.metres(float(reported["lat"]), float(reported["lon"]))
+    assert math.dist(there, city.points[place]) < 10
+
+
+async def test_a_phone_that_has_stopped_does_not_let_its_rider_wait(city):
+    with running(FakeServer({19: [4403]})) as fake:
+        async with driving(city, fake) as (phone, _, _):
+            for _ in range(2):
+                with pytest.raises(PhoneStopped, match="may not publish"):
+                    await asyncio.wait_for(phone.drive_to(city.destinations[7]), DEADLINE)
 
 
 async def test_a_refused_token_is_replaced_at_once(city):

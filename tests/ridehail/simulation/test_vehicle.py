@@ -113,3 +113,79 @@ def test_a_vehicle_stops_at_the_kerb_for_a_while_and_drives_on(city):
                 standing = 0
     assert len(stops) > 10
     assert all(7 <= stop <= 47 for stop in stops)
+
+
+def sent(city, seed, places=5):
+    """Yield a vehicle, the place to which it is sent, and its track, from one place to the next.
+
+    It is sent on while it drives, and the last times from a standstill.
+    """
+    rng = random.Random(seed)
+    vehicle = Vehicle(city, random.Random(seed))
+    for number in range(places):
+        place = rng.choice(city.destinations)
+        vehicle.drive_to(place)
+        track = [vehicle.advance(1.0) for _ in range(rng.randrange(2, 60) if number < 2 else 2000)]
+        yield vehicle, place, track
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_vehicle_drives_to_the_place_to_which_it_is_sent_and_stays_there(city, seed):
+    for number, (vehicle, place, track) in enumerate(sent(city, seed)):
+        if number < 2:
+            continue
+        assert vehicle.arrived
+        assert track[-1].speed == 0
+        there = city.metres(track[-1].latitude, track[-1].longitude)
+        assert math.dist(there, city.points[place]) < GPS_WORST * math.sqrt(2)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_vehicle_that_is_sent_elsewhere_still_moves_as_a_car_does(city, seed):
+    track = [position for _, _, part in sent(city, seed) for position in part]
+    for before, after in pairwise(track):
+        moved = math.dist(
+            city.metres(before.latitude, before.longitude),
+            city.metres(after.latitude, after.longitude),
+        )
+        assert moved <= max(before.speed, after.speed) + 1.8 + 4
+        if after.speed > 0:
+            assert -5 <= after.speed - before.speed <= 2
+        turn = abs((after.heading - before.heading + 180) % 360 - 180)
+        if turn > 170:  # it turns round in the road
+            assert min(before.speed, after.speed) <= 4
+
+
+def test_the_same_seed_drives_the_same_way_to_the_same_places(city):
+    first, second = ([track for _, _, track in sent(city, 3)] for _ in range(2))
+    assert first == second
+
+
+def test_a_vehicle_sent_to_where_it_stands_has_arrived_at_once(city):
+    *_, (vehicle, place, _) = sent(city, 1)
+    vehicle.drive_to(place)
+    assert not vehicle.arrived
+    vehicle.advance(1.0)
+    assert vehicle.arrived
+
+
+def test_a_vehicle_cruises_again_after_it_was_parked(city):
+    *_, (vehicle, _, track) = sent(city, 1)
+    stood_at = track[-1]
+    vehicle.cruise(after=30)
+    track = [vehicle.advance(1.0) for _ in range(60)]
+    assert not vehicle.arrived
+    assert all(position.speed == 0 for position in track[:29])
+    assert all(position.speed > 0 for position in track[32:40])
+    assert track[-1] != stood_at
+
+
+def test_a_vehicle_released_on_its_way_goes_on_cruising(city):
+    vehicle = Vehicle(city, random.Random(1))
+    vehicle.drive_to(city.destinations[5])
+    vehicle.advance(10.0)
+    vehicle.cruise(after=100)
+    track = [vehicle.advance(1.0) for _ in range(2000)]
+    stops = [a.speed > 0 and b.speed == 0 for a, b in pairwise(track)]
+    assert sum(stops) > 1
+    assert not vehicle.arrived
