@@ -53,7 +53,7 @@ def welcome(accounts: DemoAccounts, port: int, log: str, *, idle_driver: bool) -
     )
     return f"""
 The demo is running with {accounts.driver_count} drivers. Press Ctrl-C to stop it.
-Riders ask for rides, dispatch gives each to the nearest free car, and some cancel; to see more of it, run:
+Riders ask for rides, and dispatch gives each to the nearest free car. To see more, run:
 manage.py demo --speed 10
 A few drivers will lose their GPS signal or end their shift, and show as stale or offline.
 Rider {rider.pk} is on a trip with driver {driver.pk} that goes on from stop to stop.

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 from queue import Queue
 from urllib.parse import quote
@@ -15,11 +16,18 @@ from urllib.request import Request, urlopen
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 from websockets.sync.client import connect
 
 from accounts.models import User
 from ridehail.demo.accounts import DRIVERS, PASSWORD, seed
+from ridehail.demo.cars import car_of, register_cars
+from ridehail.demo.trip import keep_trip
 from ridehail.demo.welcome import welcome
+from ridehail.management.commands.tracking_simulate import DISPATCH_PERMISSIONS
+from tracking import states, trips
+from tracking.models import DriverState, DriverStateChange, Trip, TripChange, WatchGrant
+from tracking.permissions import watches
 
 DEADLINE = 60
 
@@ -61,6 +69,116 @@ def test_users_made_after_the_demos_get_ids_of_their_own():
 
 
 @pytest.mark.django_db
+def test_a_user_who_has_the_id_of_a_later_demos_user_is_left_alone():
+    seed()
+    User.objects.filter(pk=150).delete()
+    own = User.objects.create_user(email="own@example.com", name="Own", pk=150)
+    for _ in range(2):
+        accounts = seed()
+        own.refresh_from_db()
+        assert own.email == "own@example.com"
+        assert len(set(accounts.driver_ids)) == len(DRIVERS)
+        assert User.objects.filter(role="driver").count() == len(DRIVERS)
+
+
+@pytest.mark.django_db
+def test_the_dispatcher_may_dispatch_and_no_more():
+    dispatcher = seed().dispatcher
+    assert dispatcher.has_perms(DISPATCH_PERMISSIONS)
+    assert dispatcher.has_perms(
+        ["tracking.view_driverstate", "tracking.change_driverstate", "tracking.view_historyfix"]
+    )
+    assert not dispatcher.has_perm("accounts.change_user")
+    assert not dispatcher.has_perm("tracking.delete_historyfix")
+
+
+@pytest.mark.django_db
+def test_the_drivers_cars_are_registered_once_and_some_are_vans():
+    accounts = seed()
+    for _ in range(2):
+        register_cars(accounts.driver_ids)
+    types = Counter(DriverState.objects.values_list("vehicle_type", flat=True))
+    assert types.keys() == {"car", "van"}
+    assert types.total() == len(DRIVERS)
+    assert 5 <= types["van"] <= 20
+    assert DriverStateChange.objects.count() == len(DRIVERS)
+
+
+def test_a_car_is_described_as_riders_read_it():
+    cars = {car_of(driver_id) for driver_id in [19, *range(101, 200)]}
+    assert all(re.fullmatch(r"\w+ [\w ]+ · [A-Z]{2} [1-9]\d\d", car.description) for car in cars)
+    assert len({car.description for car in cars}) == 100
+    assert car_of(19) == car_of(19)
+
+
+DAY = timedelta(days=1)
+
+
+def keep(accounts, lasting=DAY / 2):
+    return keep_trip(accounts.driver, accounts.rider, lasting)
+
+
+@pytest.mark.django_db
+def test_the_rider_has_a_trip_with_the_driver_and_may_watch_under_either_policy(settings):
+    accounts = seed()
+    register_cars(accounts.driver_ids)
+    trip = keep(accounts)
+    assert (trip.driver_id, trip.ended_at) == (19, None)
+    assert list(trip.riders.values_list("pk", flat=True)) == [22]
+    kinds = [waypoint["kind"] for waypoint in trip.waypoints]
+    assert kinds[0] == "pickup"
+    assert kinds[-1] == "dropoff"
+    assert set(kinds[1:-1]) == {"stop"}
+    assert len({waypoint["name"] for waypoint in trip.waypoints}) == len(kinds)
+    for policy, other in (("any_authenticated", True), ("granted", False)):
+        settings.TRACKING = {"WATCH_POLICY": f"tracking.permissions.{policy}"}
+        assert watches(accounts.rider, 19, accounts.driver)
+        stranger = User.objects.get(email="agnes.bellamy@demo.example")
+        assert watches(stranger, 19, accounts.driver) is other
+
+
+@pytest.mark.django_db
+def test_the_riders_trip_is_kept_and_its_grant_renewed_in_time():
+    accounts = seed()
+    trip = keep(accounts)
+    assert keep(accounts) == trip
+    assert TripChange.objects.count() == 1
+    old = WatchGrant.objects.get()
+    WatchGrant.objects.update(ends_at=timezone.now() + DAY / 3)
+    assert keep(accounts) == trip
+    (new,) = WatchGrant.objects.filter(ended_at=None)
+    assert new.pk != old.pk
+    assert new.ends_at > timezone.now() + DAY * 0.9
+    assert Trip.objects.count() == 1
+    assert states.state_of(19).trip_id == trip.pk
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("end", [trips.complete, trips.cancel])
+def test_the_riders_trip_is_made_anew_once_somebody_has_ended_it(end):
+    accounts = seed()
+    former = keep(accounts)
+    end(former)
+    states.set_state(19, "non_operational")
+    trip = keep(accounts)
+    assert trip != former
+    assert trip.ended_at is None
+    assert trip.driver_id == 19
+
+
+@pytest.mark.django_db
+def test_another_trip_of_the_driver_makes_room_for_the_riders():
+    accounts = seed()
+    register_cars(accounts.driver_ids)
+    states.set_state(19, "available")
+    other = trips.create(riders=[User.objects.get(pk=1001)], driver=19)
+    trip = keep(accounts)
+    other.refresh_from_db()
+    assert other.status == "canceled"
+    assert trip.driver_id == 19
+
+
+@pytest.mark.django_db
 def test_a_database_with_users_of_its_own_gets_no_accounts_with_known_passwords():
     User.objects.create_user(email="real@example.com", name="Real")
     with pytest.raises(CommandError, match="already has users"):
@@ -72,6 +190,13 @@ def test_the_demo_refuses_to_run_with_debug_off(settings):
     settings.DEBUG = False
     with pytest.raises(CommandError, match="only runs with DEBUG on"):
         call_command("demo")
+
+
+@pytest.mark.parametrize("speed", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_speed_that_is_none_is_refused(settings, speed):
+    settings.DEBUG = True
+    with pytest.raises(CommandError, match="--speed must be"):
+        call_command("demo", speed=speed)
 
 
 def test_a_port_in_use_is_named_with_a_remedy(settings):
