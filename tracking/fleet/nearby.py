@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime
 from heapq import nsmallest
+from math import inf
 from typing import Final, NamedTuple
 
 from tracking.fix import Fix
@@ -106,12 +107,12 @@ class Nearby:
         ago, and whose vehicle is of that type, if these are given. Before the state is loaded there
         are none.
         """
-        fleet, now = self._keeper.fleet, self._now()
-
-        def accept(key: Hashable) -> bool:
-            return _fits(_entry(fleet, key), now, max_age, vehicle_type)
-
-        near = fleet.free.nearest(latitude, longitude, count, radius=radius, accept=accept)
+        fleet = self._keeper.fleet
+        free = fleet.free_of_type(vehicle_type) if vehicle_type else fleet.free
+        if free is None:
+            return []
+        since = -inf if max_age is None else self._now().timestamp() - max_age
+        near = free.nearest(latitude, longitude, count, radius=radius, since=since)
         return [Found(_entry(fleet, key), distance) for distance, key in near]
 
     def close(self) -> None:

@@ -111,8 +111,11 @@ class Fleet:
         self.nameless: set[DriverId] = set()
         # The states of drivers, also of those without a location.
         self._duties: dict[DriverId, StateRow] = {}
-        # The places of those who are free.
+        # The places of those who are free, with the times of their fixes; also by vehicle type, so
+        # that no search looks at vehicles of other types.
         self.free = Grid()
+        self._free_of_type: dict[str, Grid] = {}
+        self._type_of: dict[DriverId, str] = {}
 
     @property
     def driver_ids(self) -> KeysView[DriverId]:
@@ -174,7 +177,7 @@ class Fleet:
     def remove(self, driver_id: DriverId) -> None:
         """Remove a driver."""
         self.nameless.discard(driver_id)
-        self.free.remove(driver_id)
+        self._unplace(driver_id)
         entry = self._entries.pop(driver_id, None)
         if entry is not None:
             self.counts[entry.status] -= 1
@@ -204,12 +207,39 @@ class Fleet:
         """Yield the drivers that changed after that version, the newest change first."""
         return takewhile(lambda entry: entry.version > version, reversed(self._entries.values()))
 
+    def free_of_type(self, vehicle_type: str) -> Grid | None:
+        """Return the places of those who are free and have such a vehicle; None without any."""
+        return self._free_of_type.get(vehicle_type)
+
     def _place(self, entry: Entry) -> None:
         """Find the driver among the free ones, if it is one."""
-        if entry.is_free:
-            self.free.put(entry.fix.driver_id, entry.fix.latitude, entry.fix.longitude)
-        elif entry.duty is not None:
-            self.free.remove(entry.fix.driver_id)
+        fix, duty = entry.fix, entry.duty
+        if duty is None or not entry.is_free:
+            self._unplace(fix.driver_id)
+            return
+        at = fix.recorded_at.timestamp()
+        self.free.put(fix.driver_id, fix.latitude, fix.longitude, at)
+        former, vehicle_type = self._type_of.get(fix.driver_id, ""), duty.vehicle_type
+        if former != vehicle_type:
+            self._forget_type(fix.driver_id)
+        if vehicle_type:
+            self._type_of[fix.driver_id] = vehicle_type
+            grid = self._free_of_type.get(vehicle_type)
+            if grid is None:
+                grid = self._free_of_type[vehicle_type] = Grid()
+            grid.put(fix.driver_id, fix.latitude, fix.longitude, at)
+
+    def _unplace(self, driver_id: DriverId) -> None:
+        self.free.remove(driver_id)
+        self._forget_type(driver_id)
+
+    def _forget_type(self, driver_id: DriverId) -> None:
+        vehicle_type = self._type_of.pop(driver_id, "")
+        if vehicle_type:
+            grid = self._free_of_type[vehicle_type]
+            grid.remove(driver_id)
+            if not grid:
+                del self._free_of_type[vehicle_type]
 
     def _touch(self, entry: Entry) -> None:
         self.version += 1

@@ -71,26 +71,60 @@ def test_moves_and_removals_leave_no_trace(steps, place):
     assert {near.key for near in grid.nearest(*place, 10)} == set(points)
     for key in list(points):
         grid.remove(key)
-    assert grid._points == {}
-    assert all(not level for level in grid._inner)
+    assert grid._root.cubes is None
+    assert grid._root.places == {}
 
 
-def test_search_does_not_look_at_places_far_away():
-    grid, asked = Grid(), []
-    for number in range(2_000):
-        grid.put(number, 60 + number / 1_000, 25)
-
-    def accept(key):
-        asked.append(key)
-        return True
-
-    assert next(near.key for near in grid.nearest(61, 25, 3, accept=accept)) == 1_000
-    assert len(asked) < 50
-
-
-def test_refused_places_do_not_count():
+@given(st.lists(st.tuples(places, st.integers(0, 9)), max_size=80), places, st.integers(0, 9))
+def test_only_places_of_later_times_are_found(listed, place, since):
     grid = Grid()
-    for number in range(20):
-        grid.put(number, 60 + number / 1_000, 25)
-    found = grid.nearest(60, 25, 3, accept=lambda key: key % 5 == 0)
-    assert [near.key for near in found] == [0, 5, 10]
+    for key, (target, at) in enumerate(listed):
+        grid.put(key, *target, at)
+    found = {near.key for near in grid.nearest(*place, 100, since=since)}
+    assert found == {key for key, (_, at) in enumerate(listed) if at >= since}
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), close), min_size=100, max_size=200), close)
+def test_cubes_that_were_split_find_the_same(steps, place):
+    points, grid = {}, Grid()
+    for key, target in steps:
+        grid.put(key, *target)
+        points[key] = target
+    found = [near.distance for near in grid.nearest(*place, 7)]
+    expected = [metres for metres, _ in all_of(points, *place)[:7]]
+    assert found == pytest.approx(expected, rel=1e-6, abs=1e-3)
+
+
+def places_in(cube):
+    """Return how often each place of a cube is looked at: a dict that counts."""
+
+    class Counted(dict):
+        def items(self):
+            looked.append(len(self))
+            return super().items()
+
+    looked = []
+    pending = [cube]
+    while pending:
+        cube = pending.pop()
+        pending += (cube.cubes or {}).values()
+        cube.places = Counted(cube.places)
+    return looked
+
+
+@pytest.mark.parametrize("query", [{}, {"since": 9_999.0}, {"since": 10_000.0}])
+def test_search_does_not_look_at_most_places(query):
+    grid = Grid()
+    for number in range(10_000):
+        # Newer and newer, from south to north.
+        grid.put(number, number / 1_000, 25, number)
+    looked = places_in(grid._root)
+    grid.nearest(0, 25, 3, **query)
+    assert sum(looked) < 100
+
+
+def test_any_number_of_cars_may_stand_at_one_place():
+    grid = Grid()
+    for number in range(200):
+        grid.put(number, 60.0, 25.0)
+    assert len(grid.nearest(60, 25, 150)) == 150
