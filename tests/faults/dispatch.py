@@ -9,7 +9,17 @@ from typing import Any, Self
 from .host import Host
 from .load import Load
 from .riders import Rider
-from .trips import FINAL, DriverStream, Lives, Phase, StreamLedger, TripLedger, TripStream, measure
+from .trips import (
+    FINAL,
+    PROMPT,
+    DriverStream,
+    Lives,
+    Phase,
+    StreamLedger,
+    TripLedger,
+    TripStream,
+    measure,
+)
 
 _STATUSES = ("enroute_to_pickup", "arrived_at_pickup", "enroute_to_dropoff")
 
@@ -17,9 +27,10 @@ _STATUSES = ("enroute_to_pickup", "arrived_at_pickup", "enroute_to_dropoff")
 class Dispatch:
     """Trips of these riders, one each, with the riders' apps on the servers in turn.
 
-    There are more drivers than riders: the others take trips over. The riders of each third trip
-    also watch its drivers by their grants. An async context manager: when the block begins, all
-    trips have drivers, and all riders follow theirs.
+    There are more drivers than riders: the others take trips over. With `by_grants` the riders of
+    each third trip also watch its drivers, which the policy must refuse without a grant. An async
+    context manager: when the block begins, all trips have drivers, and all riders follow theirs.
+    What is shown `prompt` seconds after it has changed is a leak.
     """
 
     def __init__(
@@ -29,6 +40,9 @@ class Dispatch:
         urls: Sequence[str],
         riders: Mapping[int, str],
         drivers: Sequence[int],
+        *,
+        by_grants: bool = True,
+        prompt: float = PROMPT,
     ) -> None:
         self.trips: list[TripLedger] = []
         self._riders: list[Rider] = []
@@ -36,6 +50,8 @@ class Dispatch:
         self._load = load
         self._urls = urls
         self._tokens = riders
+        self._by_grants = by_grants
+        self._prompt = prompt
         self._free: asyncio.Queue[int] = asyncio.Queue()
         for driver in drivers:
             self._free.put_nowait(driver)
@@ -63,6 +79,10 @@ class Dispatch:
         await self._load.until(lambda: all(each.has_ended for each in self._streams), seconds)
         return measure(self._streams)
 
+    async def left_over(self) -> Any:
+        """Return how much is left of the trips, which have all ended."""
+        return await self._host.order("audit", [trip.trip_id for trip in self.trips])
+
     @property
     def _streams(self) -> list[StreamLedger]:
         return [rider.ledger for rider in self._riders]
@@ -72,7 +92,7 @@ class Dispatch:
         answer = await self._host.order(
             "create", riders=[rider], driver=driver, reference=f"R-{rider}", vehicle="van"
         )
-        trip = TripLedger(answer["trip"], rider)
+        trip = TripLedger(answer["trip"], rider, prompt=self._prompt)
         self.trips.append(trip)
         self._note(trip, answer)
         self._open(TripStream(trip), f"trip/get-tracking?tripId={trip.trip_id}")
@@ -114,7 +134,7 @@ class Dispatch:
         return driver
 
     def _watch(self, trip: TripLedger, driver: int) -> None:
-        if trip.trip_id % 3 == 0:
+        if self._by_grants and trip.trip_id % 3 == 0:
             self._open(DriverStream(trip, driver), f"driver/get-tracking?userId={driver}")
 
     def _open(self, ledger: StreamLedger, route: str) -> None:

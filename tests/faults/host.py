@@ -80,6 +80,7 @@ def main() -> None:
     import threading
     import time
     from concurrent.futures import ThreadPoolExecutor
+    from functools import partial
 
     import django
 
@@ -107,18 +108,24 @@ def main() -> None:
             "answered": time.monotonic(),
         }
 
-    def audit() -> dict[str, Any]:
+    def audit(trip_ids: list[int]) -> dict[str, Any]:
+        """Count what is left of trips that have ended."""
+        drivers = TripAssignment.objects.filter(trip__in=trip_ids).values("driver")
+        busy = DriverState.objects.filter(pk__in=drivers, state__in=["reserved", "on_trip"])
+        assigned = TripAssignment.objects.filter(trip__in=trip_ids, until=None)
+        granted = WatchGrant.objects.filter(trip__in=trip_ids, ended_at=None)
         return {
-            "unfinished": Trip.objects.exclude(status__in=FINAL).count(),
-            "busy": DriverState.objects.filter(state__in=["reserved", "on_trip"]).count(),
-            "assigned": TripAssignment.objects.filter(until=None).count(),
-            "granted": WatchGrant.objects.filter(ended_at=None).count(),
+            "unfinished": Trip.objects.filter(pk__in=trip_ids).exclude(status__in=FINAL).count(),
+            "busy": busy.count(),
+            "assigned": assigned.count(),
+            "granted": granted.count(),
         }
 
     def carry_out(line: str) -> None:
         number, name, arguments, options = json.loads(line)
         try:
-            answer = audit() if name == "audit" else change(name, *arguments, **options)
+            call = audit if name == "audit" else partial(change, name)
+            answer = call(*arguments, **options)
         except Exception as error:
             answer = {"refused": type(error).__name__, "message": str(error)}
         with printing:

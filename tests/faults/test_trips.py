@@ -74,12 +74,12 @@ async def test_no_rider_sees_a_wrong_driver_while_redis_and_a_worker_fail(people
         ):
             await asyncio.gather(dispatch.run(SECONDS), break_everything(system))
             lives = await dispatch.settle(5)
-            audit = await host.order("audit")
+            left_over = await dispatch.left_over()
             await load.settle(5)
     record(f"Redis is killed for {OUTAGE} s, and then a worker for good", lives)
     # Drivers' acknowledgements, and the answers to them.
     assert load.errors == []
-    assert audit == {"unfinished": 0, "busy": 0, "assigned": 0, "granted": 0}
+    assert left_over == {"unfinished": 0, "busy": 0, "assigned": 0, "granted": 0}
     assert lives.leaks == 0
     assert max(lives.move, lives.end, lives.grant) < PROMPT, lives
     assert lives.cut > 0

@@ -39,11 +39,15 @@ class Phase:
 
 @dataclass
 class TripLedger:
-    """A trip of one rider, and all that it has been."""
+    """A trip of one rider, and all that it has been.
+
+    A change of it must have taken effect after `prompt` seconds.
+    """
 
     trip_id: int
     rider: int
     phases: list[Phase] = field(default_factory=list)
+    prompt: float = PROMPT
 
     @property
     def moves(self) -> list[Phase]:
@@ -116,7 +120,7 @@ class StreamLedger:
     def _is_wrong(self, at: float, frame: dict[str, Any]) -> bool:
         """Return True for a location that the driver's time with the trip does not explain."""
         for began, ended in self.trip.holds(frame["userId"]):
-            if began.committed - EARLY < at < ended.committed + PROMPT:
+            if began.committed - EARLY < at < ended.committed + self.trip.prompt:
                 return _is_older(frame, began)
         return True
 
@@ -153,7 +157,7 @@ class TripStream(StreamLedger):
                 if after.is_final:
                     yield "end", visit.ended - after.committed
                 else:
-                    yield "move", _shown_at(visit, after) - after.committed
+                    yield "move", self._shown_at(visit, after) - after.committed
 
     def _find(self, trip: dict[str, Any], position: int) -> int | None:
         """Return the phase that a frame shows, not before a position."""
@@ -167,6 +171,15 @@ class TripStream(StreamLedger):
             ):
                 return number
         return None
+
+    def _shown_at(self, visit: Visit, phase: Phase) -> float:
+        """Return when the trip's frame with a new driver arrived; infinity if it did not."""
+        for at, frame in visit.frames:
+            driver = frame.get("trip", {}).get("driver")
+            if at > phase.committed - EARLY and driver and driver["userId"] == phase.driver:
+                return at
+        # A stream that ended soon after had no time for it.
+        return visit.ended if visit.ended < phase.committed + self.trip.prompt else math.inf
 
 
 class DriverStream(StreamLedger):
@@ -201,16 +214,6 @@ def _is_older(frame: dict[str, Any], began: Phase) -> bool:
     recorded_at = datetime.fromisoformat(frame["recorded_at"]).timestamp()
     # Frames have milliseconds.
     return recorded_at < began.assigned_at - LEAD_TIME - 0.001
-
-
-def _shown_at(visit: Visit, phase: Phase) -> float:
-    """Return when the trip's frame with a new driver arrived; infinity if it did not."""
-    for at, frame in visit.frames:
-        driver = frame.get("trip", {}).get("driver")
-        if at > phase.committed - EARLY and driver and driver["userId"] == phase.driver:
-            return at
-    # A stream that ended soon after had no time for it.
-    return visit.ended if visit.ended < phase.committed + PROMPT else math.inf
 
 
 @dataclass(frozen=True)
