@@ -147,6 +147,7 @@ def set_status(
     status: str,
     *,
     forward_only: bool = False,
+    driver: AbstractBaseUser | DriverId | None = None,
     reason: str = "",
     by: AbstractBaseUser | UserId | None = None,
 ) -> Trip:
@@ -154,10 +155,10 @@ def set_status(
 
     `complete` and `canceled` do what the functions of that name do. Once the riders are in the car,
     the driver's state is `on_trip`. With `forward_only` the status may only follow the present one,
-    and from a stop lead to the next stop.
+    and from a stop lead to the next stop. `driver` is the driver whose app asks for the change.
 
-    Raise InvalidTrip for an unknown status, TripOver, or StatusConflict if the trip has no driver
-    or the status would go back.
+    Raise InvalidTrip for an unknown status, TripOver, or StatusConflict if the trip has no driver,
+    or another one than `driver`, or the status would go back.
     """
     if status not in TripStatus.values:
         names = ", ".join(TripStatus.values)
@@ -166,6 +167,9 @@ def set_status(
     new = TripStatus(status)
     with _atomic():
         row = _lock(trip, final=new)
+        if driver is not None and row.driver_id != _id(driver):
+            # Assigned to another one meanwhile, who may be far from where this status is true.
+            raise StatusConflict(_("This trip has another driver by now."))
         if row.status == new:
             return row
         old = TripStatus(row.status)

@@ -92,6 +92,17 @@ def test_forward_only_refuses_the_status_before(trip, after, before):
             trips.set_status(trip, before, forward_only=True)
 
 
+@pytest.mark.parametrize("status", ["new", "arrived_at_pickup", "complete"])
+def test_former_driver_changes_nothing(trip, driver, new_user, status):
+    trips.set_status(trip, "enroute_to_pickup", driver=driver)
+    other = new_user("driver")
+    trips.assign(trip, other)
+    with pytest.raises(trips.StatusConflict, match="another driver by now"):
+        trips.set_status(trip, status, forward_only=True, driver=driver.pk)
+    trip.refresh_from_db()
+    assert (trip.status, trip.driver, trip.version) == ("new", other, 3)
+
+
 @pytest.mark.parametrize("status", [*ORDER[1:], "complete"])
 def test_trip_without_a_driver_has_no_other_status(rider, status):
     trip = trips.create(riders=[rider])
