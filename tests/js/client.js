@@ -5,6 +5,11 @@ import { readFileSync } from "node:fs";
 const path = new URL("../../tracking/static/tracking/tracking-client.js", import.meta.url);
 const source = readFileSync(path).toString("base64");
 
-export const { watchDriver, watchFleet, shareLocation, geolocationSource } = await import(
-  `data:text/javascript;base64,${source}`
-);
+export const {
+  watchDriver,
+  watchTrip,
+  watchNearby,
+  watchFleet,
+  shareLocation,
+  geolocationSource,
+} = await import(`data:text/javascript;base64,${source}`);

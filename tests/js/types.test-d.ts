@@ -4,6 +4,8 @@ import {
   shareLocation,
   watchDriver,
   watchFleet,
+  watchNearby,
+  watchTrip,
   type Location,
   type State,
 } from "../../tracking/static/tracking/tracking-client.js";
@@ -36,6 +38,31 @@ watch.resume();
 watch.state = "open" as const;
 // @ts-expect-error a watcher needs a driver
 watchDriver({ getToken });
+
+const trip = watchTrip({
+  tripId: 7,
+  getToken,
+  onTrip: ({ driver, waypoints }) => [driver?.vehicle.length, waypoints[0]?.lat.toFixed()],
+  onLocation: ({ latitude }) => latitude.toFixed(),
+  onEnd: (end) => {
+    // @ts-expect-error a trip ends complete or canceled
+    void (end === "new");
+    return end === "canceled";
+  },
+});
+trip.resume();
+// @ts-expect-error a trip has an id
+watchTrip({ getToken });
+
+const nearby = watchNearby({
+  lat: 0.5,
+  lon: 102.4,
+  getToken,
+  onCars: (cars) => cars.map(({ id, longitude }) => id + longitude.toFixed()),
+});
+nearby.setPlace(0.6, 102.5);
+// @ts-expect-error cars are near a place
+watchNearby({ getToken });
 
 const share = shareLocation({
   driverId: "19",

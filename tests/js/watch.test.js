@@ -105,6 +105,13 @@ test("a server without details gives a location with nulls", async () => {
   assert.equal(seen[0].status, null);
 });
 
+test("a driver of the fleet has a state and a trip where the project uses them", async () => {
+  const seen = [];
+  const { browser } = await opened(watchFleet, { onUpdate: (locations) => seen.push(...locations) });
+  await browser.socket.receive({ update: [{ ...DETAILED, state: "on_trip", trip: 7 }] });
+  assert.deepEqual(seen.map(({ state, trip }) => [state, trip]), [["on_trip", 7]]);
+});
+
 test("onStatus is called when the status changes", async () => {
   const statuses = [];
   const onStatus = (status) => statuses.push(status);

@@ -138,6 +138,42 @@ export interface WatchOptions extends CommonOptions {
   onStatus?: (status: Status) => void;
 }
 
+/** How a trip ended. */
+export type TripEnd = "complete" | "canceled";
+
+export interface TripOptions extends CommonOptions {
+  tripId: frames.TripContent["id"] | string;
+  /**
+   * Called with the first frame and when something about the trip changes. With another driver, or
+   * none, the former one is not shown any more: no location of that driver follows.
+   */
+  onTrip?: (trip: frames.TripContent) => void;
+  /** Called with the locations of the trip's driver, as `watchDriver` does. */
+  onLocation?: (location: Location, frame: LocationFrame) => void;
+  /** Called when the status of the driver's location changes, and first for each driver. */
+  onStatus?: (status: Status) => void;
+  /**
+   * Called once, when the trip has ended. Then the connection closes for good, with the reason's
+   * `error` `trip_ended`. That is not reported to `onError`.
+   */
+  onEnd?: (end: TripEnd) => void;
+}
+
+/** A free car. The `id` belongs to one rider's stream, and changes every hour. */
+export interface Car {
+  id: frames.NearbyCar["id"];
+  latitude: number;
+  longitude: number;
+}
+
+export interface NearbyOptions extends CommonOptions {
+  /** The place around which to look for cars. */
+  lat: number;
+  lon: number;
+  /** Called every 2 s with all cars nearby, 20 at most. They replace those of the call before. */
+  onCars?: (cars: Car[]) => void;
+}
+
 /** West, south, east, north. */
 export type Bbox = [number, number, number, number];
 
@@ -202,6 +238,11 @@ export interface FleetHandle extends WatchHandle {
   setBbox(bbox: Bbox | null): void;
 }
 
+export interface NearbyHandle extends WatchHandle {
+  /** Look around another place. */
+  setPlace(lat: number, lon: number): void;
+}
+
 export interface ShareHandle extends Handle {
   /** The number of fixes that are not acknowledged yet. */
   readonly waiting: number;
@@ -210,6 +251,8 @@ export interface ShareHandle extends Handle {
 }
 
 export function watchDriver(options: WatchOptions): WatchHandle;
+export function watchTrip(options: TripOptions): WatchHandle;
+export function watchNearby(options: NearbyOptions): NearbyHandle;
 export function watchFleet(options: FleetOptions): FleetHandle;
 /** Connects with the first fix. */
 export function shareLocation(options: ShareOptions): ShareHandle;

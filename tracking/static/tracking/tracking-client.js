@@ -1,5 +1,6 @@
 /**
- * Live driver locations over WebSockets: watch a driver, share a location, watch the fleet.
+ * Live driver locations over WebSockets: watch a driver, a trip, the cars nearby or the fleet, and
+ * share a location.
  *
  * Needs only a browser. `docs/frontend.md` shows how to use it, `tracking-client.d.ts` specifies
  * the exports, and `docs/protocol.md` the protocol.
@@ -13,7 +14,8 @@
  * @typedef {object} Session
  * @property {() => void} sendRequest
  * @property {(frame: any) => void} receive a frame other than an error or expiry warning
- * @property {(code: string) => void} [refused] an error frame came
+ * @property {(error: types.TrackingError) => boolean | void} [refused] an error frame came; return
+ *   true if it is no error for the page
  * @property {() => number} [probeAfter] how long to wait for a frame before a probe, in ms
  * @property {number} [probeTimeout] how long to wait for its answer, in ms
  * @property {() => void} [lost] the socket has closed
@@ -53,9 +55,15 @@ const MAX_TIMER_DELAY = 2 ** 31 - 1;
 const NORMAL = 1000;
 const ABNORMAL = 1006;
 const UNAUTHORIZED = 4401;
+const FORBIDDEN = 4403;
 // Bad request, forbidden, not authenticated in time: the next attempt would fail in the same way.
-const FINAL_CODES = new Set([4400, 4403, 4408]);
+const FINAL_CODES = new Set([4400, FORBIDDEN, 4408]);
 const MAX_REFUSALS = 2;
+
+// A rider who looks for cars far from the place before waits up to 20 s.
+const MOVE_RETRY = 5 * SECOND;
+// The message of the error `trip_ended`. The other one is "the trip is complete".
+const TRIP_CANCELED = "the trip was canceled";
 
 const SHARE_INTERVAL = 5 * SECOND;
 // The maximum of one `send_batch`.
@@ -91,6 +99,92 @@ export function watchDriver({ url, driverId, details = true, onLocation, onStatu
   });
   queueMicrotask(() => connection.start());
   return connection.handle();
+}
+
+/** @type {typeof types.watchTrip} */
+export function watchTrip({ url, tripId, onTrip, onLocation, onStatus, onEnd, ...options }) {
+  /** @type {frames.TripContent | null} */
+  let trip = null;
+  let known = "";
+  /** The status of the driver's location. @type {types.Status | null} */
+  let status = null;
+  const route = `trip/get-tracking?tripId=${encodeURIComponent(tripId)}`;
+  const connection = new Connection(options, url, route, {
+    probeAfter: () => WATCH_PROBE_AFTER,
+    probeTimeout: WATCH_PROBE_TIMEOUT,
+    sendRequest() {
+      connection.send({ command: "start" });
+      connection.expect(ANSWER_TIMEOUT);
+    },
+    receive(frame) {
+      if (frame.trip && typeof frame.trip === "object") return show(frame.trip);
+      // What belongs to no driver, or to a former one, is never shown.
+      if (!trip?.driver || String(frame.userId) !== String(trip.driver.userId)) return;
+      const location = parseLocation(frame);
+      if (location) call(onLocation, location, frame);
+      if (typeof frame.status === "string" && frame.status !== status) {
+        status = frame.status;
+        call(onStatus, frame.status);
+      }
+    },
+    refused({ code, message }) {
+      if (code !== "trip_ended") return false;
+      // Without a last frame the trip had ended before, and only the message says how.
+      const isCanceled = trip?.status === "canceled" || message === TRIP_CANCELED;
+      call(onEnd, isCanceled ? "canceled" : "complete");
+      connection.finish(FORBIDDEN, message, code);
+      return true;
+    },
+  });
+
+  /** @param {frames.TripContent} next */
+  function show(next) {
+    // A probe of the connection, a renewed token and a reconnect repeat the trip.
+    const text = JSON.stringify(next);
+    if (text === known) return;
+    known = text;
+    if (trip?.driver?.userId !== next.driver?.userId) status = null;
+    trip = next;
+    call(onTrip, next);
+  }
+
+  queueMicrotask(() => connection.start());
+  return connection.handle();
+}
+
+/** @type {typeof types.watchNearby} */
+export function watchNearby({ url, lat, lon, onCars, ...options }) {
+  let place = { lat, lon };
+  /** @type {any} */
+  let timer;
+  const connection = new Connection(options, url, "nearby/get-tracking", {
+    probeAfter: () => WATCH_PROBE_AFTER,
+    probeTimeout: WATCH_PROBE_TIMEOUT,
+    sendRequest() {
+      connection.send({ command: "start", ...place });
+      connection.expect(ANSWER_TIMEOUT);
+    },
+    receive({ cars }) {
+      if (Array.isArray(cars)) call(onCars, cars.map(parseCar).filter((car) => car !== null));
+    },
+    refused({ code }) {
+      // A place far from the one before has to wait.
+      if (code !== "rate_limited") return;
+      connection.environment.clearTimeout(timer);
+      timer = connection.environment.setTimeout(() => connection.sendRequest(), MOVE_RETRY);
+    },
+    lost() {
+      connection.environment.clearTimeout(timer);
+    },
+  });
+  queueMicrotask(() => connection.start());
+  return Object.assign(connection.handle(), {
+    /** @param {number} latitude @param {number} longitude */
+    setPlace(latitude, longitude) {
+      place = { lat: latitude, lon: longitude };
+      connection.sendRequest();
+    },
+  });
 }
 
 /** @type {typeof types.watchFleet} */
@@ -190,7 +284,7 @@ export function shareLocation({
       const fixes = [...acknowledged, sent].flat();
       call(onAcknowledged, { ...location, fixes, waiting: countWaiting() });
     },
-    refused(code) {
+    refused({ code }) {
       if (!["invalid_message", "invalid_location", "rate_limited"].includes(code)) return;
       // A refusal does not name its message, and may overtake acknowledgements. Those that follow
       // show which message it was.
@@ -436,11 +530,17 @@ class Connection {
     if (this.#active) this.#end(NORMAL, "paused");
   };
 
-  close = () => {
+  close = () => this.finish(NORMAL, "closed by the page");
+
+  /**
+   * Close permanently, for this reason.
+   * @param {number} code @param {string} message @param {string | null} [error]
+   */
+  finish(code, message, error) {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#end(NORMAL, "closed by the page");
-  };
+    this.#end(code, message, error);
+  }
 
   /** Return the page's handle, which exposes only the public methods. */
   handle() {
@@ -540,7 +640,7 @@ class Connection {
     if (!frame) return this.report("invalid_frame", "the server sent no JSON object");
     if ("error" in frame) {
       this.#error = { code: String(frame.error?.code), message: String(frame.error?.message) };
-      this.session.refused?.(this.#error.code);
+      if (this.session.refused?.(this.#error)) return;
       return this.report(this.#error.code, this.#error.message);
     }
     this.#error = null;
@@ -815,6 +915,13 @@ function parseLocation(frame) {
 /** @param {(Partial<frames.FleetItem> | null)[]} items */
 function parseLocations(items) {
   return items.map(parseLocation).filter((location) => location !== null);
+}
+
+/** @param {Partial<frames.NearbyCar> | null} item @returns {types.Car | null} */
+function parseCar(item) {
+  const location = parseLocation(item);
+  if (!location || typeof item?.id !== "string") return null;
+  return { id: item.id, latitude: location.latitude, longitude: location.longitude };
 }
 
 /** @param {unknown} degrees @returns {number} NaN unless a number or a decimal string */
