@@ -65,6 +65,11 @@ def may_view_fleet(user: AbstractBaseUser | AnonymousUser) -> bool:
     )
 
 
+def may_view_trips(user: AbstractBaseUser | AnonymousUser) -> bool:
+    """Return True for staff who may view last known locations and trips, as in the admin."""
+    return may_view_fleet(user) and user.has_perm("tracking.view_trip")  # type: ignore[union-attr]
+
+
 async def may_search_nearby(user: AbstractBaseUser) -> bool:
     """Return True for staff who may view last known locations, and as `NEARBY_POLICY` permits."""
     if await database_sync_to_async(may_view_fleet, thread_sensitive=False)(user):

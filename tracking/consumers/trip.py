@@ -1,13 +1,12 @@
 """The consumer of the trip route: a rider follows a trip, whoever drives it."""
 
 from channels.db import database_sync_to_async
-from django.contrib.auth.base_user import AbstractBaseUser
 
 from tracking import protocol
 from tracking.access.principals import Principal
 from tracking.consumers.base import TrackingConsumer
 from tracking.models import LocationAccess, TripStatus
-from tracking.permissions import Decision, may_view_fleet
+from tracking.permissions import Decision, may_view_trips
 from tracking.protocol import Forbidden, Stop, TripEnded
 from tracking.trips.rows import TripRow
 
@@ -46,7 +45,7 @@ class TripConsumer(TrackingConsumer):
         The answer is the same for a trip that does not exist and one of others.
         """
         user = principal.user
-        self.sees_all = await database_sync_to_async(_sees_all, thread_sensitive=False)(user)
+        self.sees_all = await database_sync_to_async(may_view_trips, thread_sensitive=False)(user)
         trip = await self.runtime.trips.get(self.trip_id)
         if trip is None or not (self.sees_all or trip.is_for(user.pk)):
             raise Forbidden(_NOT_YOURS)
@@ -87,7 +86,3 @@ class TripConsumer(TrackingConsumer):
 
 def _ended(trip: TripRow) -> TripEnded:
     return TripEnded("the trip was canceled" if trip.ended == TripStatus.CANCELED else None)
-
-
-def _sees_all(user: AbstractBaseUser) -> bool:
-    return may_view_fleet(user) and user.has_perm("tracking.view_trip")  # type: ignore[attr-defined]

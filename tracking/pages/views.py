@@ -1,4 +1,4 @@
-"""The pages. They contain no locations: the WebSocket decides which drivers a user may watch."""
+"""The pages. They contain no locations of drivers: the WebSocket decides which a user may watch."""
 
 from collections.abc import Callable
 
@@ -14,8 +14,9 @@ from django.views.decorators.http import require_safe
 
 from tracking.access.tokens import load_users
 from tracking.ids import DriverId
+from tracking.models import Trip
 from tracking.people import USER_IDS, own_name
-from tracking.permissions import may_publish, may_view_fleet, watches
+from tracking.permissions import may_publish, may_view_fleet, may_view_trips, watches
 from tracking.rest.bridge import call_async, outside_transactions
 
 
@@ -41,6 +42,25 @@ def driver_map(request: HttpRequest, driver_id: DriverId) -> HttpResponse:
         raise Http404
     context = {"driver_id": driver_id, "driver_name": _watched_name(request.user, driver_id)}
     return render(request, "tracking/driver_map_page.html", context)
+
+
+@require_safe
+@never_cache
+@login_required
+@ensure_csrf_cookie
+def trip_map(request: HttpRequest, trip_id: int) -> HttpResponse:
+    """Show a trip to its riders, to the driver that has it, and to staff who may view trips.
+
+    For others it does not exist.
+    """
+    user = request.user
+    trip = Trip.objects.select_related("driver").filter(pk=trip_id).first()
+    if trip is None:
+        raise Http404
+    is_rider = trip.riders.filter(pk=user.pk).exists()
+    if not (is_rider or trip.driver_id == user.pk or may_view_trips(user)):
+        raise Http404
+    return render(request, "tracking/trip_map_page.html", {"trip": trip, "is_rider": is_rider})
 
 
 @outside_transactions

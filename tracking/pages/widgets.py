@@ -30,7 +30,23 @@ MAP: Final = {
 MODULES: Final[dict[str, Mapping[str, str]]] = {
     "driver-map": CLIENT
     | MAP
-    | {"motion": "motion.js", "car": "car.js", "widget": "driver-map.js"},
+    | {
+        "motion": "motion.js",
+        "car": "car.js",
+        "freshness": "freshness.js",
+        "widget": "driver-map.js",
+    },
+    "trip-map": CLIENT
+    | MAP
+    | {
+        "motion": "motion.js",
+        "car": "car.js",
+        "freshness": "freshness.js",
+        "tripWords": "trip-words.js",
+        "tripPlaces": "trip-places.js",
+        "tripView": "trip-view.js",
+        "widget": "trip-map.js",
+    },
     "fleet-map": CLIENT
     | MAP
     | {
@@ -103,6 +119,42 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "will_appear": _("You'll see the driver here once they're on the road"),
         "kmh": _("%(count)s km/h"),
         "metres": _("± %(count)s m"),
+    },
+    "trip-map": {
+        **AGES,
+        **BASE_LAYER,
+        **CONNECTION,
+        "map": _("Map of the trip. Move with the arrow keys, zoom with plus and minus."),
+        "zoom_in": _("Zoom in"),
+        "zoom_out": _("Zoom out"),
+        "closed_4403": _("You don't have access to this trip."),
+        "error_forbidden": _("You don't have access to this trip."),
+        "error_invalid_trip_id": _("This trip doesn't exist."),
+        "looking": _("Looking for a driver…"),
+        "looking_hint": _("This usually takes a moment"),
+        "assigned": _("%(name)s is your driver"),
+        "assigned_unnamed": _("You have a driver"),
+        "on_the_way": _("%(name)s is on the way"),
+        "on_the_way_unnamed": _("Your driver is on the way"),
+        "here": _("%(name)s is here"),
+        "here_unnamed": _("Your driver is here"),
+        "to_place": _("On the way to %(place)s"),
+        "to_stop": _("On the way to your next stop"),
+        "to_destination": _("On the way to your destination"),
+        "at_place": _("At %(place)s"),
+        "at_stop": _("At your stop"),
+        "complete": _("You've arrived. Thanks for riding!"),
+        "canceled": _("This trip was canceled."),
+        "pickup": _("Pickup"),
+        "stop": _("Stop"),
+        "stops": _("%(count)s stops"),
+        "dropoff": _("Destination"),
+        "car_of": _("%(name)s's car"),
+        "car": _("Your driver's car"),
+        "last_seen": _("Last seen %(ago)s"),
+        "phone_online": _("Here %(ago)s, phone online"),
+        "offline": _("Offline. Last seen %(ago)s"),
+        "will_appear": _("You'll see the car here once it's on the road"),
     },
     "fleet-map": {
         **AGES,

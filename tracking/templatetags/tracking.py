@@ -14,9 +14,12 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import Model
 from django.template import TemplateSyntaxError
 
-from tracking.ids import DriverId
+from tracking.ids import INTEGERS, DriverId
+from tracking.models import Trip
 from tracking.pages.widgets import log_in_url, reverse_or_empty, widget_context
 from tracking.people import USER_IDS
+from tracking.protocol import encode_trip
+from tracking.trips.content import content_of
 
 register = template.Library()
 
@@ -30,6 +33,21 @@ def driver_map(driver_id: DriverId | str | AbstractBaseUser, name: str = "") -> 
     "Driver 19".
     """
     return _context("driver-map", driver_id=_driver_id("driver_map", driver_id), driver_name=name)
+
+
+@register.inclusion_tag("tracking/trip_map.html")
+def trip_map(trip: Trip | int | str) -> dict[str, Any]:
+    """Show a trip and the car of its driver, for its riders, its driver, and staff.
+
+    `trip` is a trip or its id. With a trip, its driver's name and its waypoints are in the page,
+    for every visitor of it; with an id, they come over the socket, which refuses strangers.
+    """
+    if isinstance(trip, Trip) and trip.pk is not None:
+        frame = encode_trip(content_of(trip))
+        return _context("trip-map", trip_id=trip.pk, trip_frame=frame)
+    if isinstance(trip, Trip | bool) or not INTEGERS.parse(str(trip)):
+        raise TemplateSyntaxError(f"trip_map takes a trip or its id, not {trip!r}")
+    return _context("trip-map", trip_id=trip, trip_frame="")
 
 
 @register.inclusion_tag("tracking/fleet_map.html", takes_context=True)

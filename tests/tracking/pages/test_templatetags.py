@@ -14,6 +14,7 @@ from django.template.loader import get_template
 from django.utils import translation
 from django.utils.functional import SimpleLazyObject
 
+from tracking.models import Trip
 from tracking.pages.widgets import MODULES, TEXTS
 
 STATIC = Path(__file__).parents[3] / "tracking" / "static" / "tracking"
@@ -50,6 +51,28 @@ def test_fleet_map_stands_in_a_foreign_template():
     page = render("{% load tracking %}{% fleet_map %}")
     assert 'data-tracking="fleet-map"' in page
     assert 'role="search"' in page
+
+
+@pytest.mark.parametrize("trip_id", [7, "7"])
+def test_trip_map_of_an_id_has_nothing_of_the_trip_in_the_page(trip_id):
+    page = render("{% load tracking %}{% trip_map trip_id %}", trip_id=trip_id)
+    assert 'data-trip-id="7" data-trip=""' in page
+
+
+@pytest.mark.parametrize("wrong", [None, "", "x", 0, -1, True, 1.5, Group(pk=7), Trip()])
+def test_what_is_no_trip_is_an_error_that_names_the_tag(wrong):
+    with pytest.raises(TemplateSyntaxError, match=r"^trip_map takes a trip or its id"):
+        render("{% load tracking %}{% trip_map wrong %}", wrong=wrong)
+
+
+def test_trip_map_says_every_text_that_a_trip_may_need():
+    source = (STATIC / "trip-words.js").read_text()
+    tables = source[: source.index("/** The kind")]
+    named = set(re.findall(r'"([a-z_]+)"', tables)) - {"stop", "dropoff"}
+    before = set(re.findall(r'"([a-z_]+)"', tables[: tables.index("RIDING")]))
+    wanted = named | {f"{name}_unnamed" for name in before} | {"complete", "canceled"}
+    assert len(wanted) > 10
+    assert wanted | {"pickup", "stop", "dropoff"} <= set(TEXTS["trip-map"])
 
 
 def test_csrf_token_of_the_foreign_page_reaches_the_widget():
@@ -95,7 +118,7 @@ def test_user_without_an_id_is_refused(nobody):
         render("{% load tracking %}{% driver_map nobody %}", nobody=nobody)
 
 
-@pytest.mark.parametrize("tag", ["driver_map 19", "fleet_map", "share_location 19"])
+@pytest.mark.parametrize("tag", ["driver_map 19", "trip_map 7", "fleet_map", "share_location 19"])
 @pytest.mark.parametrize("log_in", ["no-such-page", None])
 def test_widgets_do_without_a_log_in_page(settings, tag, log_in):
     text = "{% load tracking %}{% " + tag + " %}"
@@ -106,7 +129,7 @@ def test_widgets_do_without_a_log_in_page(settings, tag, log_in):
     assert 'data-part="log-in"' not in page
 
 
-@pytest.mark.parametrize("tag", ["driver_map 19", "fleet_map", "share_location 19"])
+@pytest.mark.parametrize("tag", ["driver_map 19", "trip_map 7", "fleet_map", "share_location 19"])
 @pytest.mark.parametrize("url", ["/live/", "wss://live.example.com/"])
 def test_widgets_take_the_sockets_from_where_the_setting_says(settings, tag, url):
     text = "{% load tracking %}{% " + tag + " %}"

@@ -1,3 +1,4 @@
+import html
 import json
 import re
 
@@ -7,6 +8,7 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from accounts.models import User
+from tracking import trips
 from tracking.grants import end_grant, open_grant
 from tracking.models import DriverLocation
 
@@ -248,6 +250,64 @@ def test_search_leaves_out_drivers_without_a_location_and_stops_at_eight(client,
         driver.pk for driver in drivers[1:9]
     ]
     assert found["total"] == 11
+
+
+@pytest.fixture
+def trip():
+    driver = create("driver", pk=19)
+    User.objects.filter(pk=19).update(name="Mia")
+    riders = [create(email=f"rider{number}@example.org") for number in range(2)]
+    waypoints = [{"kind": "pickup", "lat": 0.5, "lon": 101.4, "name": "12 <Market> Street"}]
+    return trips.create(riders=riders, driver=driver, reference="T-7", waypoints=waypoints)
+
+
+def trip_page(trip):
+    return f"/trips/{trip.pk}/map/"
+
+
+def test_riders_and_the_driver_see_their_trip(client, trip):
+    for rider in trip.riders.all():
+        client.force_login(rider)
+        text = client.get(trip_page(trip)).content.decode()
+        assert "<h1>Your trip</h1>" in text
+        assert f'data-trip-id="{trip.pk}"' in text
+        found = json.loads(html.unescape(re.search('data-trip="([^"]+)"', text)[1]))["trip"]
+        assert found["driver"]["name"] == "Mia"
+        assert found["waypoints"][0]["name"] == "12 <Market> Street"
+    client.force_login(trip.driver)
+    assert "<h1>Trip T-7</h1>" in client.get(trip_page(trip)).content.decode()
+
+
+def test_staff_who_may_view_trips_and_locations_see_every_trip(client, dispatcher, trip):
+    assert client.get(trip_page(trip)).status_code == 404
+    dispatcher.user_permissions.add(Permission.objects.get(codename="view_trip"))
+    assert client.get(trip_page(trip)).status_code == 200
+
+
+def test_trip_of_others_is_not_found_like_one_that_does_not_exist(client, rider, trip):
+    former = trip.driver
+    trips.assign(trip, None)
+    for user in (rider, former):
+        client.force_login(user)
+        assert client.get(trip_page(trip)).status_code == 404
+    for missing in (trip.pk + 1000, 2**70):
+        assert client.get(f"/trips/{missing}/map/").status_code == 404
+
+
+def test_ended_trip_is_still_shown_to_its_rider(client, trip):
+    trips.complete(trip)
+    client.force_login(trip.riders.first())
+    assert "&quot;complete&quot;" in client.get(trip_page(trip)).content.decode()
+
+
+def test_trip_page_sends_strangers_to_the_log_in_page_and_back(client, trip):
+    test_pages_send_strangers_to_the_log_in_page_and_back(client, trip_page(trip))
+
+
+def test_trip_page_has_no_inline_script_style_or_handler(client, trip):
+    rider = trip.riders.first()
+    client.force_login(rider)
+    test_pages_have_no_inline_script_style_or_handler(client, rider, trip_page(trip))
 
 
 def test_pages_are_read_only(client, dispatcher):

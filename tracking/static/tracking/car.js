@@ -71,10 +71,11 @@ export function createCar(L, map, { Motion }, { smooth, title, describedBy, pick
   }
 
   // When the map is dragged around the world, draw the car in the copy that is in view.
-  map.on("move", () => {
+  const onMove = () => {
     const place = motion.at(performance.now());
     if (place && nearestWorld(place.longitude) !== world) schedule();
-  });
+  };
+  map.on("move", onMove);
 
   /** Return the number of fixes in one part of the trail. */
   function partLength() {
@@ -105,6 +106,13 @@ export function createCar(L, map, { Motion }, { smooth, title, describedBy, pick
       Object.assign(marker.getElement().dataset, { latitude, longitude });
       drawTrail();
       schedule();
+    },
+
+    /** Take the car off the map, for good. */
+    remove() {
+      map.off("move", onMove);
+      cancelAnimationFrame(frame);
+      for (const layer of [...parts, circle, marker]) layer.remove();
     },
 
     /** Choose whether the car glides or jumps to a new location. */

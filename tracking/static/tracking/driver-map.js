@@ -7,40 +7,21 @@ const CLOSE_ZOOM = 16;
 export function start(element, modules) {
   const widget = modules.mapWidget.createMapWidget(element, modules);
   const { data, part, words, announce, map } = widget;
-  const freshness = {
-    stale: Number(data.staleAfter) * 1000,
-    offline: Number(data.offlineAfter) * 1000,
-  };
+  const freshness = new modules.freshness.Freshness(data);
 
   let following = true;
-  let place = "";
-  let seenAt = null;
-  // When the last message arrived, and the minimum time since the driver's last fix by then,
-  // derived from the status, because this device's clock may be wrong.
-  let heardAt = 0;
-  let silence = 0;
-  let receivedAt = null;
-  // The phone sent something after its location had become stale.
-  let isPhoneHeard = false;
   let isConnected = false;
-  let serverStatus = null;
   let openedAt = null;
   let announced = "";
 
   const car = modules.car.createCar(modules.leaflet, map, modules.motion, {
     smooth: widget.smooth,
     title: data.title,
-    describedBy: ["status", "detail"].map(identify).join(" "),
+    describedBy: ["status", "detail"].map(widget.identify).join(" "),
     pick: () => setFollowing(true),
     follow: (at) => following && keepInView(at),
   });
   modules.map.onReducedMotion(() => car.setSmooth(widget.smooth));
-
-  /** Return a unique id for a part: the page may have several widgets. */
-  function identify(name) {
-    part(name).id ||= `tracking-${name}-${document.querySelectorAll("[id^=tracking-]").length}`;
-    return part(name).id;
-  }
 
   /** Pan the map when the car leaves the middle of it. */
   function keepInView(at) {
@@ -64,32 +45,12 @@ export function start(element, modules) {
   }
 
   function onLocation(location) {
-    const first = seenAt === null;
-    const { latitude, longitude } = location;
-    const isSame = place === `${latitude},${longitude}`;
-    place = `${latitude},${longitude}`;
-    // A new status, a renewed token, a probe of the connection and a reconnect repeat the last
-    // location. That is not a new fix: the car's speed depends on the time between two fixes.
-    const isRepeat = location.receivedAt !== null && location.receivedAt === receivedAt;
-    const isLive = location.status === "live";
-    if (location.status) {
-      // The server's status "live" means a recent fix, whatever this device's clock says.
-      const measuredAt = location.recordedAt ?? location.receivedAt;
-      if (!isLive) seenAt = measuredAt ?? seenAt ?? Date.now();
-      else if (!isRepeat || seenAt === null) seenAt = Date.now();
-    } else if (!isSame || currentStatus() === "live") {
-      // Without details, a repeated location may be the answer to this page's own probe, so it does
-      // not make an old location live again.
-      seenAt = Date.now();
+    const first = freshness.age === null;
+    // Not a repeated one: the car's speed depends on the time between two fixes.
+    if (freshness.push(location)) car.push(location);
+    if (first) {
+      map.setView([location.latitude, location.longitude], CLOSE_ZOOM, { animate: false });
     }
-    serverStatus = location.status;
-    heardAt = serverStatus ? Date.now() : seenAt;
-    silence = isLive ? Math.max(0, heardAt - seenAt) : (freshness[serverStatus] ?? 0);
-    isPhoneHeard =
-      location.heardAt !== null && location.heardAt - location.recordedAt >= freshness.stale;
-    receivedAt = location.receivedAt;
-    if (!isRepeat) car.push(location);
-    if (first) map.setView([latitude, longitude], CLOSE_ZOOM, { animate: false });
     element.dataset.located = "";
     const { speed, accuracy } = location;
     setFact("speed", speed === null ? "" : words.say("kmh", { count: Math.round(speed * 3.6) }));
@@ -102,20 +63,12 @@ export function start(element, modules) {
     part(name).closest("[data-fact]").hidden = !text;
   }
 
-  /** Return the worse of the server's status and the status by the time since the last fix. */
-  function currentStatus() {
-    if (seenAt === null) return "unknown";
-    const age = silence + Date.now() - heardAt;
-    const bySilence = age < freshness.stale ? "live" : age < freshness.offline ? "stale" : "offline";
-    const order = ["live", "stale", "offline"];
-    return order[Math.max(order.indexOf(bySilence), order.indexOf(serverStatus))];
-  }
-
   function showStatus() {
-    const known = currentStatus();
+    const known = freshness.status;
     // Without a connection, only the driver's last location is known.
     const status = known === "unknown" || isConnected ? known : "unconnected";
-    const ago = seenAt === null ? "" : words.ago(Date.now() - seenAt);
+    const { age, isPhoneHeard } = freshness;
+    const ago = age === null ? "" : words.ago(age);
     const waits = openedAt !== null && Date.now() - openedAt > NEVER_SEEN_DELAY;
     const text = {
       live: words.say("live"),
@@ -157,7 +110,7 @@ export function start(element, modules) {
     getToken: modules.session.sessionToken(data),
     onLocation,
     onStatus(status) {
-      serverStatus = status === "unknown" ? null : status;
+      freshness.setStatus(status);
       showStatus();
     },
     onState,

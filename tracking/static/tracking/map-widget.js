@@ -23,6 +23,12 @@ export function createMapWidget(element, modules) {
     words,
     announce,
     alarm,
+    /** Return a part's id, which is unique: the page may have several widgets. */
+    identify(name) {
+      const count = document.querySelectorAll("[id^=tracking-]").length;
+      part(name).id ||= `tracking-${name}-${count}`;
+      return part(name).id;
+    },
     /** True if animations are allowed. */
     get smooth() {
       return !modules.map.prefersReducedMotion();
