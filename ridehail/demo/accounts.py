@@ -1,5 +1,6 @@
 """The demo's users. Their passwords are public, so no other database may hold them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,7 +9,6 @@ from django.contrib.auth.models import Permission
 from django.core.management.base import CommandError
 from django.core.management.color import no_style
 from django.db import connection, transaction
-from django.db.models import Max
 
 from accounts.models import User
 from ridehail.demo.names import DRIVERS, RIDERS
@@ -74,31 +74,37 @@ def seed() -> DemoAccounts:
         rider = _user(RIDER_ID, "jonh@gmail.com", "Jonh", "rider", hashed)
         # The rider watches the first driver; the others are there to fill the map.
         driver = _user(DRIVER_ID, _email(DRIVERS[0]), DRIVERS[0], "driver", hashed)
-        others = [
-            _other(FIRST_OTHER_DRIVER_ID + number, name, "driver", hashed)
-            for number, name in enumerate(DRIVERS[1:])
-        ]
-        for number, name in enumerate(RIDERS):
-            _other(FIRST_OTHER_RIDER_ID + number, name, "rider", hashed)
+        others = _many(FIRST_OTHER_DRIVER_ID, DRIVERS[1:], "driver", hashed)
+        _many(FIRST_OTHER_RIDER_ID, RIDERS, "rider", hashed)
         _number_new_users_after_these()
-    return DemoAccounts(admin, dispatcher, rider, driver, [driver.pk, *(o.pk for o in others)])
+    return DemoAccounts(admin, dispatcher, rider, driver, [driver.pk, *others])
 
 
 def _email(name: str) -> str:
     return name.lower().replace(" ", ".") + DOMAIN
 
 
-def _other(pk: int, name: str, role: str, hashed: str) -> User:
-    """Create or reset one of the many users, and return it.
+def _many(first: int, names: Sequence[str], role: str, hashed: str) -> list[int]:
+    """Create or reset users with ids from `first` on, and return their ids.
 
-    In a database of an older demo, which had fewer users, somebody else may have the id.
+    In a database of an older demo, which had fewer users, somebody else may have an id.
     """
-    email = _email(name)
-    if (known := User.objects.filter(email=email).first()) is not None:
-        pk = known.pk
-    elif User.objects.filter(pk=pk).exclude(email__endswith=DOMAIN).exists():
-        pk = 1 + User.objects.aggregate(last=Max("pk"))["last"]
-    return _user(pk, email, name, role, hashed)
+    known = {user.email: user for user in User.objects.filter(email__endswith=DOMAIN)}
+    taken = set(User.objects.values_list("pk", flat=True))
+    free = max(taken) + len(taken)
+    missing, ids = [], []
+    for pk, name in enumerate(names, first):
+        email = _email(name)
+        if (user := known.get(email)) is None:
+            free += 1
+            wanted = {"email": email, "name": name, "role": role, "password": hashed}
+            user = User(pk=free if pk in taken else pk, **wanted)
+            missing.append(user)
+        elif (user.name, user.role, user.is_active, user.is_staff) != (name, role, True, False):
+            _user(user.pk, email, name, role, hashed)
+        ids.append(user.pk)
+    User.objects.bulk_create(missing)
+    return ids
 
 
 def _user(

@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ridehail.demo.cars import car_of
 from ridehail.demo.simulation.city import City
@@ -23,12 +23,15 @@ PREFIX: Final = "RIDE-"
 
 # Seconds of the town.
 BETWEEN_RIDES: Final = (60.0, 660.0)  # of a rider
+FIRST_WAIT: Final = 300.0  # until all riders have asked for the first time
 SEARCH_AGAIN: Final = 10.0  # until dispatch looks for a free car again
 MAX_SEARCHES: Final = 30  # until it gives up
 AT_PICKUP: Final = (15.0, 60.0)  # until the rider is in the car
 AT_STOP: Final = (30.0, 120.0)
 PARKED: Final = (5.0, 400.0)  # after a ride, until the car cruises
-# Real seconds for canceling the open trips at the end.
+# Real seconds: over these the riders begin to ask, also in a fast town, as all phones connect just
+# then; and the time for canceling the open trips at the end.
+FIRST_REQUESTS: Final = 10.0
 CLOSE_TIMEOUT: Final = 5.0
 
 _ENROUTE: Final = {
@@ -73,7 +76,6 @@ class Rides:
         # Drivers who get no ride: they have one, drive somebody else's trip, or are off duty.
         self._busy: set[DriverId] = set()
         self._phases: dict[UserId, str] = {}
-        self._open: set[int] = set()
         self._asked = 0
         self._started_at = datetime.now(UTC)
 
@@ -87,10 +89,7 @@ class Rides:
 
     async def run(self) -> None:
         """Run rides until cancelled, after canceling those that an earlier run left."""
-        trips = await self._api.open_trips()
-        own = [trip["id"] for trip in trips if trip["reference"].startswith(PREFIX)]
-        others = [trip for trip in trips if not trip["reference"].startswith(PREFIX)]
-        await asyncio.gather(*map(self._end, own))
+        others = await self._end_open()
         drivers = [trip["driver"]["userId"] for trip in others if trip["driver"]]
         tourists = {rider_id for trip in others for rider_id in trip["riders"]}
         async with asyncio.TaskGroup() as tasks:
@@ -107,7 +106,7 @@ class Rides:
         """Cancel the open trips, so that no driver stays reserved."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
-                await asyncio.gather(*map(self._end, self._open))
+                await self._end_open()
         except TimeoutError:
             pass  # the next run does it
         finally:
@@ -115,7 +114,8 @@ class Rides:
 
     async def _live(self, rider_id: UserId) -> None:
         """Ask for one ride after the other."""
-        await self._time.pause(0, BETWEEN_RIDES[1])
+        await asyncio.sleep(self._rng.random() * FIRST_REQUESTS)
+        await self._time.pause(0, FIRST_WAIT)
         while True:
             self._phases[rider_id] = "waiting"
             await self._ride(rider_id, random_request(self._city, self._rng))
@@ -128,7 +128,6 @@ class Rides:
         ride = Ride(
             await self._api.create(reference, rider_id, request.waypoints), rider_id, request
         )
-        self._open.add(ride.trip_id)
         phone = await self._find(ride)
         while phone is not None:
             try:
@@ -142,7 +141,6 @@ class Rides:
                 phone = await self._next(ride)
         if phone is not None:
             self._release(phone)
-        self._open.discard(ride.trip_id)
 
     async def _find(self, ride: Ride) -> Phone | None:
         """Give the ride to the nearest free car; without one, cancel it and return None."""
@@ -203,6 +201,13 @@ class Rides:
     def _release(self, phone: Phone) -> None:
         self._busy.discard(phone.driver_id)
         phone.vehicle.cruise(self._rng.uniform(*PARKED))
+
+    async def _end_open(self) -> list[dict[str, Any]]:
+        """Cancel the open trips of simulations, and return the others that are open."""
+        trips = await self._api.open_trips()
+        own = [trip["id"] for trip in trips if trip["reference"].startswith(PREFIX)]
+        await asyncio.gather(*map(self._end, own))
+        return [trip for trip in trips if trip["id"] not in own]
 
     async def _cancel(self, ride: Ride, reason: str) -> None:
         self.canceled += 1

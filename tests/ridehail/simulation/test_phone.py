@@ -410,6 +410,15 @@ def test_the_command_says_how_many_drivers_there_are_when_they_are_too_few(drive
         simulate(drivers=4)
 
 
+def test_the_command_names_what_rides_need(drivers):
+    with pytest.raises(CommandError, match=r"staff user with these permissions: .*add_trip"):
+        simulate(drivers=3, rides=True)
+    User.objects.create_superuser(email="admin@example.com")
+    User.objects.filter(role="rider").delete()
+    with pytest.raises(CommandError, match="active users with the role of a rider"):
+        simulate(drivers=3, rides=True)
+
+
 def test_the_command_says_that_there_is_no_server(drivers):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))

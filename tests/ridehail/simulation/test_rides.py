@@ -27,6 +27,7 @@ def city():
 def _fast(monkeypatch):
     monkeypatch.setattr(town_time, "SHORTEST_PAUSE", 0.0)
     monkeypatch.setattr(shifts, "FIRST", 1e12)
+    monkeypatch.setattr(rides_module, "FIRST_REQUESTS", 0.0)
 
 
 class FakeVehicle:
