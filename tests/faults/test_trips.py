@@ -13,7 +13,8 @@ from .load import Load
 from .system import System, operate
 from .trips import LEAD_TIME, PROMPT
 
-pytestmark = pytest.mark.alone
+# On a busy machine the lives take longer than planned.
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(240)]
 
 TRIPS = 200
 # More than trips: the others take trips over.
