@@ -157,7 +157,7 @@ def _put_vehicle_type(row: DriverState, vehicle_type: str, *, is_new: bool = Fal
     if not is_new:
         using = router.db_for_write(DriverState)
         row.save(using=using, update_fields=["vehicle_type"])
-        transaction.on_commit(partial(changes.announce, [row.driver_id]), using)
+        changes.announce_on_commit(using, drivers=[row.driver_id])
 
 
 def lock(driver_id: DriverId) -> tuple[DriverState, bool]:
@@ -229,7 +229,8 @@ def change(
         trip=trip,
         changed_by_id=None if by is None else _id(by),
     )
-    transaction.on_commit(partial(_announce, row.driver_id, state, previous, row.trip_id), using)
+    changes.announce_on_commit(using, drivers=[row.driver_id])
+    transaction.on_commit(partial(_signal, row.driver_id, state, previous, row.trip_id), using)
 
 
 def note_place(driver_id: DriverId, latitude: float, longitude: float) -> None:
@@ -254,8 +255,7 @@ def note_place(driver_id: DriverId, latitude: float, longitude: float) -> None:
             newest.save(using=using, update_fields=["latitude", "longitude"])
 
 
-def _announce(driver_id: DriverId, state: State, previous: str, trip_id: int | None) -> None:
-    changes.announce(drivers=[driver_id])
+def _signal(driver_id: DriverId, state: State, previous: str, trip_id: int | None) -> None:
     driver_state_changed.send_robust(
         sender=DriverState,
         driver_id=driver_id,

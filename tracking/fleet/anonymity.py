@@ -11,10 +11,11 @@ All choices look random and are the same in every process: they are keyed hashes
 import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
-from math import cos, pi, radians, sin, sqrt
+from functools import lru_cache
+from math import cos, pi, sin, sqrt
 from typing import Final, NamedTuple
 
-from tracking.geo import METRES_PER_DEGREE, distance
+from tracking.geo import METRES_PER_DEGREE, distance, metres_per_degree_east
 from tracking.ids import DriverId, UserId, to_plain
 
 # Seconds after which a car's ids change. Each car has a time of its own for it.
@@ -32,6 +33,10 @@ DISPLACEMENT: Final = 40.0
 # part of the radius. A hole in the map does not show which of its houses is the driver's.
 RADIUS: Final = (600.0, 1_100.0)
 CENTRE: Final = 0.6
+
+
+# Circles that are remembered, some 300 bytes each; another one takes 6 µs.
+MAX_CIRCLES: Final = 65_536
 
 
 class Sight(NamedTuple):
@@ -59,6 +64,7 @@ class Veil:
 
     def __init__(self, secret: bytes) -> None:
         self._key = hashlib.blake2b(secret, person=b"tracking.nearby", digest_size=32).digest()
+        self._circle = lru_cache(maxsize=MAX_CIRCLES)(self._new_circle)
 
     def sight(
         self,
@@ -80,8 +86,10 @@ class Veil:
         hidden = least + (most - least) * self._number("hidden", driver_id, int(period))
         if since < hidden or here_since < now - since:
             return None
-        if any(self._is_near(place, driver_id, latitude, longitude) for place in quiet):
-            return None
+        for place in quiet:
+            centre, east, radius = self._circle(driver_id, *place)
+            if distance(centre, east, latitude, longitude) < radius:
+                return None
         return Sight(driver_id, int(period), latitude, longitude)
 
     def alias(self, rider_id: UserId, sight: Sight) -> Alias:
@@ -92,16 +100,17 @@ class Veil:
         north, east = metres * cos(turn), metres * sin(turn)
         return Alias(urlsafe_b64encode(digest[:9]).decode(), north / METRES_PER_DEGREE, east)
 
-    def _is_near(
-        self, place: Sequence[float], driver_id: DriverId, latitude: float, longitude: float
-    ) -> bool:
+    def _new_circle(
+        self, driver_id: DriverId, latitude: float, longitude: float
+    ) -> tuple[float, float, float]:
+        """Return the circle in which a car is hidden near a place: its centre and radius."""
+        about = driver_id, latitude, longitude
         least, most = RADIUS
-        radius = least + (most - least) * self._number("radius", driver_id, *place)
-        away = radius * CENTRE * self._number("away", driver_id, *place)
-        turn = 2 * pi * self._number("turn", driver_id, *place)
-        centre = place[0] + away * cos(turn) / METRES_PER_DEGREE
-        east = away * sin(turn) / (METRES_PER_DEGREE * max(cos(radians(place[0])), 0.01))
-        return distance(centre, place[1] + east, latitude, longitude) < radius
+        radius = least + (most - least) * self._number("radius", *about)
+        away = radius * CENTRE * self._number("away", *about)
+        turn = 2 * pi * self._number("turn", *about)
+        east = away * sin(turn) / max(metres_per_degree_east(latitude), 1_000.0)
+        return latitude + away * cos(turn) / METRES_PER_DEGREE, longitude + east, radius
 
     def _number(self, *about: object) -> float:
         """Return a number from 0 to below 1."""

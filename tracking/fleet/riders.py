@@ -8,12 +8,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from math import cos, radians
-from typing import Final
+from heapq import nsmallest
+from operator import itemgetter
+from typing import Final, NamedTuple
 
 from tracking.fleet.anonymity import Alias, Sight, Veil
 from tracking.fleet.nearby import Found, Nearby
-from tracking.geo import METRES_PER_DEGREE, degrees_east, distance
+from tracking.geo import METRES_PER_DEGREE, degrees_east, distance, metres_per_degree_east
 from tracking.ids import DriverId, UserId
 from tracking.pipeline.outbox import Outbox
 from tracking.protocol import RateLimited
@@ -37,19 +38,30 @@ MAX_LOOKED_AT: Final = 80
 FREE_MOVE: Final = 2_000.0
 MOVE_INTERVAL: Final = 20.0
 
+# In degrees of latitude.
+_EDGE: Final = PART / METRES_PER_DEGREE
 _Part = tuple[int, int]
 
 
-class Rider:
-    """One rider's connection: the place, and the ids of the cars in their present period."""
+class Seen(NamedTuple):
+    """A car in a part of a town: metres east and north of the part's centre, and the car."""
 
-    __slots__ = ("aliases", "outbox", "place", "user_id")
+    east: float
+    north: float
+    sight: Sight
+
+
+class Rider:
+    """One rider's connection: the place, and the cars of its last frame, encoded."""
+
+    __slots__ = ("cars", "outbox", "place", "user_id")
 
     def __init__(self, outbox: Outbox, user_id: UserId, place: Place) -> None:
         self.outbox = outbox
         self.user_id = user_id
         self.place = place
-        self.aliases: dict[DriverId, tuple[int, Alias]] = {}
+        # By driver: what was seen, its alias for this rider, and the text.
+        self.cars: dict[DriverId, tuple[Sight, Alias, str]] = {}
 
 
 class Riders:
@@ -64,7 +76,10 @@ class Riders:
         self._turn = 0
         # By user: the place of the last far move, and when the next one is free.
         self._moves: dict[UserId, tuple[Place, float]] = {}
-        self._seen: dict[_Part, list[Sight]] = {}
+        # In this round: the cars by part, and what is seen of each; and that of the last round.
+        self._seen: dict[_Part, list[Seen]] = {}
+        self._sights: dict[DriverId, Sight | None] = {}
+        self._last_sights: dict[DriverId, Sight | None] = {}
         self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -136,6 +151,7 @@ class Riders:
 
     async def _begin_round(self) -> None:
         self._seen.clear()
+        self._last_sights, self._sights = self._sights, {}
         await self._nearby.settle()
         now = self._now()
         over = [pk for pk, (_, until) in self._moves.items() if until <= now]
@@ -149,58 +165,87 @@ class Riders:
         rider.outbox.offer({"type": "websocket.send", "text": frame})
 
     def _cars(self, rider: Rider) -> list[str]:
-        latitude, longitude = rider.place
-        per_degree = METRES_PER_DEGREE * max(cos(radians(latitude)), 0.01)
-        near: list[tuple[float, Sight]] = []
-        for sight in self._in_part(rider.place):
-            north = (sight.latitude - latitude) * METRES_PER_DEGREE
-            east = degrees_east(longitude, sight.longitude) * per_degree
-            square = north * north + east * east
-            if square <= RADIUS * RADIUS:
-                near.append((square, sight))
-        near.sort(key=lambda each: each[0])
-        aliases: dict[DriverId, tuple[int, Alias]] = {}
-        cars: list[str] = []
-        for _, sight in near[:MAX_CARS]:
-            known = rider.aliases.get(sight.driver_id)
-            if known is None or known[0] != sight.period:
-                known = sight.period, self._veil.alias(rider.user_id, sight)
-            aliases[sight.driver_id] = known
-            alias = known[1]
-            cars.append(
-                encode_car(
-                    alias.id,
-                    sight.latitude + alias.north,
-                    sight.longitude + alias.east / per_degree,
-                )
-            )
-        rider.aliases = aliases
-        # Not in the order of the true distances.
-        cars.sort()
-        return cars
-
-    def _in_part(self, place: Place) -> list[Sight]:
-        """Return the cars that riders in this part of the town may see."""
-        edge = PART / METRES_PER_DEGREE
-        wide = edge / max(cos(radians(place.latitude)), 0.01)
-        part = int(place.latitude // edge), int(place.longitude // wide)
+        part = _part_of(rider.place)
         seen = self._seen.get(part)
         if seen is None:
-            centre = (part[0] + 0.5) * edge, (part[1] + 0.5) * wide
-            found = self._nearby.nearest(
-                max(-90.0, min(90.0, centre[0])), centre[1], MAX_LOOKED_AT, RADIUS + PART
-            )
-            seen = self._seen[part] = [
-                sight for each in found if (sight := self._sight(each)) is not None
-            ]
-        return seen
+            seen = self._seen[part] = self._look_at(part)
+        x, y = _metres_from_centre(part, *rider.place)
+        squares = [((car.east - x) ** 2 + (car.north - y) ** 2, car.sight) for car in seen]
+        near = nsmallest(MAX_CARS, squares, key=itemgetter(0))
+        cars: dict[DriverId, tuple[Sight, Alias, str]] = {}
+        for square, sight in near:
+            if square <= RADIUS * RADIUS:
+                cars[sight.driver_id] = self._encoded(rider, sight)
+        rider.cars = cars
+        # Not in the order of the true distances.
+        return sorted(text for _, _, text in cars.values())
+
+    def _encoded(self, rider: Rider, sight: Sight) -> tuple[Sight, Alias, str]:
+        """Return a car for a rider; one that has not moved is that of the last frame."""
+        last = rider.cars.get(sight.driver_id)
+        if last is not None and last[0] is sight:
+            return last
+        if last is not None and last[0].period == sight.period:
+            alias = last[1]
+        else:
+            alias = self._veil.alias(rider.user_id, sight)
+        text = encode_car(
+            alias.id,
+            sight.latitude + alias.north,
+            sight.longitude + alias.east / metres_per_degree_east(sight.latitude),
+        )
+        return sight, alias, text
+
+    def _look_at(self, part: _Part) -> list[Seen]:
+        """Return the cars that riders in this part of the town may see."""
+        latitude, longitude = _centre_of(part)
+        found = self._nearby.nearest(latitude, longitude, MAX_LOOKED_AT, RADIUS + PART)
+        return [
+            Seen(*_metres_from_centre(part, sight.latitude, sight.longitude), sight)
+            for each in found
+            if (sight := self._sight(each)) is not None
+        ]
 
     def _sight(self, found: Found) -> Sight | None:
-        entry = found.entry
-        if entry.duty is None or entry.duty.shift_began_at is None:
-            return None  # Perhaps it is at home.
-        quiet = [entry.duty.shift_began_at, *entry.duty.shifts_ended_at]
-        fix = entry.fix
-        return self._veil.sight(
-            fix.driver_id, fix.latitude, fix.longitude, entry.here_since, quiet, self._now()
-        )
+        """Return a car as riders see it in this round; None if it is hidden."""
+        fix, duty = found.entry.fix, found.entry.duty
+        if fix.driver_id in self._sights:
+            return self._sights[fix.driver_id]
+        sight = None
+        # Before it is known where the shift began, the car may be at home.
+        if duty is not None and duty.shift_began_at is not None:
+            quiet = [duty.shift_began_at, *duty.shifts_ended_at]
+            sight = self._veil.sight(
+                fix.driver_id,
+                fix.latitude,
+                fix.longitude,
+                found.entry.here_since,
+                quiet,
+                self._now(),
+            )
+        last = self._last_sights.get(fix.driver_id)
+        # The same object as long as nothing changes, so that riders need not encode it again.
+        self._sights[fix.driver_id] = sight = last if last == sight else sight
+        return sight
+
+
+def _part_of(place: Place) -> _Part:
+    row = int(place.latitude // _EDGE)
+    return row, int(place.longitude // _width_of(row))
+
+
+def _centre_of(part: _Part) -> tuple[float, float]:
+    latitude = min(90.0, max(-90.0, (part[0] + 0.5) * _EDGE))
+    return latitude, (part[1] + 0.5) * _width_of(part[0])
+
+
+def _width_of(row: int) -> float:
+    """Return the degrees of longitude of a part, which is about as wide as it is high."""
+    return PART / metres_per_degree_east(max(-89.0, min(89.0, (row + 0.5) * _EDGE)))
+
+
+def _metres_from_centre(part: _Part, latitude: float, longitude: float) -> tuple[float, float]:
+    """Return the metres east and north of a part's centre, as if the Earth were flat there."""
+    centre = _centre_of(part)
+    east = degrees_east(centre[1], longitude) * metres_per_degree_east(centre[0])
+    return east, (latitude - centre[0]) * METRES_PER_DEGREE

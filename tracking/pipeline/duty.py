@@ -114,7 +114,10 @@ class Duty:
             if not fixes:
                 raise OffDuty(RECORDED_OFF_DUTY)
         if row.shift_began_at is None:
-            self._begin_shift(row, fixes[0])
+            for fix in fixes:
+                if not row.hides(fix.recorded_at):  # Not a late one of the shift before.
+                    self._begin_shift(row, fix)
+                    break
         return fixes
 
     def _begin_shift(self, row: StateRow, fix: Fix) -> None:

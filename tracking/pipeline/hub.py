@@ -83,6 +83,20 @@ class Hub:
         A watcher that joins again gets the newest location again, so that a client can check
         that its connection is alive. `seen` is what `leave` returned to it the last time.
         """
+        feed = self.attach(driver_id, watcher, details=details, seen=seen, since=since)
+        if not feed.known:
+            await self.read(feed)
+
+    def attach(
+        self,
+        driver_id: DriverId,
+        watcher: Outbox,
+        *,
+        details: bool = False,
+        seen: Fix | None = None,
+        since: datetime | None = None,
+    ) -> Feed:
+        """Do as `join` without waiting for the database. If the feed is not known, await `read`."""
         self._start_healing()
         feed = self._feeds.get(driver_id)
         if feed is None:
@@ -91,8 +105,11 @@ class Hub:
             feed.offer(seen)
         feed.add(watcher, details=details, since=since)
         feed.send_snapshot(watcher)
-        if feed.known:
-            return
+        return feed
+
+    async def read(self, feed: Feed) -> None:
+        """Read the stored fix of a new feed, once fixes of other processes arrive."""
+        driver_id = feed.driver_id
         timer = asyncio.get_running_loop().call_later(SNAPSHOT_TIMEOUT, feed.release)
         try:
             await self._join_shard(shard_of(driver_id))

@@ -26,7 +26,7 @@ logger.addFilter(Throttle())
 # Seconds between two polls. A change must take effect within a second, reading included.
 POLL_INTERVAL: Final = 0.4
 # Seconds between two polls in a project that has no state and no trip yet.
-IDLE_INTERVAL: Final = 5.0
+IDLE_INTERVAL: Final = 0.9
 # Seconds between two reads of all that is known here, for changes that no poll sees: those of
 # transactions that took longer than SLACK.
 REFRESH_INTERVAL: Final = 30.0

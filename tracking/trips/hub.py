@@ -175,10 +175,12 @@ class TripHub:
         elif join:
             follower.driver_changed(trip)
             if trip.driver_id is not None:
-                joining = self._hub.join(
+                # At once: the next change may come before a task runs.
+                watched = self._hub.attach(
                     trip.driver_id, follower.outbox, details=True, since=trip.since
                 )
-                self._spawn(joining)
+                if not watched.known:
+                    self._spawn(self._hub.read(watched))
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)

@@ -343,11 +343,11 @@ def _keep(
         "driver_id": trip.driver_id,
         "previous_driver_id": previous_driver,
     }
-    transaction.on_commit(partial(_announce, facts), _using())
+    changes.announce_on_commit(_using(), trips=[trip.pk])
+    transaction.on_commit(partial(_signal, facts), _using())
 
 
-def _announce(facts: dict[str, Any]) -> None:
-    changes.announce(trips=[facts["trip_id"]])
+def _signal(facts: dict[str, Any]) -> None:
     trip_changed.send_robust(sender=Trip, **facts)
 
 

@@ -15,8 +15,8 @@ from tracking.trips.content import content_of
 class TripRow(NamedTuple):
     """A trip, and its encoded frame.
 
-    Of the driver, nothing recorded before `since` is shown, and nothing at all from `until` on.
-    Both are None without a driver; `until` also without a limit.
+    Of the driver, nothing recorded before `since` is shown; it is None without one. From `until`
+    on nobody follows the trip; it is None without a limit.
     """
 
     id: int
@@ -50,14 +50,14 @@ def load_versions(trip_ids: list[int]) -> Mapping[int, int]:
 
 
 def _row(trip: Trip, riders: frozenset[UserId]) -> TripRow:
-    since = until = None
+    since = None
+    limits = [trip.ends_at] if trip.ends_at is not None else []
     if trip.assigned_at is not None and trip.driver_id is not None:
         # As for a watch grant.
         since = trip.assigned_at - timedelta(seconds=conf.GRANT_LEAD_TIME)
-        limits = [trip.ends_at] if trip.ends_at is not None else []
         if conf.MAX_GRANT_DURATION:
             limits.append(trip.assigned_at + timedelta(seconds=conf.MAX_GRANT_DURATION))
-        until = min(limits, default=None)
+    until = min(limits, default=None)
     return TripRow(
         trip.pk,
         trip.version,
