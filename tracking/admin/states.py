@@ -51,6 +51,7 @@ class DriverStateAdmin(ReadOnlyAdmin):
     search_fields = search_lookups("driver")
     search_help_text = gettext_lazy("Search by driver")
     ordering = ("-since", "-pk")
+    empty_value_display = "–"
     actions = ("set_on_duty", "set_off_duty")
     change_form_template = "admin/tracking/driverstate/change_form.html"
 

@@ -1,28 +1,22 @@
 """Trips in the admin: create them, give them to drivers, complete and cancel them."""
 
-from datetime import datetime
 from typing import Any, ClassVar, Final
 
 from django.contrib import admin, messages
-from django.contrib.admin.utils import quote
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
-from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from tracking import states
-from tracking.admin.cells import minute_cell, status_cell, user_cell
 from tracking.admin.read_only import ReadOnlyAdmin
-from tracking.admin.trip_cells import riders_cell, trip_status_cell
+from tracking.admin.trip_columns import TripColumns
 from tracking.admin.trip_endings import end_trips
 from tracking.admin.trip_forms import AssignForm, NewTripForm
 from tracking.admin.trip_tables import trip_tables
 from tracking.admin.user_fields import UserFieldsAdmin
 from tracking.lookups import any_case
-from tracking.models import State, Trip, TripStatus
-from tracking.people import SEARCH_FIELDS, full_name, identity, search_lookups
+from tracking.models import Trip, TripStatus
+from tracking.people import full_name, search_lookups
 
 # The largest id that a trip can have.
 MAX_ID: Final = 2**63 - 1
@@ -40,10 +34,6 @@ FACTS: Final = (
 EDITABLE: Final = ("driver", "vehicle", "former")
 
 
-def _minute(at: datetime | None) -> str:
-    return minute_cell(at) if at is not None else "–"
-
-
 class OpenFilter(admin.SimpleListFilter):
     title = gettext_lazy("state")
     parameter_name = "state"
@@ -58,7 +48,7 @@ class OpenFilter(admin.SimpleListFilter):
 
 
 @admin.register(Trip)
-class TripAdmin(UserFieldsAdmin, ReadOnlyAdmin):
+class TripAdmin(TripColumns, UserFieldsAdmin, ReadOnlyAdmin):
     """Trips. Of an open trip the driver and the vehicle can be changed, of others nothing."""
 
     list_display = (
@@ -75,6 +65,7 @@ class TripAdmin(UserFieldsAdmin, ReadOnlyAdmin):
     search_help_text = gettext_lazy("Search by reference, driver or rider")
     # Newest first. There is no hierarchy of dates, which would read the whole table.
     ordering = ("-pk",)
+    empty_value_display = "–"
     # Counting all rows of a large table takes PostgreSQL seconds.
     show_full_result_count = False
     actions = ("cancel_selected", "complete_selected")
@@ -83,60 +74,6 @@ class TripAdmin(UserFieldsAdmin, ReadOnlyAdmin):
 
     class Media:
         css: ClassVar[dict[str, list[str]]] = {"all": ["tracking/admin.css"]}
-
-    @admin.display(description=gettext_lazy("reference"), ordering="reference")
-    def reference_or_id(self, trip: Trip) -> str:
-        return str(trip)
-
-    @admin.display(description=gettext_lazy("status"), ordering="status")
-    def status_cell(self, trip: Trip) -> str:
-        return trip_status_cell(trip.status)
-
-    @admin.display(description=gettext_lazy("driver"), ordering=f"driver__{SEARCH_FIELDS[-1]}")
-    def driver_identity(self, trip: Trip) -> str:
-        return identity(trip.driver) if trip.driver is not None else "–"
-
-    @admin.display(description=gettext_lazy("riders"))
-    def riders_named(self, trip: Trip) -> str:
-        return riders_cell(trip)
-
-    @admin.display(description=gettext_lazy("riders"))
-    def all_riders(self, trip: Trip) -> str:
-        riders = ((identity(rider),) for rider in trip.riders.all())
-        return format_html_join("", '<div class="tracking-person">{}</div>', riders) or "–"
-
-    @admin.display(description=gettext_lazy("created"), ordering="pk")
-    def created(self, trip: Trip) -> str:
-        return minute_cell(trip.created_at)
-
-    @admin.display(description=gettext_lazy("created"))
-    def created_and_by(self, trip: Trip) -> str:
-        if trip.created_by_id is None:
-            return minute_cell(trip.created_at)
-        name = user_cell(trip, "created_by")
-        return format_html("{}, {}", minute_cell(trip.created_at), name)
-
-    @admin.display(description=gettext_lazy("assigned"))
-    def assigned(self, trip: Trip) -> str:
-        return _minute(trip.assigned_at)
-
-    @admin.display(description=gettext_lazy("ended"), ordering="ended_at")
-    def ended(self, trip: Trip) -> str:
-        return _minute(trip.ended_at)
-
-    @admin.display(description=gettext_lazy("ends at the latest"))
-    def latest_end(self, trip: Trip) -> str:
-        return _minute(trip.ends_at)
-
-    @admin.display(description=gettext_lazy("driver's state"))
-    def state_link(self, trip: Trip) -> str:
-        """Return the driver's state, a link to its page; a dash if it has none."""
-        row = states.state_of(trip.driver_id) if trip.driver_id is not None else None
-        if row is None:
-            return "–"
-        url = reverse(f"{self.admin_site.name}:tracking_driverstate_change", args=[quote(row.pk)])
-        cell = status_cell(row.state, State(row.state).label)
-        return format_html('<a href="{}">{}</a>', url, cell)
 
     @admin.action(description=gettext_lazy("Cancel selected trips"), permissions=["change"])
     def cancel_selected(
