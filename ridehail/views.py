@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.models import User
 from ridehail.demo.accounts import ADMIN_ID, DISPATCHER_ID, DRIVER_ID, RIDER_ID
 from tracking.access.tokens import load_users
-from tracking.models import WatchGrant
+from tracking.models import Trip, WatchGrant
 from tracking.people import own_name
 from tracking.permissions import is_driver, may_view_fleet, watches
 from tracking.web_sessions import ends_the_session_before
@@ -28,6 +28,8 @@ DEMO_IDS = {
 }
 # The home page offers to watch at most this many drivers, those of the newest grants.
 MAX_WATCHED: Final = 5
+# And to follow at most this many rides.
+MAX_TRIPS: Final = 3
 
 
 class Place(NamedTuple):
@@ -60,9 +62,19 @@ def _places(user: User, *, is_demo: bool) -> list[Place]:
         places.append(Place(_("Share your location"), reverse("tracking:share")))
     if may_view_fleet(user):
         places.append(Place(_("Open the live map"), reverse("tracking:fleet-map")))
-    # The demo creates no grants: its riders watch the driver that its texts name.
+    places += _trips(user)
+    # Under a policy without grants the demo's riders watch the driver that its texts name.
     example = [DRIVER_ID] if is_demo and user.role == User.Role.RIDER else []
     return places + _watched(user, example)
+
+
+def _trips(user: User) -> list[Place]:
+    """Return the pages of the newest open trips on which the user rides."""
+    trips = Trip.objects.filter(riders=user, ended_at=None).order_by("-pk")[:MAX_TRIPS]
+    return [
+        Place(_("Follow your ride"), reverse("tracking_trips:trip-map", args=[trip.pk]))
+        for trip in trips
+    ]
 
 
 def _watched(user: User, driver_ids: list[int]) -> list[Place]:
@@ -83,8 +95,9 @@ def _watched(user: User, driver_ids: list[int]) -> list[Place]:
 
 
 def _start_page(user: User, *, is_demo: bool) -> str:
-    """Return the path to open after log-in: the user's only page, or else the home page."""
-    places = _places(user, is_demo=is_demo)
+    """Return the path to open after log-in: the user's ride or only page, or else the home page."""
+    rides = _trips(user)
+    places = rides if len(rides) == 1 else _places(user, is_demo=is_demo)
     return places[0].address if len(places) == 1 else reverse("home")
 
 

@@ -56,7 +56,7 @@ The demo is running with {accounts.driver_count} drivers. Press Ctrl-C to stop i
 Riders ask for rides, and dispatch gives each to the nearest free car. To see more, run:
 manage.py demo --speed 10
 A few drivers will lose their GPS signal or end their shift, and show as stale or offline.
-Rider {rider.pk} is on a trip with driver {driver.pk} that goes on from stop to stop.
+Rider {rider.pk} is on a trip with driver {driver.pk}, which goes on while the demo runs.
 
   http://localhost:{port}/
   http://localhost:{port}/admin/

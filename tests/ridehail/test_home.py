@@ -7,6 +7,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from ridehail.demo.accounts import seed
+from ridehail.demo.trip import keep_trip
+from tracking import trips
 from tracking.models import WatchGrant
 
 pytestmark = pytest.mark.django_db
@@ -89,6 +91,25 @@ def test_rider_gets_no_link_to_a_driver_who_may_not_be_watched(client, granted, 
     User.objects.filter(pk=driver.pk).update(**change)
     client.force_login(rider)
     assert links(client) == {}
+
+
+def test_rider_gets_links_to_open_rides_only(client):
+    rider, driver = person("rider"), person("driver")
+    done, mine = trips.create(riders=[rider]), trips.create(riders=[rider], driver=driver)
+    trips.create(riders=[User.objects.create_user(email="other@example.org")])
+    trips.cancel(done)
+    client.force_login(rider)
+    found = links(client)
+    assert found["Follow your ride"] == f"/trips/{mine.pk}/map/"
+    assert list(found) == ["Follow your ride", "Watch driver"]
+    assert client.get(found["Follow your ride"]).status_code == 200
+
+
+def test_click_on_the_demos_rider_leads_to_the_ride(client, demo):
+    trip = keep_trip(demo.driver, demo.rider, HOUR)
+    response = client.post("/log-in-as/rider/")
+    assert response.url == f"/trips/{trip.pk}/map/"
+    assert set(links(client).values()) == {response.url, "/driver/19/map/"}
 
 
 def test_grant_gives_no_link_under_another_policy(client, settings):
