@@ -4,7 +4,7 @@ Measured against the database with 100,000 drivers: docs/trips.md.
 """
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from datetime import datetime
 from heapq import nsmallest
 from math import inf
@@ -21,12 +21,16 @@ from tracking.status import status_of
 # Seconds for which the state is kept after a search. A dispatcher searches again within minutes,
 # and reading 100,000 drivers takes seconds.
 KEEP: Final = 600.0
-# Seconds that a search waits for the first read of all drivers.
+# Seconds that a search waits for the first read of all drivers, and for their states.
 LOAD_TIMEOUT: Final = 10.0
+# Seconds after its commit from which on a change of a state is in every answer. A driver must not
+# be found a second after it was reserved; the rest is for the answer itself. The states are read
+# every 0.4 s, so a search seldom waits for them.
+MAX_STATE_AGE: Final = 0.8
 
 
 class NotLoaded(Exception):
-    """The drivers could not be read in time: the database is unavailable, or slow."""
+    """Drivers or states could not be read in time: the database is unavailable, or slow."""
 
 
 class Found(NamedTuple):
@@ -37,11 +41,20 @@ class Found(NamedTuple):
 
 
 class Nearby:
-    """Finds the free drivers near a place: available, and not offline."""
+    """Finds the free drivers near a place: available, and not offline.
 
-    def __init__(self, keeper: Keeper, now: Callable[[], datetime]) -> None:
+    `current` waits until all changes of states of so many seconds ago are in `keeper`.
+    """
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        now: Callable[[], datetime],
+        current: Callable[[float], Awaitable[None]],
+    ) -> None:
         self._keeper = keeper
         self._now = now
+        self._current = current
         self._timer: asyncio.TimerHandle | None = None
 
     def hold(self, holder: Hashable) -> None:
@@ -77,19 +90,24 @@ class Nearby:
         max_age: float | None = None,
         vehicle_type: str = "",
     ) -> list[Found]:
-        """Return what `nearest` does, once all drivers are read; raise NotLoaded."""
+        """Return what `nearest` does, once all drivers and recent states are read.
+
+        Raise NotLoaded if that takes longer than `LOAD_TIMEOUT`: an answer never has a driver whose
+        state changed a second ago.
+        """
         if self._timer is None:
             self.hold(self)
         else:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(KEEP, self.close)
-        if not self.is_loaded:
-            try:
-                async with asyncio.timeout(LOAD_TIMEOUT):
-                    await self.loaded()
-            except TimeoutError as error:
-                raise NotLoaded from error
-        await self.settle()
+        try:
+            async with asyncio.timeout(LOAD_TIMEOUT):
+                await self.loaded()
+                await self.settle()
+                # Last, as no other task runs between this and the search.
+                await self._current(MAX_STATE_AGE)
+        except TimeoutError as error:
+            raise NotLoaded from error
         return self.nearest(latitude, longitude, count, radius, max_age, vehicle_type)
 
     def nearest(

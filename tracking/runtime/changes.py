@@ -9,6 +9,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any, Final, NamedTuple
 
 from django.utils import timezone
@@ -92,6 +93,10 @@ class Changes:
         self._noticed = asyncio.Event()
         # False until there is a state or a trip.
         self._in_use = False
+        # The loop's time at which the last round began that passed on all changes, and an event
+        # that is set at the end of the next such round.
+        self._read_at = -inf
+        self._round = asyncio.Event()
         self._drivers: set[DriverId] = set()
         self._trips: set[int] = set()
         # The ids of changes that were passed on, of the last polls.
@@ -104,6 +109,19 @@ class Changes:
         if self._task is None:
             self._task = asyncio.create_task(self._poll_forever())
         await self._receiver.join(GROUP)
+
+    async def current(self, max_age: float) -> None:
+        """Return once all changes that were committed `max_age` seconds ago are passed on.
+
+        Await `listen` before. While the database does not answer, this waits.
+        """
+        loop = asyncio.get_running_loop()
+        while loop.time() - self._read_at > max_age:
+            if not self._in_use:
+                # The states matter: from now on they are read at the short interval.
+                self._in_use = True
+                self._noticed.set()
+            await self._round.wait()
 
     async def read_states(self, driver_ids: list[DriverId]) -> None:
         """Read these drivers' states, and pass them on; raise database errors."""
@@ -130,10 +148,15 @@ class Changes:
             began, began_at = timezone.now(), loop.time()
             try:
                 # Notices in between cost no poll.
-                if began_at - polled_at >= self._interval:
+                due = began_at - polled_at >= self._interval
+                if due:
                     await self._poll(since - SLACK)
                     since, polled_at = began, began_at
                 await self._pass_on()
+                if due:
+                    self._read_at = began_at
+                    self._round.set()
+                    self._round = asyncio.Event()
                 if began_at - refreshed_at >= REFRESH_INTERVAL:
                     refreshed_at = began_at
                     await self._refresh()

@@ -97,10 +97,6 @@ class Runtime:
             layer, self._receiver, self.clock, load, self.submit, lambda: self.draining
         )
         self.reports = Reports(self)
-        keeper = Keeper(self.hub, self._reader.run, self.clock.now, self._listen)
-        self.fleet = FleetHub(keeper)
-        self.nearby = Nearby(keeper, self.clock.now)
-        self.riders = Riders(self.nearby, Veil(settings.SECRET_KEY.encode()))
         self.trips = TripHub(self.hub, self._reader.run)
         self.duty = Duty(partial(self._reader.run, load_states), self._writer.run)
         self.changes = Changes(
@@ -111,6 +107,10 @@ class Runtime:
             on_trips=self.trips.changed,
             on_riders=self.registry.recheck,
         )
+        keeper = Keeper(self.hub, self._reader.run, self.clock.now, self._listen)
+        self.fleet = FleetHub(keeper)
+        self.nearby = Nearby(keeper, self.clock.now, self.changes.current)
+        self.riders = Riders(self.nearby, Veil(settings.SECRET_KEY.encode()))
 
     def to_fixes(
         self,

@@ -1,11 +1,13 @@
 """Free drivers in memory: found while they are free, and at no other time."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
+from tracking.fleet import nearby as fleet_nearby
 from tracking.fleet.keeper import Keeper
-from tracking.fleet.nearby import Nearby
+from tracking.fleet.nearby import Nearby, NotLoaded
 from tracking.pipeline.duty import StateRow
 
 from ..fakes import NOON, fix_of, within_deadline
@@ -23,7 +25,14 @@ async def nearby(hub, rows, clock):
         return NOON + timedelta(seconds=clock[0])
 
     keeper = Keeper(hub, rows, now, listen)
-    nearby = Nearby(keeper, now)
+
+    async def current(max_age):
+        await states_are_read.wait()
+
+    states_are_read = asyncio.Event()
+    states_are_read.set()
+    nearby = Nearby(keeper, now, current)
+    nearby.states_are_read = states_are_read
     nearby.keeper = keeper
     yield nearby
     nearby.close()
@@ -81,3 +90,36 @@ async def test_item_of_the_fleet_has_state_and_trip(nearby, rows):
     assert '"state"' not in entry.item
     nearby.keeper.apply_states(duty(state="reserved", trip_id=7))
     assert entry.item.endswith('"state": "reserved", "trip": 7}')
+
+
+async def test_only_vehicles_of_the_type_are_found(nearby, rows):
+    for driver_id in (19, 20):
+        rows.add(fix_of(driver_id))
+    await found(nearby)
+    nearby.keeper.apply_states(duty(19, vehicle_type="van") | duty(20))
+
+    def vans():
+        near = nearby.nearest(1.5, 2.5, 10, vehicle_type="van")
+        return [each.entry.fix.driver_id for each in near]
+
+    assert vans() == [19]
+    nearby.keeper.apply_states(duty(19, vehicle_type="bike") | duty(20, vehicle_type="van"))
+    assert vans() == [20]
+    nearby.keeper.apply_states(duty(20, state="reserved", vehicle_type="van"))
+    assert vans() == []
+    assert await found(nearby) == [19]
+
+
+async def test_search_waits_for_states_and_fails_if_they_cannot_be_read(nearby, rows, monkeypatch):
+    rows.add(fix_of(19))
+    await found(nearby)
+    nearby.keeper.apply_states(duty())
+    nearby.states_are_read.clear()
+    search = asyncio.create_task(found(nearby))
+    nearby.keeper.apply_states(duty(state="reserved"))
+    nearby.states_are_read.set()
+    assert await search == []
+    nearby.states_are_read.clear()
+    monkeypatch.setattr(fleet_nearby, "LOAD_TIMEOUT", 0.01)
+    with pytest.raises(NotLoaded):
+        await found(nearby)
