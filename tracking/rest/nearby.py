@@ -75,7 +75,7 @@ class NearbyView(RestView):
         asked = read_query(request.query_params)
         record(request.user.pk, LocationAccess.Way.SEARCH)
         if isinstance(request._request, ASGIRequest):
-            found = call_async(_search, asked)
+            found = call_async(search, asked)
         else:
             # Without an event loop that stays, no state is kept: each search reads all.
             found = nearest_of(load_free(), timezone.now(), *asked)
@@ -121,7 +121,8 @@ def encode(asked: Asked, found: Sequence[Found]) -> bytes:
     return msgspec.json.encode(NearbyDrivers(results))
 
 
-async def _search(asked: Asked) -> list[Found]:
+async def search(asked: Asked) -> list[Found]:
+    """Return the drivers that this process's state has; raise Unavailable."""
     try:
         return await get_runtime().nearby.search(*asked)
     except NotLoaded as error:

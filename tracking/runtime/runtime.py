@@ -15,6 +15,7 @@ from django.conf import settings
 
 from tracking import metrics
 from tracking.access.identities import Identities
+from tracking.access.permits import Permits
 from tracking.access.registry import Registry
 from tracking.access_log.recorder import Recorder
 from tracking.conf import conf
@@ -30,6 +31,7 @@ from tracking.fleet.nearby import Nearby
 from tracking.fleet.riders import Riders
 from tracking.history.writer import HistorySink
 from tracking.ids import DriverId, UserId
+from tracking.permissions import may_search_nearby
 from tracking.pipeline.announcer import Announcer
 from tracking.pipeline.broadcast import Publisher
 from tracking.pipeline.clocks import DeviceClocks
@@ -111,6 +113,7 @@ class Runtime:
         self.fleet = FleetHub(keeper)
         self.nearby = Nearby(keeper, self.clock.now, self.changes.current)
         self.riders = Riders(self.nearby, Veil(settings.SECRET_KEY.encode()))
+        self.searchers = Permits(self.identities, self.registry, may_search_nearby)
 
     def to_fixes(
         self,

@@ -12,6 +12,7 @@ from tracking.monitoring.views import Metrics, live, own_metrics, ready
 from tracking.runtime import health
 from tracking.serving import lifespan
 from tracking.serving.lifespan import Application, Lifespan
+from tracking.serving.nearby import NearbyFront
 from tracking.slashes import path
 
 # Seconds to wait for the metrics of another worker. While the database hangs, it answers after
@@ -24,7 +25,8 @@ def wrap(application: Application) -> Application:
 
     While the server drains, new WebSockets are refused with 503, including the host's own. Before
     the host's paths come `/health/live/`, `/health/ready/` and, if `TRACKING["METRICS_TOKEN"]` is
-    set, `/metrics/` with the metrics of all workers on this port.
+    set, `/metrics/` with the metrics of all workers on this port. Searches for free drivers that
+    need no middleware are answered without Django.
     """
     workers = Workers(own_metrics, METRICS_TIMEOUT)
 
@@ -43,7 +45,7 @@ def wrap(application: Application) -> Application:
                     path("health/live/", live),
                     path("health/ready/", ready),
                     *([path("metrics/", Metrics(workers.metrics))] if conf.METRICS_TOKEN else []),
-                    cast("Any", re_path)("", application),
+                    cast("Any", re_path)("", NearbyFront(application)),
                 ]
             ),
             "websocket": refusing_while_draining(application),
