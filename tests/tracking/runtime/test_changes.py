@@ -87,9 +87,9 @@ async def test_old_states_are_not_current_while_the_database_fails(changes, data
     database.answers.set()
     await within_deadline(changes.current(60))
     database.fails = True
-    # The next round begins later than a millisecond after the last one that succeeded.
+    # The next round begins later than 5 ms after the last one that succeeded.
     await within_deadline(database.failed.wait())
-    waiting = asyncio.create_task(changes.current(0.001))
+    waiting = asyncio.create_task(changes.current(0.005))
     database.failed.clear()
     await within_deadline(database.failed.wait())
     assert not waiting.done()
