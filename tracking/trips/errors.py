@@ -2,6 +2,7 @@
 
 ValueError
 └── InvalidTrip             the input is invalid
+    └── InvalidWaypoint     one waypoint is invalid
 TripConflict                the trip, or the driver, is not in a state for this
 ├── TripOver                the trip is complete or canceled
 ├── StatusConflict          the status cannot follow the present one
@@ -23,6 +24,15 @@ class InvalidTrip(ValueError):
     def __init__(self, reasons: dict[str, list[str]]) -> None:
         super().__init__(" ".join(f"{name}: {' '.join(why)}" for name, why in reasons.items()))
         self.reasons = reasons
+
+
+class InvalidWaypoint(InvalidTrip):
+    """Raised for the waypoint with this `number`, from 0. `reason` is the message without it."""
+
+    def __init__(self, number: int, reason: str) -> None:
+        super().__init__({"waypoints": [f"waypoints[{number}]: {reason}"]})
+        self.number = number
+        self.reason = reason
 
 
 class TripConflict(Exception):

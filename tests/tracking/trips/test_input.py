@@ -157,8 +157,12 @@ def test_too_many_waypoints():
 
 
 def test_message_says_which_waypoint():
-    text = "waypoints[1]: The kind is one of: pickup, stop, dropoff."
-    assert waypoint_reasons(HERE, HERE | {"kind": "Pickup"}) == text
+    text = "The kind is one of: pickup, stop, dropoff."
+    wrong = HERE | {"kind": "Pickup"}
+    assert waypoint_reasons(HERE, wrong) == f"waypoints[1]: {text}"
+    with pytest.raises(trips.InvalidWaypoint) as caught:
+        trips.create(waypoints=[HERE, wrong])
+    assert (caught.value.number, caught.value.reason) == (1, text)
 
 
 @pytest.mark.parametrize("kind", [None, "", "PICKUP", 1, ["pickup"], {"a": 1}])
@@ -211,3 +215,10 @@ def test_name_that_is_no_short_text(name):
 def test_name_with_a_null_character():
     text = "waypoints[0]: Null characters are not allowed."
     assert waypoint_reasons(HERE | {"name": "Gate\0"}) == text
+
+
+def test_name_with_half_of_a_surrogate_pair():
+    text = "waypoints[0]: Surrogate characters are not allowed."
+    assert waypoint_reasons(HERE | {"name": "Gate \ud83d"}) == text
+    whole = HERE | {"name": "Gate \U0001f697"}
+    assert trips.create(waypoints=[whole]).waypoints[0]["name"] == "Gate \U0001f697"
