@@ -255,7 +255,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_PATCH": False,
     # Of trips, and of locations.
     "ENUM_NAME_OVERRIDES": {
-        "TripStatusEnum": "tracking.rest.trips.STATUSES",
+        "TripStatusEnum": "tracking.rest.trip_input.STATUSES",
         "StatusEnum": "tracking.status.Status",
     },
     # From the site's own static files: nothing is fetched from another host.

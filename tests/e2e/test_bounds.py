@@ -91,6 +91,7 @@ def staff_token(cluster):
         ("POST", "/accounts/token/refresh/", 100_000, b"["),
         ("POST", "/accounts/token/logout/", 100_000, b"["),
         ("POST", "/driver/grants/", 100_000, b"["),
+        ("POST", "/trips/", 100_000, b"["),
         # A list would be refused for its type, before its content is read.
         ("PUT", "/driver/812/location/", 30_000, b'{"a":'),
         ("POST", "/driver/812/locations/", 30_000, b'{"a":'),
@@ -103,7 +104,11 @@ async def test_nested_json_is_a_client_error(port, staff_token, method, target, 
         f"Content-Length: {len(body)}",
         "Connection: close",
         # The log-in takes no token.
-        *([f"Authorization: Bearer {staff_token}"] if target.startswith("/driver/") else []),
+        *(
+            [f"Authorization: Bearer {staff_token}"]
+            if target.startswith(("/driver/", "/trips/"))
+            else []
+        ),
         target=target,
         method=method,
     )
@@ -113,7 +118,9 @@ async def test_nested_json_is_a_client_error(port, staff_token, method, target, 
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-@pytest.mark.parametrize("target", ["/accounts/token/", "/admin/login/", "/accounts/login/", "/"])
+@pytest.mark.parametrize(
+    "target", ["/accounts/token/", "/admin/login/", "/accounts/login/", "/trips/", "/"]
+)
 async def test_body_without_end_is_refused_before_it_is_kept(port, target, chunked):
     length = "Transfer-Encoding: chunked" if chunked else "Content-Length: 999999999"
     begin = head("Content-Type: application/json", length, target=target, method="POST")

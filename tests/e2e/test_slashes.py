@@ -39,6 +39,9 @@ async def test_other_calls_are_answered_and_not_redirected_in_both_spellings(sta
         ("PUT", "/driver/19/state", 401, "not_authenticated"),
         ("GET", "/driver/nearby", 401, "not_authenticated"),
         ("GET", "/driver/locations", 401, "not_authenticated"),
+        ("POST", "/trips", 401, "not_authenticated"),
+        ("POST", "/trips/7/assign", 401, "not_authenticated"),
+        ("PUT", "/driver/19/state", 401, "not_authenticated"),
         ("POST", "/accounts/token/refresh", 401, "token_not_valid"),
     ):
         body = {"refresh": "x.y.z"} if "token" in path else {}

@@ -13,15 +13,27 @@ from tracking.models import DriverLocation
 from tracking.models.device import Device
 from tracking.routing import http_urlpatterns, websocket_urlpatterns
 from tracking.slashes import EitherSlash
+from tracking.urls import trips
 
 from .sockets import token_for
 
+# The slash of the list of trips belongs to the host's own include().
+ELSEWHERE = {"trip-list"}
 PAGES = {"driver-map", "share", "fleet-map"}
-ROUTES = [route for route in tracking_urls.urlpatterns if route.name not in PAGES]
+# With their namespaces.
+ROUTES = [
+    (urls.app_name, route)
+    for urls in (tracking_urls, trips)
+    for route in urls.urlpatterns
+    if route.name not in PAGES | ELSEWHERE
+]
 HERE = {"lat": 1, "lon": 2}
 
 # A host project with only Django's own middleware.
-urlpatterns = [path("cars/", include("tracking.urls"))]
+urlpatterns = [
+    path("cars/", include("tracking.urls")),
+    path("cars/trips/", include("tracking.urls.trips")),
+]
 
 
 @pytest.fixture
@@ -33,11 +45,13 @@ def host(settings):
     ]
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.name} {route.pattern}")
-def test_every_route_but_the_pages_takes_both_spellings_and_is_reversed_with_the_slash(host, route):
+@pytest.mark.parametrize(("namespace", "route"), ROUTES, ids=lambda each: getattr(each, "name", ""))
+def test_every_route_but_the_pages_takes_both_spellings_and_is_reversed_with_the_slash(
+    host, namespace, route
+):
     assert isinstance(route.pattern, EitherSlash)
     arguments = dict.fromkeys(route.pattern.converters, "7")
-    canonical = reverse(f"tracking:{route.name}", kwargs=arguments)
+    canonical = reverse(f"{namespace}:{route.name}", kwargs=arguments)
     assert canonical.startswith("/cars/")
     assert canonical.endswith("/")
     with_slash, without = resolve(canonical), resolve(canonical[:-1])
@@ -65,6 +79,9 @@ def test_writes_of_every_kind_work_without_the_slash_in_a_host_project(host, cli
         ("POST", "/cars/grants", {}, 403),
         ("PATCH", "/cars/grants/7", {}, 403),
         ("DELETE", "/cars/grants/7", None, 403),
+        ("POST", "/cars/trips/", {}, 403),
+        ("POST", "/cars/trips/7/cancel", {}, 404),
+        ("PUT", f"/cars/{driver}/state", {"state": "available"}, 200),
     ):
         content = "" if body is None else json.dumps(body)
         response = client.generic(

@@ -1,24 +1,44 @@
 """The OpenAPI description of trips and drivers' states."""
 
-from typing import Final
+from typing import Annotated, Final, Literal
 
 import msgspec
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_serializer
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    extend_schema,
+    extend_schema_field,
+    extend_schema_serializer,
+)
 from drf_spectacular.utils import extend_schema_view as describe
+from msgspec import Meta
 
 from tracking.openapi.parts import Address, page_parameters, responses
 from tracking.rest.grants import NewestFirst
 from tracking.rest.nearby import DEFAULT_COUNT, MAX_COUNT, ORDERS, NearbyDrivers, NearbyView
 from tracking.rest.states import StateDetails, StateInput, StateView
-from tracking.rest.trip_output import TripDetails
-from tracking.rest.trips import (
+from tracking.rest.trip_input import (
     AssignInput,
     CreateInput,
     EndInput,
     StatusInput,
     TripListInput,
-    TripViewSet,
+    WaypointField,
 )
+from tracking.rest.trip_output import TripDetails
+from tracking.rest.trips import TripViewSet
+from tracking.trips.waypoints import MAX_NAME
+
+
+class GivenWaypoint(msgspec.Struct):
+    """A place of a new trip, WGS 84 degrees."""
+
+    kind: Literal["pickup", "stop", "dropoff"]
+    lat: float | str
+    lon: float | str
+    name: Annotated[
+        Annotated[str, Meta(max_length=MAX_NAME)] | None,
+        Meta(description="An address, or what people call it."),
+    ] = None
 
 
 class TripPage(msgspec.Struct):
@@ -37,6 +57,8 @@ for component, serializer in (
     ("SetState", StateInput),
 ):
     extend_schema_serializer(component_name=component)(serializer)
+
+extend_schema_field(GivenWaypoint)(WaypointField)  # type: ignore[arg-type]  # see `structs`
 
 _CHANGED: Final = responses({200: TripDetails}, 400, 404, 409, 415)
 
@@ -76,7 +98,7 @@ describe(
     ),
     complete=extend_schema(
         operation_id="complete_trip",
-        summary="End a trip that has arrived",
+        summary="End a trip that has arrived, for staff and its driver",
         request=EndInput,
         responses=_CHANGED,
     ),

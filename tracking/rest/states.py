@@ -10,6 +10,7 @@ from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 
 from tracking import states
 from tracking.ids import DriverId
@@ -18,6 +19,7 @@ from tracking.permissions import may_publish
 from tracking.protocol import Forbidden, format_time
 from tracking.protocol.frames import Id, StateName
 from tracking.rest.bridge import call_async
+from tracking.rest.fields import DegreesField, NameField
 from tracking.rest.inputs import Input, read
 from tracking.rest.parsers import SafeJSONParser
 from tracking.rest.problems import Conflict
@@ -40,11 +42,11 @@ class StateDetails(msgspec.Struct, rename={"driver_id": "userId"}):
 
 
 class StateInput(Input):
-    state = serializers.ChoiceField(list(State.values))
+    state = NameField(list(State.values))
     reason = serializers.CharField(required=False, allow_blank=True)
     vehicle_type = serializers.CharField(required=False, allow_blank=True)
-    lat = serializers.FloatField(required=False, min_value=-90, max_value=90)
-    lon = serializers.FloatField(required=False, min_value=-180, max_value=180)
+    lat = DegreesField(required=False, min_value=-90, max_value=90)
+    lon = DegreesField(required=False, min_value=-180, max_value=180)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("lat" in attrs) != ("lon" in attrs):
@@ -92,7 +94,7 @@ class StateView(RestView):
         try:
             row = states.set_state(driver_id, place=place, **asked, by=request.user.pk)
         except states.InvalidState as error:
-            raise serializers.ValidationError(error.reasons) from error
+            raise serializers.ValidationError(_by_member(error.reasons)) from error
         except states.StateConflict as error:
             trip = None if error.trip is None else error.trip.pk
             raise Conflict(
@@ -104,6 +106,14 @@ class StateView(RestView):
 def may_as_staff(user: Any, wanted: str) -> bool:
     """Return True for staff with the permission `view` or `change` on drivers' states."""
     return bool(user.is_staff and user.has_perm(f"tracking.{wanted}_driverstate"))
+
+
+def _by_member(reasons: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return the reasons by the members of the body, which the driver is not."""
+    return {
+        api_settings.NON_FIELD_ERRORS_KEY if name == "driver" else name: messages
+        for name, messages in reasons.items()
+    }
 
 
 def _details(row: DriverState) -> dict[str, Any]:

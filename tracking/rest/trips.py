@@ -1,62 +1,33 @@
 """Trips over HTTP: for staff and dispatch systems, and for the riders and drivers of a trip."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from django.db.models import Q, QuerySet
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
-from rest_framework.exceptions import PermissionDenied
+from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.generics import get_object_or_404
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tracking import trips
-from tracking.ids import MAX_ID
 from tracking.models import FINAL, Trip, TripStatus
-from tracking.rest.fields import user_id_field
 from tracking.rest.grants import NewestFirst
-from tracking.rest.inputs import AwareDateTimeField, Input, read
+from tracking.rest.inputs import Input, read
 from tracking.rest.parsers import SafeJSONParser
 from tracking.rest.problems import Conflict
 from tracking.rest.throttling import TripThrottle
+from tracking.rest.trip_input import (
+    AssignInput,
+    CreateInput,
+    EndInput,
+    StatusInput,
+    TripListInput,
+)
 from tracking.rest.trip_output import detail_of, sees_all, with_users
 from tracking.rest.views import BearerAuthentication, PageAuthentication, RestView
-
-# Without labels, so that OpenAPI has one name for them and for the answers' statuses.
-STATUSES: Final = list(TripStatus.values)
-
-
-class CreateInput(Input):
-    reference = serializers.CharField(required=False, allow_blank=True)
-    riders = serializers.ListField(child=user_id_field(min_value=1, max_value=MAX_ID))
-    driver = user_id_field(min_value=1, max_value=MAX_ID, required=False, allow_null=True)
-    waypoints = serializers.ListField(child=serializers.DictField(), required=False)
-    vehicle = serializers.CharField(required=False, allow_blank=True)
-    ends_at = AwareDateTimeField(required=False, allow_null=True)
-
-
-class AssignInput(Input):
-    driver = user_id_field(min_value=1, max_value=MAX_ID, allow_null=True)
-    vehicle = serializers.CharField(required=False, allow_blank=True)
-    reason = serializers.CharField(required=False, allow_blank=True)
-
-
-class StatusInput(Input):
-    status = serializers.ChoiceField(STATUSES)
-    reason = serializers.CharField(required=False, allow_blank=True)
-
-
-class EndInput(Input):
-    reason = serializers.CharField(required=False, allow_blank=True)
-
-
-class TripListInput(serializers.Serializer[Any]):
-    status = serializers.ChoiceField(STATUSES, required=False)
-    open = serializers.BooleanField(required=False)
-    driver = user_id_field(required=False, max_value=MAX_ID)
-    rider = user_id_field(required=False, max_value=MAX_ID)
-    reference = serializers.CharField(required=False)
 
 
 class TripViewSet(
@@ -67,7 +38,8 @@ class TripViewSet(
     """List, create, show, assign, drive and end trips.
 
     Staff need the permissions that the admin requires. Riders and the driver see their own trips;
-    the driver may move the status forward. A trip of others is answered like one that is missing.
+    the driver may move the status forward, to the end. A trip of others is answered like one that
+    is missing.
     """
 
     authentication_classes = (BearerAuthentication, PageAuthentication)
@@ -91,8 +63,12 @@ class TripViewSet(
         # As a plain dict: in a QueryDict, as in an HTML form, a missing boolean would mean false.
         asked = TripListInput(data=request.query_params.dict())
         asked.is_valid(raise_exception=True)
-        page = self.paginate_queryset(_filtered(self.get_queryset(), **asked.validated_data))
         user: Any = request.user
+        found = _filtered(self.get_queryset(), **asked.validated_data)
+        if asked.validated_data.get("rider", user.pk) != user.pk and not sees_all(user):
+            # Else a rider could find out who else rides.
+            found = found.filter(driver=user.pk)
+        page = self.paginate_queryset(found)
         return self.get_paginated_response([detail_of(trip, user) for trip in page or ()])
 
     def create(self, request: Request) -> Response:
@@ -111,17 +87,18 @@ class TripViewSet(
     @action(detail=True, methods=["post"])
     def status(self, request: Request, pk: str) -> Response:
         trip = self.get_object()
-        if trip.driver_id == request.user.pk and not self._may("change"):
-            asked = read(StatusInput, request)
-            if asked["status"] == TripStatus.CANCELED:
-                raise PermissionDenied("only staff may cancel a trip: ask dispatch")
-            changed = _valid(trips.set_status, trip, **asked, forward_only=True, by=request.user.pk)
-            return self._answer(changed)
-        return self._change(trips.set_status, StatusInput)
+        limits = self._limits(trip)
+        asked = read(StatusInput, request)
+        if limits and asked["status"] == TripStatus.CANCELED:
+            raise PermissionDenied("only staff may cancel a trip: ask dispatch")
+        return self._answer(_valid(trips.set_status, trip, **asked, **limits, by=request.user.pk))
 
     @action(detail=True, methods=["post"])
     def complete(self, request: Request, pk: str) -> Response:
-        return self._change(trips.complete, EndInput)
+        trip = self.get_object()
+        change = self._limits(trip) | read(EndInput, request)
+        done = TripStatus.COMPLETE
+        return self._answer(_valid(trips.set_status, trip, done, **change, by=request.user.pk))
 
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
@@ -135,8 +112,19 @@ class TripViewSet(
 
     def _answer(self, trip: Trip, status: int = 200) -> Response:
         user: Any = self.request.user
-        current = with_users(Trip.objects.filter(pk=trip.pk)).get()
-        return Response(detail_of(current, user), status=status)
+        # Where it was written: a replica may not have it yet.
+        stored = with_users(Trip.objects.using(trip._state.db))
+        return Response(detail_of(get_object_or_404(stored, pk=trip.pk), user), status=status)
+
+    def _limits(self, trip: Trip) -> dict[str, Any]:
+        """Return the limits of the caller's changes of the status: none for staff.
+
+        Raise PermissionDenied for others than the driver.
+        """
+        if trip.driver_id == self.request.user.pk and not self._may("change"):
+            return {"forward_only": True, "driver": trip.driver_id}
+        self._require("change")
+        return {}
 
     def _may(self, wanted: str) -> bool:
         user: Any = self.request.user
@@ -166,6 +154,12 @@ def _valid(function: Callable[..., Trip], *args: Any, **kwargs: Any) -> Trip:
     """Return the result; convert the errors of trips to those of REST framework."""
     try:
         return function(*args, **kwargs)
+    except Trip.DoesNotExist as error:  # deleted meanwhile
+        raise NotFound from error
+    except trips.InvalidWaypoint as error:
+        raise serializers.ValidationError(
+            {"waypoints": {str(error.number): [error.reason]}}
+        ) from error
     except trips.InvalidTrip as error:
         raise serializers.ValidationError(error.reasons) from error
     except trips.DriverTaken as error:

@@ -34,6 +34,7 @@ def entrances(staff):
         "/driver/grants/",
         "/driver/search/?q=staff",
         f"/driver/{staff.pk}/location/",
+        "/trips/",
     )
 
 

@@ -41,7 +41,7 @@ def test_calls_about_grants_are_throttled(rest, driver, rates):
     assert answers(5, lambda: rest("GET", "/driver/grants/", driver)) == [403] * 3 + [429] * 2
 
 
-@pytest.mark.parametrize("path", ["/driver/19/location/", "/driver/grants/"])
+@pytest.mark.parametrize("path", ["/driver/19/location/", "/driver/grants/", "/trips/"])
 def test_bad_tokens_are_throttled_and_good_ones_pass(rest, located, rates, path):
     rates(token_refusal="3/min")
     bad = {"Authorization": "Bearer no.valid.token"}
@@ -50,7 +50,7 @@ def test_bad_tokens_are_throttled_and_good_ones_pass(rest, located, rates, path)
     assert rest("GET", f"/driver/{located}/location/", located).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/driver/19/location/", "/driver/grants/"])
+@pytest.mark.parametrize("path", ["/driver/19/location/", "/driver/grants/", "/trips/"])
 def test_an_unavailable_database_is_no_bad_token(client, rest, driver, rates, monkeypatch, path):
     def unavailable(claims):
         raise OperationalError("the database is unavailable")
@@ -66,6 +66,8 @@ def test_an_unavailable_database_is_no_bad_token(client, rest, driver, rates, mo
         ("/driver/19/location/", "location_read"),
         ("/driver/locations/", "location_read"),
         ("/driver/grants/", "grants"),
+        ("/trips/", "trips"),
+        ("/driver/19/state/", "trips"),
     ],
 )
 def test_stranger_who_makes_up_addresses_is_throttled_as_one(rest, db, rates, path, scope):
@@ -89,6 +91,9 @@ def test_no_answer_about_somebody_is_for_a_cache(client, rest, driver, rider):
         rest("GET", "/driver/grants/", staff.pk),
         rest("GET", f"/driver/grants/{grant.pk}/", staff.pk),
         rest("GET", "/driver/grants/"),
+        rest("GET", "/trips/", staff.pk),
+        rest("GET", "/trips/7/", staff.pk),
+        rest("GET", f"/driver/{driver}/state/", driver),
         rest("GET", f"/driver/{driver}/location/"),
         client.post(
             "/accounts/token/",
