@@ -71,6 +71,9 @@ const share = shareLocation({
   onAcknowledged: ({ fixes, waiting }) => fixes.length + waiting,
 });
 share.waiting.toFixed();
+share.setState("non_operational");
+// @ts-expect-error a trip reserves a driver
+share.setState("reserved");
 share.close();
 async function* drive() {
   yield { latitude: 0.5, longitude: 102.4 };

@@ -18,6 +18,7 @@ from tracking.models import Trip
 from tracking.people import USER_IDS, own_name
 from tracking.permissions import may_publish, may_view_fleet, may_view_trips, watches
 from tracking.rest.bridge import call_async, outside_transactions
+from tracking.states import state_of
 
 
 def _staff_only(view: Callable[[HttpRequest], HttpResponse]) -> Callable[..., HttpResponse]:
@@ -73,7 +74,9 @@ def share(request: HttpRequest) -> HttpResponse:
     user = request.user
     assert not isinstance(user, AnonymousUser)  # noqa: S101, for the type checker
     may_share = call_async(may_publish, user, user.pk)
-    return render(request, "tracking/share_location_page.html", {"may_share": may_share})
+    row = state_of(user.pk)
+    context = {"may_share": may_share, "driver_state": row.state if row is not None else ""}
+    return render(request, "tracking/share_location_page.html", context)
 
 
 @require_safe

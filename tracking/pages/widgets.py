@@ -199,6 +199,9 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "start": _("Start sharing"),
         "stop": _("Stop sharing"),
         "stopped": _("Not sharing"),
+        "go_online": _("Go online"),
+        "go_offline": _("Go offline"),
+        "off_duty": _("You're off duty. Go online to share your location."),
         "locating": _("Finding your position…"),
         "starting": _("Connected, sending…"),
         "sharing": _("Sharing your location"),
@@ -217,6 +220,7 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         ),
         "error_no_geolocation": _("This browser can't share your location. Try another one."),
         "error_insecure_origin": _("Open this page over HTTPS to share your location."),
+        "error_state_conflict": _("Finish your trip first, then go offline."),
         "error_rate_limited": _("Sending too fast. The rest will be sent in a moment."),
     },
     "driver-day": {

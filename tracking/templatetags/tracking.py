@@ -73,9 +73,13 @@ def driver_day(day: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @register.inclusion_tag("tracking/share_location.html")
-def share_location(driver_id: DriverId | str | AbstractBaseUser) -> dict[str, Any]:
-    """Show a button that shares this phone's location, for the logged-in driver `driver_id`."""
-    return _context("share", driver_id=_driver_id("share_location", driver_id))
+def share_location(driver_id: DriverId | str | AbstractBaseUser, state: str = "") -> dict[str, Any]:
+    """Show a button that shares this phone's location, for the logged-in driver `driver_id`.
+
+    With the driver's `state`, as `tracking.states` has it, the button also begins and ends the
+    shift.
+    """
+    return _context("share", driver_id=_driver_id("share_location", driver_id), state=state)
 
 
 def _context(widget: str, **data: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from accounts.models import User
-from tracking import trips
+from tracking import states, trips
 from tracking.grants import end_grant, open_grant
 from tracking.models import DriverLocation
 
@@ -180,6 +180,14 @@ def test_driver_shares_his_own_location(client):
     text = client.get(SHARE).content.decode()
     assert 'data-tracking="share"' in text
     assert 'data-driver-id="19"' in text
+
+
+def test_button_begins_and_ends_shifts_only_of_drivers_with_a_state(client):
+    driver = create("driver", pk=19)
+    client.force_login(driver)
+    assert 'data-driver-state=""' in client.get(SHARE).content.decode()
+    states.set_state(driver, "non_operational")
+    assert 'data-driver-state="non_operational"' in client.get(SHARE).content.decode()
 
 
 def test_somebody_who_may_not_publish_reads_why(client, rider):

@@ -14,6 +14,9 @@ export function start(element, { client, session, words: { Words, speaker } }) {
   const staleAfter = Number(data.staleAfter) * 1000;
   const memory = `tracking-share-${data.driverId}`;
 
+  // Whether this driver has states: then the button begins and ends the shift.
+  let hasStates = Boolean(data.driverState);
+  let isOffDuty = data.driverState === "non_operational";
   let share = null;
   let lock = null;
   let problem = "";
@@ -33,7 +36,7 @@ export function start(element, { client, session, words: { Words, speaker } }) {
     const text = problem
       ? words.say("not_sharing_properly")
       : !share
-        ? words.say("stopped")
+        ? words.say(isOffDuty ? "off_duty" : "stopped")
         : state === "open"
           ? stale
             ? words.say("last_position", { ago: words.ago(Date.now() - confirmedAt) })
@@ -45,7 +48,9 @@ export function start(element, { client, session, words: { Words, speaker } }) {
     element.dataset.connection = share ? state : "";
     element.toggleAttribute("data-problem", Boolean(problem));
     element.toggleAttribute("data-stale", stale);
-    button.textContent = words.say(share ? "stop" : "start");
+    button.textContent = hasStates
+      ? words.say(share ? "go_offline" : "go_online")
+      : words.say(share ? "stop" : "start");
     button.setAttribute("aria-pressed", String(Boolean(share)));
     part("status").textContent = text;
     part("problem").textContent = problem;
@@ -88,9 +93,19 @@ export function start(element, { client, session, words: { Words, speaker } }) {
 
   function onError({ code }) {
     // A missing signal or connection is temporary, and fixes measured meanwhile are kept.
-    if (TEMPORARY_ERRORS.includes(code)) return;
+    if (TEMPORARY_ERRORS.includes(code) || code === "off_duty") return;
     problem = words.say(`error_${code}`) || words.say("error");
     if (code === "permission_denied") stop();
+    show();
+  }
+
+  function onDriverState(driverState) {
+    hasStates = true;
+    isOffDuty = driverState === "non_operational";
+    if (isOffDuty) {
+      problem = "";
+      stop();
+    }
     show();
   }
 
@@ -149,6 +164,7 @@ export function start(element, { client, session, words: { Words, speaker } }) {
         show();
       },
       onError,
+      onDriverState,
       onState(next, reason) {
         state = next;
         if (next === "open") problem = "";
@@ -160,6 +176,7 @@ export function start(element, { client, session, words: { Words, speaker } }) {
         show();
       },
     });
+    if (hasStates) share.setState("available");
     stayAwake();
     show();
   }
@@ -172,11 +189,12 @@ export function start(element, { client, session, words: { Words, speaker } }) {
   }
 
   button.addEventListener("click", () => {
-    if (share) {
-      stop();
-      problem = "";
-      show();
-    } else begin();
+    if (!share) return begin();
+    problem = "";
+    // The server is told first, and answers when all before it is stored.
+    if (hasStates && state === "open") share.setState("non_operational");
+    else stop();
+    show();
   });
   document.addEventListener("visibilitychange", stayAwake);
   addEventListener("beforeunload", (event) => {

@@ -207,6 +207,9 @@ export type Subscribe = (
   fail: (error: unknown) => void,
 ) => (() => void) | void;
 
+/** What drivers may set. On duty with a trip is `available`, too. */
+export type Duty = "available" | "non_operational";
+
 export interface ShareOptions extends CommonOptions {
   driverId: frames.FleetItem["userId"];
   source: Subscribe | AsyncIterable<SourceFix>;
@@ -218,6 +221,11 @@ export interface ShareOptions extends CommonOptions {
   pending?: Fix[];
   onSent?: (fixes: Fix[]) => void;
   onAcknowledged?: (acknowledgement: Acknowledgement) => void;
+  /**
+   * Called when the server has confirmed a new state, and when it shows one that was set elsewhere
+   * by refusing or accepting locations. Off duty, fixes of the source are ignored.
+   */
+  onDriverState?: (state: Duty) => void;
 }
 
 export interface Handle {
@@ -248,6 +256,12 @@ export interface ShareHandle extends Handle {
   readonly waiting: number;
   /** The fixes that are not acknowledged yet, oldest first. A page can store them for a reload. */
   readonly pending: Fix[];
+  /**
+   * Go on or off duty; `onDriverState` tells when it is confirmed. Connects if necessary, and
+   * repeats the request after a reconnect. If the driver has a trip, the server refuses it:
+   * `onError` gets `state_conflict`.
+   */
+  setState(state: Duty): void;
 }
 
 export function watchDriver(options: WatchOptions): WatchHandle;

@@ -66,6 +66,10 @@ const MOVE_RETRY = 5 * SECOND;
 const TRIP_CANCELED = "the trip was canceled";
 
 const SHARE_INTERVAL = 5 * SECOND;
+// The errors that answer a location.
+const FIX_ERRORS = ["invalid_message", "invalid_location", "rate_limited", "off_duty"];
+// The server's clock may be ahead of this device's, by which fixes are measured.
+const DUTY_GRACE_PERIOD = 5 * SECOND;
 // The maximum of one `send_batch`.
 const MAX_WAITING = 100;
 // Below the 15 s after which the server calls a location stale.
@@ -247,6 +251,7 @@ export function shareLocation({
   pending = [],
   onSent,
   onAcknowledged,
+  onDriverState,
   ...options
 }) {
   /** @type {types.Fix[]} */
@@ -258,6 +263,11 @@ export function shareLocation({
   /** @type {types.Fix | null} */
   let newest = null;
   let sampledAt = -Infinity;
+  /** The state that the page wants, until the server confirms it. @type {types.Duty | null} */
+  let wanted = null;
+  /** The last state that the server showed, if any. @type {types.Duty | null} */
+  let duty = null;
+  let onDutySince = -Infinity;
   /** @type {any} */
   let timer;
   let ended = false;
@@ -266,11 +276,18 @@ export function shareLocation({
   const connection = new Connection(options, url, route, {
     sendRequest() {
       // Without a new fix, send the newest one again: the server recognizes it by `recorded_at`.
-      if (newest && !waiting.length && !unanswered.length) waiting = [newest];
+      // Off duty its answer shows whether the driver is on duty again.
+      if (isOffDuty() && newest && !wanted) transmit([newest]);
+      else if (newest && !waiting.length && !unanswered.length) waiting = [newest];
+      else if (!newest && !waiting.length) wanted ??= duty;
       flush();
-      if (unanswered.length) connection.expect(ACKNOWLEDGE_TIMEOUT);
+      if (unanswered.length || wanted) connection.expect(ACKNOWLEDGE_TIMEOUT);
     },
     receive(frame) {
+      if (frame.state === "available" || frame.state === "non_operational") {
+        if (frame.state === wanted) wanted = null;
+        return setDuty(frame.state);
+      }
       const location = parseLocation(frame);
       if (!location) return;
       // Acknowledgements keep the order of the sends, and one may include those before it.
@@ -283,9 +300,17 @@ export function shareLocation({
       if (!sent) return;
       const fixes = [...acknowledged, sent].flat();
       call(onAcknowledged, { ...location, fixes, waiting: countWaiting() });
+      if (isOffDuty()) setDuty("available");
     },
     refused({ code }) {
-      if (!["invalid_message", "invalid_location", "rate_limited"].includes(code)) return;
+      if (code === "state_conflict") {
+        // The driver has a trip, and thus is on duty.
+        const isWanted = wanted !== "non_operational";
+        wanted = null;
+        if (isWanted) setDuty("available");
+        return isWanted;
+      }
+      if (!FIX_ERRORS.includes(code)) return;
       // A refusal does not name its message, and may overtake acknowledgements. Those that follow
       // show which message it was.
       if (unanswered.length) refusals.push(code);
@@ -313,6 +338,9 @@ export function shareLocation({
       unanswered = [];
     }
     const codes = refusals.splice(0, refused.length);
+    const offDuty = refused.filter((_, i) => codes[i] === "off_duty").flat();
+    // A fix from before the driver went on duty says nothing about now.
+    if (offDuty.some((fix) => fix.recordedAt >= onDutySince)) setDuty("non_operational");
     keep(refused.filter((fixes, i) => isToBeRepeated(codes[i], fixes)).flat());
     if (refused.some((fixes, i) => codes[i] === "invalid_message" && fixes.length > 1)) {
       batch = false; // A server without `send_batch`.
@@ -334,10 +362,39 @@ export function shareLocation({
     return waiting.length + unanswered.flat().length;
   }
 
+  function isOffDuty() {
+    return duty === "non_operational";
+  }
+
+  /** @param {types.Duty} state as the server showed it */
+  function setDuty(state) {
+    if (state === "available") listen();
+    if (state === duty) return;
+    duty = state;
+    const now = connection.environment.now();
+    if (state === "available") onDutySince = now + DUTY_GRACE_PERIOD;
+    call(onDriverState, state);
+    flush();
+  }
+
+  function sendState() {
+    if (wanted) connection.send({ command: "state", state: wanted });
+  }
+
   function flush() {
-    if (connection.state !== "open" || !waiting.length) return;
-    const fixes = batch ? waiting : waiting.slice(-1);
-    waiting = [];
+    if (connection.state !== "open") return;
+    // A shift begins before its first location, and ends after its last one.
+    if (wanted === "available") sendState();
+    if (waiting.length && !isOffDuty()) {
+      const fixes = batch ? waiting : waiting.slice(-1);
+      waiting = [];
+      transmit(fixes);
+    }
+    if (wanted === "non_operational") sendState();
+  }
+
+  /** @param {types.Fix[]} fixes */
+  function transmit(fixes) {
     const payloads = fixes.map(toPayload);
     // By the clock of `recorded_at`, so that the server can correct that clock's error.
     const sent_at = new Date(connection.environment.now()).toISOString();
@@ -350,7 +407,7 @@ export function shareLocation({
 
   function sample() {
     timer = undefined;
-    if (!newest) return;
+    if (!newest || isOffDuty()) return;
     sampledAt = connection.environment.now();
     waiting = thin([...waiting, newest], sampledAt);
     // Not before: the server closes a connection without a message as unauthenticated.
@@ -360,7 +417,7 @@ export function shareLocation({
 
   /** @param {types.SourceFix} fix */
   function take(fix) {
-    if (ended) return;
+    if (ended || isOffDuty()) return;
     const now = connection.environment.now();
     if (!isOnEarth(fix?.latitude, fix?.longitude)) {
       connection.report("invalid_location", "the source gave no valid latitude and longitude");
@@ -382,12 +439,22 @@ export function shareLocation({
   }
 
   let unsubscribe = () => {};
+  let listens = false;
   const subscribe = typeof source === "function" ? source : fromIterable(source);
+
+  /** Subscribe to the source, once. */
+  function listen() {
+    if (ended || listens) return;
+    listens = true;
+    unsubscribe = subscribe(take, fail) ?? unsubscribe;
+    if (ended) unsubscribe();
+  }
+
   queueMicrotask(() => {
     if (ended) return;
     if (waiting.length) connection.start();
-    unsubscribe = subscribe(take, fail) ?? unsubscribe;
-    if (ended) unsubscribe();
+    // A fix from before the shift would be refused.
+    if (wanted === null) listen();
   });
   return {
     get state() {
@@ -398,6 +465,13 @@ export function shareLocation({
     },
     get pending() {
       return [...unanswered.flat(), ...waiting];
+    },
+    setState(state) {
+      wanted = state;
+      connection.start();
+      if (connection.state !== "open") return;
+      flush();
+      connection.expect(ACKNOWLEDGE_TIMEOUT);
     },
     close: connection.close,
   };
@@ -639,9 +713,11 @@ class Connection {
     const frame = parseObject(data);
     if (!frame) return this.report("invalid_frame", "the server sent no JSON object");
     if ("error" in frame) {
-      this.#error = { code: String(frame.error?.code), message: String(frame.error?.message) };
-      if (this.session.refused?.(this.#error)) return;
-      return this.report(this.#error.code, this.#error.message);
+      const error = { code: String(frame.error?.code), message: String(frame.error?.message) };
+      this.#error = error;
+      // The session, or the page in its callback, may close the connection.
+      if (this.session.refused?.(error)) return;
+      return this.report(error.code, error.message);
     }
     this.#error = null;
     this.tokens.accepted();
