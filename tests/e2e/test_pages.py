@@ -21,6 +21,7 @@ ROLES = {
     904: "driver",
     905: "driver",
     906: "driver",
+    907: "driver",
     RIDER: "rider",
     DISPATCHER: "dispatcher",
 }
@@ -94,6 +95,23 @@ async def test_marker_follows_the_driver_and_ends_offline(host, visit):
         )
         await keep(page, "rider-offline")
         assert await left_edge(page) - before == pytest.approx(111 / METRES_PER_PIXEL, abs=2)
+
+
+async def test_car_vanishes_when_the_driver_goes_off_duty_and_comes_back(host, visit):
+    async with visit(RIDER, "/driver/907/map/") as page, drive(host, 907) as driver:
+        await driver.send(LATITUDE, LONGITUDE)
+        await expect(car_at(page, LATITUDE, LONGITUDE)).to_be_visible(timeout=DEADLINE)
+        for number, state in enumerate(("non_operational", "available"), 1):
+            await driver.send_message(token=driver.token, command="state", state=state)
+            await driver.frame(number)
+            await expect(page.locator(".tracking-car")).to_have_count(0, timeout=1000)
+            await expect(status(page)).to_have_text("No location yet", timeout=DEADLINE)
+        await keep(page, "rider-off-duty")
+        await driver.send_message(
+            token=driver.token, command="send", lat=LATITUDE, lon=LONGITUDE + 0.001
+        )
+        await expect(car_at(page, LATITUDE, LONGITUDE + 0.001)).to_be_visible(timeout=DEADLINE)
+        await expect(status(page)).to_have_text("Live")
 
 
 async def places_on_the_way(page):

@@ -25,7 +25,7 @@ FINAL = ("complete", "canceled")
 
 @dataclass(frozen=True)
 class Phase:
-    """What a trip is from a commit on. `assigned_at` is in seconds since the epoch."""
+    """The state of a trip from a commit on. `assigned_at` is in seconds since the epoch."""
 
     committed: float
     driver: int | None
@@ -86,7 +86,7 @@ class Visit:
 
 
 class StreamLedger:
-    """What one rider received of a trip, over all connections."""
+    """The frames that one rider received of a trip, over all connections."""
 
     # The error with which the server ends the stream.
     end: str

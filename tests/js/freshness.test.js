@@ -82,3 +82,14 @@ test("without details, the same place may be an answer to a probe", () => {
   freshness.push({ ...plain, latitude: 1.1 });
   assert.equal(freshness.status, "live");
 });
+
+test("a driver who goes off duty has no location, until a new one comes", () => {
+  const { freshness, wait } = starting();
+  freshness.push(located(START, "live"));
+  freshness.setStatus("unknown");
+  assert.equal(freshness.status, "unknown");
+  assert.equal(freshness.age, null);
+  wait(10);
+  assert.equal(freshness.push(located(START + 10 * SECOND, "live")), true);
+  assert.equal(freshness.status, "live");
+});

@@ -14,14 +14,27 @@ export function start(element, modules) {
   let openedAt = null;
   let announced = "";
 
-  const car = modules.car.createCar(modules.leaflet, map, modules.motion, {
-    smooth: widget.smooth,
-    title: data.title,
-    describedBy: ["status", "detail"].map(widget.identify).join(" "),
-    pick: () => setFollowing(true),
-    follow: (at) => following && keepInView(at),
-  });
+  let car = createCar();
   modules.map.onReducedMotion(() => car.setSmooth(widget.smooth));
+
+  function createCar() {
+    return modules.car.createCar(modules.leaflet, map, modules.motion, {
+      smooth: widget.smooth,
+      title: data.title,
+      describedBy: ["status", "detail"].map(widget.identify).join(" "),
+      pick: () => setFollowing(true),
+      follow: (at) => following && keepInView(at),
+    });
+  }
+
+  /** Take the car off the map, because the driver is off duty. */
+  function forgetLocation() {
+    car.remove();
+    car = createCar();
+    delete element.dataset.located;
+    setFact("speed", "");
+    setFact("accuracy", "");
+  }
 
   /** Pan the map when the car leaves the middle of it. */
   function keepInView(at) {
@@ -110,6 +123,7 @@ export function start(element, modules) {
     getToken: modules.session.sessionToken(data),
     onLocation,
     onStatus(status) {
+      if (status === "unknown" && freshness.age !== null) forgetLocation();
       freshness.setStatus(status);
       showStatus();
     },

@@ -52,9 +52,14 @@ export class Freshness {
     return !isRepeat;
   }
 
-  /** Take over the status of the last location, which the server sent. */
+  /** Take over the status that the server sent; `unknown`: there is no location any more. */
   setStatus(status) {
-    this.#serverStatus = status === "unknown" ? null : status;
+    const isUnknown = status === "unknown";
+    this.#serverStatus = isUnknown ? null : status;
+    if (!isUnknown) return;
+    this.#place = "";
+    this.#seenAt = this.#receivedAt = null;
+    this.isPhoneHeard = false;
   }
 
   /** Milliseconds since the last fix; null without one. */

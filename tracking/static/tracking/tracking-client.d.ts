@@ -138,7 +138,7 @@ export interface WatchOptions extends CommonOptions {
   onStatus?: (status: Status) => void;
 }
 
-/** How a trip ended. */
+/** The end of a trip. */
 export type TripEnd = "complete" | "canceled";
 
 export interface TripOptions extends CommonOptions {
@@ -207,7 +207,7 @@ export type Subscribe = (
   fail: (error: unknown) => void,
 ) => (() => void) | void;
 
-/** What drivers may set. On duty with a trip is `available`, too. */
+/** The states that drivers may set. On duty with a trip is `available`, too. */
 export type Duty = "available" | "non_operational";
 
 export interface ShareOptions extends CommonOptions {

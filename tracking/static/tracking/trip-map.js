@@ -125,6 +125,7 @@ export function start(element, modules) {
     onTrip,
     onLocation,
     onStatus(status) {
+      if (status === "unknown") removeCar();
       freshness.setStatus(status);
       show();
     },

@@ -1,4 +1,4 @@
-/** What a rider reads about a trip. */
+/** The texts that a rider reads about a trip. */
 
 // The texts by status. Those before the ride name the driver, the others a place.
 const BEFORE = {
