@@ -10,10 +10,11 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any, Final
 
 from tracking.fix import Fix
-from tracking.fleet.rows import load_marks, load_names, load_page
+from tracking.fleet.rows import PAGE, load_marks, load_names, load_page
 from tracking.fleet.state import Fleet
 from tracking.ids import DriverId, UserId
 from tracking.people import USER_IDS
@@ -28,12 +29,22 @@ logger.addFilter(Throttle())
 # Seconds between two reads of what the hub may have missed, which viewers get with their next
 # batch: while the channel layer is unavailable, they see every move within 2 s.
 HEAL_INTERVAL: Final = 1.0
-# Seconds between two reads of everything, for changed names and deleted drivers: 0.4 s in another
-# thread for 10,000 drivers.
+# Seconds between two reads of everything, for changed names and deleted drivers, and the seconds
+# over which such a read is spread: 100,000 drivers take the thread 3 s, in which it could not read
+# what was missed, nor changes of states.
 REFRESH_INTERVAL: Final = 30.0
+REFRESH_TIME: Final = 15.0
 # The duration of a commit plus the difference between the clocks of two servers, up to which the
 # next healing round reads a fix that was missed; beyond it, the next refresh does.
 SLACK: Final = timedelta(seconds=1)
+
+
+class _Refresh:
+    """The progress of reading all drivers: the last one read, and those known but not read yet."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.missing = fleet.driver_ids - fleet.nameless
+        self.after: DriverId = USER_IDS.lowest
 
 
 class Keeper:
@@ -104,16 +115,18 @@ class Keeper:
         await self._listen()
         await self._hub.follow(self._take)
         loop = asyncio.get_running_loop()
-        refreshed_at = healed_at = None
+        refreshed_at, healed_at = -inf, None
+        refresh: _Refresh | None = None
         while True:
             began_at, began = self._now(), loop.time()
             try:
-                if refreshed_at is None or began - refreshed_at >= REFRESH_INTERVAL:
-                    await self._refresh()
-                    refreshed_at = began
-                    self.loaded.set()
-                elif healed_at is not None:
+                if healed_at is not None:
                     await self._heal(healed_at - SLACK)
+                if refresh is None and began - refreshed_at >= REFRESH_INTERVAL:
+                    refresh, refreshed_at = _Refresh(self.fleet), began
+                if refresh is not None and await self._read_on(refresh):
+                    refresh = None
+                    self.loaded.set()
                 await self._name()
                 healed_at = began_at
             except Exception as error:  # the database is unavailable; the next round retries
@@ -123,21 +136,40 @@ class Keeper:
                     await self._changed.wait()
             self._changed.clear()
 
-    async def _refresh(self) -> None:
-        """Read all drivers and their names again, and remove those that no longer exist."""
-        fleet = self.fleet
-        missing = fleet.driver_ids - fleet.nameless
-        after = USER_IDS.lowest
-        while page := await self._read(load_page, after):
+    async def _read_on(self, refresh: "_Refresh") -> bool:
+        """Read the first time all pages, later so many that reading all takes `REFRESH_TIME`.
+
+        Return True once all are read, and the drivers that no longer exist removed.
+        """
+        count: float = inf
+        if self.loaded.is_set():
+            count = len(self.fleet.driver_ids) / PAGE / REFRESH_TIME * HEAL_INTERVAL
+        while count > 0:
+            page = await self._read(load_page, refresh.after)
+            if not page:
+                await self._remove(refresh.missing)
+                return True
             # First, so that nobody off duty is shown.
-            fleet.set_states(await self._read(load_states, [fix.driver_id for fix, _ in page]))
+            states = await self._read(load_states, [fix.driver_id for fix, _ in page])
+            self.fleet.set_states(states)
             for fix, name in page:
-                fleet.take(fix)
-                fleet.rename(fix.driver_id, name)
-                missing.discard(fix.driver_id)
-                after = fix.driver_id
-        for driver_id in missing:
-            fleet.remove(driver_id)
+                self.fleet.take(fix)
+                self.fleet.rename(fix.driver_id, name)
+                refresh.missing.discard(fix.driver_id)
+            refresh.after = page[-1][0].driver_id
+            count -= 1
+        return False
+
+    async def _remove(self, missing: set[DriverId]) -> None:
+        """Remove the drivers that were in no page, but for those who are back since."""
+        if not missing:
+            return
+        stored = await self._read(load_snapshots, list(missing))
+        for driver_id in missing & self.fleet.driver_ids:
+            if driver_id in stored:
+                self.fleet.nameless.add(driver_id)  # removed if it is not active
+            else:
+                self.fleet.remove(driver_id)
 
     async def _heal(self, since: datetime) -> None:
         """Read drivers whose row is newer than the state kept here."""

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from tracking.fleet import keeper as fleet_keeper
 from tracking.fleet import nearby as fleet_nearby
 from tracking.fleet.keeper import Keeper
 from tracking.fleet.nearby import Nearby, NotLoaded
@@ -123,3 +124,28 @@ async def test_search_waits_for_states_and_fails_if_they_cannot_be_read(nearby, 
     monkeypatch.setattr(fleet_nearby, "LOAD_TIMEOUT", 0.01)
     with pytest.raises(NotLoaded):
         await found(nearby)
+
+
+async def test_driver_who_is_back_during_a_refresh_stays(nearby, hub, rows, monkeypatch):
+    """A refresh takes seconds: a shift may begin anew after the driver's page was read."""
+    rows.add(fix_of(19))
+    rows.add(fix_of(20))
+    await found(nearby)
+    missed = []
+
+    def load_page(after):
+        # Not in the pages: the row was stored again behind them.
+        missed.append(after)
+        return [(rows.fixes[20], "Jonh")] if after < 20 else []
+
+    monkeypatch.setattr(rows, "load_page", load_page)
+    monkeypatch.setattr(fleet_keeper, "REFRESH_INTERVAL", 0.0)
+    async with asyncio.timeout(20):
+        while len(missed) < 5:
+            await rows.rounds(1)
+    assert nearby.keeper.fleet.entry_of(19) is not None
+    del rows.fixes[19]
+    async with asyncio.timeout(20):
+        while nearby.keeper.fleet.entry_of(19) is not None:
+            await rows.rounds(1)
+    assert nearby.keeper.fleet.entry_of(20) is not None
