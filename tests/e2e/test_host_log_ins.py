@@ -58,6 +58,8 @@ async def test_drf_token_opens_sockets_and_rest_until_it_is_deleted(host):
             authorization = f"{scheme} {token}"
             look = await call(host.port, "GET", location, Authorization=authorization)
             assert (look.status, look.json()["location_lat"]) == (200, "1")
+            trips = await call(host.port, "GET", "/rides/", Authorization=authorization)
+            assert (trips.status, trips.json()["results"]) == (200, [])
 
         authorization = f"Token {token}"
         ended = await call(host.port, "POST", "/api/log-out/", Authorization=authorization)

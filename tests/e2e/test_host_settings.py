@@ -134,6 +134,13 @@ async def assert_rest_answers(server, tokens, device):
     opened = await rest("POST", "/driver/grants/", STAFF, grant)
     statuses["grant"] = opened.status
     await ask("end of the grant", "POST", f"/driver/grants/{opened.json()['id']}/end/", STAFF)
+    trip = {"riders": [NEWCOMER], "driver": 2}
+    created = await rest("POST", "/trips/", STAFF, trip)
+    statuses["trip"] = created.status
+    await ask("another trip of its driver", "POST", "/trips/", STAFF, trip)
+    await ask("state on a trip", "PUT", "/driver/2/state/", 2, {"state": "available"})
+    await ask("end of the trip", "POST", f"/trips/{created.json()['id']}/complete/", 2)
+    await ask("state after it", "PUT", "/driver/2/state/", 2, {"state": "available"})
     statuses["phone"] = (await exchange(server.port, owntracks(device))).status
     assert {name: HTTPStatus(status) for name, status in statuses.items()} == {
         "report": 204,
@@ -148,6 +155,11 @@ async def assert_rest_answers(server, tokens, device):
         "fleet for nobody": 403,
         "grant": 201,
         "end of the grant": 200,
+        "trip": 201,
+        "another trip of its driver": 409,
+        "state on a trip": 409,
+        "end of the trip": 200,
+        "state after it": 200,
         "phone": 200,
     }
     seen = await rest("GET", "/driver/1/location/", STAFF)

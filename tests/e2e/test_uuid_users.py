@@ -39,6 +39,7 @@ EVERYBODY = {
             "driver_in_capitals",
             "driver_of_the_deactivated",
             "driver_over_rest",
+            "driver_with_trips",
             "driver_on_pages",
             "driver_with_phone",
             "driver_who_leaves",
@@ -219,6 +220,39 @@ async def test_locations_go_over_rest(host, dispatcher):
         pages = page["next"] and "locations/" + page["next"].partition("locations/")[2]
     assert driver_id in found
     assert found == sorted(set(found))
+
+
+async def test_trips_and_states_go_over_rest(host, dispatcher):
+    driver_id, rider_id = host.ids["driver_with_trips"], host.ids["rider"]
+    token = host.tokens[driver_id]
+    available = {"state": "available"}
+    answer = await rest(host, token, "PUT", f"{driver_id.upper()}/state/", available)
+    assert (answer.status, answer.json()["userId"]) == (200, driver_id)
+
+    async def trips(token, method, path="", body=None):
+        return await call(host.watcher_server.port, method, f"/trips/{path}", token, body)
+
+    created = await trips(dispatcher, "POST", "", {"riders": [rider_id], "driver": driver_id})
+    assert created.status == 201, created.body
+    trip = created.json()
+    assert (trip["driver"]["userId"], trip["riders"]) == (driver_id, [rider_id])
+    path = f"{trip['id']}/"
+    for who in (token, host.tokens[rider_id], dispatcher):
+        assert (await trips(who, "GET", path)).json() == trip
+        listed = await trips(who, "GET", f"?driver={driver_id}&rider={rider_id}&open=true")
+        assert listed.json()["results"] == [trip]
+    refused = await trips(dispatcher, "POST", "", {"riders": [], "driver": driver_id})
+    found = refused.json()
+    assert (refused.status, found["driver"], found["trip"]) == (409, driver_id, trip["id"])
+    for wrong in ({"riders": [19]}, {"riders": [], "driver": str(uuid.uuid4())}):
+        assert (await trips(dispatcher, "POST", "", wrong)).status == 400
+    conflict = await rest(host, token, "PUT", f"{driver_id}/state/", {"state": "non_operational"})
+    assert (conflict.status, conflict.json()["trip"]) == (409, trip["id"])
+    started = await trips(token, "POST", f"{path}status/", {"status": "enroute_to_dropoff"})
+    assert started.json()["status"] == "enroute_to_dropoff"
+    assert (await trips(token, "POST", f"{path}complete/")).json()["status"] == "complete"
+    state = await rest(host, token, "GET", f"{driver_id}/state/")
+    assert (state.json()["state"], state.json()["trip"]) == ("available", None)
 
 
 async def test_a_phone_reports_for_its_driver(host, dispatcher):

@@ -23,4 +23,5 @@ urlpatterns = [
     path("log-in/", ends_the_session_before(LoginView.as_view())),
     path("log-out/", LogoutView.as_view(next_page="/log-in/")),
     path("cars/", include("tracking.urls")),
+    path("rides/", include("tracking.urls.trips")),
 ]

@@ -21,5 +21,6 @@ urlpatterns = [
     path("people/<uuid:pk>/<is_active>/", person),
     path("admin/", admin.site.urls),
     path("driver/", include("tracking.urls")),
+    path("trips/", include("tracking.urls.trips")),
     path("schema/", SpectacularAPIView.as_view()),
 ]
