@@ -15,6 +15,8 @@ from .visits import Visits, keep, person
 
 RIDER, STRANGER, DISPATCHER = 981, 982, 983
 MIA, JON = 984, 985
+# The driver of one test, without a location before it.
+QUIET = 990
 # Drivers of the tests of the layout, which have a trip at the same time.
 OTHERS = {("phone", "light"): 986, ("phone", "dark"): 987, ("desktop", "light"): 988}
 OTHERS["desktop", "dark"] = 989
@@ -40,7 +42,7 @@ def host():
         services.manage(environment, "migrate", "--no-input")
         people = [person(RIDER, "rider"), person(STRANGER, "rider")]
         people += [person(DISPATCHER, "dispatcher"), person(MIA, "driver", name="Mia")]
-        people += [person(JON, "driver", name="Jon")]
+        people += [person(JON, "driver", name="Jon"), person(QUIET, "driver", name="Uma")]
         people += [person(pk, "driver", name="Mia", password=None) for pk in OTHERS.values()]
         services.create_users(environment, people)
         with services.Runserver(environment, "host project") as server:
@@ -223,12 +225,12 @@ async def test_driver_who_is_lost_leaves_the_trip_without_a_car(host, visit, dis
 async def test_car_whose_phone_falls_silent_is_shown_as_old(host, visit, dispatch):
     path = await dispatch.create(PICKUP)
     async with visit(RIDER, path) as page:
-        await dispatch.assign(JON)
+        await dispatch.assign(QUIET)
         await expect(hint(page)).to_have_text(
             "You'll see the car here once it's on the road", timeout=DEADLINE
         )
-        async with drive(host, JON) as jon:
-            await jon.send(0.503, 101.45)
+        async with drive(host, QUIET) as driver:
+            await driver.send(0.503, 101.45)
             await expect(hint(page)).to_be_hidden(timeout=DEADLINE)
         await expect(hint(page)).to_have_text(re.compile(r"Last seen \d+ s ago"), timeout=DEADLINE)
         await expect(cars(page)).to_have_attribute("data-status", "stale")
