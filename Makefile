@@ -9,7 +9,7 @@ HOST ?= 127.0.0.1
 # Workers receive each other's messages through Redis; without it there can be only one.
 WORKERS ?= $(if $(REDIS_URL),2,1)
 
-.PHONY: help demo test check js format serve lock services faults conformance bench bench-history coverage nox clean
+.PHONY: help demo test check js format serve lock services faults conformance bench bench-history bench-nearby coverage nox clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ bench: services  ## Measure this project and its peers, in ten minutes (QUICK=1:
 
 bench-history: services  ## Measure the history with 50 million fixes, in half an hour (ROWS=5000000: in eight minutes)
 	$(BIN)/python -m benchmarks.history --rows $(or $(ROWS),50000000)
+
+bench-nearby: services  ## Measure searches for the nearest of 100,000 drivers, in eight minutes
+	$(BIN)/python -m benchmarks.nearby
 
 coverage: services  ## Show the lines and branches of tracking/ that in-process tests reach
 	mkdir -p .coverage
