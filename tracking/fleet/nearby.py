@@ -1,6 +1,6 @@
 """The nearest free drivers, from the state of all drivers in this process's memory.
 
-Measured against the database with 100,000 drivers: docs/trips.md.
+Measured against the database with 100,000 drivers: docs/nearby.md.
 """
 
 import asyncio
