@@ -41,6 +41,8 @@ async def test_reference_shows_every_call_under_the_strict_policy(runserver_stac
         "Get a driver's location",
         "Report from OwnTracks in HTTP mode",
         "Permit a user to watch a driver",
+        "Create a trip, and with a driver, assign it",
+        "Begin or end a driver's shift",
     ):
         await expect(page.get_by_text(summary)).to_be_visible(timeout=DEADLINE)
 

@@ -15,7 +15,9 @@ from tracking.history.formats import geojson, ndjson
 from tracking.protocol import Measurement, Verdict, details
 from tracking.protocol.frames import Details, Verdicts
 from tracking.rest.problems import Problem
+from tracking.rest.states import StateDetails
 from tracking.rest.tracks import FORMATS
+from tracking.rest.trip_output import TripDetails
 
 from ..tracking.fakes import NOON
 from ..tracking.history.tracks import drive
@@ -103,6 +105,32 @@ def test_answers_are_described_by_the_types_that_they_are_made_from(schema):
     for name, content in found["properties"].items():
         if name != "status":  # whose values drf-spectacular makes a component of
             assert components["Location"]["properties"][name] == content
+
+
+def test_trips_and_states_are_described_by_the_types_that_they_are_made_from(schema):
+    components = schema["components"]["schemas"]
+    for kind in (TripDetails, StateDetails):
+        assert tuple(components[kind.__name__]["properties"]) == kind.__struct_encode_fields__
+    for path, calls in schema["paths"].items():
+        if path.startswith("/trips/{id}/"):
+            for call in calls.values():
+                content = call["responses"]["200"]["content"]["application/json"]["schema"]
+                assert content == {"$ref": "#/components/schemas/TripDetails"}
+
+
+def test_waypoints_of_a_new_trip_are_described(schema):
+    components = schema["components"]["schemas"]
+    waypoints = components["CreateTrip"]["properties"]["waypoints"]
+    assert waypoints["items"] == {"$ref": "#/components/schemas/GivenWaypoint"}
+    waypoint = components["GivenWaypoint"]
+    assert list(waypoint["properties"]) == ["kind", "lat", "lon", "name"]
+    assert waypoint["required"] == ["kind", "lat", "lon"]
+
+
+def test_end_of_a_trip_needs_no_body(schema):
+    for action in ("complete", "cancel"):
+        call = schema["paths"][f"/trips/{{id}}/{action}/"]["post"]
+        assert not call["requestBody"].get("required")
 
 
 def test_request_has_the_keys_and_bounds_of_a_measurement(schema):
