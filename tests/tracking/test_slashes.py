@@ -19,7 +19,7 @@ from .sockets import token_for
 
 # The slash of the list of trips belongs to the host's own include().
 ELSEWHERE = {"trip-list"}
-PAGES = {"driver-map", "share", "fleet-map"}
+PAGES = {"driver-map", "share", "fleet-map", "trip-map"}
 # With their namespaces.
 ROUTES = [
     (urls.app_name, route)
