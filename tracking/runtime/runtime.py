@@ -312,6 +312,7 @@ class Runtime:
         await self.presence.close()
         await self.hub.close()
         await self._receiver.close()
+        await self.searchers.close()
         await self.identities.close()
         await self._snapshots.close()
         await self._publisher.close()
