@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.services import create_users
+from tests.services import create_users, manage
 from tracking.routing import websocket_urlpatterns
 
 from .hostile import FRAMES, HEADERS, MESSAGES, QUERIES
@@ -20,6 +20,7 @@ from .stack import person
 
 ROUTES = [f"/{route.pattern}" for route in websocket_urlpatterns]
 ATTACKER = 2990
+QUERY = f"?userId={ATTACKER}&tripId=1"
 ENDS = {1000, 1002, 1007, 1009, 1013, 4400, 4401, 4403, 4429}
 # In either log format.
 ERROR = re.compile(r"\b(ERROR|CRITICAL)\b|\"level\": *\"(error|critical)\"")
@@ -34,9 +35,12 @@ def neighbours(cluster_stack):
 
 @pytest.fixture(scope="module")
 def token(cluster_stack):
-    """Return a token that is valid on every route."""
+    """Return a token that is valid on every route, for a driver and a trip that exist."""
     attacker = person(ATTACKER, is_staff=True, is_superuser=True)
-    return create_users(cluster_stack.environment, [attacker])[ATTACKER].encode()
+    token = create_users(cluster_stack.environment, [attacker])[ATTACKER].encode()
+    create = "from tracking import trips; trips.create()"
+    manage(cluster_stack.environment, "shell", "--no-imports", "-c", create)
+    return token
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +69,7 @@ def route(request):
 
 def attack(port, route, data):
     """Send these bytes after a valid handshake; return the close code."""
-    with Raw(port, f"{route}?userId={ATTACKER}".encode()) as client:
+    with Raw(port, (route + QUERY).encode()) as client:
         assert client.status == 101
         client.send(data)
         texts, code = client.end()
@@ -87,20 +91,26 @@ def test_hostile_frame_has_its_close_code(port, route, data, code):
     assert attack(port, route, data) == code
 
 
-@pytest.mark.parametrize("route", [route for route in ROUTES if "driver" in route])
+@pytest.mark.parametrize(
+    "route", [route for route in ROUTES if route.startswith(("/driver", "/trip"))]
+)
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
 def test_hostile_query_ends_in_an_error(port, route, query):
+    expected = "invalid_user_id"
+    if "trip" in route:
+        query = query.replace(b"userId", b"tripId").replace(b"user%49d", b"trip%49d")
+        expected = "invalid_trip_id"
     with Raw(port, route.encode() + query) as client:
         if client.status == 101:
             [text], code = client.end()
-            assert (json.loads(text)["error"]["code"], code) == ("invalid_user_id", 4400)
+            assert (json.loads(text)["error"]["code"], code) == (expected, 4400)
         else:
             assert client.status == 0 or 400 <= client.status < 500
 
 
 @pytest.mark.parametrize("headers", HEADERS.values(), ids=HEADERS)
 def test_hostile_header_is_refused_or_ignored(port, route, headers):
-    with Raw(port, f"{route}?userId={ATTACKER}".encode(), headers) as client:
+    with Raw(port, (route + QUERY).encode(), headers) as client:
         if client.status == 101:
             client.send(GOODBYE)
             assert client.end() == ([], 1000)
@@ -123,7 +133,9 @@ anything = st.builds(
 @given(st.lists(st.binary(max_size=20) | anything, max_size=8).map(b"".join))
 def test_any_bytes_end_in_a_close_code_or_in_silence(cluster_stack, data):
     for route in ROUTES:
-        with Raw(cluster_stack.driver_server.port, f"{route}?userId=19".encode()) as client:
+        with Raw(
+            cluster_stack.driver_server.port, f"{route}?userId=19&tripId=7".encode()
+        ) as client:
             client.send(data)
             client.finish()
             assert client.end()[1] in {*ENDS, 1005, 1006}
