@@ -26,8 +26,8 @@ PERIOD: Final = 3600
 # after 3 of 176 changes, and if a third of the cars are parked, after 4 of 135. A guess at random
 # among those that may be it is right in 6 to 7 of 100.
 HIDDEN: Final = (90.0, 300.0)
-# The greatest distance in metres by which each rider sees each car displaced for the period: a
-# parked car does not reappear at exactly the same spot. A car is drawn about as large.
+# The greatest distance in metres by which a car is displaced for the period, for all riders alike:
+# a parked car does not reappear at exactly the same spot. A car is drawn about as large.
 DISPLACEMENT: Final = 40.0
 # Radii in metres of the circles around quiet places, and how far their centres are displaced, as a
 # part of the radius. A hole in the map does not show which of its houses is the driver's.
@@ -40,20 +40,12 @@ MAX_CIRCLES: Final = 65_536
 
 
 class Sight(NamedTuple):
-    """A car that riders see, in its present period."""
+    """A car as all riders see it in its present period, at the place where it is shown."""
 
     driver_id: DriverId
     period: int
     latitude: float
     longitude: float
-
-
-class Alias(NamedTuple):
-    """A car's id for one rider, and the displacement in degrees of latitude and metres east."""
-
-    id: str
-    north: float
-    east: float
 
 
 class Veil:
@@ -65,6 +57,7 @@ class Veil:
     def __init__(self, secret: bytes) -> None:
         self._key = hashlib.blake2b(secret, person=b"tracking.nearby", digest_size=32).digest()
         self._circle = lru_cache(maxsize=MAX_CIRCLES)(self._new_circle)
+        self._displacement = lru_cache(maxsize=MAX_CIRCLES)(self._new_displacement)
 
     def sight(
         self,
@@ -90,15 +83,24 @@ class Veil:
             centre, east, radius = self._circle(driver_id, *place)
             if distance(centre, east, latitude, longitude) < radius:
                 return None
-        return Sight(driver_id, int(period), latitude, longitude)
+        north, east = self._displacement(driver_id, int(period))
+        return Sight(
+            driver_id,
+            int(period),
+            latitude + north / METRES_PER_DEGREE,
+            longitude + east / max(metres_per_degree_east(latitude), 1_000.0),
+        )
 
-    def alias(self, rider_id: UserId, sight: Sight) -> Alias:
-        """Return the id of a car for one rider, and how it is displaced."""
-        digest = self._digest("alias", to_plain(rider_id), to_plain(sight.driver_id), sight.period)
-        turn = int.from_bytes(digest[9:13], "big") / 2**32 * 2 * pi
-        metres = DISPLACEMENT * sqrt(int.from_bytes(digest[13:], "big") / 2**24)
-        north, east = metres * cos(turn), metres * sin(turn)
-        return Alias(urlsafe_b64encode(digest[:9]).decode(), north / METRES_PER_DEGREE, east)
+    def alias(self, rider_id: UserId, sight: Sight) -> str:
+        """Return the id of a car for one rider, in the car's present period."""
+        about = to_plain(rider_id), to_plain(sight.driver_id), sight.period
+        return urlsafe_b64encode(self._digest("alias", *about)[:9]).decode()
+
+    def _new_displacement(self, driver_id: DriverId, period: int) -> tuple[float, float]:
+        """Return the metres north and east by which a car is displaced."""
+        turn = 2 * pi * self._number("displaced", driver_id, period)
+        metres = DISPLACEMENT * sqrt(self._number("by", driver_id, period))
+        return metres * cos(turn), metres * sin(turn)
 
     def _new_circle(
         self, driver_id: DriverId, latitude: float, longitude: float

@@ -12,13 +12,13 @@ from heapq import nsmallest
 from operator import itemgetter
 from typing import Final, NamedTuple
 
-from tracking.fleet.anonymity import Alias, Sight, Veil
+from tracking.fleet.anonymity import Sight, Veil
 from tracking.fleet.nearby import Found, Nearby
 from tracking.geo import METRES_PER_DEGREE, degrees_east, distance, metres_per_degree_east
 from tracking.ids import DriverId, UserId
 from tracking.pipeline.outbox import Outbox
 from tracking.protocol import RateLimited
-from tracking.protocol.nearby import Place, encode_car, encode_cars
+from tracking.protocol.nearby import Place, encode_car, encode_cars, encode_place
 
 logger = logging.getLogger(__name__)
 
@@ -44,24 +44,28 @@ _Part = tuple[int, int]
 
 
 class Seen(NamedTuple):
-    """A car in a part of a town: metres east and north of the part's centre, and the car."""
+    """A car in a part of a town: metres east and north of the part's centre, and the car.
+
+    `place` is its encoded place.
+    """
 
     east: float
     north: float
     sight: Sight
+    place: str
 
 
 class Rider:
-    """One rider's connection: the place, and the cars of its last frame, encoded."""
+    """One rider's connection: the place, and the aliases of the cars of its last frame."""
 
-    __slots__ = ("cars", "outbox", "place", "user_id")
+    __slots__ = ("aliases", "outbox", "place", "user_id")
 
     def __init__(self, outbox: Outbox, user_id: UserId, place: Place) -> None:
         self.outbox = outbox
         self.user_id = user_id
         self.place = place
-        # By driver: what was seen, its alias for this rider, and the text.
-        self.cars: dict[DriverId, tuple[Sight, Alias, str]] = {}
+        # By driver: the period, and the alias in it.
+        self.aliases: dict[DriverId, tuple[int, str]] = {}
 
 
 class Riders:
@@ -76,10 +80,9 @@ class Riders:
         self._turn = 0
         # By user: the place of the last far move, and when the next one is free.
         self._moves: dict[UserId, tuple[Place, float]] = {}
-        # In this round: the cars by part, and what is seen of each; and that of the last round.
+        # In this round: the cars by part, and what is seen of each.
         self._seen: dict[_Part, list[Seen]] = {}
-        self._sights: dict[DriverId, Sight | None] = {}
-        self._last_sights: dict[DriverId, Sight | None] = {}
+        self._sights: dict[DriverId, tuple[Sight, str] | None] = {}
         self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -151,7 +154,7 @@ class Riders:
 
     async def _begin_round(self) -> None:
         self._seen.clear()
-        self._last_sights, self._sights = self._sights, {}
+        self._sights.clear()
         await self._nearby.settle()
         now = self._now()
         over = [pk for pk, (_, until) in self._moves.items() if until <= now]
@@ -170,63 +173,56 @@ class Riders:
         if seen is None:
             seen = self._seen[part] = self._look_at(part)
         x, y = _metres_from_centre(part, *rider.place)
-        squares = [((car.east - x) ** 2 + (car.north - y) ** 2, car.sight) for car in seen]
+        squares = [((car.east - x) ** 2 + (car.north - y) ** 2, car) for car in seen]
         near = nsmallest(MAX_CARS, squares, key=itemgetter(0))
-        cars: dict[DriverId, tuple[Sight, Alias, str]] = {}
-        for square, sight in near:
-            if square <= RADIUS * RADIUS:
-                cars[sight.driver_id] = self._encoded(rider, sight)
-        rider.cars = cars
+        aliases: dict[DriverId, tuple[int, str]] = {}
+        cars: list[str] = []
+        for square, car in near:
+            if square > RADIUS * RADIUS:
+                break
+            sight = car.sight
+            alias = rider.aliases.get(sight.driver_id)
+            if alias is None or alias[0] != sight.period:
+                alias = sight.period, self._veil.alias(rider.user_id, sight)
+            aliases[sight.driver_id] = alias
+            cars.append(encode_car(alias[1], car.place))
+        rider.aliases = aliases
         # Not in the order of the true distances.
-        return sorted(text for _, _, text in cars.values())
-
-    def _encoded(self, rider: Rider, sight: Sight) -> tuple[Sight, Alias, str]:
-        """Return a car for a rider; one that has not moved is that of the last frame."""
-        last = rider.cars.get(sight.driver_id)
-        if last is not None and last[0] is sight:
-            return last
-        if last is not None and last[0].period == sight.period:
-            alias = last[1]
-        else:
-            alias = self._veil.alias(rider.user_id, sight)
-        text = encode_car(
-            alias.id,
-            sight.latitude + alias.north,
-            sight.longitude + alias.east / metres_per_degree_east(sight.latitude),
-        )
-        return sight, alias, text
+        cars.sort()
+        return cars
 
     def _look_at(self, part: _Part) -> list[Seen]:
         """Return the cars that riders in this part of the town may see."""
         latitude, longitude = _centre_of(part)
         found = self._nearby.nearest(latitude, longitude, MAX_LOOKED_AT, RADIUS + PART)
-        return [
-            Seen(*_metres_from_centre(part, sight.latitude, sight.longitude), sight)
-            for each in found
-            if (sight := self._sight(each)) is not None
-        ]
+        seen = []
+        for each in found:
+            driver_id = each.entry.fix.driver_id
+            if driver_id not in self._sights:
+                self._sights[driver_id] = self._sight(each)
+            if (known := self._sights[driver_id]) is not None:
+                sight, place = known
+                metres = _metres_from_centre(part, sight.latitude, sight.longitude)
+                seen.append(Seen(*metres, sight, place))
+        return seen
 
-    def _sight(self, found: Found) -> Sight | None:
-        """Return a car as riders see it in this round; None if it is hidden."""
+    def _sight(self, found: Found) -> tuple[Sight, str] | None:
+        """Return a car as riders see it, and its encoded place; None if it is hidden."""
         fix, duty = found.entry.fix, found.entry.duty
-        if fix.driver_id in self._sights:
-            return self._sights[fix.driver_id]
-        sight = None
         # Before it is known where the shift began, the car may be at home.
-        if duty is not None and duty.shift_began_at is not None:
-            quiet = [duty.shift_began_at, *duty.shifts_ended_at]
-            sight = self._veil.sight(
-                fix.driver_id,
-                fix.latitude,
-                fix.longitude,
-                found.entry.here_since,
-                quiet,
-                self._now(),
-            )
-        last = self._last_sights.get(fix.driver_id)
-        # The same object as long as nothing changes, so that riders need not encode it again.
-        self._sights[fix.driver_id] = sight = last if last == sight else sight
-        return sight
+        if duty is None or duty.shift_began_at is None:
+            return None
+        sight = self._veil.sight(
+            fix.driver_id,
+            fix.latitude,
+            fix.longitude,
+            found.entry.here_since,
+            [duty.shift_began_at, *duty.shifts_ended_at],
+            self._now(),
+        )
+        if sight is None:
+            return None
+        return sight, encode_place(sight.latitude, sight.longitude)
 
 
 def _part_of(place: Place) -> _Part:

@@ -8,7 +8,7 @@ from ridehail.demo.simulation.city import City
 from ridehail.demo.simulation.vehicle import Vehicle
 from tracking.fleet.anonymity import PERIOD, Veil
 from tracking.fleet.state import HERE
-from tracking.geo import METRES_PER_DEGREE, distance
+from tracking.geo import distance
 
 CITY = City.load()
 STEP = 10.0  # seconds between two looks; the server's frames come every 2 s
@@ -62,9 +62,7 @@ class Town:
             sight = self.veil.sight(number, *place, since, self.homes[number], self.now)
             if sight is not None:
                 alias = self.veil.alias(rider_id, sight)
-                east = alias.east / (METRES_PER_DEGREE * 0.999)
-                shown = round(place[0] + alias.north, 4), round(place[1] + east, 4)
-                seen[alias.id] = shown, number
+                seen[alias] = (round(sight.latitude, 4), round(sight.longitude, 4)), number
         return seen
 
     def record(self, seconds, rider_id=22):
