@@ -13,7 +13,9 @@ from .http import call
 from .stack import RIDER, person
 
 DISPATCHERS = (921, 922)
-WITHIN = 1.0  # seconds in which a change takes effect on every worker
+# Seconds. A change takes effect within one, which `make faults` measures on a machine of its own;
+# here another set of tests runs beside this one.
+WITHIN = 4.0
 
 
 @pytest.fixture(scope="module")

@@ -104,7 +104,7 @@ async def test_car_vanishes_when_the_driver_goes_off_duty_and_comes_back(host, v
         for number, state in enumerate(("non_operational", "available"), 1):
             await driver.send_message(token=driver.token, command="state", state=state)
             await driver.frame(number)
-            await expect(page.locator(".tracking-car")).to_have_count(0, timeout=1000)
+            await expect(page.locator(".tracking-car")).to_have_count(0, timeout=DEADLINE)
             await expect(status(page)).to_have_text("No location yet", timeout=DEADLINE)
         await keep(page, "rider-off-duty")
         await driver.send_message(

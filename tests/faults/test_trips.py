@@ -14,7 +14,7 @@ from .system import System, operate
 from .trips import LEAD_TIME, PROMPT
 
 # On a busy machine the lives take longer than planned.
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.alone, pytest.mark.slow_fault, pytest.mark.timeout(240)]
 
 TRIPS = 200
 # More than trips: the others take trips over.
