@@ -1,4 +1,4 @@
-"""Rules for what riders see of free cars, so that nobody can follow one. Pure: no I/O.
+"""Rules for what riders see of free cars, so that following one is hard. Pure: no I/O.
 
 A rider sees a car under an id of that rider's own, for an hour. A car that changes its ids while it
 is in view would be found again where it was, so it is hidden after the change: for some minutes,
@@ -18,22 +18,22 @@ from typing import Final, NamedTuple
 from tracking.geo import METRES_PER_DEGREE, distance, metres_per_degree_east
 from tracking.ids import DriverId, UserId, to_plain
 
-# Seconds after which a car's ids change. Each car has a time of its own for it.
+# Seconds in which a car's ids change once, at a moment drawn anew for each car and each period: a
+# fixed one would identify the car, as it links each id with the next.
 PERIOD: Final = 3600
 # Seconds for which a car is hidden after the change, at least and at most. It is hidden longer if
-# it has not left its place: a car that parks for more than an hour is not shown. Measured with the
-# test's curious rider in a town with 60 cars, over three hours: the best guess finds the car again
-# after 3 of 176 changes, and if a third of the cars are parked, after 4 of 135. A guess at random
-# among those that may be it is right in 6 to 7 of 100.
+# it has not left its place: a car that parks for more than an hour is not shown. This does not stop
+# a rider who has learned how cars move: see docs/trips.md, "Cars nearby".
 HIDDEN: Final = (90.0, 300.0)
 # The greatest distance in metres by which a car is displaced for the period, for all riders alike:
 # a parked car does not reappear at exactly the same spot. A car is drawn about as large.
 DISPLACEMENT: Final = 40.0
 # Radii in metres of the circles around quiet places, and how far their centres are displaced, as a
-# part of the radius. A hole in the map does not show which of its houses is the driver's.
-RADIUS: Final = (600.0, 1_100.0)
-CENTRE: Final = 0.6
-
+# part of the radius. All quiet places in one cell of so many degrees share one circle: one for each
+# place where the driver happens to park would have its mean at the home.
+RADIUS: Final = (700.0, 1_200.0)
+CENTRE: Final = 0.5
+CELL: Final = 0.003
 
 # Circles that are remembered, some 300 bytes each; another one takes 6 µs.
 MAX_CIRCLES: Final = 65_536
@@ -57,6 +57,7 @@ class Veil:
     def __init__(self, secret: bytes) -> None:
         self._key = hashlib.blake2b(secret, person=b"tracking.nearby", digest_size=32).digest()
         self._circle = lru_cache(maxsize=MAX_CIRCLES)(self._new_circle)
+        self._moment = lru_cache(maxsize=MAX_CIRCLES)(self._new_moment)
         self._displacement = lru_cache(maxsize=MAX_CIRCLES)(self._new_displacement)
 
     def sight(
@@ -73,20 +74,23 @@ class Veil:
         `here_since` is when the car came to where it is, give or take some hundred metres. Both
         times are in seconds. `quiet` are the quiet places: [latitude, longitude].
         """
-        offset = self._number("offset", driver_id) * PERIOD
-        period, since = divmod(now + offset, PERIOD)
+        period = int(now // PERIOD)
+        if now < self._moment(driver_id, period):
+            period -= 1
+        changed_at = self._moment(driver_id, period)
         least, most = HIDDEN
-        hidden = least + (most - least) * self._number("hidden", driver_id, int(period))
-        if since < hidden or here_since < now - since:
+        hidden = least + (most - least) * self._number("hidden", driver_id, period)
+        if now - changed_at < hidden or here_since < changed_at:
             return None
         for place in quiet:
-            centre, east, radius = self._circle(driver_id, *place)
-            if distance(centre, east, latitude, longitude) < radius:
+            cell = int(place[0] // CELL), int(place[1] // CELL)
+            centre, middle, radius = self._circle(driver_id, *cell)
+            if distance(centre, middle, latitude, longitude) < radius:
                 return None
-        north, east = self._displacement(driver_id, int(period))
+        north, east = self._displacement(driver_id, period)
         return Sight(
             driver_id,
-            int(period),
+            period,
             latitude + north / METRES_PER_DEGREE,
             longitude + east / max(metres_per_degree_east(latitude), 1_000.0),
         )
@@ -102,15 +106,18 @@ class Veil:
         metres = DISPLACEMENT * sqrt(self._number("by", driver_id, period))
         return metres * cos(turn), metres * sin(turn)
 
-    def _new_circle(
-        self, driver_id: DriverId, latitude: float, longitude: float
-    ) -> tuple[float, float, float]:
-        """Return the circle in which a car is hidden near a place: its centre and radius."""
-        about = driver_id, latitude, longitude
+    def _new_moment(self, driver_id: DriverId, period: int) -> float:
+        """Return the time in a period at which a car's ids change."""
+        return PERIOD * (period + self._number("moment", driver_id, period))
+
+    def _new_circle(self, driver_id: DriverId, row: int, column: int) -> tuple[float, float, float]:
+        """Return the circle in which a car is hidden near a cell: its centre and radius."""
+        about = driver_id, row, column
         least, most = RADIUS
         radius = least + (most - least) * self._number("radius", *about)
         away = radius * CENTRE * self._number("away", *about)
         turn = 2 * pi * self._number("turn", *about)
+        latitude, longitude = (row + 0.5) * CELL, (column + 0.5) * CELL
         east = away * sin(turn) / max(metres_per_degree_east(latitude), 1_000.0)
         return latitude + away * cos(turn) / METRES_PER_DEGREE, longitude + east, radius
 
