@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -21,17 +20,14 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from tracking import revocation
+from tracking.arguments import InvalidArguments, id_of
 from tracking.ids import UserId
 from tracking.models import WatchGrant
 from tracking.permissions import NO_DRIVER, is_driver
 
 
-class InvalidGrant(ValueError):
+class InvalidGrant(InvalidArguments):
     """Raised for an invalid grant. `reasons` holds the messages by field name."""
-
-    def __init__(self, reasons: dict[str, list[str]]) -> None:
-        super().__init__(" ".join(f"{name}: {' '.join(why)}" for name, why in reasons.items()))
-        self.reasons = reasons
 
 
 def open_grant(
@@ -53,12 +49,12 @@ def open_grant(
     than 100 characters.
     """
     grant = WatchGrant(
-        driver_id=_id(driver),
-        watcher_id=_id(watcher),
+        driver_id=id_of(driver),
+        watcher_id=id_of(watcher),
         starts_at=timezone.now() if starts_at is None else starts_at,
         ends_at=ends_at,
         reference=reference,
-        opened_by_id=None if by is None else _id(by),
+        opened_by_id=id_of(by),
     )
     _validate(grant, driver=_driver_reasons(grant.driver_id))
     grant.save()
@@ -85,7 +81,7 @@ def reschedule_grant(
                     {"ends_at": ["This grant was ended and can't be reopened. Open a new one."]}
                 )
             _validate(grant)
-            grant.changed_by_id = None if by is None else _id(by)
+            grant.changed_by_id = id_of(by)
             grant.save(using=using, update_fields=["ends_at", "changed_by"])
     except BaseException:
         grant.ends_at = before
@@ -115,14 +111,10 @@ def end_grants(grants: QuerySet[WatchGrant], *, by: AbstractBaseUser | UserId | 
         locked = open_grants.select_for_update().order_by("pk")
         watchers = dict(locked.values_list("pk", "watcher_id"))
         WatchGrant.objects.using(using).filter(pk__in=watchers).update(
-            ended_at=timezone.now(), ended_by=None if by is None else _id(by)
+            ended_at=timezone.now(), ended_by=id_of(by)
         )
         _recheck_on_commit(watchers.values(), using)
     return len(watchers)
-
-
-def _id(user: AbstractBaseUser | UserId) -> Any:
-    return user if isinstance(user, int | UUID) else user.pk
 
 
 def _driver_reasons(driver_id: Any) -> list[str]:

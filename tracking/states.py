@@ -12,8 +12,7 @@ refused. All functions take part in the surrounding transaction.
 """
 
 from functools import partial
-from typing import Any, Final, TypeAlias
-from uuid import UUID
+from typing import Final, TypeAlias
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -24,6 +23,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from tracking import changes
+from tracking.arguments import InvalidArguments, id_of, text_reasons
 from tracking.ids import DriverId, UserId
 from tracking.models import DriverLocation, DriverState, DriverStateChange, State, Trip
 from tracking.permissions import NO_DRIVER, is_driver
@@ -60,15 +60,11 @@ MAX_VEHICLE_TYPE: Final = 50
 SHIFTS: Final = 5
 
 
-class InvalidState(ValueError):
+class InvalidState(InvalidArguments):
     """Raised for a state or place that does not exist, a user who is no driver, a text too long.
 
     `reasons` holds the messages by the name of the argument.
     """
-
-    def __init__(self, reasons: dict[str, list[str]]) -> None:
-        super().__init__(" ".join(f"{name}: {' '.join(why)}" for name, why in reasons.items()))
-        self.reasons = reasons
 
 
 class StateConflict(Exception):
@@ -86,7 +82,7 @@ class StateConflict(Exception):
 
 def state_of(driver: AbstractBaseUser | DriverId) -> DriverState | None:
     """Return a driver's state; None for one that never had a state."""
-    return DriverState.objects.filter(pk=_id(driver)).first()
+    return DriverState.objects.filter(pk=id_of(driver)).first()
 
 
 def on_duty() -> Combinable:
@@ -118,7 +114,7 @@ def set_state(
     change, or if the driver has a trip: that is completed, canceled or given to another driver.
     """
     new, place = _checked(state, place, reason, vehicle_type)
-    driver_id = _id(driver)
+    driver_id = id_of(driver)
     using = router.db_for_write(DriverState)
     with transaction.atomic(using):
         row, is_new = lock(driver_id)
@@ -140,9 +136,10 @@ def set_vehicle_type(driver: AbstractBaseUser | DriverId, vehicle_type: str) -> 
     Workers are notified after the commit. Raise InvalidState, a ValueError, for a text too long or
     a driver without a state.
     """
-    _check_texts({"vehicle_type": (vehicle_type, MAX_VEHICLE_TYPE)})
+    if reasons := text_reasons(vehicle_type=(vehicle_type, MAX_VEHICLE_TYPE)):
+        raise InvalidState(reasons)
     with transaction.atomic(router.db_for_write(DriverState)):
-        row, is_new = lock(_id(driver))
+        row, is_new = lock(id_of(driver))
         if is_new:
             raise InvalidState({"driver": [_("This driver has no state yet.")]})
         _put_vehicle_type(row, vehicle_type)
@@ -227,7 +224,7 @@ def change(
         longitude=longitude,
         reason=reason or _EVENTS.get((previous, state), ""),
         trip=trip,
-        changed_by_id=None if by is None else _id(by),
+        changed_by_id=id_of(by),
     )
     changes.announce_on_commit(using, drivers=[row.driver_id])
     transaction.on_commit(partial(_signal, row.driver_id, state, previous, row.trip_id), using)
@@ -282,23 +279,9 @@ def _checked(
             place = degrees("lat", place[0], 90), degrees("lon", place[1], 180)
         except InvalidLocation as error:
             reasons["place"] = [str(error)]
-    texts = {"reason": (reason, MAX_REASON), "vehicle_type": (vehicle_type or "", MAX_VEHICLE_TYPE)}
-    _check_texts(texts, reasons)
+    reasons |= text_reasons(
+        reason=(reason, MAX_REASON), vehicle_type=(vehicle_type or "", MAX_VEHICLE_TYPE)
+    )
+    if reasons:
+        raise InvalidState(reasons)
     return State(state), place
-
-
-def _check_texts(
-    texts: dict[str, tuple[str, int]], reasons: dict[str, list[str]] | None = None
-) -> None:
-    found = {} if reasons is None else reasons
-    for name, (text, most) in texts.items():
-        if len(text) > most:
-            found[name] = [_("Give at most %(count)d characters.") % {"count": most}]
-        elif "\0" in text:  # which PostgreSQL does not store
-            found[name] = [_("Null characters are not allowed.")]
-    if found:
-        raise InvalidState(found)
-
-
-def _id(user: AbstractBaseUser | UserId) -> Any:
-    return user if isinstance(user, int | UUID) else user.pk

@@ -128,12 +128,13 @@ class Riders:
             await asyncio.wait([task])
 
     def _check_move(self, user_id: UserId, place: Place) -> None:
-        now = self._now()
         last = self._moves.get(user_id)
-        if last is not None and distance(*last[0], *place) > FREE_MOVE and now < last[1]:
+        if last is not None and distance(*last[0], *place) <= FREE_MOVE:
+            return
+        now = self._now()
+        if last is not None and now < last[1]:
             raise RateLimited("this is far from the place before: look there in some seconds")
-        if last is None or distance(*last[0], *place) > FREE_MOVE:
-            self._moves[user_id] = place, now + MOVE_INTERVAL
+        self._moves[user_id] = place, now + MOVE_INTERVAL
 
     async def _stream_forever(self) -> None:
         loop = asyncio.get_running_loop()

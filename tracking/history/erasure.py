@@ -11,6 +11,7 @@ from django.db import Error, connections, transaction
 from django.db.models import F, Model, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
+from tracking.arguments import id_of
 from tracking.history import erasure_log
 from tracking.history.erasure_log import line_of
 from tracking.history.in_flight import wait_for_writers
@@ -20,7 +21,6 @@ from tracking.history.places import erase_places
 from tracking.history.reading import read
 from tracking.history.reconciliation import reconcile
 from tracking.history.removal import remove
-from tracking.history.retention import user_id
 from tracking.history.rows import EARLIEST, Span, live_holds, spans_of
 from tracking.ids import DriverId, UserId
 from tracking.models import (
@@ -77,7 +77,7 @@ def erase(
         driver_id=driver_id,
         before=now if before is None else min(before, now),
         erased_at=now,
-        erased_by_id=user_id(by),
+        erased_by_id=id_of(by),
     )
     using = history_db()
     if connections[using].in_atomic_block:

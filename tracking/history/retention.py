@@ -2,13 +2,13 @@
 
 import logging
 from datetime import date, datetime, timedelta
-from typing import Any, Final, NamedTuple
-from uuid import UUID
+from typing import Final, NamedTuple
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import router
 from django.utils import timezone
 
+from tracking.arguments import id_of
 from tracking.conf import conf
 from tracking.history.erasure_log import append_on_commit, line_of_hold
 from tracking.history.partitions import (
@@ -130,7 +130,7 @@ def hold(
                 since=span.since,
                 until=span.until,
                 released_at=None,
-                defaults={"held_at": timezone.now(), "held_by_id": user_id(by)},
+                defaults={"held_at": timezone.now(), "held_by_id": id_of(by)},
             )
             for driver, span in sorted(parts)
         ]
@@ -204,10 +204,5 @@ def release(reference: str, *, by: AbstractBaseUser | UserId | None = None) -> i
         holds.bulk_update(released, ["released_at"])
         append_on_commit([line_of_hold(each) for each in released])
     if released:
-        logger.info("%d holds of the history released by user %s", len(released), user_id(by))
+        logger.info("%d holds of the history released by user %s", len(released), id_of(by))
     return len(released)
-
-
-def user_id(user: AbstractBaseUser | UserId | None) -> Any:
-    """Return the id of a user who is given as an object or by id."""
-    return user if user is None or isinstance(user, int | UUID) else user.pk

@@ -14,16 +14,13 @@ from typing import ClassVar
 
 from django.utils.translation import gettext as _
 
+from tracking.arguments import InvalidArguments
 from tracking.ids import DriverId
 from tracking.models import State, Trip
 
 
-class InvalidTrip(ValueError):
+class InvalidTrip(InvalidArguments):
     """Raised for invalid input. `reasons` holds the messages by the name of the argument."""
-
-    def __init__(self, reasons: dict[str, list[str]]) -> None:
-        super().__init__(" ".join(f"{name}: {' '.join(why)}" for name, why in reasons.items()))
-        self.reasons = reasons
 
 
 class InvalidWaypoint(InvalidTrip):

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
-from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -17,6 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from tracking import changes, revocation, states
+from tracking.arguments import id_of, text_reasons
 from tracking.conf import conf
 from tracking.grants import end_grants
 from tracking.ids import DriverId, UserId
@@ -73,8 +73,8 @@ def create(
 
     Raise InvalidTrip, a ValueError; with a driver, also what `assign` raises.
     """
-    rider_ids = list(dict.fromkeys(map(_id, riders)))
-    driver_id = None if driver is None else _id(driver)
+    rider_ids = list(dict.fromkeys(map(id_of, riders)))
+    driver_id = id_of(driver)
     now = timezone.now()
     places = checked(waypoints)
     _check(rider_ids, driver_id, reference, vehicle, ends_at, now)
@@ -85,7 +85,7 @@ def create(
             waypoints=places,
             created_at=now,
             ends_at=ends_at,
-            created_by_id=None if by is None else _id(by),
+            created_by_id=id_of(by),
         )
         trip.save(using=_using(), force_insert=True)
         trip.riders.set(rider_ids)
@@ -114,8 +114,9 @@ def assign(
     the driver has another trip; DriverUnavailable if the driver is off duty, or reserved by the
     host.
     """
-    _check_texts({"vehicle": (vehicle or "", MAX_VEHICLE), "reason": (reason, MAX_REASON)})
-    driver_id = None if driver is None else _id(driver)
+    if reasons := text_reasons(vehicle=(vehicle or "", MAX_VEHICLE), reason=(reason, MAX_REASON)):
+        raise InvalidTrip(reasons)
+    driver_id = id_of(driver)
     with _atomic():
         row = _lock(trip)
         if driver_id == row.driver_id:
@@ -128,7 +129,7 @@ def assign(
         row.vehicle = vehicle if vehicle is not None else "" if former is not None else row.vehicle
         if driver_id != former:
             # In the order of ids, as other transactions lock them.
-            for each in sorted({driver_id, former} - {None}):  # type: ignore[type-var]
+            for each in sorted({driver_id, former} - {None}):
                 if each == former:
                     _take_back(row, now, reason=reason or "provider_cancellation", by=by)
                 elif each is not None:
@@ -163,11 +164,12 @@ def set_status(
     if status not in TripStatus.values:
         names = ", ".join(TripStatus.values)
         raise InvalidTrip({"status": [_("Give one of: %(names)s.") % {"names": names}]})
-    _check_texts({"reason": (reason, MAX_REASON)})
+    if reasons := text_reasons(reason=(reason, MAX_REASON)):
+        raise InvalidTrip(reasons)
     new = TripStatus(status)
     with _atomic():
         row = _lock(trip, final=new)
-        if driver is not None and row.driver_id != _id(driver):
+        if driver is not None and row.driver_id != id_of(driver):
             # Assigned to another one meanwhile, who may be far from where this status is true.
             raise StatusConflict(_("This trip has another driver by now."))
         if row.status == new:
@@ -256,7 +258,7 @@ def _start(trip: Trip, by: AbstractBaseUser | UserId | None) -> None:
 
 def _open(trip: Trip, driver_id: Any, now: datetime, by: AbstractBaseUser | UserId | None) -> None:
     """Open the grants of the riders, and note from when on the driver has the trip."""
-    using, by_id = _using(), None if by is None else _id(by)
+    using, by_id = _using(), id_of(by)
     trip.assigned_at = now
     TripAssignment.objects.using(using).create(
         trip=trip, driver_id=driver_id, since=now, assigned_by_id=by_id
@@ -334,7 +336,7 @@ def _keep(
         status=trip.status,
         driver_id=trip.driver_id,
         reason=reason,
-        changed_by_id=None if by is None else _id(by),
+        changed_by_id=id_of(by),
     )
     facts = {
         "trip_id": trip.pk,
@@ -382,25 +384,9 @@ def _check(
         reasons["ends_at"] = [_("A time needs a time zone.")]
     elif ends_at is not None and ends_at <= now:
         reasons["ends_at"] = [_("A trip must end in the future.")]
-    texts = {"reference": (reference, MAX_REFERENCE), "vehicle": (vehicle, MAX_VEHICLE)}
-    _check_texts(texts, reasons)
-
-
-def _check_texts(
-    texts: dict[str, tuple[str, int]], reasons: dict[str, list[str]] | None = None
-) -> None:
-    found = {} if reasons is None else reasons
-    for name, (text, most) in texts.items():
-        if len(text) > most:
-            found[name] = [_("Give at most %(count)d characters.") % {"count": most}]
-        elif "\0" in text:  # which PostgreSQL does not store
-            found[name] = [_("Null characters are not allowed.")]
-    if found:
-        raise InvalidTrip(found)
-
-
-def _id(user: AbstractBaseUser | UserId) -> Any:
-    return user if isinstance(user, int | UUID) else user.pk
+    reasons |= text_reasons(reference=(reference, MAX_REFERENCE), vehicle=(vehicle, MAX_VEHICLE))
+    if reasons:
+        raise InvalidTrip(reasons)
 
 
 def _using() -> str:

@@ -79,8 +79,8 @@ def test_no_car_is_seen_near_its_home():
         town.drive(STEP)
         for place, number in town.seen_by(22).values():
             nearest = min(nearest, distance(*place, *town.homes[number][0]))
-    # The centre of the circle is away from the cell's by at most a part of the radius, and the home
-    # by at most half of the cell's diagonal, 236 m.
+    # From the centre of the cell, that of the circle is at most CENTRE of the radius away, and the
+    # home at most half of the diagonal, 236 m.
     assert nearest >= (1 - CENTRE) * RADIUS[0] - 236 - DISPLACEMENT - 10
 
 
