@@ -30,11 +30,12 @@ ROUNDS: Final = 3
 # The demo's town.
 SOUTH, WEST, NORTH, EAST = -1.47, 0.935, -1.40, 1.035
 
-# Shifts that began far away, so that no car is hidden near home.
+# Shifts that began far away and long ago, so that no car is hidden near home or as a new one.
 _STATES: Final = """
 INSERT INTO tracking_driverstate (driver_id, state, since, vehicle_type, shift_began_at,
     shifts_ended_at)
-SELECT id, 'available', now(), '', '[50, 50]', '[]' FROM accounts_user WHERE id >= %s
+SELECT id, 'available', now() - interval '1 day', '', '[50, 50]', '[]' FROM accounts_user
+WHERE id >= %s
 """
 
 

@@ -1,9 +1,12 @@
-"""Rules for what riders see of free cars, so that following one is hard. Pure: no I/O.
+"""Rules for what riders see of free cars, so that none can be followed. Pure: no I/O.
 
-A rider sees a car under an id of that rider's own, for an hour. A car that changes its ids while it
-is in view would be found again where it was, so it is hidden after the change: for some minutes,
-and until it has moved away. Every rider sees the same cars at the same time, so a second account
-does not help. A car is also hidden near the places where its shift began and where the last ended.
+A rider sees a car under an id of that rider's own, from one change to the next. A change hides the
+car for some minutes, in which it drives away among the others, and gives it new ids. Ids change at
+a random moment of each period, when the driver's state changes, so with each trip, and when the car
+leaves a place where it stood: one that was seen to vanish there would else be known again.
+
+Every rider sees the same cars at the same time, so a second account does not help. A car is also
+hidden near the places where its shift began and where the last ones ended.
 
 All choices look random and are the same in every process: they are keyed hashes.
 """
@@ -19,14 +22,19 @@ from tracking.geo import METRES_PER_DEGREE, distance, metres_per_degree_east
 from tracking.ids import DriverId, UserId, to_plain
 
 # Seconds in which a car's ids change once, at a moment drawn anew for each car and each period: a
-# fixed one would identify the car, as it links each id with the next.
-PERIOD: Final = 3600
-# Seconds for which a car is hidden after the change, at least and at most. It is hidden longer if
-# it has not left its place: a car that parks for more than an hour is not shown. This does not stop
-# a rider who has learned how cars move: see docs/trips.md, "Cars nearby".
-HIDDEN: Final = (90.0, 300.0)
-# The greatest distance in metres by which a car is displaced for the period, for all riders alike:
-# a parked car does not reappear at exactly the same spot. A car is drawn about as large.
+# fixed one would identify the car, as it links each id with the next. From one such change to the
+# next it is an hour at most.
+PERIOD: Final = 1_800
+# Seconds for which a change hides a car, at least and at most. In 10 minutes, the mean, a car can be
+# anywhere in a town, and a third of the cars is hidden. docs/trips.md has what the curious rider of
+# the tests finds with this.
+HIDDEN: Final = (240.0, 960.0)
+# Where fewer cars than this are free, none is shown: one alone is followed whatever its id. With
+# this many, one is found an hour later less often than by a guess; with 5 it was half of the time.
+CROWD: Final = 8
+# The greatest distance in metres by which a car is displaced from one change to the next, for all
+# riders alike: a parked car does not reappear at exactly the same spot. A car is drawn about as
+# large.
 DISPLACEMENT: Final = 40.0
 # Radii in metres of the circles around quiet places, and how far their centres are displaced, as a
 # part of the radius. All quiet places in one cell of so many degrees share one circle: one for each
@@ -40,12 +48,20 @@ MAX_CIRCLES: Final = 65_536
 
 
 class Sight(NamedTuple):
-    """A car as all riders see it in its present period, at the place where it is shown."""
+    """A car as all riders see it since its last change, at the place where it is shown."""
 
     driver_id: DriverId
-    period: int
+    changed_at: int
     latitude: float
     longitude: float
+
+
+class _Draw(NamedTuple):
+    """What is drawn for a car at a change: the seconds hidden, and the metres displaced."""
+
+    hidden: float
+    north: float
+    east: float
 
 
 class Veil:
@@ -58,53 +74,57 @@ class Veil:
         self._key = hashlib.blake2b(secret, person=b"tracking.nearby", digest_size=32).digest()
         self._circle = lru_cache(maxsize=MAX_CIRCLES)(self._new_circle)
         self._moment = lru_cache(maxsize=MAX_CIRCLES)(self._new_moment)
-        self._displacement = lru_cache(maxsize=MAX_CIRCLES)(self._new_displacement)
+        self._draw = lru_cache(maxsize=MAX_CIRCLES)(self._new_draw)
 
     def sight(
         self,
         driver_id: DriverId,
         latitude: float,
         longitude: float,
-        here_since: float,
+        since: float,
         quiet: Sequence[Sequence[float]],
         now: float,
     ) -> Sight | None:
         """Return a car at a place as riders see it `now`; None if it is hidden.
 
-        `here_since` is when the car came to where it is, give or take some hundred metres. Both
-        times are in seconds. `quiet` are the quiet places: [latitude, longitude].
+        `since` is when its driver's state changed, or when it last left a place where it stood,
+        whichever was later. Both times are in seconds. `quiet` are the quiet places: [latitude,
+        longitude].
         """
         period = int(now // PERIOD)
-        if now < self._moment(driver_id, period):
-            period -= 1
-        changed_at = self._moment(driver_id, period)
-        least, most = HIDDEN
-        hidden = least + (most - least) * self._number("hidden", driver_id, period)
-        if now - changed_at < hidden or here_since < changed_at:
+        moment = self._moment(driver_id, period)
+        if now < moment:
+            moment = self._moment(driver_id, period - 1)
+        changed_at = int(max(moment, since))
+        draw = self._draw(driver_id, changed_at)
+        if now - changed_at < draw.hidden:
             return None
+        shown = (
+            latitude + draw.north / METRES_PER_DEGREE,
+            longitude + draw.east / max(metres_per_degree_east(latitude), 1_000.0),
+        )
         for place in quiet:
             cell = int(place[0] // CELL), int(place[1] // CELL)
             centre, middle, radius = self._circle(driver_id, *cell)
-            if distance(centre, middle, latitude, longitude) < radius:
+            if (
+                distance(centre, middle, latitude, longitude) < radius
+                or distance(centre, middle, *shown) < radius
+            ):
                 return None
-        north, east = self._displacement(driver_id, period)
-        return Sight(
-            driver_id,
-            period,
-            latitude + north / METRES_PER_DEGREE,
-            longitude + east / max(metres_per_degree_east(latitude), 1_000.0),
-        )
+        return Sight(driver_id, changed_at, *shown)
 
     def alias(self, rider_id: UserId, sight: Sight) -> str:
-        """Return the id of a car for one rider, in the car's present period."""
-        about = to_plain(rider_id), to_plain(sight.driver_id), sight.period
+        """Return the id of a car for one rider, from its last change to the next."""
+        about = to_plain(rider_id), to_plain(sight.driver_id), sight.changed_at
         return urlsafe_b64encode(self._digest("alias", *about)[:9]).decode()
 
-    def _new_displacement(self, driver_id: DriverId, period: int) -> tuple[float, float]:
-        """Return the metres north and east by which a car is displaced."""
-        turn = 2 * pi * self._number("displaced", driver_id, period)
-        metres = DISPLACEMENT * sqrt(self._number("by", driver_id, period))
-        return metres * cos(turn), metres * sin(turn)
+    def _new_draw(self, driver_id: DriverId, changed_at: int) -> _Draw:
+        least, most = HIDDEN
+        about = driver_id, changed_at
+        hidden = least + (most - least) * self._number("hidden", *about)
+        turn = 2 * pi * self._number("displaced", *about)
+        metres = DISPLACEMENT * sqrt(self._number("by", *about))
+        return _Draw(hidden, metres * cos(turn), metres * sin(turn))
 
     def _new_moment(self, driver_id: DriverId, period: int) -> float:
         """Return the time in a period at which a car's ids change."""

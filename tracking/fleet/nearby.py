@@ -4,7 +4,7 @@ Measured against the database with 100,000 drivers: docs/nearby.md.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
 from datetime import datetime
 from heapq import nsmallest
 from math import inf
@@ -65,6 +65,18 @@ class Nearby:
         """Drop the state if it has no other holder."""
         self._keeper.release(holder)
 
+    def keep(self, seconds: float) -> None:
+        """Keep the state of all drivers for so many seconds from now on."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + seconds
+        if self._timer is None:
+            self.hold(self)
+        elif self._timer.when() >= due:
+            return
+        else:
+            self._timer.cancel()
+        self._timer = loop.call_at(due, self.close)
+
     @property
     def is_loaded(self) -> bool:
         """True once all drivers were read."""
@@ -95,11 +107,7 @@ class Nearby:
         Raise NotLoaded if that takes longer than `LOAD_TIMEOUT`: an answer never has a driver whose
         state changed a second ago.
         """
-        if self._timer is None:
-            self.hold(self)
-        else:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(KEEP, self.close)
+        self.keep(KEEP)
         try:
             async with asyncio.timeout(LOAD_TIMEOUT):
                 await self.loaded()
@@ -133,8 +141,16 @@ class Nearby:
         near = free.nearest(latitude, longitude, count, radius=radius, since=since)
         return [Found(_entry(fleet, key), distance) for distance, key in near]
 
+    def free(self, driver_ids: Iterable[DriverId]) -> Iterator[Entry]:
+        """Yield those of these drivers who are free now."""
+        fleet = self._keeper.fleet
+        for driver_id in driver_ids:
+            entry = fleet.entry_of(driver_id)
+            if entry is not None and entry.is_free:
+                yield entry
+
     def close(self) -> None:
-        """Release the state that searches hold."""
+        """Release the state that searches and former riders hold."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,7 +1,7 @@
 """The cars near riders, streamed to all riders of this process by one task.
 
-Riders are spread over the interval. Which cars may be seen is found once for all riders in a part
-of the town; each rider gets ids of its own.
+Riders are spread over the interval. Which cars are shown is found once for all riders in a part of
+the town; each rider gets ids of its own.
 """
 
 import asyncio
@@ -10,14 +10,15 @@ import time
 from collections.abc import Callable
 from heapq import nsmallest
 from operator import itemgetter
-from typing import Final, NamedTuple
+from typing import Final
 
-from tracking.fleet.anonymity import Sight, Veil
-from tracking.fleet.nearby import Found, Nearby
+from tracking.fleet.anonymity import CROWD, HIDDEN, Sight, Veil
+from tracking.fleet.nearby import Nearby
+from tracking.fleet.state import Entry
 from tracking.geo import METRES_PER_DEGREE, degrees_east, distance, metres_per_degree_east
 from tracking.ids import DriverId, UserId
 from tracking.pipeline.outbox import Outbox
-from tracking.protocol import RateLimited
+from tracking.protocol import RateLimited, encode_error
 from tracking.protocol.nearby import Place, encode_car, encode_cars, encode_place
 
 logger = logging.getLogger(__name__)
@@ -29,30 +30,23 @@ SLOTS: Final = 20
 # The cars of a frame, at most, and their greatest distance in metres.
 MAX_CARS: Final = 20
 RADIUS: Final = 3_000.0
-# The edge in metres of the parts of a town that share what can be seen, and how many cars are
-# looked at for each of them: more than are shown, as some are hidden or near another rider.
-PART: Final = 1_000.0
-MAX_LOOKED_AT: Final = 80
-# Metres that a place may move at once, as on a map that is dragged. A rider who looks elsewhere
-# waits so many seconds, in which a whole town cannot be searched.
+# The edge in metres of the parts of a town whose riders see the same cars, how many are looked at
+# for each of them, as about a third is hidden, and for how many seconds before others are: those
+# that have come near meanwhile are not missed.
+PART: Final = 500.0
+MAX_LOOKED_AT: Final = 60
+LOOK_INTERVAL: Final = 10.0
+# Metres that a place may move at once, as on a map that is dragged. A rider who looks elsewhere may
+# do so again after so many seconds, and all connections of the user to the place before end: one
+# account sees one part of a town at a time.
 FREE_MOVE: Final = 2_000.0
 MOVE_INTERVAL: Final = 20.0
 
 # In degrees of latitude.
 _EDGE: Final = PART / METRES_PER_DEGREE
 _Part = tuple[int, int]
-
-
-class Seen(NamedTuple):
-    """A car in a part of a town: metres east and north of the part's centre, and the car.
-
-    `place` is its encoded place.
-    """
-
-    east: float
-    north: float
-    sight: Sight
-    place: str
+# A car as riders see it, and its encoded place.
+_Seen = tuple[Sight, str]
 
 
 class Rider:
@@ -64,7 +58,7 @@ class Rider:
         self.outbox = outbox
         self.user_id = user_id
         self.place = place
-        # By driver: the period, and the alias in it.
+        # By driver: the time of the last change, and the alias since then.
         self.aliases: dict[DriverId, tuple[int, str]] = {}
 
 
@@ -80,9 +74,11 @@ class Riders:
         self._turn = 0
         # By user: the place of the last far move, and when the next one is free.
         self._moves: dict[UserId, tuple[Place, float]] = {}
-        # In this round: the cars by part, and what is seen of each.
-        self._seen: dict[_Part, list[Seen]] = {}
-        self._sights: dict[DriverId, tuple[Sight, str] | None] = {}
+        # The drivers near each part, and until when they are looked at.
+        self._near: dict[_Part, tuple[list[DriverId], float]] = {}
+        # In this round: the cars that a part shows, and what is seen of each car.
+        self._shown: dict[_Part, list[_Seen]] = {}
+        self._seen: dict[DriverId, _Seen | None] = {}
         self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -93,7 +89,7 @@ class Riders:
 
         Raise RateLimited if this user has just looked far from there.
         """
-        self._check_move(user_id, place)
+        self._check_move(outbox, user_id, place)
         if self._task is None:
             self._nearby.hold(self)
             self._task = asyncio.create_task(self._stream_forever())
@@ -116,7 +112,12 @@ class Riders:
         if not self._slot_of and self._task is not None:
             self._task.cancel()
             self._task = None
+            self._near.clear()
+            self._shown.clear()
             self._seen.clear()
+            # A car that has just been seen to leave is not to be seen by somebody who comes then:
+            # where it stood is known for as long as the state is kept.
+            self._nearby.keep(HIDDEN[1])
             self._nearby.release(self)
 
     async def close(self) -> None:
@@ -127,7 +128,7 @@ class Riders:
         if task is not None:
             await asyncio.wait([task])
 
-    def _check_move(self, user_id: UserId, place: Place) -> None:
+    def _check_move(self, outbox: Outbox, user_id: UserId, place: Place) -> None:
         last = self._moves.get(user_id)
         if last is not None and distance(*last[0], *place) <= FREE_MOVE:
             return
@@ -135,6 +136,22 @@ class Riders:
         if last is not None and now < last[1]:
             raise RateLimited("this is far from the place before: look there in some seconds")
         self._moves[user_id] = place, now + MOVE_INTERVAL
+        if last is not None:
+            self._stop_others(outbox, user_id, place)
+
+    def _stop_others(self, outbox: Outbox, user_id: UserId, place: Place) -> None:
+        """Stop a user's streams into other outboxes that show a place far from this one."""
+        error = RateLimited("another connection of this user looks at a place far from here")
+        frame = {"type": "websocket.send", "text": encode_error(error)}
+        for slot in self._slots:
+            for other, rider in list(slot.items()):
+                if (
+                    rider.user_id == user_id
+                    and other is not outbox
+                    and distance(*rider.place, *place) > FREE_MOVE
+                ):
+                    self.leave(other)
+                    other.put(frame)
 
     async def _stream_forever(self) -> None:
         loop = asyncio.get_running_loop()
@@ -154,10 +171,11 @@ class Riders:
             await asyncio.sleep(due - loop.time())
 
     async def _begin_round(self) -> None:
-        self._seen.clear()
-        self._sights.clear()
         await self._nearby.settle()
         now = self._now()
+        self._shown.clear()
+        self._seen.clear()
+        self._near = {part: near for part, near in self._near.items() if near[1] > now}
         over = [pk for pk, (_, until) in self._moves.items() if until <= now]
         watching = {rider.user_id for slot in self._slots for rider in slot.values()}
         for user_id in over:
@@ -170,46 +188,49 @@ class Riders:
 
     def _cars(self, rider: Rider) -> list[str]:
         part = _part_of(rider.place)
-        seen = self._seen.get(part)
-        if seen is None:
-            seen = self._seen[part] = self._look_at(part)
-        x, y = _metres_from_centre(part, *rider.place)
-        squares = [((car.east - x) ** 2 + (car.north - y) ** 2, car) for car in seen]
-        near = nsmallest(MAX_CARS, squares, key=itemgetter(0))
+        shown = self._shown.get(part)
+        if shown is None:
+            shown = self._shown[part] = self._shown_in(part)
         aliases: dict[DriverId, tuple[int, str]] = {}
         cars: list[str] = []
-        for square, car in near:
-            if square > RADIUS * RADIUS:
-                break
-            sight = car.sight
+        for sight, place in shown:
             alias = rider.aliases.get(sight.driver_id)
-            if alias is None or alias[0] != sight.period:
-                alias = sight.period, self._veil.alias(rider.user_id, sight)
+            if alias is None or alias[0] != sight.changed_at:
+                alias = sight.changed_at, self._veil.alias(rider.user_id, sight)
             aliases[sight.driver_id] = alias
-            cars.append(encode_car(alias[1], car.place))
+            cars.append(encode_car(alias[1], place))
         rider.aliases = aliases
         # Not in the order of the true distances.
         cars.sort()
         return cars
 
-    def _look_at(self, part: _Part) -> list[Seen]:
-        """Return the cars that riders in this part of the town may see."""
+    def _shown_in(self, part: _Part) -> list[_Seen]:
+        """Return the nearest cars that may be seen from a part of the town."""
         latitude, longitude = _centre_of(part)
-        found = self._nearby.nearest(latitude, longitude, MAX_LOOKED_AT, RADIUS + PART)
-        seen = []
-        for each in found:
-            driver_id = each.entry.fix.driver_id
-            if driver_id not in self._sights:
-                self._sights[driver_id] = self._sight(each)
-            if (known := self._sights[driver_id]) is not None:
-                sight, place = known
-                metres = _metres_from_centre(part, sight.latitude, sight.longitude)
-                seen.append(Seen(*metres, sight, place))
-        return seen
+        squares = []
+        for entry in self._nearby.free(self._drivers_near(part)):
+            driver_id = entry.fix.driver_id
+            if driver_id not in self._seen:
+                self._seen[driver_id] = self._see(entry)
+            if (seen := self._seen[driver_id]) is not None:
+                square = _square(latitude, longitude, seen[0].latitude, seen[0].longitude)
+                squares.append((square, seen))
+        if len(squares) > MAX_CARS:
+            squares = nsmallest(MAX_CARS, squares, key=itemgetter(0))
+        return [seen for square, seen in squares if square <= RADIUS * RADIUS]
 
-    def _sight(self, found: Found) -> tuple[Sight, str] | None:
-        """Return a car as riders see it, and its encoded place; None if it is hidden."""
-        fix, duty = found.entry.fix, found.entry.duty
+    def _drivers_near(self, part: _Part) -> list[DriverId]:
+        """Return the drivers who are near a part of the town, or were some seconds ago."""
+        near = self._near.get(part)
+        if near is None:
+            found = self._nearby.nearest(*_centre_of(part), MAX_LOOKED_AT, RADIUS + PART)
+            drivers = [each.entry.fix.driver_id for each in found] if len(found) >= CROWD else []
+            near = self._near[part] = drivers, self._now() + LOOK_INTERVAL
+        return near[0]
+
+    def _see(self, entry: Entry) -> _Seen | None:
+        """Return a car as riders see it; None if it is hidden."""
+        fix, duty = entry.fix, entry.duty
         # Before it is known where the shift began, the car may be at home.
         if duty is None or duty.shift_began_at is None:
             return None
@@ -217,7 +238,7 @@ class Riders:
             fix.driver_id,
             fix.latitude,
             fix.longitude,
-            found.entry.here_since,
+            max(entry.left_at, duty.since.timestamp()),
             [duty.shift_began_at, *duty.shifts_ended_at],
             self._now(),
         )
@@ -241,8 +262,8 @@ def _width_of(row: int) -> float:
     return PART / metres_per_degree_east(max(-89.0, min(89.0, (row + 0.5) * _EDGE)))
 
 
-def _metres_from_centre(part: _Part, latitude: float, longitude: float) -> tuple[float, float]:
-    """Return the metres east and north of a part's centre, as if the Earth were flat there."""
-    centre = _centre_of(part)
-    east = degrees_east(centre[1], longitude) * metres_per_degree_east(centre[0])
-    return east, (latitude - centre[0]) * METRES_PER_DEGREE
+def _square(latitude_1: float, longitude_1: float, latitude_2: float, longitude_2: float) -> float:
+    """Return the square of the metres between near places, as if the Earth were flat there."""
+    north = (latitude_2 - latitude_1) * METRES_PER_DEGREE
+    east = degrees_east(longitude_1, longitude_2) * metres_per_degree_east(latitude_1)
+    return north * north + east * east

@@ -3,7 +3,6 @@
 Changed drivers are found without scanning the others, and encoded once for all viewers.
 """
 
-import time
 from collections.abc import Callable, Iterator, KeysView, Mapping
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
@@ -21,28 +20,31 @@ from tracking.status import Status, next_change, status_of
 
 # Status changes between two turns of the event loop: some 4 µs each.
 MAX_EXPIRIES: Final = 1_000
-
-
-# Metres within which a car counts as being at the same place.
+# Metres within which a car is at the same place, and the seconds after which it stands there.
 HERE: Final = 500.0
+STAND: Final = 300.0
+# Seconds after which a car that leaves the place where it was when it became known to this process
+# counts as having stood there; one that was on its way has left before.
+STAND_OF_NEW: Final = 90.0
 
 
 class Entry:
     """One driver. `version` grows with each change; `due` is the time of its next status check.
 
-    `duty` is the driver's state; None if it has none, or if it is not read yet. `here_since` is the
-    time, in seconds since 1970, when the driver came to within `HERE` of the present place; for one
-    who has not moved since it became known here, that time.
+    `duty` is the driver's state; None if it has none, or if it is not read yet. `left_at` is when
+    the driver was last found `HERE` metres from a place where it had stood, for `STAND` seconds or
+    more: in seconds since 1970, equal in all processes that saw it, and 0 if this one has not.
     """
 
     __slots__ = (
+        "_here_since",
         "_item",
         "_name",
         "_place",
         "due",
         "duty",
         "fix",
-        "here_since",
+        "left_at",
         "status",
         "version",
     )
@@ -52,7 +54,8 @@ class Entry:
         self.status = status
         self.duty = duty
         self._place = fix
-        self.here_since = time.time()
+        self._here_since = fix.received_at.timestamp() - (STAND - STAND_OF_NEW)
+        self.left_at = 0.0
         self.version = 0
         self.due: datetime | None = None
         self._name = encode_name(None)
@@ -64,7 +67,10 @@ class Entry:
         place = self._place
         if distance(place.latitude, place.longitude, fix.latitude, fix.longitude) > HERE:
             self._place = fix
-            self.here_since = time.time()
+            at = fix.received_at.timestamp()
+            if at - self._here_since >= STAND:
+                self.left_at = at
+            self._here_since = at
 
     def rename(self, name: str) -> bool:
         """Set the name; return True if it changed."""

@@ -32,6 +32,7 @@ class StateRow(NamedTuple):
 
     driver_id: DriverId
     state: str
+    since: datetime
     trip_id: int | None
     vehicle_type: str
     off_duty_from: datetime | None

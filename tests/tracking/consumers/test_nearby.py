@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+from datetime import timedelta
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.utils import timezone
 
 from tracking import states
 from tracking.engine import notices
@@ -22,11 +24,15 @@ FAR = [[10.0, 10.0]]
 
 @pytest.fixture(autouse=True)
 def _at_any_time(app_layer, monkeypatch):
-    """Send notices over the layer of the connections, and hide no car after a change of ids."""
+    """Send notices over the layer of the connections, and hide no car after a change of ids, nor
+    one that is alone.
+    """
     monkeypatch.setattr(notices, "get_channel_layer", lambda: app_layer)
     monkeypatch.setattr(anonymity, "HIDDEN", (-1.0, -1.0))
     monkeypatch.setattr(anonymity, "PERIOD", 10**9)
+    monkeypatch.setattr(riders, "CROWD", 1)
     monkeypatch.setattr(riders, "INTERVAL", 0.1)
+    monkeypatch.setattr(riders, "LOOK_INTERVAL", 0.1)
 
 
 @pytest.fixture
@@ -84,6 +90,28 @@ async def test_car_vanishes_when_it_is_reserved(look, drive, rider, driver):
     assert await cars_of(socket, 0) == []
 
 
+async def test_car_without_a_crowd_is_not_seen(look, drive, rider, driver, monkeypatch):
+    monkeypatch.setattr(riders, "CROWD", 2)
+    await drive(driver, "0.001")
+    socket = await look(rider)
+    for _ in range(3):
+        assert await cars_of(socket, 0) == []
+    monkeypatch.setattr(riders, "CROWD", 1)
+    await cars_of(socket, 1)
+
+
+async def test_car_is_hidden_after_its_state_changed(look, drive, rider, driver, monkeypatch):
+    monkeypatch.setattr(anonymity, "HIDDEN", (100.0, 100.0))
+    await drive(driver, "0.001")
+    socket = await look(rider)
+    for _ in range(3):
+        assert await cars_of(socket, 0) == []
+    since = timezone.now() - timedelta(seconds=98)
+    await DriverState.objects.filter(pk=driver).aupdate(since=since)
+    await get_runtime().changes.read_states([driver])
+    await cars_of(socket, 1)
+
+
 async def test_two_riders_get_different_ids(look, drive, rider, driver, other_driver):
     await drive(driver, "0.001")
     (first,) = await cars_of(await look(rider), 1)
@@ -128,6 +156,25 @@ async def test_rider_cannot_search_a_town(look, rider):
     assert frame["error"]["code"] == "rate_limited"
     again = await look(rider, latitude=0.05)
     assert await again.error() == "rate_limited"
+
+
+async def test_user_sees_one_place_at_a_time(look, rider, driver, monkeypatch):
+    monkeypatch.setattr(riders, "MOVE_INTERVAL", 0.0)
+    first, near, another = await look(rider), await look(rider, 0.01), await look(driver)
+    for socket in (first, near, another):
+        await cars_of(socket, 0)
+    elsewhere = await look(rider, 0.05)
+    for socket in (first, near):
+        while "error" not in (frame := json.loads(await socket.frame())):
+            pass
+        assert frame["error"]["code"] == "rate_limited"
+    assert len(get_runtime().riders) == 2
+    for socket in (elsewhere, another):
+        assert await cars_of(socket, 0) == []
+    # The one that moves goes on.
+    await elsewhere.send({"command": "start", "lat": 0.1, "lon": 0})
+    for _ in range(3):
+        assert await cars_of(elsewhere, 0) == []
 
 
 @pytest.mark.parametrize("place", [{"lat": 91, "lon": 0}, {"lat": 1}, {"lat": "x", "lon": 0}])

@@ -1,100 +1,278 @@
-"""A curious rider: records what riders see of a town for hours, and tries to follow one car."""
+"""A curious rider: records what riders see of a town for hours, and tries to follow one car.
 
+The rider knows all rules but the secret, and how the cars of this town drive: for each pair of an
+id that vanished and one that appeared, the time and the way between them and the directions of both
+cars are compared with what was learned from recordings in which the cars were known.
+"""
+
+import math
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict, deque
+from datetime import UTC, datetime
+from functools import cache
 from typing import NamedTuple
 
 from ridehail.demo.simulation.city import City
 from ridehail.demo.simulation.vehicle import Vehicle
-from tracking.fleet.anonymity import PERIOD, Veil
-from tracking.fleet.state import HERE
-from tracking.geo import distance
+from tracking.fix import Fix
+from tracking.fleet.state import Entry
+from tracking.geo import METRES_PER_DEGREE, distance
+from tracking.status import Status
 
-CITY = City.load()
+BEGIN = 1_000_000.0
 STEP = 10.0  # seconds between two looks; the server's frames come every 2 s
-FAST = 20.0  # m/s: no car of the town is faster
+HOUR = 3_600.0
+FAST = 18.0  # m/s: no car of the town is faster
+AWAY = 500.0  # metres: a car that has not left was not followed anywhere
 
 
-class Track(NamedTuple):
-    """The first and the last time and place of an id, and, for the judge, whose it is."""
+class Spot(NamedTuple):
+    """Where a free car is, and since when its state is unchanged or it has left where it stood."""
 
-    begins: float
-    first: tuple[float, float]
-    ends: float
-    last: tuple[float, float]
-    driver_id: int
+    latitude: float
+    longitude: float
+    since: float
 
 
 class Town:
-    """Cars that drive and park, and what two riders see of them."""
+    """Four hours of a town whose cars cruise, stand for 5 to 35 minutes, and drive on.
 
-    def __init__(self, cars, *, parked=0, seed=7, begin=1_000_000.0):
+    With `trips` they also have one of 6 to 18 minutes each 25 minutes or so. `spots` has for each
+    step and car a spot, or None during a trip; `rides` are the last looks of those who get out.
+    """
+
+    def __init__(self, cars, *, trips=False, hours=4, seed=7):
         rng = random.Random(seed)
-        self.veil = Veil(b"a secret of the server")
-        self.now = begin
-        self.vehicles = {number: Vehicle(CITY, rng) for number in range(1, cars + 1)}
-        self.parked = set(range(1, parked + 1))
-        self.places = {}
-        self.homes = {}
-        # As the fleet's state knows it: the place, and since when the car is there.
-        self.here = {}
-        self.drive(0.0)
-        for number, (latitude, longitude) in self.places.items():
-            self.homes[number] = [
-                [latitude + rng.uniform(-0.02, 0.02), longitude + rng.uniform(-0.02, 0.02)]
-            ]
+        city = _city()
+        self.cars = range(cars)
+        self.steps = int(hours * HOUR / STEP)
+        self.ends = BEGIN + self.steps * STEP
+        self.spots = []
+        self.rides = []
+        vehicles = [Vehicle(city, rng) for _ in self.cars]
+        stops = [rng.uniform(0, 900) for _ in self.cars]
+        # When the next trip begins or the present one ends.
+        turns = [rng.uniform(0, 1_500) if trips else math.inf for _ in self.cars]
+        is_free = [True] * cars
+        since = [0.0] * cars
+        entries = [None] * cars
+        looks = [deque(maxlen=4) for _ in self.cars]
+        for step in range(self.steps):
+            now, spots = step * STEP, []
+            for car, vehicle in enumerate(vehicles):
+                # Every other car stands at times.
+                if vehicle.arrived:
+                    vehicle.cruise(after=rng.uniform(300, 2_100))
+                    stops[car] = now + rng.uniform(1_800, 4_200)
+                elif car % 2 == 0 and now >= stops[car]:
+                    vehicle.drive_to(rng.choice(city.destinations))
+                    stops[car] = math.inf
+                position = vehicle.advance(STEP)
+                entries[car] = _moved(entries[car], car, position, now)
+                looks[car].append((BEGIN + now, position[:2]))
+                if now >= turns[car]:
+                    is_free[car] = not is_free[car]
+                    turns[car] = now + (
+                        rng.expovariate(1 / 1_500) if is_free[car] else rng.uniform(360, 1_080)
+                    )
+                    if is_free[car]:
+                        since[car] = BEGIN + now
+                        self.rides.append(Track(car, list(looks[car])))
+                spot = Spot(*position[:2], max(since[car], entries[car].left_at))
+                spots.append(spot if is_free[car] else None)
+            self.spots.append(spots)
 
-    def drive(self, seconds):
-        self.now += seconds
-        for number, vehicle in self.vehicles.items():
-            if number not in self.parked or number not in self.places:
-                position = vehicle.advance(seconds)
-                self.places[number] = position.latitude, position.longitude
-            here = self.here.get(number)
-            if here is None or distance(*here[0], *self.places[number]) > HERE:
-                self.here[number] = self.places[number], self.now
-
-    def seen_by(self, rider_id):
-        """Return the cars that a rider sees now: by id the place, and whose it is."""
-        seen = {}
-        for number, place in self.places.items():
-            since = self.here[number][1]
-            sight = self.veil.sight(number, *place, since, self.homes[number], self.now)
-            if sight is not None:
-                alias = self.veil.alias(rider_id, sight)
-                seen[alias] = (round(sight.latitude, 4), round(sight.longitude, 4)), number
-        return seen
-
-    def record(self, seconds, rider_id=22):
-        """Return the tracks of all ids that a rider sees in so many seconds."""
+    def record(self, veil):
+        """Return the tracks of all ids that riders see under this veil."""
         looks = defaultdict(list)
-        for _ in range(int(seconds / STEP)):
-            self.drive(STEP)
-            for car, (place, number) in self.seen_by(rider_id).items():
-                looks[car].append((self.now, place, number))
-        return [
-            Track(found[0][0], found[0][1], found[-1][0], found[-1][1], found[0][2])
-            for found in looks.values()
-        ]
+        for step, spots in enumerate(self.spots):
+            now = BEGIN + step * STEP
+            for car, spot in enumerate(spots):
+                sight = spot and veil.sight(car, spot.latitude, spot.longitude, spot.since, (), now)
+                if sight:
+                    place = round(sight.latitude, 4), round(sight.longitude, 4)
+                    looks[car, sight.changed_at].append((now, place))
+        return sorted(
+            (Track(car, found) for (car, _), found in looks.items()), key=lambda track: track.begins
+        )
 
 
-def guesses(tracks, until):
-    """Return for each track that ended before `until` whether the best guess of the next is right.
+class Track:
+    """The looks at one id, as (time, place); and whose it is, for the judge."""
 
-    The rider knows all rules: the next id appears after the last, at a place that a car can have
-    reached. Of those, the nearest for the time that passed is taken.
+    def __init__(self, car, looks):
+        self.car = car
+        (self.begins, self.first), (self.ends, self.last) = looks[0], looks[-1]
+        self.setting_out = _velocity(*looks[:4][:: len(looks[:4]) - 1 or 1][:2])
+        self.going = _velocity(*looks[-4:][:: len(looks[-4:]) - 1 or 1][:2])
+        self._places = dict(looks)
+
+    def place_at(self, time):
+        """Return where the id is seen at a time, None if it is not."""
+        return self._places.get(time)
+
+
+class Curious:
+    """Guesses, for each car that vanished, which of the ids that appeared later is the same car's.
+
+    What vanishes are ids, or what a rider saw who has got out. A guess is an index of `appeared`;
+    what is guessed has appeared at most `longest` seconds later.
+    """
+
+    def __init__(self, longest):
+        self.longest = longest
+        self._same, self._other = Counter(), Counter()
+        self._pairs = Counter()
+
+    def learn(self, vanished, appeared):
+        """Learn from a recording in which the cars are known."""
+        right = true_next(vanished, appeared)
+        for first, second, clues in self._candidates(vanished, appeared):
+            is_same = right.get(first) == second
+            self._pairs[is_same] += 1
+            (self._same if is_same else self._other).update(clues)
+
+    def guess(self, vanished, appeared):
+        """Return the guesses by index of `vanished`, and how many candidates there were for each.
+
+        No id is the next one of two cars: the most likely pairs are taken first.
+        """
+        scored, candidates = [], Counter()
+        for first, second, clues in self._candidates(vanished, appeared):
+            scored.append((sum(map(self._weight, clues)), first, second))
+            candidates[first] += 1
+        guesses, taken = {}, set()
+        for _, first, second in sorted(scored, reverse=True):
+            if first not in guesses and second not in taken:
+                guesses[first] = second
+                taken.add(second)
+        return guesses, candidates
+
+    def _weight(self, clue):
+        same = (self._same[clue] + 0.3) / (self._pairs[True] + 5)
+        return math.log(same / ((self._other[clue] + 0.3) / (self._pairs[False] + 5)))
+
+    def _candidates(self, vanished, appeared):
+        """Yield the pairs that may be one car's, as indexes, with the clues."""
+        for first, before in enumerate(vanished):
+            for second, after in enumerate(appeared):
+                seconds = after.begins - before.ends
+                if not 0 < seconds <= self.longest:
+                    continue
+                metres = distance(*before.last, *after.first)
+                if metres > FAST * seconds + 100:
+                    continue
+                way = _vector(before.last, after.first)
+                speeds = before.going, after.setting_out
+                ahead, behind = (_cosine(speed, way, metres) for speed in speeds)
+                late, far = int(seconds // 180), min(int(metres // 600), 10)
+                near = min(int(metres // 300), 6)
+                stands = [math.hypot(*speed) < 1 for speed in speeds]
+                clues = ("way", late, far), ("ahead", ahead, near), ("behind", behind, near)
+                yield first, second, [*clues, ("stands", *stands, late)]
+
+
+def true_next(vanished, appeared):
+    """Return by the index of each car that vanished that of its next id, if there is one."""
+    ids = defaultdict(list)
+    for index, track in enumerate(appeared):
+        ids[track.car].append((track.begins, index))
+    following = {}
+    for index, track in enumerate(vanished):
+        later = [each for each in ids[track.car] if each[0] > track.ends]
+        if later:
+            following[index] = min(later)[1]
+    return following
+
+
+class Score(NamedTuple):
+    """How often the rider was right, how often somebody who guesses would be, and of how many."""
+
+    right: float
+    at_random: float
+    count: int
+
+
+def score_of_changes(vanished, appeared, guesses, candidates, longest):
+    """Return how often the next id of a car was found, of those that drove away and were seen again
+    at most `longest` seconds later.
     """
     results = []
-    for track in tracks:
-        if track.ends >= until - 2 * STEP:
-            continue
-        candidates = [
-            (distance(*track.last, *other.first) / max(other.begins - track.ends, STEP), other)
-            for other in tracks
-            if 0 < other.begins - track.ends <= PERIOD / 2
-            and distance(*track.last, *other.first) <= FAST * (other.begins - track.ends) + 100
-        ]
-        if candidates:
-            _, best = min(candidates, key=lambda each: each[0])
-            results.append((best.driver_id == track.driver_id, len(candidates)))
-    return results
+    for index, successor in true_next(vanished, appeared).items():
+        before, after = vanished[index], appeared[successor]
+        if after.begins - before.ends <= longest and distance(*before.last, *after.first) > AWAY:
+            results.append((guesses.get(index) == successor, 1 / candidates[index]))
+    return _score(results)
+
+
+def score_of_hours(tracks, guesses, until):
+    """Return how often a car was found an hour later, of those that were elsewhere by then."""
+    results = []
+    time = BEGIN + 1_200
+    while time + HOUR <= until:
+        seen = {index: track for index, track in enumerate(tracks) if track.place_at(time)}
+        later = {track.car: track for track in tracks if track.place_at(time + HOUR)}
+        for index, track in seen.items():
+            there = later.get(track.car)
+            if there is None:
+                continue
+            if distance(*track.place_at(time), *there.place_at(time + HOUR)) <= AWAY:
+                continue
+            guessed = index
+            while guessed is not None and tracks[guessed].ends < time + HOUR:
+                guessed = guesses.get(guessed)
+            is_right = guessed is not None and tracks[guessed] is there
+            results.append((is_right, 1 / len(later)))
+        time += 600
+    return _score(results)
+
+
+def _score(results):
+    count = len(results)
+    right, at_random = (sum(column) / count for column in zip(*results, strict=True))
+    return Score(right, at_random, count)
+
+
+def mean_of(scores):
+    """Return the mean of scores."""
+    count = sum(score.count for score in scores)
+    right, at_random = (
+        sum(getattr(score, name) * score.count for score in scores) / count
+        for name in ("right", "at_random")
+    )
+    return Score(right, at_random, count)
+
+
+@cache
+def _city():
+    return City.load()
+
+
+def _moved(entry, car, position, now):
+    at = datetime.fromtimestamp(BEGIN + now, UTC)
+    fix = Fix(car, position.latitude, position.longitude, at, at)
+    if entry is None:
+        return Entry(fix, Status.LIVE, None)
+    entry.move(fix)
+    return entry
+
+
+def _vector(start, end):
+    """Return the metres north and east; the town is at the equator."""
+    return (end[0] - start[0]) * METRES_PER_DEGREE, (end[1] - start[1]) * METRES_PER_DEGREE
+
+
+def _velocity(start, end=None):
+    if end is None or end[0] == start[0]:
+        return 0.0, 0.0
+    seconds = end[0] - start[0]
+    north, east = _vector(start[1], end[1])
+    return north / seconds, east / seconds
+
+
+def _cosine(speed, way, metres):
+    """Return -1, 0 or 1 for a way against, across or along a speed; 9 if there is no telling."""
+    fast = math.hypot(*speed)
+    if fast < 1 or metres < 100:
+        return 9
+    return round((speed[0] * way[0] + speed[1] * way[1]) / (fast * metres))

@@ -1,18 +1,31 @@
-"""The simple ways to follow a car fail: across the hour, with a second account, and home.
+"""Following a car fails: across the hour, with a second account, after a ride, and home."""
 
-A rider who has learned how the cars of a town move does better: docs/trips.md, "Cars nearby".
-"""
-
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from statistics import mean
 
 import pytest
 
-from tracking.fleet.anonymity import CELL, CENTRE, DISPLACEMENT, HIDDEN, PERIOD, RADIUS, Veil
+from tracking.fix import Fix
+from tracking.fleet import anonymity
+from tracking.fleet.anonymity import CELL, CENTRE, CROWD, DISPLACEMENT, HIDDEN, PERIOD, RADIUS, Veil
+from tracking.fleet.state import STAND, STAND_OF_NEW, Entry
 from tracking.geo import distance
+from tracking.status import Status
 
-from .curious import STEP, Town, guesses
+from .curious import (
+    BEGIN,
+    HOUR,
+    STEP,
+    Curious,
+    Town,
+    mean_of,
+    score_of_changes,
+    score_of_hours,
+)
 
-HOUR = 3600.0
+LEARNED = [b"first", b"second", b"third"]
+ATTACKED = [b"a", b"b", b"c", b"d"]
 
 
 @pytest.fixture
@@ -20,68 +33,103 @@ def veil():
     return Veil(b"secret")
 
 
-def sight(veil, driver_id=19, *, here_since=None, quiet=(), now):
-    return veil.sight(driver_id, 60.0, 25.0, now if here_since is None else here_since, quiet, now)
+def sight(veil, driver_id=19, *, since=0.0, quiet=(), now):
+    return veil.sight(driver_id, 60.0, 25.0, since, quiet, now)
 
 
-def change_of(veil, driver_id=19, begin=1_000_000.0):
-    """Return the time of the first change of a driver's ids after `begin`."""
-    first = veil.sight(driver_id, 60.0, 25.0, begin + 2 * HOUR, (), begin)
-    now = begin
-    while True:
-        now += 1.0
-        seen = sight(veil, driver_id, now=now)
-        if first is not None and (seen is None or seen.period != first.period):
-            return now
-        first = seen or first
+def change_of(veil, driver_id=19, begin=BEGIN):
+    """Return the time of the first change of a car's ids after `begin`."""
+    period = int(begin // PERIOD) + 1
+    return veil._moment(driver_id, period)
 
 
-@pytest.mark.parametrize("parked", [0, 20])
-def test_car_is_not_found_again_across_the_hour(parked):
-    town = Town(60, parked=parked)
-    tracks = town.record(2 * HOUR)
-    results = guesses(tracks, town.now)
-    assert len(results) > 40
-    right = sum(is_right for is_right, _ in results)
-    at_random = sum(1 / candidates for _, candidates in results)
-    # There are many that it may be, and the best guess is no better than one at random.
-    assert sum(candidates for _, candidates in results) > 10 * len(results)
-    assert right <= max(at_random, 0.1 * len(results))
+def attack(town):
+    """Return how often a rider finds a car after its change, and an hour later: see `Score`."""
+    rider = Curious(HIDDEN[1] + 600)
+    for secret in LEARNED:
+        tracks = town.record(Veil(secret))
+        rider.learn(tracks, tracks)
+    changes, hours = [], []
+    for secret in ATTACKED:
+        tracks = town.record(Veil(secret))
+        guesses, candidates = rider.guess(tracks, tracks)
+        changes.append(score_of_changes(tracks, tracks, guesses, candidates, rider.longest))
+        hours.append(score_of_hours(tracks, guesses, town.ends - 600))
+    return mean_of(changes), mean_of(hours)
 
 
-def test_second_account_sees_the_same_cars_at_the_same_time_under_other_ids():
-    town = Town(15, parked=5)
-    ids = {22: {}, 23: {}}
-    for _ in range(int(1.2 * HOUR / STEP)):
-        town.drive(STEP)
-        both = [town.seen_by(rider) for rider in ids]
-        assert {number for _, number in both[0].values()} == {n for _, n in both[1].values()}
-        assert not both[0].keys() & both[1].keys()
-        for rider, seen in zip(ids, both, strict=True):
-            for car, (_, number) in seen.items():
-                ids[rider].setdefault(number, set()).add((car, int(town.now)))
-    for number, of_first in ids[22].items():
-        # An id of one account ends exactly when that of the other does.
-        assert ends_of(of_first) == ends_of(ids[23][number])
+# The town and the secrets are the same in each run, so the results are too: the rider found 4.5,
+# 17.5 and 27 % after their changes, and of those who got out 8 and 20 % found their car. By a guess
+# among all that it could be, it were 2, 9 and 17 %, and 5 and 19 %.
+@pytest.mark.parametrize(("cars", "limit"), [(60, 0.06), (15, 0.2), (CROWD, 0.3)])
+def test_car_is_not_followed_across_the_hour(cars, limit):
+    changes, hours = attack(Town(cars))
+    print("CH", cars, changes, hours)
+    assert changes.count > 100
+    assert changes.right <= limit
+    # An hour later the rider knows no more than somebody who has not looked before.
+    assert hours.count > 100
+    assert hours.right <= 1.1 * hours.at_random
 
 
-def ends_of(seen):
-    last = {}
-    for car, at in seen:
-        last[car] = max(at, last.get(car, 0))
-    return sorted(last.values())
+@pytest.mark.parametrize(("cars", "limit"), [(60, 0.1), (15, 0.22)])
+def test_rider_who_gets_out_does_not_find_the_car_again(cars, limit):
+    town, rider = Town(cars, trips=True), Curious(HIDDEN[1] + STEP)
+    for secret in LEARNED:
+        rider.learn(town.rides, town.record(Veil(secret)))
+    scores = []
+    for secret in ATTACKED:
+        tracks = town.record(Veil(secret))
+        found = rider.guess(town.rides, tracks)
+        scores.append(score_of_changes(town.rides, tracks, *found, rider.longest))
+    score = mean_of(scores)
+    print("RIDES", cars, score)
+    assert score.count > 100
+    assert score.right <= limit
 
 
-def test_no_car_is_seen_near_its_home():
-    town = Town(30)
+def test_curious_rider_would_succeed_if_cars_were_hidden_for_seconds(monkeypatch):
+    """The attack is a real one."""
+    monkeypatch.setattr(anonymity, "HIDDEN", (10.0, 60.0))
+    changes, hours = attack(Town(15))
+    print("WEAK", changes, hours)
+    assert changes.right > 0.6
+    assert hours.right > 3 * hours.at_random
+
+
+def test_most_cars_are_seen():
+    town, veil = Town(15, hours=2), Veil(b"secret")
+    seen = [
+        veil.sight(car, spot.latitude, spot.longitude, spot.since, (), BEGIN + step * STEP)
+        for step, spots in enumerate(town.spots)
+        for car, spot in enumerate(spots)
+    ]
+    assert mean(each is not None for each in seen) > 0.6
+
+
+def test_second_account_sees_the_same_cars_under_other_ids(veil):
+    now = change_of(veil) + HIDDEN[1]
+    seen = sight(veil, now=now)
+    # What is seen does not depend on the rider; only the ids do.
+    assert veil.alias(22, seen) != veil.alias(23, seen)
+    later = sight(veil, now=now + 1)
+    assert veil.alias(22, seen) == veil.alias(22, later)
+
+
+def test_no_car_is_seen_near_its_home(veil):
+    """Nor at a place that looks as if it were: a car is shown displaced."""
     nearest = RADIUS[1]
-    for _ in range(int(1.2 * HOUR / STEP)):
-        town.drive(STEP)
-        for place, number in town.seen_by(22).values():
-            nearest = min(nearest, distance(*place, *town.homes[number][0]))
+    for driver_id in range(1, 31):
+        home = [60 + driver_id * 0.0007, 25 + driver_id * 0.0011]
+        now = change_of(veil, driver_id) + HIDDEN[1]
+        for metres in range(0, 2_000, 25):
+            latitude = home[0] + metres / 111_195
+            seen = veil.sight(driver_id, latitude, home[1], 0.0, [home], now)
+            if seen is not None:
+                nearest = min(nearest, distance(seen.latitude, seen.longitude, *home))
     # From the centre of the cell, that of the circle is at most CENTRE of the radius away, and the
     # home at most half of the diagonal, 236 m.
-    assert nearest >= (1 - CENTRE) * RADIUS[0] - 236 - DISPLACEMENT - 10
+    assert nearest >= (1 - CENTRE) * RADIUS[0] - 236
 
 
 def test_hole_in_the_map_is_not_centred_on_the_home(veil):
@@ -97,50 +145,94 @@ def test_hole_in_the_map_is_not_centred_on_the_home(veil):
     assert sum(away) / len(away) > 0.2
 
 
-def test_car_is_hidden_after_its_change_and_seen_with_other_ids_then(veil):
-    change = change_of(veil)
-    before = sight(veil, now=change - 1)
-    assert sight(veil, now=change + HIDDEN[0] - 1) is None
-    after = sight(veil, now=change + HIDDEN[1] + 1)
-    assert veil.alias(22, before) != veil.alias(22, after)
-    # Nor is it at the same spot, though the car has not moved at all.
-    shown = [(each.latitude, each.longitude) for each in (before, after)]
-    assert 1 < distance(*shown[0], *shown[1]) <= 2 * DISPLACEMENT + 0.1
-
-
-def test_parked_car_stays_hidden_after_its_change(veil):
-    change = change_of(veil)
-    assert sight(veil, here_since=change - 600, now=change - 1) is not None
-    for later in (HIDDEN[1] + 1, 1_800.0, 3_500.0):
-        assert sight(veil, here_since=change - 600, now=change + later) is None
-
-
-def test_changes_are_spread_over_the_hour(veil):
-    changes = sorted(change_of(veil, driver) % PERIOD for driver in range(1, 13))
-    assert max(changes) - min(changes) > PERIOD / 3
-
-
-def test_ids_need_the_secret(veil):
-    seen = sight(veil, now=change_of(veil) - 1)
-    assert Veil(b"another").alias(22, seen) != veil.alias(22, seen)
-
-
-def test_moment_of_the_change_says_nothing_about_the_next(veil):
-    """A fixed second of the hour would link each id of a car with the next."""
-    seconds = [veil._moment(19, period) % PERIOD for period in range(100)]
-    steps = [abs(after - before) for before, after in pairwise(seconds)]
-    # As far apart as numbers drawn at random are: a third of the period in the mean.
-    assert 0.25 < sum(steps) / len(steps) / PERIOD < 0.42
-    assert sum(step < 60 for step in steps) < 12
-
-
 def test_places_where_a_driver_parks_at_home_share_one_circle(veil):
-    change = change_of(veil) + HIDDEN[1] + 1
+    now = change_of(veil) + HIDDEN[1]
     homes = [[60.0001 + number * 0.0001, 25.0001] for number in range(20)]
     for north in range(-200, 201, 5):
         latitude = 60 + north * 0.0001
         seen = [
-            veil.sight(19, latitude, 25.0, 2e6, quiet, change) is None
-            for quiet in (homes[:1], homes)
+            veil.sight(19, latitude, 25.0, 0.0, quiet, now) is None for quiet in (homes[:1], homes)
         ]
         assert seen[0] == seen[1]
+
+
+def test_car_is_hidden_after_its_change_and_seen_with_other_ids_then(veil):
+    change = change_of(veil)
+    before = veil._draw(19, int(veil._moment(19, int(BEGIN // PERIOD))))
+    seen_before = sight(veil, now=max(change - 1, BEGIN + before.hidden))
+    assert sight(veil, now=change + HIDDEN[0] - 1) is None
+    # The next change may come before the car is seen again.
+    later = next(
+        seen
+        for seconds in range(int(HIDDEN[0]), 4 * PERIOD)
+        if (seen := sight(veil, now=change + seconds)) is not None
+    )
+    assert seen_before is None or veil.alias(22, seen_before) != veil.alias(22, later)
+
+
+def test_car_is_hidden_after_a_trip_and_after_it_left_its_stand(veil):
+    since = change_of(veil) + HIDDEN[1]
+    before = sight(veil, now=since)
+    hidden = veil._draw(19, int(since)).hidden
+    assert HIDDEN[0] <= hidden <= HIDDEN[1]
+    assert sight(veil, since=since, now=since + hidden - 2) is None
+    after = sight(veil, since=since, now=since + hidden + 1)
+    if after is not None:  # Else its ids have changed once more meanwhile.
+        assert veil.alias(22, before) != veil.alias(22, after)
+        shown = [(each.latitude, each.longitude) for each in (before, after)]
+        assert 1 < distance(*shown[0], *shown[1]) <= 2 * DISPLACEMENT + 0.1
+
+
+def test_ids_change_within_an_hour_and_at_other_moments_for_each_car(veil):
+    for driver_id in range(1, 20):
+        moments = [veil._moment(driver_id, period) for period in range(100)]
+        assert max(after - before for before, after in pairwise(moments)) <= HOUR
+    changes = sorted(change_of(veil, driver) % PERIOD for driver in range(1, 13))
+    assert max(changes) - min(changes) > PERIOD / 3
+
+
+def test_moment_of_the_change_says_nothing_about_the_next(veil):
+    """A fixed second of the period would link each id of a car with the next."""
+    seconds = [veil._moment(19, period) % PERIOD for period in range(100)]
+    steps = [abs(after - before) for before, after in pairwise(seconds)]
+    # As far apart as numbers drawn at random are: a third of the period in the mean.
+    assert 0.25 < sum(steps) / len(steps) / PERIOD < 0.42
+    assert sum(step < PERIOD / 60 for step in steps) < 12
+
+
+def test_ids_need_the_secret(veil):
+    seen = sight(veil, now=change_of(veil) + HIDDEN[1])
+    assert Veil(b"another").alias(22, seen) != veil.alias(22, seen)
+
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def entry_after(*moves):
+    """Return the entry of a car after moves: the seconds since it became known, and the metres
+    north of its first place.
+    """
+    entry = Entry(Fix(19, 60.0, 25.0, NOON, NOON), Status.LIVE, None)
+    for seconds, metres in moves:
+        at = NOON + timedelta(seconds=seconds)
+        entry.move(Fix(19, 60.0 + metres / 111_195, 25.0, at, at))
+    return entry
+
+
+def test_car_on_its_way_has_left_no_stand():
+    moves = [(number * 10, number * 90) for number in range(100)]
+    assert entry_after(*moves).left_at == 0
+
+
+def test_car_that_stood_has_left_when_it_is_away():
+    arrives, leaves = 60, 60 + STAND
+    moves = [(arrives, 600), (leaves - 10, 700), (leaves, 1_099), (leaves + 10, 1_101)]
+    assert entry_after(*moves).left_at == (NOON + timedelta(seconds=leaves + 10)).timestamp()
+    shorter = [(arrives, 600), (leaves - 1, 1_101)]
+    assert entry_after(*shorter).left_at == 0
+
+
+def test_new_car_that_drives_away_later_counts_as_one_that_stood():
+    """It may have been there for long, before this process knew it."""
+    assert entry_after((STAND_OF_NEW - 1, 600)).left_at == 0
+    assert entry_after((STAND_OF_NEW, 600)).left_at > 0

@@ -16,7 +16,7 @@ from .conftest import listen
 
 
 def duty(driver_id=19, state="available", trip_id=None, vehicle_type="", **times):
-    row = StateRow(driver_id, state, trip_id, vehicle_type, None, None, None, [])
+    row = StateRow(driver_id, state, NOON, trip_id, vehicle_type, None, None, None, [])
     return {driver_id: row._replace(**times)}
 
 
@@ -149,3 +149,14 @@ async def test_driver_who_is_back_during_a_refresh_stays(nearby, hub, rows, monk
         while nearby.keeper.fleet.entry_of(19) is not None:
             await rows.rounds(1)
     assert nearby.keeper.fleet.entry_of(20) is not None
+
+
+async def test_state_is_kept_for_the_longest_time_asked_for(nearby, rows):
+    rows.add(fix_of(19))
+    nearby.keep(0.05)
+    await within_deadline(nearby.loaded())
+    nearby.keep(0.0)
+    await asyncio.sleep(0.01)
+    assert nearby.is_loaded
+    await asyncio.sleep(0.06)
+    assert not nearby.is_loaded

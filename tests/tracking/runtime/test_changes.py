@@ -9,9 +9,9 @@ from tracking.pipeline.duty import StateRow, load_states
 from tracking.runtime import changes as runtime_changes
 from tracking.runtime.changes import Changes, Recent, load_recent, load_use
 
-from ..fakes import within_deadline
+from ..fakes import NOON, within_deadline
 
-AVAILABLE = StateRow(19, "available", None, "", None, None, None, [])
+AVAILABLE = StateRow(19, "available", NOON, None, "", None, None, None, [])
 
 
 class Receiver:
