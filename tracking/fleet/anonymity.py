@@ -25,9 +25,9 @@ from tracking.ids import DriverId, UserId, to_plain
 # fixed one would identify the car, as it links each id with the next. From one such change to the
 # next it is an hour at most.
 PERIOD: Final = 1_800
-# Seconds for which a change hides a car, at least and at most. In 10 minutes, the mean, a car can be
-# anywhere in a town, and a third of the cars is hidden. docs/trips.md has what the curious rider of
-# the tests finds with this.
+# Seconds for which a change hides a car, at least and at most. In 10 minutes, the mean, a car can
+# be anywhere in a town, and a third of the cars is hidden. docs/trips.md has what the curious rider
+# of the tests finds with this.
 HIDDEN: Final = (240.0, 960.0)
 # Where fewer cars than this are free, none is shown: one alone is followed whatever its id. With
 # this many, one is found an hour later less often than by a guess; with 5 it was half of the time.
@@ -57,7 +57,7 @@ class Sight(NamedTuple):
 
 
 class _Draw(NamedTuple):
-    """What is drawn for a car at a change: the seconds hidden, and the metres displaced."""
+    """A car's draw at a change: the seconds for which it is hidden, and the metres displaced."""
 
     hidden: float
     north: float

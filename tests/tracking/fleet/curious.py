@@ -27,7 +27,7 @@ AWAY = 500.0  # metres: a car that has not left was not followed anywhere
 
 
 class Spot(NamedTuple):
-    """Where a free car is, and since when its state is unchanged or it has left where it stood."""
+    """A free car's place, and since when its state is unchanged or it has left where it stood."""
 
     latitude: float
     longitude: float
@@ -186,7 +186,7 @@ def true_next(vanished, appeared):
 
 
 class Score(NamedTuple):
-    """How often the rider was right, how often somebody who guesses would be, and of how many."""
+    """The share in which the rider was right, and of a guess among all candidates; of how many."""
 
     right: float
     at_random: float
