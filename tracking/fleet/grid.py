@@ -77,6 +77,9 @@ class Grid:
     def __len__(self) -> int:
         return len(self._cube_of)
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._cube_of
+
     def put(self, key: Hashable, latitude: float, longitude: float, at: float = 0.0) -> None:
         """Set the place of `key`, in WGS 84 degrees, and its time."""
         x, y, z = point_of(latitude, longitude)

@@ -4,17 +4,17 @@ Measured against the database with 100,000 drivers: docs/nearby.md.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from datetime import datetime
 from heapq import nsmallest
 from math import inf
 from typing import Final, NamedTuple
 
 from tracking.fix import Fix
+from tracking.fleet.grid import Grid
 from tracking.fleet.keeper import Keeper
 from tracking.fleet.state import Entry, Fleet
 from tracking.geo import distance
-from tracking.ids import DriverId
 from tracking.pipeline.duty import StateRow
 from tracking.status import status_of
 
@@ -141,13 +141,14 @@ class Nearby:
         near = free.nearest(latitude, longitude, count, radius=radius, since=since)
         return [Found(_entry(fleet, key), distance) for distance, key in near]
 
-    def free(self, driver_ids: Iterable[DriverId]) -> Iterator[Entry]:
-        """Yield those of these drivers who are free now."""
-        fleet = self._keeper.fleet
-        for driver_id in driver_ids:
-            entry = fleet.entry_of(driver_id)
-            if entry is not None and entry.is_free:
-                yield entry
+    @property
+    def free(self) -> Grid:
+        """The places of the free drivers, by driver."""
+        return self._keeper.fleet.free
+
+    def entry_of(self, driver_id: Hashable) -> Entry:
+        """Return a free driver."""
+        return _entry(self._keeper.fleet, driver_id)
 
     def close(self) -> None:
         """Release the state that searches and former riders hold."""
@@ -184,7 +185,7 @@ def _fits(entry: Entry, now: datetime, max_age: float | None, vehicle_type: str)
     return max_age is None or (now - entry.fix.recorded_at).total_seconds() <= max_age
 
 
-def _entry(fleet: Fleet, driver_id: Hashable | DriverId) -> Entry:
+def _entry(fleet: Fleet, driver_id: Hashable) -> Entry:
     entry = fleet.entry_of(driver_id)  # type: ignore[arg-type]  # the keys are drivers' ids
     assert entry is not None  # noqa: S101 - `Fleet.remove` removes both
     return entry

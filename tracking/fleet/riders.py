@@ -7,7 +7,7 @@ the town; each rider gets ids of its own.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from heapq import nsmallest
 from operator import itemgetter
 from typing import Final
@@ -52,14 +52,19 @@ _Seen = tuple[Sight, str]
 class Rider:
     """One rider's connection: the place, and the aliases of the cars of its last frame."""
 
-    __slots__ = ("aliases", "outbox", "place", "user_id")
+    __slots__ = ("aliases", "outbox", "part", "place", "user_id")
 
     def __init__(self, outbox: Outbox, user_id: UserId, place: Place) -> None:
         self.outbox = outbox
         self.user_id = user_id
-        self.place = place
+        self.look(place)
         # By driver: the time of the last change, and the alias since then.
         self.aliases: dict[DriverId, tuple[int, str]] = {}
+
+    def look(self, place: Place) -> None:
+        """Move to a place."""
+        self.place = place
+        self.part = _part_of(place)
 
 
 class Riders:
@@ -75,10 +80,10 @@ class Riders:
         # By user: the place of the last far move, and when the next one is free.
         self._moves: dict[UserId, tuple[Place, float]] = {}
         # The drivers near each part, and until when they are looked at.
-        self._near: dict[_Part, tuple[list[DriverId], float]] = {}
+        self._near: dict[_Part, tuple[list[Hashable], float]] = {}
         # In this round: the cars that a part shows, and what is seen of each car.
         self._shown: dict[_Part, list[_Seen]] = {}
-        self._seen: dict[DriverId, _Seen | None] = {}
+        self._seen: dict[Hashable, _Seen | None] = {}
         self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -99,7 +104,7 @@ class Riders:
             self._turn += 1
             self._slots[slot][outbox] = Rider(outbox, user_id, place)
         rider = self._slots[slot][outbox]
-        rider.place = place
+        rider.look(place)
         if self._nearby.is_loaded:
             self._send(rider)
 
@@ -187,13 +192,15 @@ class Riders:
         rider.outbox.offer({"type": "websocket.send", "text": frame})
 
     def _cars(self, rider: Rider) -> list[str]:
-        part = _part_of(rider.place)
-        shown = self._shown.get(part)
+        shown = self._shown.get(rider.part)
         if shown is None:
-            shown = self._shown[part] = self._shown_in(part)
+            shown = self._shown[rider.part] = self._shown_in(rider.part)
+        free = self._nearby.free
         aliases: dict[DriverId, tuple[int, str]] = {}
         cars: list[str] = []
         for sight, place in shown:
+            if sight.driver_id not in free:
+                continue
             alias = rider.aliases.get(sight.driver_id)
             if alias is None or alias[0] != sight.changed_at:
                 alias = sight.changed_at, self._veil.alias(rider.user_id, sight)
@@ -207,11 +214,13 @@ class Riders:
     def _shown_in(self, part: _Part) -> list[_Seen]:
         """Return the nearest cars that may be seen from a part of the town."""
         latitude, longitude = _centre_of(part)
+        free = self._nearby.free
         squares = []
-        for entry in self._nearby.free(self._drivers_near(part)):
-            driver_id = entry.fix.driver_id
+        for driver_id in self._drivers_near(part):
+            if driver_id not in free:
+                continue
             if driver_id not in self._seen:
-                self._seen[driver_id] = self._see(entry)
+                self._seen[driver_id] = self._see(self._nearby.entry_of(driver_id))
             if (seen := self._seen[driver_id]) is not None:
                 square = _square(latitude, longitude, seen[0].latitude, seen[0].longitude)
                 squares.append((square, seen))
@@ -219,12 +228,13 @@ class Riders:
             squares = nsmallest(MAX_CARS, squares, key=itemgetter(0))
         return [seen for square, seen in squares if square <= RADIUS * RADIUS]
 
-    def _drivers_near(self, part: _Part) -> list[DriverId]:
+    def _drivers_near(self, part: _Part) -> list[Hashable]:
         """Return the drivers who are near a part of the town, or were some seconds ago."""
         near = self._near.get(part)
         if near is None:
-            found = self._nearby.nearest(*_centre_of(part), MAX_LOOKED_AT, RADIUS + PART)
-            drivers = [each.entry.fix.driver_id for each in found] if len(found) >= CROWD else []
+            free, place = self._nearby.free, _centre_of(part)
+            found = free.nearest(*place, MAX_LOOKED_AT, radius=RADIUS + PART)
+            drivers = [each.key for each in found] if len(found) >= CROWD else []
             near = self._near[part] = drivers, self._now() + LOOK_INTERVAL
         return near[0]
 
