@@ -30,9 +30,9 @@ SLOTS: Final = 20
 # The cars of a frame, at most, and their greatest distance in metres.
 MAX_CARS: Final = 20
 RADIUS: Final = 3_000.0
-# The edge in metres of the parts of a town whose riders see the same cars, how many are looked at
-# for each of them, as about a third is hidden, and for how many seconds before others are: those
-# that have come near meanwhile are not missed.
+# The edge in metres of the parts of a town whose riders see the same cars; how many are looked at
+# for each of them, as a third or more are hidden; and for how many seconds, so that a car which
+# comes near is shown that much later.
 PART: Final = 500.0
 MAX_LOOKED_AT: Final = 60
 LOOK_INTERVAL: Final = 10.0
