@@ -235,7 +235,7 @@ class NearbyDriver(Details):
 
 
 class NearbyCar(Frame):
-    """A car near a rider. The id means nothing to other riders, and changes every hour."""
+    """A car near a rider. The id means nothing to other riders, and changes within an hour."""
 
     id: str
     location_lat: Degrees

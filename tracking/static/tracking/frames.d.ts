@@ -129,7 +129,7 @@ export interface TripFrame {
   trip: TripContent;
 }
 
-/** A car near a rider. The id means nothing to other riders, and changes every hour. */
+/** A car near a rider. The id means nothing to other riders, and changes within an hour. */
 export interface NearbyCar {
   id: string;
   /** WGS 84 degrees, canonical: no exponent, no trailing zeros, no -0. */
