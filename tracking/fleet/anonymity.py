@@ -6,14 +6,15 @@ a random moment of each period, when the driver's state changes, so with each tr
 leaves a place where it stood: one that was seen to vanish there would else be known again.
 
 Every rider sees the same cars at the same time, so a second account does not help. A car is also
-hidden near the places where its shift began and where the last ones ended.
+hidden near its quiet places, where its shift began and where the last ones ended; to leave them is
+a change as well.
 
 All choices look random and are the same in every process: they are keyed hashes.
 """
 
 import hashlib
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from math import cos, pi, sin, sqrt
 from typing import Final, NamedTuple
@@ -82,14 +83,12 @@ class Veil:
         latitude: float,
         longitude: float,
         since: float,
-        quiet: Sequence[Sequence[float]],
         now: float,
     ) -> Sight | None:
         """Return a car at a place as riders see it `now`; None if it is hidden.
 
-        `since` is when its driver's state changed, or when it last left a place where it stood,
-        whichever was later. Both times are in seconds. `quiet` are the quiet places: [latitude,
-        longitude].
+        `since` is when its driver's state changed, or when it last left a quiet place or one where
+        it stood, whichever was the latest. Both times are in seconds.
         """
         period = int(now // PERIOD)
         moment = self._moment(driver_id, period)
@@ -99,19 +98,30 @@ class Veil:
         draw = self._draw(driver_id, changed_at)
         if now - changed_at < draw.hidden:
             return None
-        shown = (
+        return Sight(
+            driver_id,
+            changed_at,
             latitude + draw.north / METRES_PER_DEGREE,
             longitude + draw.east / max(metres_per_degree_east(latitude), 1_000.0),
         )
-        for place in quiet:
+
+    def is_quiet(
+        self,
+        driver_id: DriverId,
+        latitude: float,
+        longitude: float,
+        places: Iterable[Sequence[float]],
+    ) -> bool:
+        """Return True if a place, or where it is shown, is near one of the car's quiet places.
+
+        These are given as [latitude, longitude].
+        """
+        for place in places:
             cell = int(place[0] // CELL), int(place[1] // CELL)
             centre, middle, radius = self._circle(driver_id, *cell)
-            if (
-                distance(centre, middle, latitude, longitude) < radius
-                or distance(centre, middle, *shown) < radius
-            ):
-                return None
-        return Sight(driver_id, changed_at, *shown)
+            if distance(centre, middle, latitude, longitude) < radius + DISPLACEMENT:
+                return True
+        return False
 
     def alias(self, rider_id: UserId, sight: Sight) -> str:
         """Return the id of a car for one rider, from its last change to the next."""
@@ -135,7 +145,7 @@ class Veil:
         about = driver_id, row, column
         least, most = RADIUS
         radius = least + (most - least) * self._number("radius", *about)
-        away = radius * CENTRE * self._number("away", *about)
+        away = radius * CENTRE * sqrt(self._number("away", *about))
         turn = 2 * pi * self._number("turn", *about)
         latitude, longitude = (row + 0.5) * CELL, (column + 0.5) * CELL
         east = away * sin(turn) / max(metres_per_degree_east(latitude), 1_000.0)

@@ -25,16 +25,22 @@ logger = logging.getLogger(__name__)
 
 # Seconds between two frames of a rider.
 INTERVAL: Final = 2.0
+# Seconds between the moments at which the places of all cars are taken over, the same for all cars
+# and workers. In between, cars glide from one place to the next: if they moved when their phones
+# report, the second of a phone's timer would identify a car under each of its ids.
+TICK: Final = 10.0
 # The parts of the interval: some riders get their frame in each.
 SLOTS: Final = 20
 # The cars of a frame, at most, and their greatest distance in metres.
 MAX_CARS: Final = 20
 RADIUS: Final = 3_000.0
 # The edge in metres of the parts of a town whose riders see the same cars; how many are looked at
-# for each of them, as a third or more are hidden; and for how many seconds, so that a car which
-# comes near is shown that much later.
+# for each of them: more, if too many of those are quiet, until there are so many that are not, as a
+# third or more of these are hidden; and for how many seconds, so that a car which comes near is
+# shown that much later.
 PART: Final = 500.0
-MAX_LOOKED_AT: Final = 60
+LOOKED_AT: Final = (60, 240, 960)
+ENOUGH: Final = 50
 LOOK_INTERVAL: Final = 10.0
 # Metres that a place may move at once, as on a map that is dragged. A rider who looks elsewhere may
 # do so again after so many seconds, and all connections of the user to the place before end: one
@@ -67,6 +73,49 @@ class Rider:
         self.part = _part_of(place)
 
 
+class _Car:
+    """A car near riders, as of the tick `tick`.
+
+    It glides from `start` to `end`, its places at the tick before and at this one. `since` is the
+    time of its last change but for those that the veil draws, `known_at` when this process came to
+    know it. At a quiet place (`is_quiet`) it is hidden, and leaving it is a change.
+    """
+
+    __slots__ = ("end", "is_quiet", "known_at", "quiet_at", "since", "start", "tick")
+
+    def __init__(self) -> None:
+        self.tick = -1
+        self.start = self.end = Place(0.0, 0.0)
+        self.since = self.known_at = self.quiet_at = 0.0
+        self.is_quiet = False
+
+    def move(self, entry: Entry, veil: Veil, tick: int) -> None:
+        """Take over the place at a tick, and what has changed since the one before."""
+        fix, duty = entry.fix, entry.duty
+        place = Place(fix.latitude, fix.longitude)
+        # Nothing glides if it was not near at the tick before, nor across the antimeridian.
+        follows = self.tick == tick - 1 and abs(place.longitude - self.end.longitude) < 180
+        self.start = self.end if follows else place
+        self.end, self.tick = place, tick
+        # Before it is known where the shift began, the car may be at home.
+        self.is_quiet = (
+            duty is None
+            or duty.shift_began_at is None
+            or veil.is_quiet(fix.driver_id, *place, [duty.shift_began_at, *duty.shifts_ended_at])
+        )
+        if self.is_quiet:
+            self.quiet_at = tick * TICK
+        began = 0.0 if duty is None else duty.since.timestamp()
+        self.since = max(began, entry.left_at, self.quiet_at)
+        self.known_at = entry.known_at
+
+    def place_at(self, now: float) -> Place:
+        """Return the place to which it has glided."""
+        part = min(1.0, max(0.0, now / TICK - self.tick))
+        (south, west), (north, east) = self.start, self.end
+        return Place(south + part * (north - south), west + part * (east - west))
+
+
 class Riders:
     """Streams the free cars near them to riders, as the veil lets them be seen."""
 
@@ -79,8 +128,10 @@ class Riders:
         self._turn = 0
         # By user: the place of the last far move, and when the next one is free.
         self._moves: dict[UserId, tuple[Place, float]] = {}
-        # The drivers near each part, and until when they are looked at.
+        # The drivers near each part, and until when they are looked at; and the cars of those.
         self._near: dict[_Part, tuple[list[Hashable], float]] = {}
+        self._cars: dict[Hashable, _Car] = {}
+        self._tick = -1
         # In this round: the cars that a part shows, and what is seen of each car.
         self._shown: dict[_Part, list[_Seen]] = {}
         self._seen: dict[Hashable, _Seen | None] = {}
@@ -120,8 +171,8 @@ class Riders:
             self._near.clear()
             self._shown.clear()
             self._seen.clear()
-            # A car that has just been seen to leave is not to be seen by somebody who comes then:
-            # where it stood is known for as long as the state is kept.
+            # A car that has just been seen to leave its stand is not to be shown to somebody who
+            # comes then: that it stood there is known for as long as the state is kept.
             self._nearby.keep(HIDDEN[1])
             self._nearby.release(self)
 
@@ -164,7 +215,10 @@ class Riders:
         slot, due = 0, loop.time()
         while True:
             if slot == 0:
-                await self._begin_round()
+                try:
+                    await self._begin_round()
+                except Exception:  # a bug must not end the streams
+                    logger.exception("The cars near riders could not be updated")
             for rider in list(self._slots[slot].values()):
                 try:
                     self._send(rider)
@@ -181,17 +235,37 @@ class Riders:
         self._shown.clear()
         self._seen.clear()
         self._near = {part: near for part, near in self._near.items() if near[1] > now}
+        if int(now // TICK) != self._tick:
+            self._begin_tick(int(now // TICK))
         over = [pk for pk, (_, until) in self._moves.items() if until <= now]
         watching = {rider.user_id for slot in self._slots for rider in slot.values()}
         for user_id in over:
             if user_id not in watching:
                 del self._moves[user_id]
 
+    def _begin_tick(self, tick: int) -> None:
+        """Take over the places of all cars near riders, and forget those that nobody can know."""
+        self._tick = tick
+        for driver_id in {driver_id for near, _ in self._near.values() for driver_id in near}:
+            if driver_id in self._nearby.free:
+                self._car(driver_id)
+        oldest = tick - HIDDEN[1] / TICK
+        self._cars = {key: car for key, car in self._cars.items() if car.tick >= oldest}
+
+    def _car(self, driver_id: Hashable) -> _Car:
+        """Return the car of a free driver, as of this tick."""
+        car = self._cars.get(driver_id)
+        if car is None:
+            car = self._cars[driver_id] = _Car()
+        if car.tick != self._tick:
+            car.move(self._nearby.entry_of(driver_id), self._veil, self._tick)
+        return car
+
     def _send(self, rider: Rider) -> None:
-        frame = encode_cars(self._cars(rider))
+        frame = encode_cars(self._frame(rider))
         rider.outbox.offer({"type": "websocket.send", "text": frame})
 
-    def _cars(self, rider: Rider) -> list[str]:
+    def _frame(self, rider: Rider) -> list[str]:
         shown = self._shown.get(rider.part)
         if shown is None:
             shown = self._shown[rider.part] = self._shown_in(rider.part)
@@ -220,7 +294,7 @@ class Riders:
             if driver_id not in free:
                 continue
             if driver_id not in self._seen:
-                self._seen[driver_id] = self._see(self._nearby.entry_of(driver_id))
+                self._seen[driver_id] = self._see(driver_id)
             if (seen := self._seen[driver_id]) is not None:
                 square = _square(latitude, longitude, seen[0].latitude, seen[0].longitude)
                 squares.append((square, seen))
@@ -232,28 +306,32 @@ class Riders:
         """Return the drivers who are near a part of the town, or were some seconds ago."""
         near = self._near.get(part)
         if near is None:
-            free, place = self._nearby.free, _centre_of(part)
-            found = free.nearest(*place, MAX_LOOKED_AT, radius=RADIUS + PART)
-            drivers = [each.key for each in found] if len(found) >= CROWD else []
-            near = self._near[part] = drivers, self._now() + LOOK_INTERVAL
+            near = self._near[part] = self._look_near(part), self._now() + LOOK_INTERVAL
         return near[0]
 
-    def _see(self, entry: Entry) -> _Seen | None:
+    def _look_near(self, part: _Part) -> list[Hashable]:
+        found: list[Hashable] = []
+        seen = 0
+        for count in LOOKED_AT:
+            place, reach = _centre_of(part), RADIUS + PART
+            found = [each.key for each in self._nearby.free.nearest(*place, count, radius=reach)]
+            seen = sum(not self._car(driver_id).is_quiet for driver_id in found)
+            if seen >= ENOUGH or len(found) < count:
+                break
+        return found if seen >= CROWD else []
+
+    def _see(self, driver_id: Hashable) -> _Seen | None:
         """Return a car as riders see it; None if it is hidden."""
-        fix, duty = entry.fix, entry.duty
-        # Before it is known where the shift began, the car may be at home.
-        if duty is None or duty.shift_began_at is None:
+        car, now = self._car(driver_id), self._now()
+        if car.is_quiet:
             return None
-        sight = self._veil.sight(
-            fix.driver_id,
-            fix.latitude,
-            fix.longitude,
-            max(entry.left_at, duty.since.timestamp()),
-            [duty.shift_began_at, *duty.shifts_ended_at],
-            self._now(),
-        )
+        fix = self._nearby.entry_of(driver_id).fix
+        sight = self._veil.sight(fix.driver_id, *car.place_at(now), car.since, now)
         if sight is None:
             return None
+        # A process that has just begun does not know where cars stood, and so not their last
+        # changes: it must not show an id from before.
+        sight = sight._replace(changed_at=max(sight.changed_at, int(car.known_at)))
         return sight, encode_place(sight.latitude, sight.longitude)
 
 

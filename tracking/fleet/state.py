@@ -3,6 +3,7 @@
 Changed drivers are found without scanning the others, and encoded once for all viewers.
 """
 
+import time
 from collections.abc import Callable, Iterator, KeysView, Mapping
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
@@ -33,7 +34,8 @@ class Entry:
 
     `duty` is the driver's state; None if it has none, or if it is not read yet. `left_at` is when
     the driver was last found `HERE` metres from a place where it had stood, for `STAND` seconds or
-    more: in seconds since 1970, equal in all processes that saw it, and 0 if this one has not.
+    more: in seconds since 1970, equal in all processes that saw it, and 0 if this one has not. It
+    knows the driver since `known_at`.
     """
 
     __slots__ = (
@@ -44,6 +46,7 @@ class Entry:
         "due",
         "duty",
         "fix",
+        "known_at",
         "left_at",
         "status",
         "version",
@@ -56,6 +59,7 @@ class Entry:
         self._place = fix
         self._here_since = fix.received_at.timestamp() - (STAND - STAND_OF_NEW)
         self.left_at = 0.0
+        self.known_at = time.time()
         self.version = 0
         self.due: datetime | None = None
         self._name = encode_name(None)

@@ -88,7 +88,7 @@ class Town:
         for step, spots in enumerate(self.spots):
             now = BEGIN + step * STEP
             for car, spot in enumerate(spots):
-                sight = spot and veil.sight(car, spot.latitude, spot.longitude, spot.since, (), now)
+                sight = spot and veil.sight(car, spot.latitude, spot.longitude, spot.since, now)
                 if sight:
                     place = round(sight.latitude, 4), round(sight.longitude, 4)
                     looks[car, sight.changed_at].append((now, place))
