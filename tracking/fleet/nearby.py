@@ -33,6 +33,21 @@ class NotLoaded(Exception):
     """Drivers or states could not be read in time: the database is unavailable, or slow."""
 
 
+class Search(NamedTuple):
+    """What to find: the `limit` nearest free drivers.
+
+    Only those within `radius` metres, whose location was measured at most `max_age` seconds ago,
+    and whose vehicle is of that type, if these are given.
+    """
+
+    latitude: float
+    longitude: float
+    limit: int
+    radius: float | None = None
+    max_age: float | None = None
+    vehicle_type: str = ""
+
+
 class Found(NamedTuple):
     """A free driver, and its distance in metres."""
 
@@ -93,15 +108,7 @@ class Nearby:
             await asyncio.sleep(0)
             more = self._keeper.fleet.expire()
 
-    async def search(
-        self,
-        latitude: float,
-        longitude: float,
-        count: int,
-        radius: float | None = None,
-        max_age: float | None = None,
-        vehicle_type: str = "",
-    ) -> list[Found]:
+    async def search(self, search: Search) -> list[Found]:
         """Return what `nearest` does, once all drivers and recent states are read.
 
         Raise NotLoaded if that takes longer than `LOAD_TIMEOUT`: an answer never has a driver whose
@@ -116,29 +123,19 @@ class Nearby:
                 await self._current(MAX_STATE_AGE)
         except TimeoutError as error:
             raise NotLoaded from error
-        return self.nearest(latitude, longitude, count, radius, max_age, vehicle_type)
+        return self.nearest(search)
 
-    def nearest(
-        self,
-        latitude: float,
-        longitude: float,
-        count: int,
-        radius: float | None = None,
-        max_age: float | None = None,
-        vehicle_type: str = "",
-    ) -> list[Found]:
-        """Return the `count` nearest free drivers, nearest first, with distances in metres.
-
-        Only those within `radius` metres, whose location was measured at most `max_age` seconds
-        ago, and whose vehicle is of that type, if these are given. Before the state is loaded there
-        are none.
-        """
+    def nearest(self, search: Search) -> list[Found]:
+        """Return the free drivers, nearest first. Before the state is loaded there are none."""
         fleet = self._keeper.fleet
+        vehicle_type = search.vehicle_type
         free = fleet.free_of_type(vehicle_type) if vehicle_type else fleet.free
         if free is None:
             return []
-        since = -inf if max_age is None else self._now().timestamp() - max_age
-        near = free.nearest(latitude, longitude, count, radius=radius, since=since)
+        since = -inf if search.max_age is None else self._now().timestamp() - search.max_age
+        near = free.nearest(
+            search.latitude, search.longitude, search.limit, radius=search.radius, since=since
+        )
         return [Found(_entry(fleet, key), distance) for distance, key in near]
 
     @property
@@ -158,31 +155,28 @@ class Nearby:
             self.release(self)
 
 
-def nearest_of(
-    rows: Iterable[tuple[Fix, StateRow]],
-    now: datetime,
-    latitude: float,
-    longitude: float,
-    count: int,
-    radius: float | None = None,
-    max_age: float | None = None,
-    vehicle_type: str = "",
-) -> list[Found]:
+def nearest_of(rows: Iterable[tuple[Fix, StateRow]], now: datetime, search: Search) -> list[Found]:
     """Return what `Nearby.nearest` does, from the rows of all available drivers."""
     entries = (Entry(fix, status_of(fix, now), duty) for fix, duty in rows)
     found = (
-        Found(entry, distance(latitude, longitude, entry.fix.latitude, entry.fix.longitude))
+        Found(entry, _distance(search, entry.fix))
         for entry in entries
-        if entry.is_free and _fits(entry, now, max_age, vehicle_type)
+        if entry.is_free and _fits(entry, now, search)
     )
-    within = (each for each in found if radius is None or each.distance <= radius)
-    return nsmallest(count, within, key=lambda each: each.distance)
+    within = (each for each in found if search.radius is None or each.distance <= search.radius)
+    return nsmallest(search.limit, within, key=lambda each: each.distance)
 
 
-def _fits(entry: Entry, now: datetime, max_age: float | None, vehicle_type: str) -> bool:
+def _distance(search: Search, fix: Fix) -> float:
+    return distance(search.latitude, search.longitude, fix.latitude, fix.longitude)
+
+
+def _fits(entry: Entry, now: datetime, search: Search) -> bool:
+    vehicle_type = search.vehicle_type
     if vehicle_type and (entry.duty is None or entry.duty.vehicle_type != vehicle_type):
         return False
-    return max_age is None or (now - entry.fix.recorded_at).total_seconds() <= max_age
+    age = (now - entry.fix.recorded_at).total_seconds()
+    return search.max_age is None or age <= search.max_age
 
 
 def _entry(fleet: Fleet, driver_id: Hashable) -> Entry:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final
 
 import msgspec
 from django.core.handlers.asgi import ASGIRequest
@@ -14,7 +14,7 @@ from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 
 from tracking.access_log import record
-from tracking.fleet.nearby import Found, NotLoaded, nearest_of
+from tracking.fleet.nearby import Found, NotLoaded, Search, nearest_of
 from tracking.fleet.rows import load_free
 from tracking.geo import bearing
 from tracking.models import LocationAccess
@@ -44,17 +44,6 @@ class NearbyDrivers(msgspec.Struct):
     results: Annotated[list[NearbyDriver], Meta(max_length=MAX_COUNT)]
 
 
-class Asked(NamedTuple):
-    """The parameters of a search, checked."""
-
-    latitude: float
-    longitude: float
-    limit: int
-    radius: float | None
-    max_age: float | None
-    vehicle_type: str
-
-
 class MaySearchNearby(BasePermission):
     """Permits staff who may view last known locations, and as `TRACKING["NEARBY_POLICY"]` says."""
 
@@ -78,12 +67,12 @@ class NearbyView(RestView):
             found = call_async(search, asked)
         else:
             # Without an event loop that stays, no state is kept: each search reads all.
-            found = nearest_of(load_free(), timezone.now(), *asked)
+            found = nearest_of(load_free(), timezone.now(), asked)
         return HttpResponse(encode(asked, found), content_type="application/json")
 
 
-def read_query(query: QueryDict) -> Asked:
-    """Return the parameters; raise InvalidParameters."""
+def read_query(query: QueryDict) -> Search:
+    """Return what is searched for; raise InvalidParameters."""
     check_names(query, PARAMETERS)
     latitude = _decimal(query, "lat", -90.0, 90.0)
     longitude = _decimal(query, "lon", -180.0, 180.0)
@@ -94,7 +83,7 @@ def read_query(query: QueryDict) -> Asked:
     assert longitude is not None  # noqa: S101 - as above
     # Until there are times of arrival, the nearest one is the first to arrive.
     choice_of(query, "order_by", ORDERS)
-    return Asked(
+    return Search(
         latitude,
         longitude,
         number_of(query, "count", 1, MAX_COUNT) or DEFAULT_COUNT,
@@ -104,7 +93,7 @@ def read_query(query: QueryDict) -> Asked:
     )
 
 
-def encode(asked: Asked, found: Sequence[Found]) -> bytes:
+def encode(asked: Search, found: Sequence[Found]) -> bytes:
     """Return the body of the answer."""
     now = timezone.now()
     results = [
@@ -121,15 +110,15 @@ def encode(asked: Asked, found: Sequence[Found]) -> bytes:
     return msgspec.json.encode(NearbyDrivers(results))
 
 
-async def search(asked: Asked) -> list[Found]:
+async def search(asked: Search) -> list[Found]:
     """Return the drivers that this process's state has; raise Unavailable."""
     try:
-        return await get_runtime().nearby.search(*asked)
+        return await get_runtime().nearby.search(asked)
     except NotLoaded as error:
         raise Unavailable("the drivers could not be read yet: try again later") from error
 
 
-def _bearing(asked: Asked, fix: Any) -> float:
+def _bearing(asked: Search, fix: Any) -> float:
     return bearing(asked.latitude, asked.longitude, fix.latitude, fix.longitude)
 
 

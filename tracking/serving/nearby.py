@@ -19,10 +19,11 @@ from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 from rest_framework.exceptions import Throttled
 
 from tracking.access.tokens import authentication
+from tracking.fleet.nearby import Search
 from tracking.ids import UserId
 from tracking.models import LocationAccess
 from tracking.protocol import TrackingError
-from tracking.rest.nearby import Asked, NearbyView, encode, read_query, search
+from tracking.rest.nearby import NearbyView, encode, read_query, search
 from tracking.rest.problems import MEDIA_TYPE, InvalidParameters, Unavailable, problem
 from tracking.rest.throttling import NearbyThrottle
 from tracking.runtime import get_runtime
@@ -59,7 +60,7 @@ class NearbyFront:
         else:
             await _respond(send, 200, encode(asked, found), "application/json")
 
-    def _read(self, scope: Any) -> tuple[Asked | None, str | None]:
+    def _read(self, scope: Any) -> tuple[Search | None, str | None]:
         """Return the parameters and the token of a search, or None and None for the view."""
         if scope["method"] != "GET" or scope["path"] not in self._own_paths:
             return None, None

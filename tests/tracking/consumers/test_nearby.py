@@ -11,6 +11,7 @@ from django.utils import timezone
 from tracking import states
 from tracking.engine import notices
 from tracking.fleet import anonymity, riders
+from tracking.fleet.nearby import Search
 from tracking.models import DriverState
 from tracking.runtime import get_runtime
 
@@ -126,7 +127,7 @@ async def test_car_whose_shift_began_nearby_is_hidden(look, drive, rider, driver
     socket = await look(rider)
     await cars_of(socket, 1)
     runtime = get_runtime()
-    found = runtime.nearby.nearest(0, 0, 10)
+    found = runtime.nearby.nearest(Search(0, 0, 10))
     assert {each.entry.fix.driver_id for each in found} == {driver, other_driver}
 
 

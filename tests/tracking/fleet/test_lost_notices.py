@@ -7,6 +7,7 @@ from asgiref.sync import sync_to_async
 from django.utils import timezone
 
 from tracking import states, trips
+from tracking.fleet.nearby import Search
 from tracking.models import DriverLocation
 from tracking.runtime import get_runtime
 
@@ -34,7 +35,7 @@ async def free(driver):
 
 
 async def found(runtime):
-    near = await within_deadline(runtime.nearby.search(1.5, 2.5, 10))
+    near = await within_deadline(runtime.nearby.search(Search(1.5, 2.5, 10)))
     return [each.entry.fix.driver_id for each in near]
 
 

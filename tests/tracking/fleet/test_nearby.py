@@ -8,7 +8,7 @@ import pytest
 from tracking.fleet import keeper as fleet_keeper
 from tracking.fleet import nearby as fleet_nearby
 from tracking.fleet.keeper import Keeper
-from tracking.fleet.nearby import Nearby, NotLoaded
+from tracking.fleet.nearby import Nearby, NotLoaded, Search
 from tracking.pipeline.duty import StateRow
 
 from ..fakes import NOON, fix_of, within_deadline
@@ -41,7 +41,7 @@ async def nearby(hub, rows, clock):
 
 
 async def found(nearby):
-    near = await within_deadline(nearby.search(1.5, 2.5, 10))
+    near = await within_deadline(nearby.search(Search(1.5, 2.5, 10)))
     return [each.entry.fix.driver_id for each in near]
 
 
@@ -100,7 +100,7 @@ async def test_only_vehicles_of_the_type_are_found(nearby, rows):
     nearby.keeper.apply_states(duty(19, vehicle_type="van") | duty(20))
 
     def vans():
-        near = nearby.nearest(1.5, 2.5, 10, vehicle_type="van")
+        near = nearby.nearest(Search(1.5, 2.5, 10, vehicle_type="van"))
         return [each.entry.fix.driver_id for each in near]
 
     assert vans() == [19]
