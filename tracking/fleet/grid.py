@@ -51,6 +51,11 @@ class _Cube:
         self.cubes: dict[int, _Cube] | None = None
         self.newest = -inf
 
+    def holds(self, x: float, y: float, z: float) -> bool:
+        """Return True if a point is in this cube."""
+        edge = self.edge
+        return 0 <= x - self.x < edge and 0 <= y - self.y < edge and 0 <= z - self.z < edge
+
     def part(self, x: float, y: float, z: float) -> "_Cube":
         """Return the part of a split cube in which a point is."""
         assert self.cubes is not None  # noqa: S101 - it is split
@@ -83,21 +88,18 @@ class Grid:
     def put(self, key: Hashable, latitude: float, longitude: float, at: float = 0.0) -> None:
         """Set the place of `key`, in WGS 84 degrees, and its time."""
         x, y, z = point_of(latitude, longitude)
-        cube = self._cube_of.get(key)
-        if (
-            cube is not None
-            and 0 <= x - cube.x < cube.edge
-            and 0 <= y - cube.y < cube.edge
-            and 0 <= z - cube.z < cube.edge
-        ):
-            cube.places[key] = x, y, z, at
-        else:
-            self.remove(key)
-            cube = self._root
-            while cube.cubes is not None:
-                cube = cube.part(x, y, z)
-            cube.places[key] = x, y, z, at
+        former = self._cube_of.get(key)
+        cube = former or self._root
+        # From the cube where it was, as a car moves to one nearby, and the root is 15 cubes away.
+        while cube.parent is not None and not cube.holds(x, y, z):
+            cube = cube.parent
+        while cube.cubes is not None:
+            cube = cube.part(x, y, z)
+        cube.places[key] = x, y, z, at
+        if cube is not former:
             self._cube_of[key] = cube
+            if former is not None:
+                _take_out(former, key)
             if len(cube.places) > SPLIT and cube.edge >= MIN_EDGE:
                 self._split(cube)
         outer: _Cube | None = cube
@@ -108,17 +110,8 @@ class Grid:
     def remove(self, key: Hashable) -> None:
         """Remove `key`, if it is there."""
         cube = self._cube_of.pop(key, None)
-        if cube is None:
-            return
-        del cube.places[key]
-        # An empty cube is removed from the one around it, which may be empty then.
-        while not cube.places and not cube.cubes and cube.parent is not None:
-            outer = cube.parent
-            assert outer.cubes is not None  # noqa: S101 - it is split
-            del outer.cubes[cube.index]
-            cube = outer
-        if not cube.cubes:
-            cube.cubes = None
+        if cube is not None:
+            _take_out(cube, key)
 
     def nearest(
         self,
@@ -170,6 +163,18 @@ class Grid:
             part.places[key] = place
             part.newest = max(part.newest, place[3])
             self._cube_of[key] = part
+
+
+def _take_out(cube: _Cube, key: Hashable) -> None:
+    del cube.places[key]
+    # An empty cube is removed from the one around it, which may be empty then.
+    while not cube.places and not cube.cubes and cube.parent is not None:
+        outer = cube.parent
+        assert outer.cubes is not None  # noqa: S101 - it is split
+        del outer.cubes[cube.index]
+        cube = outer
+    if not cube.cubes:
+        cube.cubes = None
 
 
 def point_of(latitude: float, longitude: float) -> Point:
