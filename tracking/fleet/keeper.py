@@ -14,7 +14,7 @@ from math import inf
 from typing import Any, Final
 
 from tracking.fix import Fix
-from tracking.fleet.rows import PAGE, load_marks, load_names, load_page
+from tracking.fleet.rows import PAGE, load_marks, load_names, load_page, load_shown
 from tracking.fleet.state import Fleet
 from tracking.ids import DriverId, UserId
 from tracking.people import USER_IDS
@@ -183,7 +183,7 @@ class Keeper:
             or (heard == known.heard and disconnected_at != known.disconnected_at)
         ]
         if missed:
-            for fix in (await self._read(load_snapshots, missed)).values():
+            for fix in (await self._read(load_shown, missed)).values():
                 fleet.take(fix)
 
     async def _name(self) -> None:

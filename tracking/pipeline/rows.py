@@ -8,9 +8,10 @@ from typing import Final, Protocol
 
 import msgspec
 from django.db import DataError, IntegrityError, connections, router, transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from tracking.engine.database import any_of, is_locked, is_unavailable, sqlstate, supported
+from tracking.engine.times import time_of
 from tracking.fix import HISTORY_ONLY, Fix
 from tracking.ids import DriverId
 from tracking.models import DriverLocation, DriverState, HistoryErasure
@@ -27,6 +28,8 @@ MAX_SINGLED_OUT: Final = 16
 
 # The fields of a fix that are columns of `DriverLocation`.
 COLUMNS: Final = tuple(name for name in Fix.__struct_fields__ if name not in HISTORY_ONLY)
+# The same for `values_list`, whose rows are the arguments of `Fix`.
+VALUES: Final = tuple(time_of(name) if name.endswith("_at") else F(name) for name in COLUMNS)
 
 # Fixes as a relation of the fields of `Fix`. They are sent as one JSON parameter. Measured on
 # PostgreSQL 15 with 500 rows, client + server microseconds per row: this 1.4 + 7, unnest of eight
@@ -365,4 +368,4 @@ def _snapshots(
     rows: QuerySet[DriverLocation], driver_ids: list[DriverId]
 ) -> Mapping[DriverId, Fix]:
     stored = rows.filter(pk__in=any_of(driver_ids, DriverLocation))
-    return {row[0]: Fix(*row) for row in stored.values_list(*COLUMNS)}
+    return {row[0]: Fix(*row) for row in stored.values_list(*VALUES)}

@@ -25,7 +25,7 @@ async def test_what_is_known_is_not_read_again(viewer, rows, hub):
     await viewer.until_seen(1)
     hub.deliver(fix_of(1, second=1))  # not yet committed
     await rows.rounds(4)
-    assert "load_snapshots" not in rows.calls
+    assert "load_shown" not in rows.calls
 
 
 async def test_a_newcomer_is_shown_at_once_and_named_soon(viewer, rows, hub):

@@ -8,7 +8,7 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
 from tracking.fleet import rows as fleet_rows
-from tracking.fleet.rows import load_marks, load_names, load_page
+from tracking.fleet.rows import load_marks, load_names, load_page, load_shown
 from tracking.pipeline.rows import upsert
 
 from ..fakes import NOON, fix_of
@@ -61,12 +61,14 @@ def test_marks_are_of_drivers_heard_or_disconnected_since_then(database):
     }
 
 
-def test_deactivated_drivers_are_on_no_page_and_have_no_mark(database):
+def test_deactivated_drivers_are_on_no_page_and_not_shown(database):
     (driver_id,) = drivers(1)
-    upsert([fix_of(driver_id, second=5)])
+    fix = fix_of(driver_id, second=5)
+    upsert([fix])
+    assert load_shown([driver_id, FAR_AWAY]) == {driver_id: fix}
     get_user_model().objects.filter(pk=driver_id).update(is_active=False)
     assert load_page(0) == []
-    assert load_marks(NOON) == {}
+    assert load_shown([driver_id]) == {}
     assert load_names([driver_id]) == {}
 
 

@@ -63,6 +63,8 @@ class Rows:
     def load_snapshots(self, driver_ids):
         return {key: self.fixes[key] for key in driver_ids if key in self.fixes}
 
+    load_shown = load_snapshots
+
     def load_names(self, user_ids):
         return {key: self.names[key] for key in user_ids if key in self.names}
 
