@@ -18,8 +18,7 @@ from tracking.pipeline.duty import StateRow
 from tracking.pipeline.rows import VALUES
 from tracking.states import on_duty
 
-# Rows per query. At some 40 µs per row, other queries of the thread do not wait for long; taking
-# them over stops the event loop for 2.5 ms.
+# Rows per query. At some 40 µs per row, other queries of the thread do not wait for long.
 PAGE: Final = 500
 
 # The times of a driver's last arrival and of the end of its connection.
