@@ -1,6 +1,7 @@
 """Start-up and shutdown of a worker: before its first connection and after its last one."""
 
 import gc
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -11,6 +12,12 @@ Application = Callable[[Any, Any, Any], Awaitable[Any]]
 # Seconds to store what is left while the database is unavailable, and for receivers of signals.
 # Then those locations and signals are lost.
 STORE_TIMEOUT: Final = 3.0
+# Seconds after which a thread that runs Python lets another go on; Python's default is 5 ms. While
+# a database thread converts rows, the event loop waits so long after each read and write of a
+# socket. Measured with 500 searches a second in twelve pairs, on a busy machine: the p99 was lower
+# in ten, and 0.6 times as high in the median pair, with the same CPU time within its spread. 0.5 ms
+# was not clearly better, and 0.1 ms worse.
+SWITCH_INTERVAL: Final = 0.001
 
 
 class Lifespan:
@@ -63,7 +70,8 @@ async def no_lifespan(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def start() -> None:
-    """Create the runtime, and exclude all existing objects from garbage collection."""
+    """Create the runtime, and set up threads and garbage collection for a server."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
     get_runtime().health.heartbeat.start()
     # Objects from start-up live as long as the process. Without this, a full collection stops an
     # idle worker for 69 ms; with it, for 12 ms.
