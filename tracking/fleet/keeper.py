@@ -113,6 +113,13 @@ class Keeper:
         if self._task is not None:
             self.fleet.set_states(rows)
 
+    async def settle(self) -> None:
+        """Update the statuses that are due, with a turn for others in between."""
+        more = self.fleet.expire()
+        while more:
+            await asyncio.sleep(0)
+            more = self.fleet.expire()
+
     async def close(self) -> None:
         """Stop, even if there are holders."""
         task = self._task
@@ -133,6 +140,8 @@ class Keeper:
         refresh: _Refresh | None = None
         while True:
             began_at, began = self._now(), loop.time()
+            # Also without a search, or the first one after a while would wait for 10,000s of them.
+            await self.settle()
             try:
                 if healed_at is not None:
                     await self._heal(healed_at - SLACK)

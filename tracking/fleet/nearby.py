@@ -103,10 +103,7 @@ class Nearby:
 
     async def settle(self) -> None:
         """Update the statuses that are due, with a turn for others in between."""
-        more = self._keeper.fleet.expire()
-        while more:
-            await asyncio.sleep(0)
-            more = self._keeper.fleet.expire()
+        await self._keeper.settle()
 
     async def search(self, search: Search) -> list[Found]:
         """Return what `nearest` does, once all drivers and recent states are read.

@@ -160,3 +160,13 @@ async def test_state_is_kept_for_the_longest_time_asked_for(nearby, rows):
     assert nearby.is_loaded
     await asyncio.sleep(0.06)
     assert not nearby.is_loaded
+
+
+async def test_statuses_are_updated_between_searches(nearby, rows, clock):
+    """So that the first search after a while need not wait for those of all drivers."""
+    rows.add(fix_of(19))
+    await found(nearby)
+    clock[0] = 3600
+    # A call of the round under way, and those of a whole one.
+    await rows.rounds(4)
+    assert nearby.keeper.fleet.entry_of(19).status == "offline"
