@@ -1,175 +1,246 @@
 """A curious rider: records what riders see of a town for hours, and tries to follow one car.
 
-The rider knows all rules but the secret, and how the cars of this town drive: for each pair of an
-id that vanished and one that appeared, the time and the way between them and the directions of both
-cars are compared with what was learned from recordings in which the cars were known.
+The rider knows all rules but the secret, and has driven along with the cars of another day: it
+knows their paths, and has learned which pairs of an id that vanished and one that appeared are the
+same car's.
 """
 
-import math
+import heapq
 import random
-from collections import Counter, defaultdict, deque
-from datetime import UTC, datetime
-from functools import cache
+from collections import Counter, defaultdict
+from math import exp, hypot, log, sqrt
 from typing import NamedTuple
 
-from ridehail.demo.simulation.city import City
-from ridehail.demo.simulation.vehicle import Vehicle
-from tracking.fix import Fix
-from tracking.fleet.state import Entry
-from tracking.geo import METRES_PER_DEGREE, distance
-from tracking.status import Status
+from tracking.fleet import anonymity
+from tracking.geo import distance
 
-BEGIN = 1_000_000.0
-STEP = 10.0  # seconds between two looks; the server's frames come every 2 s
-HOUR = 3_600.0
+from .town import BEGIN, HOUR, LOOKS, STEP, metres
+
 FAST = 18.0  # m/s: no car of the town is faster
 AWAY = 500.0  # metres: a car that has not left was not followed anywhere
 
+CARS = 60  # of the towns from which the rider learns
+NEAR = 250.0  # metres: the bandwidth of places, and a cell
+LIKE = 4.0  # m/s: the bandwidth of velocities
+FAR = 3 * NEAR  # a place farther away than this says nothing
+SPREAD, MIX = 2 * NEAR**2, 2 * LIKE**2
+AS_FAR = 40.0  # metres: as unlike as 1 m/s
+EACH = 7  # steps from a moment to the next; those between are much the same
+MOMENTS = 80  # that are remembered for one id
+GAP = 300  # steps, more than between two ids
 
-class Spot(NamedTuple):
-    """A free car's place, and since when its state is unchanged or it has left where it stood."""
-
-    latitude: float
-    longitude: float
-    since: float
+EPOCHS = 6  # in which the clues are weighed
+RARE = 0.01  # a density is never smaller, as a part of that of all cars
+OTHERS = 0.15  # the part of the pairs of two cars from which the rider learns
+NONE = 0.06  # the odds of an id to have no next one
 
 
-class Town:
-    """Four hours of a town whose cars cruise, stand for 5 to 35 minutes, and drive on.
+class Memory(NamedTuple):
+    """Moments of known cars as (weight, index) that were like an id's first or last look.
 
-    With `trips` they also have one of 6 to 18 minutes each 25 minutes or so. `spots` has for each
-    step and car a spot, or None during a trip; `rides` are the last looks of those who get out.
+    And the densities of known cars at the place, and at the place with that velocity.
     """
 
-    def __init__(self, cars, *, trips=False, hours=4, seed=7):
-        rng = random.Random(seed)
-        city = _city()
-        self.cars = range(cars)
-        self.steps = int(hours * HOUR / STEP)
-        self.ends = BEGIN + self.steps * STEP
-        self.spots = []
-        self.rides = []
-        vehicles = [Vehicle(city, rng) for _ in self.cars]
-        stops = [rng.uniform(0, 900) for _ in self.cars]
-        # When the next trip begins or the present one ends.
-        turns = [rng.uniform(0, 1_500) if trips else math.inf for _ in self.cars]
-        is_free = [True] * cars
-        since = [0.0] * cars
-        entries = [None] * cars
-        looks = [deque(maxlen=4) for _ in self.cars]
-        for step in range(self.steps):
-            now, spots = step * STEP, []
-            for car, vehicle in enumerate(vehicles):
-                # Every other car stands at times.
-                if vehicle.arrived:
-                    vehicle.cruise(after=rng.uniform(300, 2_100))
-                    stops[car] = now + rng.uniform(1_800, 4_200)
-                elif car % 2 == 0 and now >= stops[car]:
-                    vehicle.drive_to(rng.choice(city.destinations))
-                    stops[car] = math.inf
-                position = vehicle.advance(STEP)
-                entries[car] = _moved(entries[car], car, position, now)
-                looks[car].append((BEGIN + now, position[:2]))
-                if now >= turns[car]:
-                    is_free[car] = not is_free[car]
-                    turns[car] = now + (
-                        rng.expovariate(1 / 1_500) if is_free[car] else rng.uniform(360, 1_080)
-                    )
-                    if is_free[car]:
-                        since[car] = BEGIN + now
-                        self.rides.append(Track(car, list(looks[car])))
-                spot = Spot(*position[:2], max(since[car], entries[car].left_at))
-                spots.append(spot if is_free[car] else None)
-            self.spots.append(spots)
+    moments: list
+    at_place: float
+    alike: float
 
-    def record(self, veil):
-        """Return the tracks of all ids that riders see under this veil."""
-        looks = defaultdict(list)
-        for step, spots in enumerate(self.spots):
-            now = BEGIN + step * STEP
-            for car, spot in enumerate(spots):
-                sight = spot and veil.sight(car, spot.latitude, spot.longitude, spot.since, now)
-                if sight:
-                    place = round(sight.latitude, 4), round(sight.longitude, 4)
-                    looks[car, sight.changed_at].append((now, place))
-        return sorted(
-            (Track(car, found) for (car, _), found in looks.items()), key=lambda track: track.begins
+
+class Habits:
+    """Remembers how known cars drove on from a place and a velocity, and how they came there."""
+
+    def __init__(self, towns):
+        # Places and velocities of all paths in one row, with a gap after each.
+        self._points, self._speeds = [], []
+        # Places and velocities of some moments by cell, and by how much later a velocity is taken.
+        self._cells = {0: defaultdict(list), LOOKS: defaultdict(list)}
+        self._paths = {}
+        self._count = 0
+        for town in towns:
+            for car, path in enumerate(town.paths):
+                start = len(self._points)
+                self._points += [*path, *[None] * GAP]
+                self._speeds += [*_speeds(path), *[None] * GAP]
+                self._paths[town, car] = range(start, start + len(path))
+                for index in range(start + LOOKS, start + len(path) - LOOKS, EACH):
+                    self._add(index)
+
+    def _add(self, index):
+        north, east = self._points[index]
+        for later, cells in self._cells.items():
+            moment = index, north, east, *self._speeds[index + later]
+            cells[north // NEAR, east // NEAR].append(moment)
+        self._count += 1
+
+    def remember(self, place, speed, later, without=None):
+        """Return the memory of a look; the velocity is measured `later` steps after it.
+
+        `without` is the town and the car of a path that is not known.
+        """
+        (north, east), (going_north, going_east) = place, speed
+        row, column = north // NEAR, east // NEAR
+        unknown = self._paths.get(without, ())
+        found, at_place, alike = [], 1.0, 0.1
+        for cell in ((row + i, column + j) for i in (-1, 0, 1) for j in (-1, 0, 1)):
+            for index, y, x, v, u in self._cells[later].get(cell, ()):
+                if index not in unknown:
+                    apart = (y - north) ** 2 + (x - east) ** 2
+                    faster = (v - going_north) ** 2 + (u - going_east) ** 2
+                    weight = exp(apart / -SPREAD)
+                    at_place += weight
+                    if faster < 9 * LIKE**2:
+                        alike += weight * exp(faster / -MIX)
+                    found.append((apart + AS_FAR**2 * faster, index))
+        moments = [
+            (exp(apart / -SPREAD) + 1e-9, index) for apart, index in heapq.nsmallest(MOMENTS, found)
+        ]
+        return Memory(moments, at_place / self._count, alike / self._count)
+
+    def ratios(self, memory, steps, place, speed, later, there):
+        """Return how much likelier than any car a remembered one is at a place so many steps later.
+
+        As logarithms, for the place alone and with the velocity; `there` is the place's memory.
+        """
+        (north, east), points = place, self._points
+        known, at_place, alike = 1e-9, 0.0, 0.0
+        for weight, index in memory.moments:
+            point = points[index + steps]
+            if point is None:
+                continue
+            known += weight
+            y, x = point[0] - north, point[1] - east
+            if -FAR < y < FAR and -FAR < x < FAR:
+                weight *= exp((y * y + x * x) / -SPREAD)
+                at_place += weight
+                v, u = self._speeds[index + steps + later] or speed
+                alike += weight * exp(((v - speed[0]) ** 2 + (u - speed[1]) ** 2) / -MIX)
+        return (
+            log(at_place / known / there.at_place + RARE),
+            log(alike / known / there.alike + RARE),
         )
 
 
-class Track:
-    """The looks at one id, as (time, place); and whose it is, for the judge."""
-
-    def __init__(self, car, looks):
-        self.car = car
-        (self.begins, self.first), (self.ends, self.last) = looks[0], looks[-1]
-        self.setting_out = _velocity(*looks[:4][:: len(looks[:4]) - 1 or 1][:2])
-        self.going = _velocity(*looks[-4:][:: len(looks[-4:]) - 1 or 1][:2])
-        self._places = dict(looks)
-
-    def place_at(self, time):
-        """Return where the id is seen at a time, None if it is not."""
-        return self._places.get(time)
+def _speeds(path):
+    """Return the velocity with which a car came to each place of its path."""
+    seconds = LOOKS * STEP
+    return [
+        ((place[0] - before[0]) / seconds, (place[1] - before[1]) / seconds)
+        for before, place in zip([path[0]] * LOOKS + path, path, strict=False)
+    ]
 
 
 class Curious:
-    """Guesses, for each car that vanished, which of the ids that appeared later is the same car's.
+    """Tells how likely an id that appeared is the next one of a car that vanished.
 
-    What vanishes are ids, or what a rider saw who has got out. A guess is an index of `appeared`;
-    what is guessed has appeared at most `longest` seconds later.
+    What vanishes are ids, or what a rider saw who has got out. The next id appears at most
+    `longest` seconds later.
     """
 
-    def __init__(self, longest):
-        self.longest = longest
-        self._same, self._other = Counter(), Counter()
-        self._pairs = Counter()
+    def __init__(self, habits):
+        self._habits = habits
+        self._weights = Counter()
+        self._examples = []
+        self._rng = random.Random(5)
 
-    def learn(self, vanished, appeared):
-        """Learn from a recording in which the cars are known."""
+    def learn(self, town, vanished, appeared, longest):
+        """Learn from a recording of a town whose cars are known."""
         right = true_next(vanished, appeared)
-        for first, second, clues in self._candidates(vanished, appeared):
-            is_same = right.get(first) == second
-            self._pairs[is_same] += 1
-            (self._same if is_same else self._other).update(clues)
 
-    def guess(self, vanished, appeared):
-        """Return the guesses by index of `vanished`, and how many candidates there were for each.
+        def chosen(first, second):
+            return right.get(first) == second or self._rng.random() < OTHERS
 
-        No id is the next one of two cars: the most likely pairs are taken first.
+        for first, second, clues in self._pairs(vanished, appeared, longest, chosen, town):
+            self._examples.append((clues, right.get(first) == second))
+
+    def conclude(self):
+        """Weigh the clues: a logistic regression, by descent with steps that become smaller."""
+        squares = Counter()
+        for _ in range(EPOCHS):
+            self._rng.shuffle(self._examples)
+            for clues, is_same in self._examples:
+                error = is_same - 1 / (1 + exp(-self._sum(clues)))
+                for clue in clues:
+                    step = error - 0.0003 * self._weights[clue]
+                    squares[clue] += step * step
+                    self._weights[clue] += 0.25 * step / sqrt(squares[clue] + 0.1)
+
+    def _sum(self, clues):
+        weights = self._weights
+        return max(-20.0, min(20.0, sum([weights[clue] for clue in clues])))
+
+    def odds(self, town, vanished, appeared, longest):
+        """Return for each index of `vanished` the odds of each index of `appeared`."""
+        odds = [{} for _ in vanished]
+        # In a smaller town fewer others appear.
+        scale = OTHERS * CARS / len(town.cars)
+        for first, second, clues in self._pairs(vanished, appeared, longest, lambda *_: True):
+            odds[first][second] = scale * exp(self._sum(clues))
+        return odds
+
+    def _pairs(self, vanished, appeared, longest, chosen, known=None):
+        """Yield the chosen pairs that may be one car's, as indexes, with the clues.
+
+        In a town that is `known`, no car's own path says anything about its ids.
         """
-        scored, candidates = [], Counter()
-        for first, second, clues in self._candidates(vanished, appeared):
-            scored.append((sum(map(self._weight, clues)), first, second))
-            candidates[first] += 1
-        guesses, taken = {}, set()
-        for _, first, second in sorted(scored, reverse=True):
-            if first not in guesses and second not in taken:
-                guesses[first] = second
-                taken.add(second)
-        return guesses, candidates
-
-    def _weight(self, clue):
-        same = (self._same[clue] + 0.3) / (self._pairs[True] + 5)
-        return math.log(same / ((self._other[clue] + 0.3) / (self._pairs[False] + 5)))
-
-    def _candidates(self, vanished, appeared):
-        """Yield the pairs that may be one car's, as indexes, with the clues."""
+        least = anonymity.HIDDEN[0] - STEP
+        habits = self._habits
+        lasts = [habits.remember(metres(t.last), t.going, 0, (known, t.car)) for t in vanished]
+        firsts = [
+            habits.remember(metres(t.first), t.setting_out, LOOKS, (known, t.car)) for t in appeared
+        ]
         for first, before in enumerate(vanished):
             for second, after in enumerate(appeared):
                 seconds = after.begins - before.ends
-                if not 0 < seconds <= self.longest:
+                if not least <= seconds <= longest or not chosen(first, second):
                     continue
-                metres = distance(*before.last, *after.first)
-                if metres > FAST * seconds + 100:
+                if distance(*before.last, *after.first) > FAST * seconds + 100:
                     continue
-                way = _vector(before.last, after.first)
-                speeds = before.going, after.setting_out
-                ahead, behind = (_cosine(speed, way, metres) for speed in speeds)
-                late, far = int(seconds // 180), min(int(metres // 600), 10)
-                near = min(int(metres // 300), 6)
-                stands = [math.hypot(*speed) < 1 for speed in speeds]
-                clues = ("way", late, far), ("ahead", ahead, near), ("behind", behind, near)
-                yield first, second, [*clues, ("stands", *stands, late)]
+                yield first, second, self._clues(before, after, lasts[first], firsts[second])
+
+    def _clues(self, before, after, last, first):
+        seconds = after.begins - before.ends
+        steps = round(seconds / STEP)
+        start, end = metres(before.last), metres(after.first)
+        ahead = self._habits.ratios(last, steps, end, after.setting_out, LOOKS, first)
+        back = self._habits.ratios(first, -steps, start, before.going, 0, last)
+        way = end[0] - start[0], end[1] - start[1]
+        far = hypot(*way)
+        late = int(seconds // 180)
+        close = min(int(far // 300), 6)
+        stands = [hypot(*speed) < 1 for speed in (before.going, after.setting_out)]
+        stood = min(before.stands_last // 150, 4), min(after.stood_first // 150, 4)
+        # Each path has two numbers: for the place, and with the velocity.
+        return [
+            "any",
+            ("places", round(ahead[0] + back[0])),
+            ("speeds", round(ahead[1] + back[1])),
+            ("ahead", round(1.5 * ahead[1])),
+            ("back", round(1.5 * back[1])),
+            ("way", late, min(int(far // 600), 10)),
+            ("going", _cosine(before.going, way, far), close),
+            ("setting out", _cosine(after.setting_out, way, far), close),
+            ("stands", *stands, late),
+            ("stood", *stood),
+        ]
+
+
+def shares(odds):
+    """Return the odds as probabilities: no id is the next one of two, and each may be of none."""
+    lines, columns = [1.0] * len(odds), Counter()
+    for _ in range(40):
+        sums = Counter()
+        for line, row in zip(lines, odds, strict=True):
+            for second, each in row.items():
+                sums[second] += each * line
+        columns = {second: 1 / (each + NONE) for second, each in sums.items()}
+        lines = [
+            1 / (sum([each * columns[second] for second, each in row.items()]) + NONE)
+            for row in odds
+        ]
+    return [
+        {second: each * line * columns[second] for second, each in row.items()}
+        for line, row in zip(lines, odds, strict=True)
+    ]
 
 
 def true_next(vanished, appeared):
@@ -193,38 +264,62 @@ class Score(NamedTuple):
     count: int
 
 
-def score_of_changes(vanished, appeared, guesses, candidates, longest):
+def score_of_changes(vanished, appeared, likely, longest):
     """Return how often the next id of a car was found, of those that drove away and were seen again
     at most `longest` seconds later.
+
+    `likely` has for each index of `vanished` the likelihoods of indexes of `appeared`.
     """
     results = []
     for index, successor in true_next(vanished, appeared).items():
         before, after = vanished[index], appeared[successor]
         if after.begins - before.ends <= longest and distance(*before.last, *after.first) > AWAY:
-            results.append((guesses.get(index) == successor, 1 / candidates[index]))
+            found = likely[index]
+            candidates = sum(_may_follow(before, each, longest) for each in appeared)
+            is_right = bool(found) and max(found, key=found.get) == successor
+            results.append((is_right, 1 / candidates))
     return _score(results)
 
 
-def score_of_hours(tracks, guesses, until):
-    """Return how often a car was found an hour later, of those that were elsewhere by then."""
+def score_of_hours(tracks, likely, until):
+    """Return how often a car was found an hour later, of those that were elsewhere by then.
+
+    The rider names the likeliest of the ids that are seen then, and are elsewhere.
+    """
     results = []
     time = BEGIN + 1_200
     while time + HOUR <= until:
-        seen = {index: track for index, track in enumerate(tracks) if track.place_at(time)}
-        later = {track.car: track for track in tracks if track.place_at(time + HOUR)}
-        for index, track in seen.items():
-            there = later.get(track.car)
-            if there is None:
+        later = {index: at for index, t in enumerate(tracks) if (at := t.place_at(time + HOUR))}
+        for index, track in enumerate(tracks):
+            place = track.place_at(time)
+            if not place:
                 continue
-            if distance(*track.place_at(time), *there.place_at(time + HOUR)) <= AWAY:
-                continue
-            guessed = index
-            while guessed is not None and tracks[guessed].ends < time + HOUR:
-                guessed = guesses.get(guessed)
-            is_right = guessed is not None and tracks[guessed] is there
-            results.append((is_right, 1 / len(later)))
+            away = [each for each, at in later.items() if distance(*place, *at) > AWAY]
+            right = [each for each in away if tracks[each].car == track.car]
+            if right:
+                found = _followed(index, tracks, likely, time + HOUR)
+                best = max(away, key=lambda each: found[each])
+                results.append((best == right[0], 1 / len(away)))
         time += 600
     return _score(results)
+
+
+def _followed(index, tracks, likely, until):
+    """Return the likelihood of each id to be of the same car as one, multiplied along the chains.
+
+    The tracks are in the order in which they begin.
+    """
+    found = Counter({index: 1.0})
+    for each in range(index, len(tracks)):
+        if found[each] > 1e-6 and tracks[each].ends < until:
+            for second, share in likely[each].items():
+                found[second] += found[each] * share
+    return found
+
+
+def _may_follow(before, after, longest):
+    seconds = after.begins - before.ends
+    return 0 < seconds <= longest and distance(*before.last, *after.first) <= FAST * seconds + 100
 
 
 def _score(results):
@@ -243,36 +338,9 @@ def mean_of(scores):
     return Score(right, at_random, count)
 
 
-@cache
-def _city():
-    return City.load()
-
-
-def _moved(entry, car, position, now):
-    at = datetime.fromtimestamp(BEGIN + now, UTC)
-    fix = Fix(car, position.latitude, position.longitude, at, at)
-    if entry is None:
-        return Entry(fix, Status.LIVE, None)
-    entry.move(fix)
-    return entry
-
-
-def _vector(start, end):
-    """Return the metres north and east; the town is at the equator."""
-    return (end[0] - start[0]) * METRES_PER_DEGREE, (end[1] - start[1]) * METRES_PER_DEGREE
-
-
-def _velocity(start, end=None):
-    if end is None or end[0] == start[0]:
-        return 0.0, 0.0
-    seconds = end[0] - start[0]
-    north, east = _vector(start[1], end[1])
-    return north / seconds, east / seconds
-
-
-def _cosine(speed, way, metres):
+def _cosine(speed, way, far):
     """Return -1, 0 or 1 for a way against, across or along a speed; 9 if there is no telling."""
-    fast = math.hypot(*speed)
-    if fast < 1 or metres < 100:
+    fast = hypot(*speed)
+    if fast < 1 or far < 100:
         return 9
-    return round((speed[0] * way[0] + speed[1] * way[1]) / (fast * metres))
+    return round((speed[0] * way[0] + speed[1] * way[1]) / (fast * far))
