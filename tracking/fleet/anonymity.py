@@ -26,13 +26,13 @@ from tracking.ids import DriverId, UserId, to_plain
 # fixed one would identify the car, as it links each id with the next. From one such change to the
 # next it is an hour at most.
 PERIOD: Final = 1_800
-# Seconds for which a change hides a car, at least and at most. In 10 minutes, the mean, a car can
-# be anywhere in a town, and a third of the cars is hidden. docs/trips.md has what the curious rider
-# of the tests finds with this.
-HIDDEN: Final = (240.0, 960.0)
-# Where fewer cars than this are free, none is shown: one alone is followed whatever its id. With
-# this many, one is found an hour later less often than by a guess; with 5 it was half of the time.
-CROWD: Final = 8
+# Seconds for which a change hides a car, at least and at most. In 14 minutes, the mean, a car can
+# be anywhere in a town; half of the cars are hidden. docs/trips.md has what the curious rider of
+# the tests finds with this: with 4 to 16 minutes it was twice as much after a change.
+HIDDEN: Final = (360.0, 1_320.0)
+# Where fewer cars than this are free, none is shown: the fewer they are, the better one guesses,
+# and one alone is followed whatever its id.
+CROWD: Final = 15
 # The greatest distance in metres by which a car is displaced from one change to the next, for all
 # riders alike: a parked car does not reappear at exactly the same spot. A car is drawn about as
 # large.

@@ -34,7 +34,7 @@ class NotLoaded(Exception):
 
 
 class Search(NamedTuple):
-    """What to find: the `limit` nearest free drivers.
+    """A search for the `limit` nearest free drivers.
 
     Only those within `radius` metres, whose location was measured at most `max_age` seconds ago,
     and whose vehicle is of that type, if these are given.

@@ -34,6 +34,7 @@ def _at_any_time(app_layer, monkeypatch):
     monkeypatch.setattr(riders, "CROWD", 1)
     monkeypatch.setattr(riders, "INTERVAL", 0.1)
     monkeypatch.setattr(riders, "LOOK_INTERVAL", 0.1)
+    monkeypatch.setattr(riders, "TICK", 0.1)
 
 
 @pytest.fixture

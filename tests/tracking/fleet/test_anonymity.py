@@ -99,12 +99,11 @@ def attack_after_rides(town, secrets, recordings=4):
     return mean_of(scores)
 
 
-# The towns and the secrets are the same in each run, so the results are too. The limits are for
-# `HIDDEN` of (240, 960), a little above what the rider found, and will be set again: after a change
-# 23, 34 and 43 % (4, 9 and 17 % by a guess), an hour later 15, 26 and 36 % (6, 11 and 22 %).
+# The towns and the secrets are the same in each run, so the results are too, and the limits are a
+# little above them: after a change the rider found 12 and 18 % (4 and 8 % by a guess), an hour
+# later 10 and 19 % (7 and 14 %). docs/trips.md has all figures.
 @pytest.mark.parametrize(
-    ("cars", "secrets", "limit", "limit_of_hours"),
-    [(30, 2, 0.25, 0.17), (15, 4, 0.37, 0.29), (CROWD, 3, 0.46, 0.39)],
+    ("cars", "secrets", "limit", "limit_of_hours"), [(30, 3, 0.14, 0.12), (CROWD, 4, 0.2, 0.21)]
 )
 def test_car_is_not_followed_across_the_hour(cars, secrets, limit, limit_of_hours):
     changes, hours = attack(town_of(cars), ATTACKED[:secrets])
@@ -114,8 +113,8 @@ def test_car_is_not_followed_across_the_hour(cars, secrets, limit, limit_of_hour
     assert hours.right <= limit_of_hours
 
 
-# For (240, 960) too: 31 and 40 % of those who got out found their car (10 and 19 % by a guess).
-@pytest.mark.parametrize(("cars", "secrets", "limit"), [(30, 3, 0.33), (15, 4, 0.43)])
+# In the same way: 14 and 34 % of those who got out found their car (10 and 18 % by a guess).
+@pytest.mark.parametrize(("cars", "secrets", "limit"), [(30, 3, 0.16), (CROWD, 4, 0.37)])
 def test_rider_who_gets_out_does_not_find_the_car_again(cars, secrets, limit):
     score = attack_after_rides(Town(cars, trips=True), ATTACKED[:secrets])
     assert score.count > 100
@@ -131,14 +130,14 @@ def test_curious_rider_would_succeed_if_cars_were_hidden_for_seconds(monkeypatch
     assert hours.right > 3 * hours.at_random
 
 
-def test_most_cars_are_seen():
+def test_nearly_half_of_the_cars_is_seen():
     town, veil = Town(15, hours=2), Veil(b"secret")
     seen = [
         veil.sight(car, spot.latitude, spot.longitude, spot.since, BEGIN + step * STEP)
         for step, spots in enumerate(town.spots)
         for car, spot in enumerate(spots)
     ]
-    assert mean(each is not None for each in seen) > 0.6
+    assert mean(each is not None for each in seen) > 0.45
 
 
 def test_second_account_does_not_bridge_the_changes_of_the_first(veil):
@@ -152,7 +151,7 @@ def test_second_account_does_not_bridge_the_changes_of_the_first(veil):
             for rider_id, ids in seen.items():
                 if found:
                     ids.setdefault(veil.alias(rider_id, found), []).append((car, now))
-    assert len(seen[22]) > 50
+    assert len(seen[22]) > 30
     assert not seen[22].keys() & seen[23].keys()
     assert sorted(seen[22].values()) == sorted(seen[23].values())
     # And no id is of two cars.
