@@ -36,10 +36,9 @@ MAX_CARS: Final = 20
 RADIUS: Final = 3_000.0
 # Cars between two turns of the event loop: some 5 µs each.
 CARS_PER_TURN: Final = 200
-# The edge in metres of the parts of a town whose riders see the same cars; how many are looked at
-# for each of them: more, if too many of those are quiet, until there are so many that are not, as a
-# third or more of these are hidden; and for how many seconds, so that a car which comes near is
-# shown that much later.
+# The edge in metres of the parts of a town whose riders see the same cars; how many cars are looked
+# at for each of them, more if too many are at quiet places, until ENOUGH are not, as half of these
+# are hidden; and for how many seconds, by which a car that comes near is shown later.
 PART: Final = 500.0
 LOOKED_AT: Final = (60, 240, 960)
 ENOUGH: Final = 50
