@@ -236,9 +236,9 @@ class Riders:
         now = self._now()
         self._shown.clear()
         self._seen.clear()
-        self._near = {part: near for part, near in self._near.items() if near[1] > now}
         if int(now // TICK) != self._tick:
             await self._begin_tick(int(now // TICK))
+        self._near = {part: near for part, near in self._near.items() if near[1] > now}
         over = [pk for pk, (_, until) in self._moves.items() if until <= now]
         watching = {rider.user_id for slot in self._slots for rider in slot.values()}
         for user_id in over:
