@@ -19,7 +19,7 @@ from tracking.protocol import (
 )
 from tracking.protocol.fleet import encode_item, encode_name
 from tracking.protocol.frames import TripContent, TripDriver, TripWaypoint
-from tracking.protocol.nearby import encode_car, encode_cars, encode_place
+from tracking.protocol.nearby import encode_cars, encode_id, encode_place
 
 _RECEIVED_AT: Final = datetime(2026, 1, 31, 12, 0, 0, 412_000, tzinfo=UTC)
 _DRIVER, _OTHER_DRIVER = map(from_plain, USER_IDS.examples)
@@ -54,7 +54,7 @@ _TRIP: Final = TripContent(
     eta=None,
     route=None,
 )
-_CAR: Final = encode_car("kT2b9xQ0vJ1m", encode_place(-2.3119, 2.4551))
+_CAR: Final = encode_id("kT2b9xQ0vJ1m") + encode_place(-2.3119, 2.4551)
 _SENT: Final = {"token": "<JWT>", "command": "send", "lat": "-1.4354", "lon": "0.9871"}
 
 # Title, schema of the payload or frame, and examples, in the order in which the channels list them.

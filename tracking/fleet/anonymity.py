@@ -123,9 +123,9 @@ class Veil:
                 return True
         return False
 
-    def alias(self, rider_id: UserId, sight: Sight) -> str:
+    def alias(self, rider_id: UserId, driver_id: DriverId, changed_at: int) -> str:
         """Return the id of a car for one rider, from its last change to the next."""
-        about = to_plain(rider_id), to_plain(sight.driver_id), sight.changed_at
+        about = to_plain(rider_id), to_plain(driver_id), changed_at
         return urlsafe_b64encode(self._digest("alias", *about)[:9]).decode()
 
     def _new_draw(self, driver_id: DriverId, changed_at: int) -> _Draw:

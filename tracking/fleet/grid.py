@@ -7,7 +7,7 @@ parts again, so towns have small cubes and oceans have none. A search opens the 
 and ends once no other cube can hold a nearer place.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, KeysView
 from heapq import heappop, heappush, heapreplace
 from math import asin, cos, inf, pi, radians, sin, sqrt
 from typing import Final, NamedTuple, TypeAlias
@@ -82,8 +82,9 @@ class Grid:
     def __len__(self) -> int:
         return len(self._cube_of)
 
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self._cube_of
+    def keys(self) -> KeysView[Hashable]:
+        """Return a view of the keys."""
+        return self._cube_of.keys()
 
     def put(self, key: Hashable, latitude: float, longitude: float, at: float = 0.0) -> None:
         """Set the place of `key`, in WGS 84 degrees, and its time."""

@@ -19,7 +19,7 @@ from tracking.geo import METRES_PER_DEGREE, degrees_east, distance, metres_per_d
 from tracking.ids import DriverId, UserId
 from tracking.pipeline.outbox import Outbox
 from tracking.protocol import RateLimited, encode_error
-from tracking.protocol.nearby import Place, encode_car, encode_cars, encode_place
+from tracking.protocol.nearby import Place, encode_cars, encode_id, encode_place
 
 logger = logging.getLogger(__name__)
 
@@ -34,12 +34,14 @@ SLOTS: Final = 20
 # The cars of a frame, at most, and their greatest distance in metres.
 MAX_CARS: Final = 20
 RADIUS: Final = 3_000.0
+# Aliases that a connection remembers: those of cars that are out of sight are dropped then.
+MAX_ALIASES: Final = 60
 # Cars between two turns of the event loop: some 5 µs each.
 CARS_PER_TURN: Final = 200
 # The edge in metres of the parts of a town whose riders see the same cars; how many cars are looked
 # at for each of them, more if too many are at quiet places, until ENOUGH are not, as half of these
 # are hidden; and for how many seconds, by which a car that comes near is shown later.
-PART: Final = 500.0
+PART: Final = 700.0
 LOOKED_AT: Final = (60, 240, 960)
 ENOUGH: Final = 50
 LOOK_INTERVAL: Final = 10.0
@@ -52,8 +54,10 @@ MOVE_INTERVAL: Final = 20.0
 # In degrees of latitude.
 _EDGE: Final = PART / METRES_PER_DEGREE
 _Part = tuple[int, int]
-# A car as riders see it, and its encoded place.
+# A car as riders see it, and the part of its encoding that is the same for all.
 _Seen = tuple[Sight, str]
+# A car of a frame: its driver, the time of its last change, and the encoding but for the id.
+_Shown = tuple[DriverId, int, str]
 
 
 class Rider:
@@ -65,7 +69,7 @@ class Rider:
         self.outbox = outbox
         self.user_id = user_id
         self.look(place)
-        # By driver: the time of the last change, and the alias since then.
+        # By driver: the time of the last change, and the encoded alias since then.
         self.aliases: dict[DriverId, tuple[int, str]] = {}
 
     def look(self, place: Place) -> None:
@@ -134,7 +138,7 @@ class Riders:
         self._cars: dict[Hashable, _Car] = {}
         self._tick = -1
         # In this round: the cars that a part shows, and what is seen of each car.
-        self._shown: dict[_Part, list[_Seen]] = {}
+        self._shown: dict[_Part, list[_Shown]] = {}
         self._seen: dict[Hashable, _Seen | None] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -249,8 +253,9 @@ class Riders:
         """Take over the places of all cars near riders, and forget those that nobody can know."""
         self._tick = tick
         near = {driver_id for drivers, _ in self._near.values() for driver_id in drivers}
+        free = self._nearby.free.keys()
         for number, driver_id in enumerate(near, 1):
-            if driver_id in self._nearby.free:
+            if driver_id in free:
                 self._car(driver_id)
             if number % CARS_PER_TURN == 0:
                 await asyncio.sleep(0)
@@ -274,26 +279,26 @@ class Riders:
         shown = self._shown.get(rider.part)
         if shown is None:
             shown = self._shown[rider.part] = self._shown_in(rider.part)
-        free = self._nearby.free
-        aliases: dict[DriverId, tuple[int, str]] = {}
+        free, aliases = self._nearby.free.keys(), rider.aliases
         cars: list[str] = []
-        for sight, place in shown:
-            if sight.driver_id not in free:
+        for driver_id, changed_at, place in shown:
+            if driver_id not in free:
                 continue
-            alias = rider.aliases.get(sight.driver_id)
-            if alias is None or alias[0] != sight.changed_at:
-                alias = sight.changed_at, self._veil.alias(rider.user_id, sight)
-            aliases[sight.driver_id] = alias
-            cars.append(encode_car(alias[1], place))
-        rider.aliases = aliases
+            alias = aliases.get(driver_id)
+            if alias is None or alias[0] != changed_at:
+                name = self._veil.alias(rider.user_id, driver_id, changed_at)
+                alias = aliases[driver_id] = changed_at, encode_id(name)
+            cars.append(alias[1] + place)
+        if len(aliases) > MAX_ALIASES:
+            rider.aliases = {car[0]: aliases[car[0]] for car in shown if car[0] in aliases}
         # Not in the order of the true distances.
         cars.sort()
         return cars
 
-    def _shown_in(self, part: _Part) -> list[_Seen]:
+    def _shown_in(self, part: _Part) -> list[_Shown]:
         """Return the nearest cars that may be seen from a part of the town."""
         latitude, longitude = _centre_of(part)
-        free = self._nearby.free
+        free = self._nearby.free.keys()
         squares = []
         for driver_id in self._drivers_near(part):
             if driver_id not in free:
@@ -305,7 +310,11 @@ class Riders:
                 squares.append((square, seen))
         if len(squares) > MAX_CARS:
             squares = nsmallest(MAX_CARS, squares, key=itemgetter(0))
-        return [seen for square, seen in squares if square <= RADIUS * RADIUS]
+        return [
+            (sight.driver_id, sight.changed_at, place)
+            for square, (sight, place) in squares
+            if square <= RADIUS * RADIUS
+        ]
 
     def _drivers_near(self, part: _Part) -> list[Hashable]:
         """Return the drivers who are near a part of the town, or were some seconds ago."""

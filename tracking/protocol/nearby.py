@@ -49,16 +49,19 @@ def decode_nearby_message(text: str) -> NearbyStart | Stop:
     return payload
 
 
+def encode_id(car_id: str) -> str:
+    """Return the begin of an encoded car; `encode_place` returns the rest.
+
+    They are added for each rider and car, so this is done by hand.
+    """
+    return f'{{"id": "{car_id}", '
+
+
 def encode_place(latitude: float, longitude: float) -> str:
-    """Return a car's place for `encode_car`, once for all riders."""
+    """Return the rest of an encoded car, the same for all riders."""
     lat = format_degrees(round(latitude, DECIMALS) + 0.0)
     lon = format_degrees(round(longitude, DECIMALS) + 0.0)
-    return f'"location_lat": "{lat}", "location_lon": "{lon}"'
-
-
-def encode_car(car_id: str, place: str) -> str:
-    """Return a car for `encode_cars`. It is made for each rider and car, so by hand."""
-    return f'{{"id": "{car_id}", {place}}}'
+    return f'"location_lat": "{lat}", "location_lon": "{lon}"}}'
 
 
 def encode_cars(cars: Iterable[str]) -> str:

@@ -150,7 +150,9 @@ def test_second_account_does_not_bridge_the_changes_of_the_first(veil):
             found = spot and veil.sight(car, spot.latitude, spot.longitude, spot.since, now)
             for rider_id, ids in seen.items():
                 if found:
-                    ids.setdefault(veil.alias(rider_id, found), []).append((car, now))
+                    ids.setdefault(
+                        veil.alias(rider_id, found.driver_id, found.changed_at), []
+                    ).append((car, now))
     assert len(seen[22]) > 30
     assert not seen[22].keys() & seen[23].keys()
     assert sorted(seen[22].values()) == sorted(seen[23].values())
@@ -203,7 +205,9 @@ def test_car_is_hidden_after_its_change_and_seen_with_other_ids_then(veil):
         for seconds in range(int(HIDDEN[0]), 4 * PERIOD)
         if (seen := sight(veil, now=change + seconds)) is not None
     )
-    assert seen_before is None or veil.alias(22, seen_before) != veil.alias(22, later)
+    assert seen_before is None or veil.alias(
+        22, seen_before.driver_id, seen_before.changed_at
+    ) != veil.alias(22, later.driver_id, later.changed_at)
 
 
 def test_car_is_hidden_after_a_trip_and_after_it_left_its_stand(veil):
@@ -214,7 +218,9 @@ def test_car_is_hidden_after_a_trip_and_after_it_left_its_stand(veil):
     assert sight(veil, since=since, now=since + hidden - 2) is None
     after = sight(veil, since=since, now=since + hidden + 1)
     if after is not None:  # Else its ids have changed once more meanwhile.
-        assert veil.alias(22, before) != veil.alias(22, after)
+        assert veil.alias(22, before.driver_id, before.changed_at) != veil.alias(
+            22, after.driver_id, after.changed_at
+        )
         shown = [(each.latitude, each.longitude) for each in (before, after)]
         assert 1 < distance(*shown[0], *shown[1]) <= 2 * DISPLACEMENT + 0.1
 
@@ -238,7 +244,9 @@ def test_moment_of_the_change_says_nothing_about_the_next(veil):
 
 def test_ids_need_the_secret(veil):
     seen = sight(veil, now=change_of(veil) + HIDDEN[1])
-    assert Veil(b"another").alias(22, seen) != veil.alias(22, seen)
+    assert Veil(b"another").alias(22, seen.driver_id, seen.changed_at) != veil.alias(
+        22, seen.driver_id, seen.changed_at
+    )
 
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -35,7 +35,7 @@ from tracking.protocol.fleet import (
     encode_name,
 )
 from tracking.protocol.frames import TripContent, TripDriver, TripWaypoint
-from tracking.protocol.nearby import decode_nearby_message, encode_car, encode_cars, encode_place
+from tracking.protocol.nearby import decode_nearby_message, encode_cars, encode_id, encode_place
 
 from ..fakes import NOON, fix_of
 
@@ -162,7 +162,7 @@ FRAMES = [
     ("batchAcknowledgement", encode_verdicts(1.5, 2.5, [Verdict(0, "invalid_message", "no")])),
     ("unknown", encode_unknown(19)),
     ("cars", encode_cars([])),
-    ("cars", encode_cars([encode_car("a-b_c", encode_place(-1.43, 0.98714))] * 2)),
+    ("cars", encode_cars([encode_id("a-b_c") + encode_place(-1.43, 0.98714)] * 2)),
     ("state", encode_state("non_operational")),
     ("trip", encode_trip(TRIP)),
     ("trip", encode_trip(msgspec.structs.replace(TRIP, driver=None, waypoints=[]))),
