@@ -1,4 +1,4 @@
-"""Rules for what riders see of free cars, so that none can be followed. Pure: no I/O.
+"""Rules for what riders see of free cars, so that following one is hard. Pure: no I/O.
 
 A rider sees a car under an id of that rider's own, from one change to the next. A change hides the
 car for some minutes, in which it drives away among the others, and gives it new ids. Ids change at
@@ -44,8 +44,8 @@ RADIUS: Final = (700.0, 1_200.0)
 CENTRE: Final = 0.5
 CELL: Final = 0.003
 
-# Circles that are remembered, some 300 bytes each; another one takes 6 µs.
-MAX_CIRCLES: Final = 65_536
+# Choices of each kind that are remembered, some 300 bytes each; another one takes 6 µs.
+MAX_CHOICES: Final = 65_536
 
 
 class Sight(NamedTuple):
@@ -73,9 +73,9 @@ class Veil:
 
     def __init__(self, secret: bytes) -> None:
         self._key = hashlib.blake2b(secret, person=b"tracking.nearby", digest_size=32).digest()
-        self._circle = lru_cache(maxsize=MAX_CIRCLES)(self._new_circle)
-        self._moment = lru_cache(maxsize=MAX_CIRCLES)(self._new_moment)
-        self._draw = lru_cache(maxsize=MAX_CIRCLES)(self._new_draw)
+        self._circle = lru_cache(maxsize=MAX_CHOICES)(self._new_circle)
+        self._moment = lru_cache(maxsize=MAX_CHOICES)(self._new_moment)
+        self._draw = lru_cache(maxsize=MAX_CHOICES)(self._new_draw)
 
     def sight(
         self,
@@ -98,12 +98,7 @@ class Veil:
         draw = self._draw(driver_id, changed_at)
         if now - changed_at < draw.hidden:
             return None
-        return Sight(
-            driver_id,
-            changed_at,
-            latitude + draw.north / METRES_PER_DEGREE,
-            longitude + draw.east / max(metres_per_degree_east(latitude), 1_000.0),
-        )
+        return Sight(driver_id, changed_at, *_moved(latitude, longitude, draw.north, draw.east))
 
     def is_quiet(
         self,
@@ -132,9 +127,7 @@ class Veil:
         least, most = HIDDEN
         about = driver_id, changed_at
         hidden = least + (most - least) * self._number("hidden", *about)
-        turn = 2 * pi * self._number("displaced", *about)
-        metres = DISPLACEMENT * sqrt(self._number("by", *about))
-        return _Draw(hidden, metres * cos(turn), metres * sin(turn))
+        return _Draw(hidden, *self._way("displaced", "by", DISPLACEMENT, *about))
 
     def _new_moment(self, driver_id: DriverId, period: int) -> float:
         """Return the time in a period at which a car's ids change."""
@@ -145,11 +138,17 @@ class Veil:
         about = driver_id, row, column
         least, most = RADIUS
         radius = least + (most - least) * self._number("radius", *about)
-        away = radius * CENTRE * sqrt(self._number("away", *about))
-        turn = 2 * pi * self._number("turn", *about)
-        latitude, longitude = (row + 0.5) * CELL, (column + 0.5) * CELL
-        east = away * sin(turn) / max(metres_per_degree_east(latitude), 1_000.0)
-        return latitude + away * cos(turn) / METRES_PER_DEGREE, longitude + east, radius
+        way = self._way("turn", "away", radius * CENTRE, *about)
+        return *_moved((row + 0.5) * CELL, (column + 0.5) * CELL, *way), radius
+
+    def _way(self, turn: str, away: str, most: float, *about: object) -> tuple[float, float]:
+        """Return metres north and east to a place within `most` metres, each as likely.
+
+        `turn` and `away` name the two numbers that are drawn.
+        """
+        angle = 2 * pi * self._number(turn, *about)
+        metres = most * sqrt(self._number(away, *about))
+        return metres * cos(angle), metres * sin(angle)
 
     def _number(self, *about: object) -> float:
         """Return a number from 0 to below 1."""
@@ -158,3 +157,10 @@ class Veil:
     def _digest(self, *about: object) -> bytes:
         text = "|".join(map(str, about)).encode()
         return hashlib.blake2b(text, key=self._key, digest_size=16).digest()
+
+
+def _moved(latitude: float, longitude: float, north: float, east: float) -> tuple[float, float]:
+    """Return a place that is so many metres north and east of another."""
+    # At the poles, a degree has no length.
+    degree = max(metres_per_degree_east(latitude), 1_000.0)
+    return latitude + north / METRES_PER_DEGREE, longitude + east / degree

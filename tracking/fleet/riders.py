@@ -82,16 +82,16 @@ class _Car:
     """A car near riders, as of the tick `tick`.
 
     It glides from `start` to `end`, its places at the tick before and at this one. `since` is the
-    time of its last change but for those that the veil draws, `known_at` when this process came to
-    know it. At a quiet place (`is_quiet`) it is hidden, and leaving it is a change.
+    time of its last change but for those that the veil draws. At a quiet place (`is_quiet`) it is
+    hidden, and leaving it is a change.
     """
 
-    __slots__ = ("end", "is_quiet", "known_at", "quiet_at", "since", "start", "tick")
+    __slots__ = ("end", "is_quiet", "quiet_at", "since", "start", "tick")
 
     def __init__(self) -> None:
         self.tick = -1
         self.start = self.end = Place(0.0, 0.0)
-        self.since = self.known_at = self.quiet_at = 0.0
+        self.since = self.quiet_at = 0.0
         self.is_quiet = False
 
     def move(self, entry: Entry, veil: Veil, tick: int) -> None:
@@ -112,7 +112,6 @@ class _Car:
             self.quiet_at = tick * TICK
         began = 0.0 if duty is None else duty.since.timestamp()
         self.since = max(began, entry.left_at, self.quiet_at)
-        self.known_at = entry.known_at
 
     def place_at(self, now: float) -> Place:
         """Return the place to which it has glided."""
@@ -339,13 +338,13 @@ class Riders:
         car, now = self._car(driver_id), self._now()
         if car.is_quiet:
             return None
-        fix = self._nearby.entry_of(driver_id).fix
-        sight = self._veil.sight(fix.driver_id, *car.place_at(now), car.since, now)
+        entry = self._nearby.entry_of(driver_id)
+        sight = self._veil.sight(entry.fix.driver_id, *car.place_at(now), car.since, now)
         if sight is None:
             return None
         # A process that has just begun does not know where cars stood, and so not their last
         # changes: it must not show an id from before.
-        sight = sight._replace(changed_at=max(sight.changed_at, int(car.known_at)))
+        sight = sight._replace(changed_at=max(sight.changed_at, int(entry.known_at)))
         return sight, encode_place(sight.latitude, sight.longitude)
 
 

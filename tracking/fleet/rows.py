@@ -15,7 +15,7 @@ from tracking.ids import DriverId, UserId
 from tracking.models import DriverLocation, State
 from tracking.people import NAME_FIELDS, active, full_name
 from tracking.pipeline.duty import StateRow
-from tracking.pipeline.rows import VALUES
+from tracking.pipeline.rows import VALUES, snapshots_of
 from tracking.states import on_duty
 
 # Rows per query. At some 40 µs per row, other queries of the thread do not wait for long.
@@ -62,10 +62,7 @@ def load_marks(since: datetime) -> Mapping[DriverId, Mark]:
 
 def load_shown(driver_ids: list[DriverId]) -> Mapping[DriverId, Fix]:
     """Return the newest fixes of those of these drivers who are active and not off duty."""
-    rows = DriverLocation.objects.filter(
-        active("driver"), on_duty(), pk__in=any_of(driver_ids, DriverLocation)
-    )
-    return {row[0]: Fix(*row) for row in rows.values_list(*VALUES)}
+    return snapshots_of(DriverLocation.objects.filter(active("driver"), on_duty()), driver_ids)
 
 
 def load_free() -> list[tuple[Fix, StateRow]]:

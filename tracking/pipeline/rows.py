@@ -247,7 +247,7 @@ def upsert_and_compare(
         with transaction.atomic(router.db_for_write(DriverLocation)):
             # Locked in the order of ids, as in the upsert.
             rows = DriverLocation.objects.select_for_update().order_by("pk")
-            replaced = _snapshots(rows, driver_ids)
+            replaced = snapshots_of(rows, driver_ids)
             _execute_upsert(fixes, sinks, every)
     except Exception as error:  # rare: an account was deleted, or one fix fails
         if is_unavailable(error) and not is_locked(error):
@@ -361,11 +361,12 @@ def fix_of(location: DriverLocation) -> Fix:
 
 def load_snapshots(driver_ids: list[DriverId]) -> Mapping[DriverId, Fix]:
     """Return the stored fixes by driver; drivers without one are missing."""
-    return _snapshots(DriverLocation.objects.filter(on_duty()), driver_ids)
+    return snapshots_of(DriverLocation.objects.filter(on_duty()), driver_ids)
 
 
-def _snapshots(
+def snapshots_of(
     rows: QuerySet[DriverLocation], driver_ids: list[DriverId]
 ) -> Mapping[DriverId, Fix]:
+    """Return those of the fixes in `rows` that are these drivers', by driver."""
     stored = rows.filter(pk__in=any_of(driver_ids, DriverLocation))
     return {row[0]: Fix(*row) for row in stored.values_list(*VALUES)}
