@@ -39,7 +39,8 @@ class TrackingConfig(AppConfig):
 def connect_receivers(models: Iterable[type[Model]]) -> None:
     """Connect the signal receivers for users and grants to each of `models` that is one of them.
 
-    The history of a deleted user is erased, and so are the waypoints of its own trips. A trip that
+    The history of a deleted user is erased, and so are its events and the waypoints of its own
+    trips. A trip that
     it drives waits for another driver.
 
     For a change that is made through a proxy model, Django sends signals with the proxy as the only
@@ -50,6 +51,7 @@ def connect_receivers(models: Iterable[type[Model]]) -> None:
 
     from tracking import grants
     from tracking.access import user_changes
+    from tracking.events.rows import delete_of_deleted_user
     from tracking.history.erasure import erase_deleted_user
     from tracking.history.places import clear_deleted_rider
     from tracking.models import WatchGrant
@@ -61,5 +63,6 @@ def connect_receivers(models: Iterable[type[Model]]) -> None:
             pre_delete.connect(clear_deleted_rider, sender=model)
             pre_delete.connect(release_deleted_driver, sender=model)
             post_delete.connect(erase_deleted_user, sender=model)
+            post_delete.connect(delete_of_deleted_user, sender=model)
         elif issubclass(model, WatchGrant):
             grants.connect(model)

@@ -55,6 +55,18 @@ DEFAULTS: Final[dict[str, Any]] = {
     # The path of a file to which each erasure of a driver's history is added, on a disk that
     # outlives the database: a restored backup obeys it on the next `tracking_maintain`.
     "ERASURE_LOG": "",
+    # Days for which events, and their deliveries to webhooks, are kept once they are dispatched.
+    "EVENT_DAYS": 30,
+    # True permits webhooks to private addresses: for tests, and for systems in a private network.
+    "WEBHOOK_ALLOW_PRIVATE": False,
+    # The radii in metres around a waypoint in which a driver is about to arrive, and has arrived. A
+    # waypoint may have its own: `arriving_radius`, `arrived_radius`.
+    "ARRIVING_RADIUS": 500.0,
+    "ARRIVED_RADIUS": 50.0,
+    # The routing engine for times of arrival: {"BACKEND": "osrm" or "valhalla", or the dotted path
+    # of a subclass of `tracking.eta.engines.Engine`, "URL": "http://127.0.0.1:5000"}. Without one,
+    # they are estimated from the straight line, and marked with a low confidence.
+    "ROUTING": {},
     # Messages per second on average, and at once, of a driver, of a watcher about one driver, and
     # of a watcher of the fleet: each over all of its connections to a process. A rate of 0 means no
     # limit; the burst is 1 or more.

@@ -5,7 +5,9 @@ The kinds differ here, and in REST framework's and Django's classes for them in
 rest of the app only passes ids on, compares and sorts them.
 """
 
+import os
 import re
+import time
 from collections.abc import Mapping
 from typing import ClassVar, Final, Protocol, TypeAlias
 from uuid import UUID
@@ -110,3 +112,16 @@ def to_plain(user_id: UserId) -> int | str:
 def from_plain(value: int | str) -> UserId:
     """Return the id for a result of `to_plain`."""
     return value if isinstance(value, int) else UUID(value)
+
+
+def time_ordered_id(milliseconds: int | None = None) -> UUID:
+    """Return a new UUID of version 7 (RFC 9562): 48 bits of Unix time, then random bits.
+
+    `milliseconds` is the Unix time, by default the current one.
+    """
+    if milliseconds is None:
+        milliseconds = time.time_ns() // 1_000_000
+    number = milliseconds << 80 | int.from_bytes(os.urandom(10), "big")
+    # The version and the variant.
+    number = number & ~(0xF << 76) | 7 << 76
+    return UUID(int=number & ~(0b11 << 62) | 0b10 << 62)

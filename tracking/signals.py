@@ -4,8 +4,8 @@ The first two are sent after the commit, with `DriverLocation` as the sender, in
 neither connections nor the database wait for. Slow receivers get only the newest state of each
 driver. An exception in a receiver is logged, and the other receivers are still called.
 
-The others are sent after the commit by the process that made the change, in its thread. An
-exception in a receiver does not reach the caller.
+`event_occurred` is sent from the row of an event, by the process that runs `tracking_deliver`,
+which `manage.py runserver` starts by itself.
 """
 
 from django.dispatch import Signal
@@ -17,11 +17,8 @@ location_updated = Signal()
 # driver's first location.
 driver_status_changed = Signal()
 
-# Sender `DriverState`. `driver_id`; `state`, a `tracking.models.State`; `previous`, the state
-# before, or None for the driver's first; `trip_id`, the trip of the new state, or None.
-driver_state_changed = Signal()
-
-# Sender `Trip`, for each change of a trip's status or driver. `trip_id`; `status`, a
-# `tracking.models.TripStatus`; `previous`, the status before, or None for a new trip; `driver_id`,
-# the driver from now on, or None; `previous_driver_id`.
-trip_changed = Signal()
+# Sender `Event`. `event`, the row: a `tracking.models.Event` with `type`, `occurred_at`,
+# `driver_id`, `trip_id`, `sequence` and `data`. Receivers run in the transaction that marks the row
+# as sent: what they write to the same database is written exactly once. An exception in a receiver
+# is logged.
+event_occurred = Signal()

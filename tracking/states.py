@@ -11,7 +11,6 @@ trips here. A driver off duty (`non_operational`) has no last known location, an
 refused. All functions take part in the surrounding transaction.
 """
 
-from functools import partial
 from typing import Final, TypeAlias
 
 from django.contrib.auth import get_user_model
@@ -22,13 +21,19 @@ from django.db.models.expressions import Combinable
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from tracking import changes
+from tracking import changes, events
 from tracking.arguments import InvalidArguments, id_of, text_reasons
 from tracking.ids import DriverId, UserId
-from tracking.models import DriverLocation, DriverState, DriverStateChange, State, Trip
+from tracking.models import (
+    DriverLocation,
+    DriverState,
+    DriverStateChange,
+    EventType,
+    State,
+    Trip,
+)
 from tracking.permissions import NO_DRIVER, is_driver
 from tracking.protocol import InvalidLocation, degrees
-from tracking.signals import driver_state_changed
 
 # Latitude and longitude, WGS 84 degrees.
 Place: TypeAlias = tuple[float, float]
@@ -107,8 +112,8 @@ def set_state(
 
     `reason` is in your own words, by default the event type of the specification. `place` is where
     the driver is, by default its last known location. `vehicle_type` is kept for later changes.
-    `by` is the user who sets it; it is stored. After the commit the signal `driver_state_changed`
-    is sent, and workers are notified.
+    `by` is the user who sets it; it is stored. An event is stored with the change, and workers are
+    notified after the commit.
 
     Raise InvalidState, a ValueError; raise StateConflict if the specification does not allow the
     change, or if the driver has a trip: that is completed, canceled or given to another driver.
@@ -226,8 +231,16 @@ def change(
         trip=trip,
         changed_by_id=id_of(by),
     )
+    event = events.of_driver(
+        row.driver_id,
+        EventType.DRIVER_STATE_CHANGED,
+        now,
+        state=state,
+        previous_state=previous or None,
+        trip=row.trip_id,
+    )
+    events.store([event])
     changes.announce_on_commit(using, drivers=[row.driver_id])
-    transaction.on_commit(partial(_signal, row.driver_id, state, previous, row.trip_id), using)
 
 
 def note_place(driver_id: DriverId, latitude: float, longitude: float) -> None:
@@ -250,16 +263,6 @@ def note_place(driver_id: DriverId, latitude: float, longitude: float) -> None:
         if newest is not None and newest.latitude is None:
             newest.latitude, newest.longitude = latitude, longitude
             newest.save(using=using, update_fields=["latitude", "longitude"])
-
-
-def _signal(driver_id: DriverId, state: State, previous: str, trip_id: int | None) -> None:
-    driver_state_changed.send_robust(
-        sender=DriverState,
-        driver_id=driver_id,
-        state=state,
-        previous=State(previous) if previous else None,
-        trip_id=trip_id,
-    )
 
 
 def _last_known(driver_id: DriverId, using: str) -> Place | None:

@@ -1,6 +1,8 @@
 """The models, one per file. Django finds them here."""
 
 from tracking.models.device import Device
+from tracking.models.eta import TripEta, TripMatch
+from tracking.models.event import Event, EventType
 from tracking.models.grant import WatchGrant, WatchGrantQuerySet
 from tracking.models.history_erasure import HistoryErasure
 from tracking.models.history_fix import HistoryFix
@@ -11,7 +13,9 @@ from tracking.models.location_access import LocationAccess
 from tracking.models.state import DriverState, DriverStateChange, State
 from tracking.models.trip import FINAL, Trip, TripAssignment, TripChange, TripStatus
 from tracking.models.web_session import EndedWebSession
+from tracking.models.webhook import WebhookDelivery, WebhookEndpoint
 from tracking.models.worker import Worker
+from tracking.models.zone import Zone, ZoneVisit
 
 __all__ = [
     "FINAL",
@@ -20,6 +24,8 @@ __all__ = [
     "DriverState",
     "DriverStateChange",
     "EndedWebSession",
+    "Event",
+    "EventType",
     "HistoryErasure",
     "HistoryFix",
     "HistoryHold",
@@ -29,8 +35,14 @@ __all__ = [
     "Trip",
     "TripAssignment",
     "TripChange",
+    "TripEta",
+    "TripMatch",
     "TripStatus",
     "WatchGrant",
     "WatchGrantQuerySet",
+    "WebhookDelivery",
+    "WebhookEndpoint",
     "Worker",
+    "Zone",
+    "ZoneVisit",
 ]

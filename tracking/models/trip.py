@@ -68,6 +68,8 @@ class Trip(models.Model):
     ended_at = models.DateTimeField(_("ended at"), null=True)
     ends_at = models.DateTimeField(_("ends at the latest"), null=True)
     version = models.PositiveIntegerField(default=1, editable=False)
+    # The number of its events, which number them. Counted while the row is locked.
+    event_count = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     created_by: Any = by_user(_("created by"))
 
     class Meta:
@@ -119,6 +121,9 @@ class TripAssignment(models.Model):
     )
     since = models.DateTimeField(_("from"))
     until = models.DateTimeField(_("until"), null=True)
+    # The waypoints that the driver has reached: by their number, from 0, as a string, the times of
+    # `arriving`, `arrived` and `departed`. Written while the row of the trip is locked.
+    reached: Any = models.JSONField(null=True, editable=False)
     assigned_by: Any = by_user(_("assigned by"))
 
     class Meta:

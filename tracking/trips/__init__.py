@@ -1,8 +1,7 @@
 """Trips: what tracking knows of the host's trips. The functions for host projects.
 
 A trip is given as an object or by its id, users as objects or by id. All functions take part in the
-surrounding transaction; workers are notified after the commit, and the signal `trip_changed` is
-sent.
+surrounding transaction, and store an event in it; workers are notified after the commit.
 """
 
 from tracking.models import TripStatus

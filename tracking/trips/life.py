@@ -15,22 +15,23 @@ from django.db import router, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from tracking import changes, revocation, states
+from tracking import changes, events, revocation, states
 from tracking.arguments import id_of, text_reasons
 from tracking.conf import conf
 from tracking.grants import end_grants
-from tracking.ids import DriverId, UserId
+from tracking.ids import DriverId, UserId, to_plain
 from tracking.models import (
     DriverState,
+    EventType,
     State,
     Trip,
     TripAssignment,
     TripChange,
+    TripEta,
     TripStatus,
     WatchGrant,
 )
 from tracking.permissions import NO_DRIVER, is_driver
-from tracking.signals import trip_changed
 from tracking.trips.errors import (
     DriverTaken,
     DriverUnavailable,
@@ -301,6 +302,7 @@ def _take_back(
     if row is not None:
         states.change(row, State.AVAILABLE, reason=reason, by=by)
     TripAssignment.objects.using(using).filter(trip=trip, until=None).update(until=now)
+    TripEta.objects.using(using).filter(trip=trip).delete()
     rider_ids = _riders(trip)
     grants = WatchGrant.objects.using(using).filter(
         watcher__in=rider_ids, driver=driver_id, ended_at=None, trip=trip
@@ -323,12 +325,23 @@ def _keep(
     reason: str,
     by: AbstractBaseUser | UserId | None,
 ) -> None:
-    """Store the trip and its change, and notify workers after the commit."""
+    """Store the trip, its change and the event, and notify workers after the commit."""
+    event = None
+    if (previous, previous_driver) != (trip.status, trip.driver_id):
+        event = events.of_trip(
+            trip,
+            EventType.TRIP_STATUS_CHANGED,
+            now,
+            trip.driver_id,
+            status=trip.status,
+            previous_status=previous,
+            previous_driver=None if previous_driver is None else to_plain(previous_driver),
+        )
     if previous is not None:
         trip.version += 1
         trip.save(using=_using())
-    elif trip.driver_id is not None:
-        trip.save(using=_using(), update_fields=["driver", "assigned_at"])
+    else:
+        trip.save(using=_using(), update_fields=["driver", "assigned_at", "event_count"])
     TripChange.objects.using(_using()).create(
         trip=trip,
         version=trip.version,
@@ -338,19 +351,9 @@ def _keep(
         reason=reason,
         changed_by_id=id_of(by),
     )
-    facts = {
-        "trip_id": trip.pk,
-        "status": TripStatus(trip.status),
-        "previous": None if previous is None else TripStatus(previous),
-        "driver_id": trip.driver_id,
-        "previous_driver_id": previous_driver,
-    }
+    if event is not None:
+        events.store([event])
     changes.announce_on_commit(_using(), trips=[trip.pk])
-    transaction.on_commit(partial(_signal, facts), _using())
-
-
-def _signal(facts: dict[str, Any]) -> None:
-    trip_changed.send_robust(sender=Trip, **facts)
 
 
 def _recheck(user_ids: list[Any]) -> None:
