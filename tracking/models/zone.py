@@ -76,7 +76,14 @@ class Zone(models.Model):
 class ZoneVisit(models.Model):
     """A driver's time in a zone; without `exited_at` it goes on. All times are aware UTC."""
 
-    zone = models.ForeignKey(Zone, on_delete=models.CASCADE, related_name="visits")
+    # Without a constraint: a zone that is deleted while a car enters must not fail the fix.
+    zone = models.ForeignKey(
+        Zone,
+        on_delete=models.CASCADE,
+        db_constraint=False,
+        related_name="visits",
+        verbose_name=_("zone"),
+    )
     driver = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.CASCADE,

@@ -1,6 +1,6 @@
 """The OpenAPI description of trips and drivers' states."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 from drf_spectacular.utils import (
@@ -26,7 +26,9 @@ from tracking.rest.trip_input import (
 )
 from tracking.rest.trip_output import TripDetails
 from tracking.rest.trips import TripViewSet
-from tracking.trips.waypoints import MAX_NAME
+from tracking.trips.waypoints import MAX_NAME, MAX_RADIUS, MIN_RADIUS
+
+Radius: TypeAlias = Annotated[float, Meta(ge=MIN_RADIUS, le=MAX_RADIUS)]
 
 
 class GivenWaypoint(msgspec.Struct):
@@ -38,6 +40,12 @@ class GivenWaypoint(msgspec.Struct):
     name: Annotated[
         Annotated[str, Meta(max_length=MAX_NAME)] | None,
         Meta(description="An address, or what people call it."),
+    ] = None
+    arriving_radius: Annotated[
+        Radius | None, Meta(description="From here on the driver is about to arrive, in metres.")
+    ] = None
+    arrived_radius: Annotated[
+        Radius | None, Meta(description="A driver who stands in here has arrived, in metres.")
     ] = None
 
 

@@ -1,10 +1,10 @@
 """The rows of `DriverLocation`: written in batches, newest fix per driver, and read back."""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cache
-from typing import Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 from django.db import DataError, IntegrityError, connections, router, transaction
@@ -127,6 +127,35 @@ class Sink(Protocol):
         """Return True if the INSERT failed for a reason that the next call of `insert` repairs."""
 
 
+# A function that stores the effects of fixes, by driver, in the surrounding transaction. It returns
+# the drivers that have to wait, as another transaction has locked what their effects concern.
+StoreEffects: TypeAlias = Callable[[Mapping[DriverId, Sequence[Any]]], set[DriverId]]
+
+
+class Effects(NamedTuple):
+    """What the fixes of a batch cause, by driver, and the function that stores it."""
+
+    by_driver: Mapping[DriverId, Sequence[Any]]
+    store: StoreEffects
+
+    def of(self, fixes: Iterable[Fix]) -> "Effects | None":
+        """Return the effects of these drivers' fixes; None if there are none."""
+        some = {
+            fix.driver_id: self.by_driver[fix.driver_id]
+            for fix in fixes
+            if fix.driver_id in self.by_driver
+        }
+        return Effects(some, self.store) if some else None
+
+
+class EffectsLockedError(Exception):
+    """The effects of these drivers' fixes have to wait for another transaction."""
+
+    def __init__(self, driver_ids: set[DriverId]) -> None:
+        super().__init__(f"what {len(driver_ids)} drivers have reached is locked")
+        self.driver_ids = driver_ids
+
+
 class PartlyStoredError(Exception):
     """Part of a batch is not stored.
 
@@ -154,11 +183,12 @@ def upsert(
     fixes: list[Fix],
     sinks: Sequence[Sink] = (),
     every: Mapping[DriverId, Sequence[Fix]] | None = None,
+    effects: Effects | None = None,
 ) -> set[DriverId]:
     """Commit fixes, one per driver, that are newer than the stored ones, in one statement.
 
     The statements of `sinks`, for all fixes of the same drivers, `every`, are part of the same
-    transaction. What was erased is left out.
+    transaction, and so are `effects`. What was erased is left out.
 
     Return the drivers whose account is deleted. If some fixes fail, store the others and raise
     `PartlyStoredError`. If the database is unavailable, or all fixes fail, raise the database's
@@ -175,7 +205,12 @@ def upsert(
         part = parts.pop()
         try:
             # A single statement outside a transaction commits itself, and costs one round trip.
-            _execute_upsert(part, sinks, every)
+            _execute_upsert(part, sinks, every, effects)
+        except EffectsLockedError as error:
+            failed |= error.driver_ids
+            cause = error
+            if rest := [fix for fix in part if fix.driver_id not in error.driver_ids]:
+                parts.append(rest)
         except Exception as error:
             driver_ids = {fix.driver_id for fix in part}
             if is_locked(error) and not failed:
@@ -237,6 +272,7 @@ def upsert_and_compare(
     fixes: list[Fix],
     sinks: Sequence[Sink] = (),
     every: Mapping[DriverId, Sequence[Fix]] | None = None,
+    effects: Effects | None = None,
 ) -> tuple[set[DriverId], Mapping[DriverId, Fix]]:
     """Do as `upsert` does, and also return the fixes that were stored before, by driver.
 
@@ -248,7 +284,7 @@ def upsert_and_compare(
             # Locked in the order of ids, as in the upsert.
             rows = DriverLocation.objects.select_for_update().order_by("pk")
             replaced = snapshots_of(rows, driver_ids)
-            _execute_upsert(fixes, sinks, every)
+            _execute_upsert(fixes, sinks, every, effects)
     except Exception as error:  # rare: an account was deleted, or one fix fails
         if is_unavailable(error) and not is_locked(error):
             raise
@@ -256,7 +292,7 @@ def upsert_and_compare(
             sink.may_retry(error)
         replaced = load_snapshots(driver_ids)
         try:
-            return upsert(fixes, sinks, every), replaced
+            return upsert(fixes, sinks, every, effects), replaced
         except PartlyStoredError as error:
             error.replaced = replaced
             raise
@@ -264,8 +300,12 @@ def upsert_and_compare(
 
 
 def _execute_upsert(
-    fixes: list[Fix], sinks: Sequence[Sink], every: Mapping[DriverId, Sequence[Fix]] | None
+    fixes: list[Fix],
+    sinks: Sequence[Sink],
+    every: Mapping[DriverId, Sequence[Fix]] | None,
+    effects: Effects | None,
 ) -> None:
+    effects = None if effects is None else effects.of(fixes)
     connection = connections[router.db_for_write(DriverLocation)]
     # In the order of ids: otherwise batches of two workers could deadlock.
     fixes = sorted(fixes, key=lambda fix: fix.driver_id)
@@ -279,11 +319,28 @@ def _execute_upsert(
         sql = "; ".join(sql for sql, _ in statements)
         statements = [(sql, [parameter for _, (parameter,) in statements])]
     with ExitStack() as stack:
-        if len(statements) > 1:
+        if len(statements) > 1 or effects is not None:
             stack.enter_context(transaction.atomic(connection.alias))
+        if effects is not None:
+            _store_effects(effects, connection.alias)
         cursor = stack.enter_context(connection.cursor())
         for sql, parameters in statements:
             cursor.execute(sql, parameters)
+
+
+def _store_effects(effects: Effects, using: str) -> None:
+    """Store effects; raise EffectsLockedError if some have to wait."""
+    try:
+        with transaction.atomic(using):
+            locked = effects.store(effects.by_driver)
+    except Exception as error:
+        if is_unavailable(error):
+            raise
+        # A bug there must not prevent that fixes are stored.
+        logger.exception("What drivers have reached could not be stored")
+        return
+    if locked:
+        raise EffectsLockedError(locked)
 
 
 def _statements(

@@ -1,14 +1,15 @@
 """The database: fixes written in batches, acknowledged once committed.
 
 Each driver's newest fix becomes its last known location. Other tables that store fixes are `Sink`s,
-written in the same transaction: a fix is in all tables or in none.
+written in the same transaction: a fix is in all tables or in none. So is what a fix causes: its
+effects.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from django.db import Error
 
@@ -19,8 +20,10 @@ from tracking.fix import Fix
 from tracking.ids import DriverId
 from tracking.pipeline.announcer import Announcer
 from tracking.pipeline.rows import (
+    Effects,
     PartlyStoredError,
     Sink,
+    StoreEffects,
     locked_drivers,
     upsert,
     upsert_and_compare,
@@ -64,8 +67,18 @@ class Storage:
     """
 
     def __init__(
-        self, thread: DatabaseThread, announcer: Announcer, sinks: Sequence[Sink] = ()
+        self,
+        thread: DatabaseThread,
+        announcer: Announcer,
+        sinks: Sequence[Sink] = (),
+        store_effects: StoreEffects | None = None,
     ) -> None:
+        """Store fixes with `thread`, and their effects, in the same transaction, by calling
+        `store_effects`.
+        """
+        self._store_effects = store_effects
+        # The effects of fixes that are not stored yet.
+        self._effects: dict[DriverId, list[Any]] = {}
         self._thread = thread
         self._announcer = announcer
         self._sinks = sinks
@@ -85,8 +98,14 @@ class Storage:
         self._retries = Flusher(self._retry)
         self._failing = False
 
-    def store(self, fixes: Sequence[Fix], waiter: Waiter | None, shown: Fix | None = None) -> None:
-        """Store one driver's `fixes`, oldest first, with the next batch.
+    def store(
+        self,
+        fixes: Sequence[Fix],
+        waiter: Waiter | None,
+        shown: Fix | None = None,
+        effects: Sequence[Any] = (),
+    ) -> None:
+        """Store one driver's `fixes`, oldest first, and their effects, with the next batch.
 
         `waiter` is notified once all are committed, with the last of them as the argument. Waiters
         are notified in the order of the calls. The newest fix becomes the last known location; with
@@ -98,6 +117,8 @@ class Storage:
         if self._sinks:
             self._every.setdefault(last.driver_id, []).extend(fixes)
             self._buffered += len(fixes)
+        if effects:
+            self._effects.setdefault(last.driver_id, []).extend(effects)
         self._wait(last, waiter)
 
     def is_full(self, driver_id: DriverId) -> bool:
@@ -240,8 +261,9 @@ class Storage:
         rejected: Set[DriverId] = frozenset()
         discarded: Set[DriverId] = frozenset()
         failed: Set[DriverId] = frozenset()
+        effects = self._take_effects(newest)
         try:
-            rejected = await self._commit(list(newest.values()), every)
+            rejected = await self._commit(list(newest.values()), every, effects)
         except PartlyStoredError as error:
             rejected, discarded, failed = error.rejected, error.discarded, error.failed
             if failed:
@@ -249,6 +271,8 @@ class Storage:
         except Exception as error:  # of any kind: every waiter must be notified in the end
             failed = set(newest)
             self._note_failure(error)
+        for driver_id in failed & effects.keys():
+            self._effects[driver_id] = [*effects[driver_id], *self._effects.get(driver_id, ())]
         if failed:
             waiting = [entry for entry in waiting if entry[0].driver_id not in failed]
         elif self._failing and self._aside.keys() <= newest.keys():
@@ -278,6 +302,12 @@ class Storage:
             logger.exception("Stored locations could not be counted")
         return failed
 
+    def _take_effects(self, drivers: Iterable[DriverId]) -> dict[DriverId, list[Any]]:
+        """Return the effects of these drivers' fixes; nearly always there are none."""
+        if not self._effects:
+            return {}
+        return {pk: self._effects.pop(pk) for pk in drivers if pk in self._effects}
+
     def _note_failure(self, error: BaseException) -> None:
         # Anything but a database error is a bug, so the traceback is needed.
         trace = None if isinstance(error, Error) else error
@@ -285,13 +315,21 @@ class Storage:
         self._failing = True
         metrics.degraded.begin("storage")
 
-    async def _commit(self, fixes: list[Fix], every: Mapping[DriverId, list[Fix]]) -> Set[DriverId]:
-        sinks = (self._sinks, every) if self._sinks else ()
+    async def _commit(
+        self,
+        fixes: list[Fix],
+        every: Mapping[DriverId, list[Fix]],
+        effects: Mapping[DriverId, Sequence[Any]],
+    ) -> Set[DriverId]:
+        extra: tuple[Any, ...] = (self._sinks, every) if self._sinks else ()
+        if effects and self._store_effects is not None:
+            extra = (self._sinks, every if self._sinks else None)
+            extra += (Effects(effects, self._store_effects),)
         if not self._announcer.has_receivers:
-            return await self._thread.run(upsert, fixes, *sinks)
+            return await self._thread.run(upsert, fixes, *extra)
         partly: PartlyStoredError | None = None
         try:
-            rejected, replaced = await self._thread.run(upsert_and_compare, fixes, *sinks)
+            rejected, replaced = await self._thread.run(upsert_and_compare, fixes, *extra)
         except PartlyStoredError as error:
             partly, rejected, replaced = error, error.unstored, error.replaced
         try:

@@ -18,6 +18,8 @@ from tracking.access.identities import Identities
 from tracking.access.permits import Permits
 from tracking.access.registry import Registry
 from tracking.access_log.recorder import Recorder
+from tracking.arrival import rows as arrival_rows
+from tracking.arrival.watch import Watch
 from tracking.conf import conf
 from tracking.device_clock import DeviceClock
 from tracking.engine.batching import Loader
@@ -80,7 +82,7 @@ class Runtime:
         # True if each fix is kept, so that each is acknowledged for itself.
         self.keeps_history = conf.HISTORY != "off"
         sinks = [HistorySink()] if self.keeps_history else []
-        self._storage = Storage(self._writer, self._announcer, sinks)
+        self._storage = Storage(self._writer, self._announcer, sinks, arrival_rows.store)
         # With "trips" a fix that waits might be in no table, though it is acknowledged.
         self._gate = Gate(self._show) if conf.HISTORY == "all" else None
         self.access_log = Recorder(self._writer.run)
@@ -101,12 +103,13 @@ class Runtime:
         self.reports = Reports(self)
         self.trips = TripHub(self.hub, self._reader.run)
         self.duty = Duty(partial(self._reader.run, load_states), self._writer.run)
+        self.watch = Watch(self._reader.run, lambda: self.duty.known)
         self.changes = Changes(
             self._receiver,
             self._reader.run,
             known=lambda: self.duty.known,
             on_states=self._states_changed,
-            on_trips=self.trips.changed,
+            on_trips=self._trips_changed,
             on_riders=self.registry.recheck,
         )
         keeper = Keeper(self.hub, self._reader.run, self.clock.now, self._listen)
@@ -174,6 +177,9 @@ class Runtime:
     def _states_changed(self, rows: Mapping[DriverId, StateRow]) -> None:
         """Take over drivers' states; of those off duty, forget the place."""
         self.duty.apply(rows)
+        self.watch.states_changed(
+            {pk: row.trip_id for pk, row in rows.items() if self.duty.knows(pk)}
+        )
         self.fleet.keeper.apply_states(rows)
         for driver_id, row in rows.items():
             if row.off_duty_from is None:
@@ -184,15 +190,22 @@ class Runtime:
                 if self._gate is not None:
                     self._gate.forget(driver_id)
 
+    async def _trips_changed(self, trip_ids: list[int]) -> None:
+        self.watch.trips_changed(trip_ids)
+        await self.trips.changed(trip_ids)
+
     async def _listen(self) -> None:
         await self.changes.listen()
 
     async def duty_of(self, driver_id: DriverId) -> StateRow | None:
         """Return a driver's state, None if it never had one, kept up to date from now on."""
-        if not self.duty.knows(driver_id):
-            # First, so that no change is missed while it is read.
-            await self.changes.listen()
-        return await self.duty.of(driver_id)
+        if self.duty.knows(driver_id):
+            return await self.duty.of(driver_id)
+        # First, so that no change is missed while it is read.
+        await self.changes.listen()
+        row = await self.duty.of(driver_id)
+        await self.watch.follow(driver_id, None if row is None else row.trip_id)
+        return row
 
     async def last_known(self, driver_id: DriverId) -> Fix | None:
         """Return a driver's stored fix, or None; raise database errors."""
@@ -213,10 +226,12 @@ class Runtime:
             self._deliver(shown)
         except Exception:  # a bug there must not prevent storing
             logger.exception("A location could not be delivered or broadcast")
-        if shown is newest:
-            self._storage.store(fixes, waiter)
-        else:
-            self._storage.store(fixes, waiter, shown)
+        try:
+            effects = self.watch.observe(fixes)
+        except Exception:  # as above
+            logger.exception("A location could not be compared with waypoints and zones")
+            effects = ()
+        self._storage.store(fixes, waiter, None if shown is newest else shown, effects)
 
     def _show(self, fix: Fix) -> None:
         """Deliver, broadcast and store as the last known location a fix that waited in the gate."""
@@ -305,6 +320,7 @@ class Runtime:
         await self.health.close()
         await self.changes.close()
         await self.trips.close()
+        await self.watch.close()
         await self.duty.close()
         await self.riders.close()
         self.nearby.close()

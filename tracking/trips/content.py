@@ -16,7 +16,10 @@ def content_of(trip: Trip) -> TripContent:
         reference=trip.reference,
         status=trip.status,  # type: ignore[arg-type]  # a constraint keeps it to these
         driver=_driver_of(trip),
-        waypoints=[TripWaypoint(**waypoint) for waypoint in trip.waypoints],
+        waypoints=[
+            TripWaypoint(each["kind"], each["lat"], each["lon"], each["name"])
+            for each in trip.waypoints
+        ],
         eta=None,
         route=None,
     )

@@ -172,7 +172,29 @@ def test_unknown_kind(kind):
 
 @pytest.mark.parametrize("waypoint", ["pickup", None, 7, [1.5, 2.5], HERE | {"latitude": 1.5}])
 def test_waypoint_of_another_shape(waypoint):
-    assert waypoint_reasons(waypoint) == "waypoints[0]: Give kind, lat, lon, and perhaps name."
+    expected = "Give kind, lat, lon; perhaps name, arriving_radius, arrived_radius."
+    assert waypoint_reasons(waypoint) == f"waypoints[0]: {expected}"
+
+
+def test_waypoint_has_radii_of_its_own():
+    radii = {"arriving_radius": 800, "arrived_radius": 120.5}
+    (stored,) = trips.create(waypoints=[HERE | radii]).waypoints
+    assert {key: stored[key] for key in radii} == radii
+    (stored,) = trips.create(waypoints=[HERE | dict.fromkeys(radii)]).waypoints
+    assert set(stored) == {"kind", "lat", "lon", "name"}
+
+
+@pytest.mark.parametrize("key", ["arriving_radius", "arrived_radius"])
+@pytest.mark.parametrize("value", [9, 50_001, 0, -1, "100", True, [100], math.nan, math.inf])
+def test_radius_that_is_none(key, value):
+    text = f"waypoints[0]: {key} is a number of metres from 10 to 50000."
+    assert waypoint_reasons(HERE | {key: value}) == text
+
+
+def test_radii_in_the_wrong_order():
+    text = "waypoints[0]: arriving_radius, {} m, can't be smaller than arrived_radius."
+    assert waypoint_reasons(HERE | {"arriving_radius": 40}) == text.format(40)
+    assert waypoint_reasons(HERE | {"arrived_radius": 501}) == text.format(500)
 
 
 @pytest.mark.parametrize(
