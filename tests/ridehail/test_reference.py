@@ -123,7 +123,8 @@ def test_waypoints_of_a_new_trip_are_described(schema):
     waypoints = components["CreateTrip"]["properties"]["waypoints"]
     assert waypoints["items"] == {"$ref": "#/components/schemas/GivenWaypoint"}
     waypoint = components["GivenWaypoint"]
-    assert list(waypoint["properties"]) == ["kind", "lat", "lon", "name"]
+    radii = ["arriving_radius", "arrived_radius"]
+    assert list(waypoint["properties"]) == ["kind", "lat", "lon", "name", *radii]
     assert waypoint["required"] == ["kind", "lat", "lon"]
 
 

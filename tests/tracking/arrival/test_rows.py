@@ -2,17 +2,20 @@
 
 from datetime import timedelta
 from functools import partial
+from itertools import count
 
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
 
 from tests.tracking.threads import together
 from tracking import trips
 from tracking.arrival import rows
 from tracking.arrival.effects import Crossed, Reached
-from tracking.models import Event, Trip, TripAssignment, Zone, ZoneVisit
+from tracking.models import Event, Trip, Zone, ZoneVisit
+from tracking.pipeline.rows import Effects, upsert
 
-from ..fakes import NOON
+from ..fakes import NOON, fix_of
+from ..rows import stored
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "postgresql"])
 
@@ -170,13 +173,45 @@ def test_two_workers_that_see_a_driver_enter_store_one_visit(database, driver):
     assert (kinds.count("zone.entered"), kinds.count("zone.exited")) == (8, 8)
 
 
-def test_rolled_back_transaction_leaves_neither_step_nor_event(driver, trip):
-    with pytest.raises(ZeroDivisionError), transaction.atomic(using=Trip.objects.db):
-        rows.store({driver.pk: [Reached(trip.pk, 0, "arriving", at(1))]})
-        raise ZeroDivisionError
-    assert arrivals() == []
-    assert TripAssignment.objects.get().reached is None
-    assert Trip.objects.get().event_count == 1
+class Killed(BaseException):
+    """Stands for the end of the process: nothing catches it."""
+
+
+def killed_at_statement(number, alias, work):
+    """Work until the statement with this number, from 0; return False if there are not so many."""
+    statements = count()
+
+    def execute(execute, *args):
+        if next(statements) == number:
+            raise Killed
+        return execute(*args)
+
+    try:
+        with connections[alias].execute_wrapper(execute):
+            work()
+    except Killed:
+        connections[alias].close()
+        return True
+    return False
+
+
+def test_worker_that_is_killed_at_any_statement_loses_nothing_and_repeats_nothing(
+    database, driver, trip
+):
+    """The fix, the step, the visit and the events: after each kill all of them or none."""
+    airport = zone()
+    fix = fix_of(driver.pk, 1)
+    caused = [Reached(trip.pk, 0, "arriving", at(1)), Crossed(airport.pk, True, at(1))]
+    effects = Effects({driver.pk: caused}, rows.store)
+    kills = 0
+    while killed_at_statement(kills, database, lambda: upsert([fix], (), None, effects)):
+        assert (arrivals(), stored(driver.pk)) == ([], None)
+        kills += 1
+    assert kills >= 8
+    assert stored(driver.pk) == fix
+    # Another worker did not hear of the commit, and stores the same again.
+    upsert([fix], (), None, effects)
+    assert [kind for kind, _ in arrivals()] == ["waypoint.arriving", "zone.entered"]
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)

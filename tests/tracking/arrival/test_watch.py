@@ -58,12 +58,9 @@ async def watch(database):
 
 
 def effects_of(watch, *drive, **rest):
-    """Return the effects of a drive of metres north of the pickup and seconds, one fix a message."""
-    return [
-        effect
-        for metres, second in drive
-        for effect in watch.observe([fix_at(metres, second, **rest)])
-    ]
+    """Return the effects of a drive: metres north of the pickup and seconds, one message each."""
+    fixes = [fix_at(metres, second, **rest) for metres, second in drive]
+    return [effect for fix in fixes for effect in watch.observe([fix])]
 
 
 def steps_of(*args, **rest):
