@@ -9,6 +9,8 @@ import os
 import re
 import time
 from collections.abc import Mapping
+from datetime import datetime
+from threading import Lock
 from typing import ClassVar, Final, Protocol, TypeAlias
 from uuid import UUID
 
@@ -114,14 +116,27 @@ def from_plain(value: int | str) -> UserId:
     return value if isinstance(value, int) else UUID(value)
 
 
-def time_ordered_id(milliseconds: int | None = None) -> UUID:
-    """Return a new UUID of version 7 (RFC 9562): 48 bits of Unix time, then random bits.
+_last_id = 0
+_last_id_lock: Final = Lock()
 
-    `milliseconds` is the Unix time, by default the current one.
+
+def time_ordered_id() -> UUID:
+    """Return a new UUID of version 7 (RFC 9562), greater than all that this process made before.
+
+    After 48 bits of Unix time in milliseconds, the next 12 are its fraction, the others random.
     """
-    if milliseconds is None:
-        milliseconds = time.time_ns() // 1_000_000
-    number = milliseconds << 80 | int.from_bytes(os.urandom(10), "big")
-    # The version and the variant.
-    number = number & ~(0xF << 76) | 7 << 76
-    return UUID(int=number & ~(0b11 << 62) | 0b10 << 62)
+    global _last_id
+    nanoseconds = time.time_ns()
+    milliseconds, rest = divmod(nanoseconds, 1_000_000)
+    number = (milliseconds << 12 | (rest << 12) // 1_000_000) << 62
+    number |= int.from_bytes(os.urandom(8), "big") >> 2
+    with _last_id_lock:
+        number = _last_id = max(number, _last_id + 1)
+    high, low = number >> 62, number & (1 << 62) - 1
+    # With the version before the last 12 bits of time, and the variant before the random ones.
+    return UUID(int=(high >> 12) << 80 | 7 << 76 | (high & 0xFFF) << 64 | 0b10 << 62 | low)
+
+
+def id_at(at: datetime) -> UUID:
+    """Return an id that is less than all that `time_ordered_id` makes from `at` on."""
+    return UUID(int=int(at.timestamp() * 1_000) << 80)

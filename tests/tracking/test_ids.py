@@ -1,7 +1,7 @@
 import subprocess
 import sys
-from datetime import timedelta
-from uuid import UUID
+from datetime import UTC, datetime, timedelta
+from uuid import RFC_4122, UUID
 
 import msgspec
 import pytest
@@ -10,7 +10,15 @@ from django.test.utils import isolate_apps
 
 from tracking.conf import conf
 from tracking.fix import Fix
-from tracking.ids import INTEGERS, MAX_ID, UUIDS, from_plain, to_plain
+from tracking.ids import (
+    INTEGERS,
+    MAX_ID,
+    UUIDS,
+    from_plain,
+    id_at,
+    time_ordered_id,
+    to_plain,
+)
 from tracking.people import USER_IDS, ids_of
 from tracking.pipeline.broadcast import all_shards, decode_batch, encode_batch, shard_of
 from tracking.protocol import (
@@ -129,3 +137,23 @@ def test_the_kind_of_ids_is_that_of_the_key_or_of_what_the_key_points_to():
         assert ids_of(field(primary_key=True)) is INTEGERS
     assert ids_of(models.CharField(primary_key=True)) is None
     assert USER_IDS is INTEGERS
+
+
+def test_time_ordered_ids_are_of_version_7_and_grow():
+    made = [time_ordered_id() for _ in range(5_000)]
+    assert made == sorted(set(made))
+    assert {(each.version, each.variant) for each in made} == {(7, RFC_4122)}
+
+
+def test_time_ordered_id_begins_with_the_time(monkeypatch):
+    monkeypatch.setattr("tracking.ids._last_id", 0)
+    at = datetime(2026, 1, 31, 12, 0, 0, 250_000, tzinfo=UTC)
+    monkeypatch.setattr("time.time_ns", lambda: int(at.timestamp()) * 10**9 + 250_500_000)
+    first, second = time_ordered_id(), time_ordered_id()
+    assert first.int >> 80 == int(at.timestamp() * 1_000)
+    # Half a millisecond.
+    assert first.int >> 64 & 0xFFF == 0x800
+    assert id_at(at) < first < second < id_at(at + timedelta(milliseconds=1))
+    monkeypatch.setattr("time.time_ns", lambda: 0)
+    # A clock that was set back.
+    assert time_ordered_id() > second
