@@ -9,7 +9,7 @@ HOST ?= 127.0.0.1
 # Workers receive each other's messages through Redis; without it there can be only one.
 WORKERS ?= $(if $(REDIS_URL),2,1)
 
-.PHONY: help demo test check js format serve lock services faults conformance bench bench-history bench-nearby coverage nox clean
+.PHONY: help demo test long check js format serve lock services faults conformance bench bench-history bench-nearby coverage nox clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -17,9 +17,9 @@ help:  ## List the targets
 demo: $(VENV)/.run  ## Set up and run the demo on http://localhost:3002/ (SPEED=10: ten times as fast)
 	@$(BIN)/python manage.py demo --port $(PORT) --speed $(or $(SPEED),1)
 
-test: check js services  ## Set up the tests' services and run all tests
-	$(BIN)/python -m pytest -m "not alone" --numprocesses 2 --dist loadfile --no-loadscope-reorder
-	$(BIN)/python -m pytest -m alone
+test: check js services  ## Set up the tests' services and run the tests
+	$(BIN)/python -m pytest -m "not alone and not long" --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "alone and not long"
 
 check: $(VENV)/.dev  ## Check style, types, layers, migrations and settings
 	$(BIN)/ruff check .
@@ -55,6 +55,9 @@ lock: $(VENV)/.dev  ## Write the lock files, after a change of requirements*.txt
 	$(COMPILE) requirements-dev.txt --constraint requirements.lock --output-file requirements-dev.lock
 	$(COMPILE) requirements-services.txt --no-deps --output-file requirements-services.lock
 	$(COMPILE) tests/conformance/requirements.txt --constraint requirements-dev.lock --output-file tests/conformance/requirements.lock
+
+long: services  ## Run the tests that take long and rarely break
+	$(BIN)/python -m pytest -m long --numprocesses 2 --dist loadfile
 
 faults: services  ## Make services fail, and write the figures into docs/reliability.md
 	$(BIN)/python -m pytest tests/faults --faults

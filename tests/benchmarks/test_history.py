@@ -10,6 +10,7 @@ from benchmarks.history.figures import Figure, expect, milliseconds
 from tests.services.program import PROJECT
 
 
+@pytest.mark.long
 def test_a_run_measures_a_small_fleet():
     page = report.PAGE.read_text()
     done = subprocess.run(

@@ -8,6 +8,7 @@ import pytest
 from tests.services.program import PROJECT
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("server", ["ours", "ours-history"])
 def test_a_run_counts_what_the_server_stored_and_delivered(server):
     # A run of part of the benchmark writes no report.

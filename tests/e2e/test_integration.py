@@ -181,6 +181,7 @@ def redis() -> Iterator[str]:
         yield server.url
 
 
+@pytest.mark.long
 @pytest.mark.timeout(2 * INSTALL_TIMEOUT)
 def test_document_leads_to_a_project_that_streams_locations(reader, redis):
     for block in blocks(reader.port, redis):

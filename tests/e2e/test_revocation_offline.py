@@ -3,6 +3,8 @@
 import time
 from contextlib import AsyncExitStack
 
+import pytest
+
 from tests.services import create_users
 
 from .stack import person
@@ -19,6 +21,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.long
 async def test_watcher_who_loses_the_permission_while_redis_is_down_is_disconnected_in_a_minute(
     granted_stack, granted_redis
 ):

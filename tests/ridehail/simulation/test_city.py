@@ -1,9 +1,12 @@
 import json
 
+import pytest
+
 from ridehail.demo.simulation.city import CITY_FILE, City
 from scripts.city.build import build
 
 
+@pytest.mark.long
 def test_the_file_is_what_the_generator_writes_byte_for_byte():
     assert build().encode() == CITY_FILE.read_bytes()
 

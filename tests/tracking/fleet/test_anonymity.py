@@ -102,6 +102,7 @@ def attack_after_rides(town, secrets, recordings=4):
 # The towns and the secrets are the same in each run, so the results are too, and the limits are a
 # little above them: after a change the rider found 12 and 18 % (4 and 8 % by a guess), an hour
 # later 10 and 19 % (7 and 14 %). docs/trips.md has all figures.
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("cars", "secrets", "limit", "limit_of_hours"), [(30, 3, 0.14, 0.12), (CROWD, 4, 0.2, 0.21)]
 )
@@ -114,6 +115,7 @@ def test_car_is_not_followed_across_the_hour(cars, secrets, limit, limit_of_hour
 
 
 # In the same way: 14 and 34 % of those who got out found their car (10 and 18 % by a guess).
+@pytest.mark.long
 @pytest.mark.parametrize(("cars", "secrets", "limit"), [(30, 3, 0.16), (CROWD, 4, 0.37)])
 def test_rider_who_gets_out_does_not_find_the_car_again(cars, secrets, limit):
     score = attack_after_rides(Town(cars, trips=True), ATTACKED[:secrets])
@@ -121,6 +123,7 @@ def test_rider_who_gets_out_does_not_find_the_car_again(cars, secrets, limit):
     assert score.right <= limit
 
 
+@pytest.mark.long
 def test_curious_rider_would_succeed_if_cars_were_hidden_for_seconds(monkeypatch):
     """The attack is a real one."""
     monkeypatch.setattr(anonymity, "HIDDEN", (10.0, 60.0))
