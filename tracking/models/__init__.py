@@ -1,5 +1,6 @@
 """The models, one per file. Django finds them here."""
 
+from tracking.models.announced_status import AnnouncedStatus
 from tracking.models.device import Device
 from tracking.models.eta import TripEta, TripMatch
 from tracking.models.event import Event, EventType
@@ -19,6 +20,7 @@ from tracking.models.zone import Zone, ZoneVisit
 
 __all__ = [
     "FINAL",
+    "AnnouncedStatus",
     "Device",
     "DriverLocation",
     "DriverState",
