@@ -66,6 +66,13 @@ MODULES: Final[dict[str, Mapping[str, str]]] = {
         "track": "history-track.js",
         "widget": "history-map.js",
     },
+    "zone-map": WORDS
+    | MAP
+    | {
+        "shape": "zone-shape.js",
+        "drawing": "zone-drawing.js",
+        "widget": "zone-map.js",
+    },
 }
 
 AGES: Final = {
@@ -262,6 +269,29 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "utc": _("UTC%(offset)s"),
         "copy": _("Copy link"),
         "copied": _("Link copied"),
+    },
+    "zone-map": {
+        **AGES,
+        **BASE_LAYER,
+        **CONNECTION,
+        "map": _("Map of the zone. Move with the arrow keys, zoom with plus and minus."),
+        "zoom_in": _("Zoom in"),
+        "zoom_out": _("Zoom out"),
+        "corner": _("Corner %(number)s. Arrow keys move it, Delete removes it."),
+        "between": _("Add a corner after corner %(number)s"),
+        "centre": _("Centre. Arrow keys move it."),
+        "edge": _("Radius, %(count)s m. Arrow keys change it."),
+        "add_corner": _("Add corner here"),
+        "set_centre": _("Put centre here"),
+        "no_circle": _("Tap the map where the centre is."),
+        "circle": _("Drag the centre or the edge. Radius %(count)s m."),
+        "no_corners": _("Tap the map where the first corner is."),
+        "few_corners": _("Tap the next corner. A polygon has at least 3."),
+        "corners": _("%(count)s corners, %(area)s. Drag corners to move them."),
+        "square_metres": _("%(count)s m²"),
+        "square_kilometres": _("%(count)s km²"),
+        "crosses": _("The border crosses itself. Move a corner."),
+        "unreadable": _("The corners can't be read. Check the text below."),
     },
 }
 

@@ -5,6 +5,7 @@ page. To change a widget's markup, override its template or blocks of it:
 `{% extends "tracking/driver_map.html" %}{% block panel %}…{% endblock %}`.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -70,6 +71,12 @@ def fleet_map(context: template.Context) -> dict[str, Any]:
 def driver_day(day: Mapping[str, Any]) -> dict[str, Any]:
     """Show a driver's day in the history, for the admin's page, whose data it needs."""
     return _context("driver-day", **day)
+
+
+@register.inclusion_tag("tracking/zone_map.html")
+def zone_map(zone: Mapping[str, Any]) -> dict[str, Any]:
+    """Show a zone on a map, to be drawn there, for the admin's page, whose fields it fills in."""
+    return _context("zone-map", zone=json.dumps(zone), may_edit=zone["may_edit"])
 
 
 @register.inclusion_tag("tracking/share_location.html")
