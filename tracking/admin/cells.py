@@ -29,6 +29,15 @@ def age_cell(at: datetime) -> SafeString:
     return _time_cell(at, time_ago((timezone.now() - at).total_seconds()))
 
 
+def arrival_cell(at: datetime, *, is_sure: bool) -> SafeString:
+    """Return the minutes until a time of arrival; its tooltip has the time."""
+    seconds = (at - timezone.now()).total_seconds()
+    if seconds < 60:
+        return _time_cell(at, _("now"))
+    text = duration(seconds) if is_sure else _("about %(time)s") % {"time": duration(seconds)}
+    return _time_cell(at, text)
+
+
 def time_ago(seconds: float) -> str:
     """Return an age in its largest whole unit: "12 s ago", "3 min ago", "5 h ago", "2 d ago"."""
     # The clock of the server that stored the time may be slightly ahead.

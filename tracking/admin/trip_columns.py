@@ -9,9 +9,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy
 
 from tracking import states
-from tracking.admin.cells import minute_cell, status_cell, user_cell
+from tracking.admin.cells import arrival_cell, minute_cell, status_cell, user_cell
 from tracking.admin.trip_cells import riders_cell, trip_status_cell
-from tracking.models import State, Trip
+from tracking.models import State, Trip, TripEta
 from tracking.people import SEARCH_FIELDS, identity
 
 
@@ -33,6 +33,13 @@ class TripColumns(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
     @admin.display(description=gettext_lazy("driver"), ordering=f"driver__{SEARCH_FIELDS[-1]}")
     def driver_identity(self, trip: Trip) -> str:
         return identity(trip.driver) if trip.driver is not None else "–"
+
+    @admin.display(description=gettext_lazy("arrives in"), ordering="eta__arrives_at")
+    def arrives_in(self, trip: Trip) -> str:
+        eta = getattr(trip, "eta", None)
+        if eta is None or trip.is_over:
+            return "–"
+        return arrival_cell(eta.arrives_at, is_sure=eta.confidence == TripEta.Confidence.HIGH)
 
     @admin.display(description=gettext_lazy("riders"))
     def riders_named(self, trip: Trip) -> str:

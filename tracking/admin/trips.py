@@ -55,6 +55,7 @@ class TripAdmin(TripColumns, UserFieldsAdmin, ReadOnlyAdmin):
         "reference_or_id",
         "status_cell",
         "driver_identity",
+        "arrives_in",
         "riders_named",
         "created",
         "ended",
@@ -89,7 +90,7 @@ class TripAdmin(TripColumns, UserFieldsAdmin, ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Trip]:
         trips: QuerySet[Trip] = super().get_queryset(request)
-        return trips.select_related("driver").prefetch_related("riders")
+        return trips.select_related("driver", "eta").prefetch_related("riders")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Trip], search_term: str

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from tracking import states, trips
 from tracking.admin import trip_endings
-from tracking.models import State, Trip, TripAssignment, TripChange, TripStatus, WatchGrant
+from tracking.models import State, Trip, TripAssignment, TripChange, TripEta, TripStatus, WatchGrant
 
 from .history import permit, run, said, text_of
 from .people import GRANTS, TRIPS, errors_of, found, new_user, page_of, plain
@@ -56,8 +56,8 @@ def test_list_shows_reference_status_driver_and_the_first_riders(admin, trip):
     riders = [new_user(name, role="rider") for name in ("Bo", "Chidi", "Dana", "Emre")]
     unnamed = trips.create(riders=riders)
     text = plain(admin.get(TRIPS))
-    assert re.search(r"T-7 new Jonh jonh@example.com Ada \d{4}-", text)
-    assert re.search(rf"#{unnamed.pk} new – Bo, Chidi, \+2 \d{{4}}-", text)
+    assert re.search(r"T-7 new Jonh jonh@example.com – Ada \d{4}-", text)
+    assert re.search(rf"#{unnamed.pk} new – – Bo, Chidi, \+2 \d{{4}}-", text)
     assert [row.pk for row in found(admin.get(TRIPS))] == [unnamed.pk, trip.pk]
 
 
@@ -88,6 +88,18 @@ def test_list_is_filtered_by_open_or_ended_and_by_status(admin, trip):
     assert found(admin.get(TRIPS, {"state": "open"})) == [trip]
     assert found(admin.get(TRIPS, {"state": "ended"})) == [ended]
     assert found(admin.get(TRIPS, {"status__exact": "canceled"})) == [ended]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "confidence", "text"),
+    [(245, "high", "4 min"), (245, "low", "about 4 min"), (30, "high", "now"), (-9, "low", "now")],
+)
+def test_list_shows_when_the_driver_arrives(admin, trip, jonh, seconds, confidence, text):
+    now = timezone.now()
+    arrival = now + timedelta(seconds=seconds)
+    values = {"waypoint": 0, "distance": 900, "confidence": confidence, "computed_at": now}
+    TripEta.objects.create(trip=trip, driver=jonh, arrives_at=arrival, **values)
+    assert f"jonh@example.com {text} Ada" in plain(admin.get(TRIPS))
 
 
 def test_list_takes_the_same_queries_for_any_number_of_trips(

@@ -10,6 +10,9 @@ export function start(element, modules) {
   const panel = element.querySelector(".tracking-panel");
   const view = modules.tripView.createView(modules.leaflet, map, element, panel, widget);
   const places = modules.tripPlaces.createPlaces(modules.leaflet, map, words, part("places"));
+  const eta = new modules.tripEta.Eta();
+  const { polyline, routeLine } = modules;
+  const route = modules.tripRoute.createRoute(modules.leaflet, map, polyline, routeLine);
 
   let trip = null;
   // The car of the trip's present driver, once it has a location, and its freshness.
@@ -28,7 +31,10 @@ export function start(element, modules) {
       title: name ? words.say("car_of", { name }) : words.say("car"),
       describedBy: ["status", "detail"].map(widget.identify).join(" "),
       pick: () => setFollowing(true),
-      follow: view.follow,
+      follow(at) {
+        view.follow(at);
+        route.pass(at);
+      },
     });
     element.dataset.car = "";
   }
@@ -40,6 +46,7 @@ export function start(element, modules) {
     assignedAt = Date.now();
     delete element.dataset.car;
     view.locate(null);
+    route.pass(null);
   }
 
   function setFollowing(value) {
@@ -52,7 +59,11 @@ export function start(element, modules) {
     trip = next;
     element.dataset.located = "";
     element.dataset.phase = phase();
+    element.toggleAttribute("data-here", trip.status === "arrived_at_pickup");
     if (phase() === "complete" || phase() === "canceled") removeCar();
+    eta.set(isUnderway() ? trip.eta : null, Date.now());
+    route.show(isUnderway() ? trip.route : null);
+    element.toggleAttribute("data-route", route.isShown);
     const kind = nextKind(trip.status);
     places.show(trip.waypoints, (of) => {
       if (of === kind && trip.driver) return "next";
@@ -67,6 +78,15 @@ export function start(element, modules) {
     if (["complete", "canceled"].includes(trip.status)) return trip.status;
     if (!trip.driver) return "looking";
     return isRiding(trip.status) ? "riding" : "coming";
+  }
+
+  function isDriven() {
+    return ["coming", "riding"].includes(phase());
+  }
+
+  /** Return whether the car drives to the next place, and does not wait there. */
+  function isUnderway() {
+    return isDriven() && !trip.status.startsWith("arrived_");
   }
 
   /** Return the places in view: the next one, or all of them before and after the drive. */
@@ -99,23 +119,33 @@ export function start(element, modules) {
   function show() {
     if (!trip) return;
     const text = describeTrip(words, trip);
-    const isDriven = ["coming", "riding"].includes(phase());
     const known = freshness.status;
     // Without a connection, only the driver's last location is known.
     const status = known === "unknown" || isConnected ? known : "unconnected";
-    element.dataset.status = isDriven ? status : "";
+    element.dataset.status = isDriven() ? status : "";
+    const arrival = arrivalText(status);
+    setText("eta", arrival);
     setText("status", text.headline);
     setText("car", text.car);
-    setText("detail", isDriven ? hint(status) : "");
+    setText("detail", isDriven() ? hint(status) : "");
     if (status !== "unknown") car?.setStatus(status);
-    // Not every change of an age.
-    const news = [text.headline, text.car].filter(Boolean).join(". ");
-    if (news !== announced) announce(news);
-    announced = news;
+    // Not every change of an age, nor of the minutes.
+    const news = [text.headline, text.car].filter(Boolean);
+    const reason = JSON.stringify([...news, arrival && eta.milestone(Date.now())]);
+    if (reason !== announced) announce([arrival, ...news].filter(Boolean).join(". "));
+    announced = reason;
+  }
+
+  /** Return when the car arrives, "" if it is there or nobody knows. */
+  function arrivalText(status) {
+    if (!isUnderway() || status === "offline") return "";
+    return eta.text(words, { isRiding: phase() === "riding", now: Date.now() });
   }
 
   function setText(name, text) {
-    if (part(name).textContent !== text) part(name).textContent = text;
+    // A host's own template may have no part for the arrival.
+    const element = part(name);
+    if (element && element.textContent !== text) element.textContent = text;
   }
 
   const watch = modules.client.watchTrip({
@@ -130,7 +160,7 @@ export function start(element, modules) {
       show();
     },
     onEnd(end) {
-      onTrip({ waypoints: [], ...trip, driver: null, status: end });
+      onTrip({ waypoints: [], ...trip, driver: null, status: end, eta: null, route: null });
     },
     onState(state, reason) {
       isConnected = state === "open";

@@ -13,6 +13,7 @@ export class Words {
     this.language = document.documentElement.lang || undefined;
     this.numbers = new Intl.NumberFormat(this.language);
     this.clock = new Intl.DateTimeFormat(this.language, { timeStyle: "medium" });
+    this.shortClock = new Intl.DateTimeFormat(this.language, { timeStyle: "short" });
   }
 
   /** Return the named text with its values filled in, or "" if there is none. */
@@ -48,6 +49,11 @@ export class Words {
 
   time(milliseconds) {
     return this.clock.format(milliseconds);
+  }
+
+  /** Return a time without its seconds. */
+  minute(milliseconds) {
+    return this.shortClock.format(milliseconds);
   }
 
   /** Return the text for a connection that is not open. @param {any} reason the client's */

@@ -1,0 +1,207 @@
+"""The page of a trip as the car arrives, in a real browser, with scripted frames."""
+
+import json
+import re
+
+import pytest
+from playwright.async_api import expect
+
+from tests import services
+
+from .frames import ago
+from .http import call
+from .tokens import login_token
+from .visits import Visits, keep, person
+
+RIDER, DISPATCHER, MIA = 961, 962, 963
+DEADLINE = 15_000  # ms
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "reduced_motion": "reduce"}
+PICKUP = {"kind": "pickup", "lat": 0.5071, "lon": 101.4478, "name": "12 Market Street"}
+AIRPORT = {"kind": "dropoff", "lat": 0.4608, "lon": 101.4445, "name": "Airport, Departures"}
+# Down a street, and along another one to the pickup.
+WAY = [(0.5125, 101.443), (0.51, 101.4432), (0.5072, 101.4434), (0.5071, 101.4478)]
+
+
+@pytest.fixture(scope="module")
+def host():
+    with services.sqlite() as database_url:
+        environment = services.environment(
+            database_url,
+            DJANGO_SETTINGS_MODULE="tests.e2e.host_project.settings",
+            TRACKING_OFFLINE_AFTER="3600",
+        )
+        services.manage(environment, "migrate", "--no-input")
+        people = [person(RIDER, "rider"), person(DISPATCHER, "dispatcher")]
+        services.create_users(environment, people)
+        with services.Runserver(environment, "host project") as server:
+            yield server
+
+
+@pytest.fixture
+async def visit(host, browser):
+    visits = Visits(browser.browser, host.http_url)
+    yield visits
+    visits.check()
+
+
+def polyline(places):
+    """Return places as a polyline of six decimals."""
+    text, before = "", (0, 0)
+    for place in places:
+        now = tuple(round(degrees * 1e6) for degrees in place)
+        for value, former in zip(now, before, strict=True):
+            bits = (value - former) << 1
+            bits = ~bits if value < former else bits
+            while bits >= 32:
+                text += chr((bits & 31 | 32) + 63)
+                bits >>= 5
+            text += chr(bits + 63)
+        before = now
+    return text
+
+
+def eta(seconds, confidence="high"):
+    # By a clock that differs from the page's, as phones' clocks do.
+    at = "2001-02-03T04:05:06Z"
+    known = {"arrives_at": at, "computed_at": at, "distance": 1600.0}
+    return {"seconds": seconds, "confidence": confidence, **known}
+
+
+class Script:
+    """The server of a page's stream: it answers with the newest frames, and sends what is new."""
+
+    def __init__(self, trip_id):
+        self._socket = None
+        self._trip = {
+            "id": trip_id,
+            "reference": "T-7",
+            "status": "enroute_to_pickup",
+            "driver": {"userId": MIA, "name": "Mia", "vehicle": "white Prius, BM 1234 AB"},
+            "waypoints": [PICKUP, AIRPORT],
+            "eta": None,
+            "route": None,
+        }
+        self._location = None
+
+    def open(self, socket):
+        self._socket = socket
+        socket.on_message(lambda _message: self._answer())
+
+    def _answer(self):
+        self._send({"trip": self._trip})
+        if self._location:
+            self._send(self._location)
+
+    def _send(self, frame):
+        self._socket.send(json.dumps(frame))
+
+    def trip(self, **changes):
+        self._trip |= changes
+        self._send({"trip": self._trip})
+
+    def location(self, latitude, longitude):
+        now = ago(0)
+        self._location = {
+            "location_lat": str(latitude),
+            "location_lon": str(longitude),
+            "userId": MIA,
+            "recorded_at": now,
+            "received_at": now,
+            "heading": 170.0,
+            "accuracy": 5.0,
+            "status": "live",
+        }
+        self._send(self._location)
+
+
+async def opened(host, page):
+    """Open the page of a new trip with a scripted stream; return the script."""
+    body = {"riders": [RIDER], "waypoints": [PICKUP, AIRPORT]}
+    answer = await call(host.port, "POST", "/trips/", login_token(DISPATCHER), body)
+    trip = answer.json()["id"]
+    script = Script(trip)
+    await page.route_web_socket(re.compile("trip/get-tracking"), script.open)
+    await page.goto(f"{host.http_url}/trips/{trip}/map/")
+    await expect(page.locator("[data-part=status]")).to_have_text(
+        "Mia is on the way", timeout=DEADLINE
+    )
+    return script
+
+
+def part(page, name):
+    return page.locator(f"[data-part={name}]")
+
+
+def line(page):
+    return page.locator(".tracking-route-line")
+
+
+async def length(page):
+    return await line(page).evaluate("path => path.getTotalLength()")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_rider_sees_when_the_car_arrives_and_its_way(host, visit, scheme):
+    async with visit(RIDER, "/driver/share/", **PHONE, color_scheme=scheme) as page:
+        script = await opened(host, page)
+        arrival = part(page, "eta")
+        await expect(arrival).to_be_hidden()
+        await expect(line(page)).to_have_count(0)
+
+        script.location(0.5125, 101.443)
+        script.trip(eta=eta(240), route=polyline(WAY))
+        await expect(arrival).to_have_text("Arrives in 4 min")
+        await expect(line(page)).to_be_visible()
+        whole = await length(page)
+        panel = await page.locator(".tracking-panel").bounding_box()
+        for place in (".tracking-car", ".tracking-place-pickup"):
+            box = await page.locator(place).bounding_box()
+            assert box["y"] + box["height"] <= panel["y"]
+        await keep(page, f"trip-eta-{scheme}")
+
+        # The line is used up as the car drives.
+        script.location(0.5085, 101.4433)
+        await expect(page.locator(".tracking-car[data-latitude='0.5085']")).to_be_visible()
+        await page.wait_for_function(
+            "([selector, limit]) => document.querySelector(selector).getTotalLength() < limit",
+            arg=[".tracking-route-line", whole * 0.8],
+        )
+
+        script.trip(eta=eta(100, "low"))
+        await expect(arrival).to_have_text("Arrives in about 2 min")
+        script.trip(eta=eta(40))
+        await expect(arrival).to_have_text("Arriving now")
+        script.trip(eta=None, route=None)
+        await expect(arrival).to_be_hidden()
+        await expect(line(page)).to_have_count(0)
+
+        script.trip(status="arrived_at_pickup", eta=eta(0), route=polyline(WAY[-2:]))
+        await expect(part(page, "status")).to_have_text("Mia is here")
+        await expect(arrival).to_be_hidden()
+        await expect(line(page)).to_have_count(0)
+        await keep(page, f"trip-here-{scheme}")
+
+        script.trip(status="enroute_to_dropoff", eta=eta(600))
+        await expect(arrival).to_have_text(re.compile(r"Arrives at \d+:\d\d"))
+        await expect(part(page, "status")).to_have_text("On the way to Airport, Departures")
+        await keep(page, f"trip-eta-riding-{scheme}")
+
+        script.trip(status="complete", driver=None, eta=None, route=None)
+        await expect(arrival).to_be_hidden()
+        await expect(line(page)).to_have_count(0)
+
+
+async def test_minutes_count_down_without_new_frames(host, visit):
+    async with visit(RIDER, "/driver/share/", reduced_motion="reduce") as page:
+        await page.clock.install()
+        script = await opened(host, page)
+        script.location(0.5125, 101.443)
+        script.trip(eta=eta(240), route=polyline(WAY))
+        await expect(part(page, "eta")).to_have_text("Arrives in 4 min")
+        await keep(page, "trip-eta-desktop")
+        await page.clock.run_for(11_000)
+        await expect(part(page, "announcement")).to_have_text(
+            "Arrives in 4 min. Mia is on the way. white Prius, BM 1234 AB"
+        )
+        await page.clock.run_for(54_000)
+        await expect(part(page, "eta")).to_have_text("Arrives in 3 min")
