@@ -15,8 +15,8 @@ from tracking.arrival.effects import Crossed, Effect, Reached
 from tracking.arrival.rows import (
     Drive,
     Whereabouts,
-    load_shapes,
     load_whereabouts,
+    load_zones,
     load_zones_version,
 )
 from tracking.arrival.waypoint import Waypoint
@@ -265,7 +265,7 @@ class Watch:
         if version == self._zones_version:
             return
         were_none = not self._zones
-        self._zones, self._zones_version = ZoneIndex(await self._read(load_shapes)), version
+        self._zones, self._zones_version = await self._read(load_zones), version
         for zone_id, why in self._zones.refused.items():
             logger.error("Zone %s is not watched, it has no valid shape: %s", zone_id, why)
         if were_none and self._zones:

@@ -133,7 +133,7 @@ StoreEffects: TypeAlias = Callable[[Mapping[DriverId, Sequence[Any]]], set[Drive
 
 
 class Effects(NamedTuple):
-    """What the fixes of a batch cause, by driver, and the function that stores it."""
+    """Effects of the fixes of a batch, by driver, and the function that stores them."""
 
     by_driver: Mapping[DriverId, Sequence[Any]]
     store: StoreEffects

@@ -3,9 +3,9 @@
 import pytest
 
 from tracking.arrival.effects import Crossed, Reached
-from tracking.arrival.rows import Drive, Whereabouts, load_shapes, load_whereabouts
+from tracking.arrival.rows import Drive, Whereabouts, load_whereabouts, load_zones
 from tracking.arrival.watch import Watch
-from tracking.arrival.zones import Shape
+from tracking.arrival.zones import Shape, ZoneIndex
 from tracking.geo import METRES_PER_DEGREE
 
 from ..fakes import NOON, fix_of, settle
@@ -38,7 +38,7 @@ class Database:
         if function is load_whereabouts:
             nothing = Whereabouts(None, frozenset())
             return {pk: self.whereabouts.get(pk, nothing) for pk in args[0]}
-        return list(self.zones) if function is load_shapes else len(self.zones)
+        return ZoneIndex(self.zones) if function is load_zones else len(self.zones)
 
     def drive(self, driver_id, status="new", reached=None, waypoints=(PICKUP, DROPOFF), trip=7):
         drive = Drive(trip, status, list(waypoints), reached or {})
