@@ -104,7 +104,7 @@ def check_url(url: str) -> None:
     It is https: http is permitted with TRACKING["WEBHOOK_ALLOW_PRIVATE"] alone, as anybody on the
     way can read it.
     """
-    host, port = _host_and_port(url)
+    host, port = check_form(url)
     try:
         found = lookup(host, port).result(LOOKUP_TIMEOUT)
     except TimeoutError:
@@ -181,8 +181,11 @@ def _is_public(address: Address) -> bool:
     return not any(address in network for network in _PRIVATE)
 
 
-def _host_and_port(url: str) -> tuple[str, int]:
-    """Return the host and the port of a well-formed URL; raise `InvalidTarget`."""
+def check_form(url: str) -> tuple[str, int]:
+    """Return the host and the port of a well-formed URL; raise `InvalidTarget`.
+
+    Nothing is looked up.
+    """
     if len(url) > MAX_LENGTH:
         raise InvalidTarget(f"The URL has {len(url)} characters. At most {MAX_LENGTH} fit.")
     if any(character.isspace() or not character.isprintable() for character in url):

@@ -1,0 +1,96 @@
+"""`manage.py tracking_deliver`: sends events to the host's receivers and to webhooks."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from threading import Thread
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from tracking.engine.database import DatabaseThread, is_unavailable
+from tracking.throttled_log import Throttle, reason
+from tracking.webhooks.deliverer import Deliverer
+
+logger = logging.getLogger(__name__)
+logger.addFilter(Throttle())
+
+# Other work in the background: a name, the seconds between two calls, and a function that uses the
+# database and is safe to repeat. Each has a thread of its own. Several processes may call it at the
+# same time.
+Job = tuple[str, float, Callable[[], object]]
+JOBS: Final[Sequence[Job]] = ()
+
+
+class Command(BaseCommand):
+    help = (
+        "Sends events: to the receivers of tracking.signals.event_occurred, and to webhooks. Run "
+        "it beside the server, until SIGTERM. On PostgreSQL any number of processes may; on SQLite "
+        "one is enough."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--once",
+            action="store_true",
+            help="stop when nothing is due; attempts that failed are repeated by the next run",
+        )
+        parser.add_argument(
+            "--until-eof",
+            action="store_true",
+            help="stop when the standard input ends too: for a program that starts this one",
+        )
+
+    def handle(self, *args: Any, once: bool, until_eof: bool, **options: Any) -> None:
+        asyncio.run(_run(once=once, until_eof=until_eof))
+
+
+async def _run(*, once: bool, until_eof: bool) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Not on Windows: there, Ctrl-C interrupts.
+        with suppress(NotImplementedError):
+            loop.add_signal_handler(number, stop.set)
+    if until_eof:
+        Thread(target=_wait_for_eof, args=(loop, stop), daemon=True).start()
+    deliverer = Deliverer()
+    if once:
+        await deliverer.run_once(stop)
+        return
+    async with asyncio.TaskGroup() as group:
+        group.create_task(deliverer.run(stop))
+        for job in JOBS:
+            group.create_task(_repeat(job, stop))
+
+
+async def _repeat(job: Job, stop: asyncio.Event) -> None:
+    """Call a job's function again and again, until `stop` is set."""
+    name, interval, function = job
+    database = DatabaseThread(f"tracking-{name}")
+    try:
+        while not stop.is_set():
+            try:
+                await database.run(function)
+            except Exception as error:
+                if is_unavailable(error):
+                    logger.warning("%s waits for the database: %s", name, reason(error))
+                else:
+                    logger.error("%s failed", name, exc_info=error)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), interval)
+    finally:
+        await asyncio.to_thread(database.close)
+
+
+def _wait_for_eof(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """Set `stop` at the end of the standard input: the program at its other end has ended."""
+    with suppress(OSError):
+        while os.read(sys.stdin.fileno(), 1024):
+            pass
+    with suppress(RuntimeError):  # the loop has ended
+        loop.call_soon_threadsafe(stop.set)
