@@ -3,6 +3,8 @@ from typing import Any
 from daphne.management.commands.runserver import Command as DaphneCommand
 from daphne.server import Server as DaphneServer
 
+from ridehail.deliverer import delivering
+
 
 class Server(DaphneServer):  # type: ignore[misc]
     """Daphne's server, changed to send every close code of the protocol.
@@ -29,10 +31,18 @@ class Server(DaphneServer):  # type: ignore[misc]
 
 
 class Command(DaphneCommand):  # type: ignore[misc]
-    """Daphne's runserver on port 3002, which the existing clients use."""
+    """Daphne's runserver on port 3002, which the existing clients use.
+
+    It runs `tracking_deliver` too, so that events reach webhooks in development.
+    """
 
     default_port = "3002"
     server_cls = Server
+
+    def inner_run(self, *args: Any, **options: Any) -> None:
+        # In the process that serves, which the autoreloader starts again and again.
+        with delivering():
+            super().inner_run(*args, **options)
 
     def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
         # Phones that report over HTTP send their token and location in the query string.

@@ -14,9 +14,7 @@ from tracking.webhooks.signing import new_secret
 
 from .receivers import babbles, drips, floods, hangs, hangs_up, receiving, says
 
-BODY = (
-    b'{"type":"zone.entered","timestamp":"2026-11-28T05:00:00.000Z","data":{"driver":19}}'
-)
+BODY = b'{"type":"zone.entered","timestamp":"2026-11-28T05:00:00.000Z","data":{"driver":19}}'
 SECRET = new_secret()
 ID = "0193723a-0000-7000-8000-000000000001"
 

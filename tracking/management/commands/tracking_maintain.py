@@ -1,4 +1,4 @@
-"""`manage.py tracking_maintain`: the daily work on the history, on trips and the audit trail."""
+"""`manage.py tracking_maintain`: the daily work on history, trips, events and audit trail."""
 
 import logging
 from collections.abc import Callable
@@ -7,7 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import close_old_connections
 
-from tracking.access_log import BATCH_SIZE, purge
+from tracking import access_log
+from tracking.events import retention
 from tracking.history.maintenance import STEPS, exclusive
 from tracking.trips.overdue import cancel_overdue
 
@@ -17,9 +18,9 @@ logger = logging.getLogger(__name__)
 class Command(BaseCommand):
     help = (
         "Cancels overdue trips, creates the history's partitions, applies erasures, deletes and "
-        "packs old days, and deletes old places and old rows of the audit trail. Run it once a "
-        "day, for example from cron, as the user that runs the server. Any number of machines may "
-        "do so."
+        "packs old days, and deletes old places, old events and old rows of the audit trail. Run "
+        "it once a day, for example from cron, as the user that runs the server. Any number of "
+        "machines may do so."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -31,6 +32,7 @@ class Command(BaseCommand):
                 ("Overdue trips", _cancel_overdue_trips),
                 *STEPS,
                 ("Audit trail", _purge_audit_trail),
+                ("Events", _purge_events),
             )
             failed = [title for title, step in steps if not self._succeeds(title, step)]
         if failed:
@@ -57,8 +59,17 @@ def _cancel_overdue_trips() -> str:
 
 
 def _purge_audit_trail() -> str:
-    deleted = count = purge()
-    while count == BATCH_SIZE:
-        count = purge()
+    return _purge(access_log.purge, access_log.BATCH_SIZE)
+
+
+def _purge_events() -> str:
+    return _purge(retention.purge, retention.BATCH_SIZE)
+
+
+def _purge(batch: Callable[[], int], size: int) -> str:
+    """Delete batch after batch, while they are full."""
+    deleted = count = batch()
+    while count == size:
+        count = batch()
         deleted += count
     return f"{deleted} rows deleted"
