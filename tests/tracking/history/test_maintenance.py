@@ -73,6 +73,7 @@ def test_a_run_does_each_step_and_says_so_in_a_line():
         "Expired places: 0 of state changes, 0 drivers' of shifts, and those of 0 trips deleted",
         "Days to pack: 1 packed, 2 fixes",
         "Erasures after packing: 0 applied again, 0 fixes deleted",
+        "Events: 0 rows deleted",
         "Audit trail: 1 rows deleted",
     ]
     assert kept(ONE) == [*fixes_at(OLD, 5, 3700), *fixes_at(HOT, 5)]
@@ -95,6 +96,7 @@ def test_a_second_run_changes_nothing():
         "Expired places: 0 of state changes, 0 drivers' of shifts, and those of 0 trips deleted",
         "Days to pack: 0 packed, 0 fixes",
         "Erasures after packing: 0 applied again, 0 fixes deleted",
+        "Events: 0 rows deleted",
         "Audit trail: 0 rows deleted",
     ]
     assert kept(ONE) == fixes_at(OLD, 5, 3700)
@@ -166,7 +168,7 @@ def test_a_second_run_at_the_same_time_does_nothing():
         with running(maintain) as results:
             pass
         assert results == [["Another tracking_maintain is running. Nothing was done."]]
-    assert len(maintain()) == 8
+    assert len(maintain()) == 9
 
 
 @on_postgresql
@@ -188,7 +190,7 @@ def test_two_runs_that_start_at_once_lose_nothing(monkeypatch):
         with running(maintain) as second:
             pass
         done.set()
-    assert len(first[0]) == 8
+    assert len(first[0]) == 9
     assert len(second[0]) == 1
     assert kept(ONE) == kept(TWO) == fixes
 

@@ -22,10 +22,8 @@ from tracking.webhooks.signing import new_secret
 
 from .receivers import hangs, receiving, says
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True, databases=["default", "postgresql"]),
-    pytest.mark.usefixtures("database"),
-]
+# On SQLite: test_queue.py and test_kills.py test the database's part on PostgreSQL.
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)

@@ -31,8 +31,8 @@ class Command(BaseCommand):
             steps = (
                 ("Overdue trips", _cancel_overdue_trips),
                 *STEPS,
-                ("Audit trail", _purge_audit_trail),
                 ("Events", _purge_events),
+                ("Audit trail", _purge_audit_trail),
             )
             failed = [title for title, step in steps if not self._succeeds(title, step)]
         if failed:

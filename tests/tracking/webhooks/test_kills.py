@@ -1,0 +1,162 @@
+"""Deliverers that are processes of their own on PostgreSQL, and are killed."""
+
+import asyncio
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+
+import psycopg
+import pytest
+from django.conf import settings
+
+from tests import services
+from tracking.ids import time_ordered_id
+
+from .receivers import receiving, says
+
+DEADLINE = 40.0
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+# A deliverer with short claims, which stops at a place if it is told one.
+PROGRAM = """
+import datetime, os, sys, time
+import django
+django.setup()
+from django.core.management import call_command
+from tracking.events import dispatch
+from tracking.webhooks import queue
+
+queue.LEASE = datetime.timedelta(seconds=1)
+
+def hang(*_):
+    print("here", flush=True)
+    time.sleep(600)
+
+match sys.argv[1]:
+    case "before the dispatch commits":
+        make = dispatch._make_deliveries
+        dispatch._make_deliveries = lambda *args: (make(*args), hang())
+    case "before the result is written":
+        queue.finish = hang
+    case "after the claim":
+        claim = queue.claim
+        queue.claim = lambda *args: claim(*args) and hang()
+call_command("tracking_deliver", "--until-eof")
+"""
+
+
+@pytest.fixture(scope="module")
+def environment():
+    with services.postgres_service() as server:
+        variables = services.environment(server.url, TRACKING_WEBHOOK_ALLOW_PRIVATE="true")
+        services.manage(variables, "migrate", "--no-input")
+        yield variables
+
+
+@pytest.fixture
+def database(environment):
+    with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as connection:
+        yield connection
+        connection.execute("TRUNCATE tracking_event, tracking_webhookendpoint CASCADE")
+
+
+@asynccontextmanager
+async def deliverer(environment, place=""):
+    """Run a deliverer, which hangs at `place`; kill it at the end."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", PROGRAM, place),
+        env=environment,
+        cwd=settings.BASE_DIR,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        process._transport.close()
+
+
+def happen(database, url, count=1):
+    database.execute(
+        "INSERT INTO tracking_webhookendpoint (url, description, events, secret, former_secret,"
+        " created_at, disabled_reason)"
+        """ VALUES (%s, '', '["zone.entered"]', %s, '', now(), '')""",
+        (url, SECRET),
+    )
+    ids = [time_ordered_id() for _ in range(count)]
+    with database.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO tracking_event (id, type, occurred_at, data)"
+            " VALUES (%s, 'zone.entered', now(), '{}')",
+            [(each,) for each in ids],
+        )
+    return [str(each) for each in ids]
+
+
+async def delivered(database, count):
+    """Wait until so many deliveries are done; return the number of all."""
+    query = "SELECT count(*) FILTER (WHERE status = 'delivered'), count(*) FROM"
+    async with asyncio.timeout(DEADLINE):
+        while True:
+            done, total = database.execute(f"{query} tracking_webhookdelivery").fetchone()
+            if done >= count:
+                return total
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("place", "times"),
+    [
+        ("before the dispatch commits", 1),
+        ("after the claim", 1),
+        ("before the result is written", 2),
+    ],
+)
+async def test_killed_deliverer_loses_nothing(environment, database, place, times):
+    async with receiving(says(200)) as receiver:
+        ids = happen(database, receiver.url, count=3)
+        async with deliverer(environment, place) as process, asyncio.timeout(DEADLINE):
+            assert await process.stdout.readline() == b"here\n"
+        async with deliverer(environment):
+            assert await delivered(database, 3) == 3
+    arrived = [request.headers["webhook-id"] for request in receiver.requests]
+    assert sorted(arrived) == sorted(ids * times)
+    bodies = {(each.headers["webhook-id"], each.body) for each in receiver.requests}
+    assert len(bodies) == 3
+
+
+async def test_two_deliverers_share_the_work_and_one_that_stops_leaves_it_to_the_other(
+    environment, database
+):
+    async with (
+        receiving(says(200)) as receiver,
+        deliverer(environment) as one,
+        deliverer(environment) as two,
+    ):
+        ids = happen(database, receiver.url, count=400)
+        await delivered(database, 100)
+        one.terminate()
+        async with asyncio.timeout(DEADLINE):
+            assert await one.wait() == 0
+        assert await delivered(database, 400) == 400
+        two.stdin.close()
+        async with asyncio.timeout(DEADLINE):
+            assert await two.wait() == 0
+    arrived = [request.headers["webhook-id"] for request in receiver.requests]
+    assert sorted(arrived) == sorted(ids)
+
+
+async def test_deliverer_survives_the_end_of_its_connections(environment, database):
+    async with receiving(says(200)) as receiver, deliverer(environment):
+        happen(database, receiver.url)
+        await delivered(database, 1)
+        database.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        database.execute("TRUNCATE tracking_webhookendpoint CASCADE")
+        happen(database, receiver.url)
+        await delivered(database, 1)
+    assert len(receiver.requests) == 2
