@@ -85,6 +85,14 @@ def test_every_rest_view_is_in_the_document(schema):
         "/trips/{}/status/",
         "/trips/{}/complete/",
         "/trips/{}/cancel/",
+        "/webhooks/",
+        "/webhooks/{}/",
+        "/webhooks/{}/rotate/",
+        "/webhooks/{}/test/",
+        "/webhooks/{}/enable/",
+        "/webhooks/{}/disable/",
+        "/webhooks/{}/deliveries/",
+        "/webhooks/{}/deliveries/{}/redeliver/",
     ):
         assert path in documented
 

@@ -13,17 +13,17 @@ from tracking.models import DriverLocation
 from tracking.models.device import Device
 from tracking.routing import http_urlpatterns, websocket_urlpatterns
 from tracking.slashes import EitherSlash
-from tracking.urls import trips
+from tracking.urls import trips, webhooks
 
 from .sockets import token_for
 
-# The slash of the list of trips belongs to the host's own include().
-ELSEWHERE = {"trip-list"}
+# The slash of these lists belongs to the host's own include().
+ELSEWHERE = {"trip-list", "webhook-list"}
 PAGES = {"driver-map", "share", "fleet-map", "trip-map"}
 # With their namespaces.
 ROUTES = [
     (urls.app_name, route)
-    for urls in (tracking_urls, trips)
+    for urls in (tracking_urls, trips, webhooks)
     for route in urls.urlpatterns
     if route.name not in PAGES | ELSEWHERE
 ]
@@ -33,6 +33,7 @@ HERE = {"lat": 1, "lon": 2}
 urlpatterns = [
     path("cars/", include("tracking.urls")),
     path("cars/trips/", include("tracking.urls.trips")),
+    path("cars/webhooks/", include("tracking.urls.webhooks")),
 ]
 
 

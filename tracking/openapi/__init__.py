@@ -15,7 +15,8 @@ from drf_spectacular.utils import extend_schema_view as describe
 
 import tracking.openapi.history
 import tracking.openapi.structs
-import tracking.openapi.trips  # noqa: F401 - as above, describes its views
+import tracking.openapi.trips
+import tracking.openapi.webhooks  # noqa: F401 - as those above, describes its views
 from tracking.openapi.parts import (
     BATCH,
     BBOX,

@@ -99,6 +99,13 @@ class TripThrottle(ByUser):
     default_rate = "100/s"
 
 
+class WebhookThrottle(ByUser):
+    """Requests of one user for webhooks: each new address has a name to resolve."""
+
+    scope = "webhooks"
+    default_rate = "10/s"
+
+
 class NearbyThrottle(ByUser):
     """Searches of one user for the nearest drivers: one for each new trip of a large town."""
 
