@@ -8,7 +8,7 @@ from django.dispatch import Signal
 
 from tests.documents import DOCS
 from tracking import signals, states, trips
-from tracking.models import Trip
+from tracking.models import Event, Trip
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -57,20 +57,22 @@ def test_line_for_the_drivers_app_goes_forward(names):
     assert Trip.objects.get().status == "enroute_to_dropoff"
 
 
-def test_receiver_gets_each_change(names, monkeypatch):
-    # Signals of their own, so that the receiver of the example ends with the test.
-    changed = Signal()
-    monkeypatch.setattr(signals, "trip_changed", changed)
-    monkeypatch.setattr("tracking.trips.life.trip_changed", changed)
+def test_receiver_gets_each_change(names, monkeypatch, capsys):
+    # A signal of its own, so that the receiver of the example ends with the test.
+    occurred = Signal()
+    monkeypatch.setattr(signals, "event_occurred", occurred)
     run(RECEIVER, names)
-    ((_, reference), *_) = [each[:2] for each in changed.receivers]
-    assert reference() is names["trip_has_changed"]
-    failures = []
-    monkeypatch.setattr(
-        "django.dispatch.dispatcher.logger.error", lambda *a, **_: failures.append(a)
-    )
     run(CONNECT, names, without=ENDS[:1])
-    assert failures == []
+    pk = names["tracked"].pk
+    events = Event.objects.order_by("trip", "sequence")
+    for event in events:
+        occurred.send(Event, event=event)
+    statuses = ["new", "new", "arrived_at_pickup", "canceled"]
+    assert capsys.readouterr().out.splitlines() == [
+        f"{pk} {status} {previous}"
+        for previous, status in zip([None, *statuses], statuses, strict=False)
+    ]
+    assert {event.type for event in events} == {"trip.status_changed", "driver.state_changed"}
 
 
 def test_conflicts_are_told_apart(names, new_user):
