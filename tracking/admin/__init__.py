@@ -1,5 +1,29 @@
 """The admin's pages. Django's autodiscovery imports this module, which registers them."""
 
-from tracking.admin import access_log, devices, grants, holds, locations, states, trips, zones
+from tracking.admin import (
+    access_log,
+    devices,
+    events,
+    grants,
+    holds,
+    locations,
+    states,
+    trips,
+    webhook_deliveries,
+    webhooks,
+    zones,
+)
 
-__all__ = ["access_log", "devices", "grants", "holds", "locations", "states", "trips", "zones"]
+__all__ = [
+    "access_log",
+    "devices",
+    "events",
+    "grants",
+    "holds",
+    "locations",
+    "states",
+    "trips",
+    "webhook_deliveries",
+    "webhooks",
+    "zones",
+]
