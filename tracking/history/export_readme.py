@@ -102,6 +102,16 @@ trips-you-took.csv
 changes-of-trips-you-took.csv
               How these trips went on: each status, when and why, and who drove then.
 
+events-about-you.csv
+              What happened to you and to the trips that you drove: when, what, and for which trip.
+              The same was sent to the systems of the company, such as to the one that sends
+              notifications to riders. number is the place of the event among those of its trip, and
+              facts says what was before and after it. Kept for {events} days.
+
+zones-you-were-in.csv
+              The areas, such as an airport, that you were in: from when until when. dwelled_at is
+              when you had been there for a while. Kept until your account is deleted.
+
 holds.csv     Parts of your track that are kept longer, for example because of a dispute.
 
 erasures.csv  Erasures of your track: everything recorded before that time was deleted.
@@ -121,6 +131,7 @@ def readme(driver_id: DriverId, now: datetime, days: Days) -> bytes:
         places=f"for {conf.HISTORY_DAYS} days"
         if conf.HISTORY_DAYS
         else "until your account is deleted",
+        events=conf.EVENT_DAYS,
     )
     # The line ends that every editor shows.
     return text.replace("\n", "\r\n").encode()

@@ -1,7 +1,7 @@
 """The tables of an export: the rows about one person, and which of their fields are."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from django.db.models import Model, QuerySet
 
@@ -11,6 +11,7 @@ from tracking.models import (
     DriverLocation,
     DriverState,
     DriverStateChange,
+    Event,
     HistoryErasure,
     HistoryHold,
     LocationAccess,
@@ -19,7 +20,11 @@ from tracking.models import (
     TripAssignment,
     TripChange,
     WatchGrant,
+    ZoneVisit,
 )
+
+# The names in the payload of an event that have columns of their own.
+_NAMED: Final = frozenset({"trip", "reference", "driver", "sequence"})
 
 # The field of a column, or a function of the row.
 Column: TypeAlias = str | Callable[[Any], object]
@@ -47,7 +52,12 @@ def _fields(*names: str) -> dict[str, Column]:
 
 def tables(driver_id: DriverId) -> list[Table]:
     """Return all tables with rows about a person, as a driver, a rider or a viewer."""
-    return [*_of_locations(driver_id), *_of_states(driver_id), *_of_trips(driver_id)]
+    return [
+        *_of_locations(driver_id),
+        *_of_states(driver_id),
+        *_of_trips(driver_id),
+        *_of_events(driver_id),
+    ]
 
 
 def _of_locations(driver_id: DriverId) -> list[Table]:
@@ -198,6 +208,39 @@ def _of_trips(user_id: DriverId) -> list[Table]:
             change | {"driver": "driver_id"},
         ),
     ]
+
+
+def _of_events(driver_id: DriverId) -> list[Table]:
+    return [
+        Table(
+            "events-about-you.csv",
+            _of(Event, "driver", driver_id),
+            "occurred_at",
+            {
+                "occurred_at": "occurred_at",
+                "event": lambda row: row.get_type_display(),
+                "trip": "trip_id",
+                "reference": lambda row: row.data.get("reference", ""),
+                "number": "sequence",
+                "facts": lambda row: _facts(row.data),
+            },
+        ),
+        Table(
+            "zones-you-were-in.csv",
+            _of(ZoneVisit, "driver", driver_id).select_related("zone"),
+            "entered_at",
+            {"zone": lambda row: row.zone.name} | _fields("entered_at", "dwelled_at", "exited_at"),
+        ),
+    ]
+
+
+def _facts(data: Mapping[str, Any]) -> str:
+    """Return the facts of an event's payload as a text, such as "status: new; waypoint: pickup"."""
+    return "; ".join(
+        f"{name}: {value}"
+        for name, value in data.items()
+        if name not in _NAMED and value is not None
+    )
 
 
 def _waypoint(waypoint: dict[str, Any]) -> str:

@@ -22,6 +22,8 @@ from tracking.models import (
     HistoryHold,
     LocationAccess,
     WatchGrant,
+    Zone,
+    ZoneVisit,
 )
 
 from .tracks import NOON, drive, keep_hot, keep_packed, track_fix
@@ -43,6 +45,8 @@ TABLES = {
     "changes-of-trips-you-drove.csv",
     "trips-you-took.csv",
     "changes-of-trips-you-took.csv",
+    "events-about-you.csv",
+    "zones-you-were-in.csv",
     "holds.csv",
     "erasures.csv",
 }
@@ -257,6 +261,66 @@ def test_trips_are_exported_for_the_driver_and_the_rider_with_own_waypoints(
         ("complete", str(other_driver), ""),
     ]
     assert table(archive, "trips-you-drove.csv") == []
+
+
+def test_events_about_the_driver_are_exported_with_their_facts(driver, other_driver):
+    trip = trips.create(reference="=T-7", driver=driver)
+    trips.assign(trip, other_driver)
+    trips.complete(trip)
+    archive = exported(driver)
+    found = table(archive, "events-about-you.csv")
+    at = "2026-11-27T12:00:00Z"
+    state = {
+        "occurred_at": at,
+        "event": "A driver's state has changed",
+        "trip": "",
+        "reference": "",
+        "number": "",
+    }
+    changed = {
+        "occurred_at": at,
+        "event": "A trip's status or driver has changed",
+        "trip": str(trip.pk),
+        "reference": "'=T-7",
+        "number": "1",
+        "facts": "status: new",
+    }
+    # All at one time, so in any order.
+    assert sorted(found, key=str) == sorted(
+        [
+            state | {"facts": "state: reserved"},
+            changed,
+            state | {"facts": "state: available; previous_state: reserved"},
+        ],
+        key=str,
+    )
+    # What happened with the next driver is about that one.
+    others = table(exported(other_driver), "events-about-you.csv")
+    assert {row["number"] for row in others if row["trip"]} == {"2", "3"}
+    assert f"status: new; previous_status: new; previous_driver: {driver}" in {
+        row["facts"] for row in others
+    }
+
+
+def test_visits_to_zones_are_exported(driver, other_driver):
+    zone = Zone.objects.create(name="Airport", latitude=60.3, longitude=24.9, radius=500)
+    at = NOON - timedelta(hours=2)
+    for pk in (driver, other_driver):
+        ZoneVisit.objects.create(zone=zone, driver_id=pk, entered_at=at, dwelled_at=NOON)
+    assert table(exported(driver), "zones-you-were-in.csv") == [
+        {
+            "zone": "Airport",
+            "entered_at": "2026-11-26T10:00:00Z",
+            "dwelled_at": "2026-11-26T12:00:00Z",
+            "exited_at": "",
+        }
+    ]
+
+
+def test_readme_says_how_long_events_are_kept(driver, settings):
+    settings.TRACKING = settings.TRACKING | {"EVENT_DAYS": 12}
+    text = " ".join(exported(driver).read("README.txt").decode().split())
+    assert "before and after it. Kept for 12 days." in text
 
 
 def test_readme_says_how_long_places_are_kept(driver, settings):
