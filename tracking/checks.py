@@ -32,6 +32,12 @@ MIN_KEY_BYTES = 32
 # A hundred years. Dates cannot be calculated with days without end.
 MAX_DAYS = 36_500
 
+# Webhooks are retried for a little more than three days.
+MIN_EVENT_DAYS = 4
+
+# Metres, as that of a zone.
+MAX_RADIUS = 50_000
+
 
 def check_settings(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
@@ -44,6 +50,7 @@ def check_settings(
         *_numbers(),
         *_history(),
         *_erasure_log_path(),
+        *_events(),
         *_map_link(),
         *_base_layer(),
         *_socket_url(),
@@ -62,7 +69,7 @@ def check_deployment(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
     """Check for defaults that may be too open for production: `check --deploy`."""
-    return [*_open_policy(), *_erasure_log()]
+    return [*_open_policy(), *_erasure_log(), *_webhooks_to_private_addresses()]
 
 
 def _erasure_log() -> Iterator[CheckMessage]:
@@ -227,6 +234,51 @@ def _erasure_log_path() -> Iterator[CheckMessage]:
             f"TRACKING['ERASURE_LOG'] is {path!r}, which is not an absolute path.",
             hint="The servers and manage.py, which may run elsewhere, must use the same file.",
             id="tracking.E013",
+        )
+
+
+def _events() -> Iterator[CheckMessage]:
+    if type(conf.EVENT_DAYS) is not int or not 1 <= conf.EVENT_DAYS <= MAX_DAYS:
+        yield Error(
+            f"TRACKING['EVENT_DAYS'] must be a whole number of days, from 1 to {MAX_DAYS:,}.",
+            id="tracking.E014",
+        )
+    elif conf.EVENT_DAYS < MIN_EVENT_DAYS:
+        yield CheckWarning(
+            "TRACKING['EVENT_DAYS'] is shorter than webhooks are retried, so that some are given "
+            "up early.",
+            hint=f"Set it to {MIN_EVENT_DAYS} or more.",
+            id="tracking.W013",
+        )
+    if type(conf.WEBHOOK_ALLOW_PRIVATE) is not bool:
+        yield Error("TRACKING['WEBHOOK_ALLOW_PRIVATE'] must be True or False.", id="tracking.E014")
+    wrong = False
+    for key in ("ARRIVING_RADIUS", "ARRIVED_RADIUS"):
+        value = getattr(conf, key)
+        if not _is_number(value) or not 1 <= value <= MAX_RADIUS:
+            wrong = True
+            yield Error(
+                f"TRACKING[{key!r}] must be a number of metres, from 1 to {MAX_RADIUS:,}.",
+                id="tracking.E014",
+            )
+    if not wrong and conf.ARRIVED_RADIUS > conf.ARRIVING_RADIUS:
+        yield Error(
+            "TRACKING['ARRIVED_RADIUS'] must not be greater than TRACKING['ARRIVING_RADIUS']: a "
+            "driver is about to arrive before it has arrived.",
+            id="tracking.E014",
+        )
+
+
+def _webhooks_to_private_addresses() -> Iterator[CheckMessage]:
+    if conf.WEBHOOK_ALLOW_PRIVATE is True:
+        yield CheckWarning(
+            "Staff who may add webhook endpoints can send requests to every address in the "
+            "server's own network.",
+            hint=(
+                "Leave TRACKING['WEBHOOK_ALLOW_PRIVATE'] off unless the receivers are in a private "
+                "network. If that is so: SILENCED_SYSTEM_CHECKS = ['tracking.W014']."
+            ),
+            id="tracking.W014",
         )
 
 

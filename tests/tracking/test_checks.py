@@ -71,6 +71,23 @@ def test_a_project_without_settings_gets_defaults_that_pass(settings):
         ({"ERASURE_LOG": Path("/var/lib/rides/erasures.jsonl")}, []),
         ({"ERASURE_LOG": "erasures.jsonl"}, ["tracking.E013"]),
         ({"ERASURE_LOG": 7}, ["tracking.E013"]),
+        ({"EVENT_DAYS": 36_500}, []),
+        ({"EVENT_DAYS": 36_501}, ["tracking.E014"]),
+        ({"EVENT_DAYS": 0}, ["tracking.E014"]),
+        ({"EVENT_DAYS": "30"}, ["tracking.E014"]),
+        ({"EVENT_DAYS": True}, ["tracking.E014"]),
+        ({"EVENT_DAYS": 4}, []),
+        ({"EVENT_DAYS": 3}, ["tracking.W013"]),
+        ({"WEBHOOK_ALLOW_PRIVATE": True}, []),
+        ({"WEBHOOK_ALLOW_PRIVATE": "True"}, ["tracking.E014"]),
+        ({"WEBHOOK_ALLOW_PRIVATE": 1}, ["tracking.E014"]),
+        ({"ARRIVING_RADIUS": 300, "ARRIVED_RADIUS": 300.0}, []),
+        ({"ARRIVING_RADIUS": 300, "ARRIVED_RADIUS": 301}, ["tracking.E014"]),
+        ({"ARRIVING_RADIUS": "500"}, ["tracking.E014"]),
+        ({"ARRIVED_RADIUS": 0}, ["tracking.E014"]),
+        ({"ARRIVED_RADIUS": True}, ["tracking.E014"]),
+        ({"ARRIVED_RADIUS": float("nan")}, ["tracking.E014"]),
+        ({"ARRIVING_RADIUS": 50_001, "ARRIVED_RADIUS": None}, ["tracking.E014"] * 2),
         ({"BASE_LAYER": "tracking/map.js"}, []),
         ({"BASE_LAYER": "tracking/missing.js"}, ["tracking.E012"]),
         ({"BASE_LAYER": "/static/tracking/map.js"}, ["tracking.E012"]),
@@ -208,5 +225,14 @@ def test_a_history_without_an_erasure_log_is_reported_for_production(
         "WATCH_POLICY": "tracking.permissions.granted",
         "HISTORY": history,
         "ERASURE_LOG": erasure_log,
+    }
+    assert [message.id for message in check_deployment()] == expected
+
+
+@pytest.mark.parametrize(("allowed", "expected"), [(True, ["tracking.W014"]), (False, [])])
+def test_webhooks_to_private_addresses_are_reported_for_production(settings, allowed, expected):
+    settings.TRACKING = {
+        "WATCH_POLICY": "tracking.permissions.granted",
+        "WEBHOOK_ALLOW_PRIVATE": allowed,
     }
     assert [message.id for message in check_deployment()] == expected
