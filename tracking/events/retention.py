@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from tracking.conf import conf
-from tracking.ids import time_ordered_id
+from tracking.ids import id_at
 from tracking.models import Event, WebhookDelivery
 
 # Events deleted by one transaction.
@@ -30,7 +30,7 @@ def purge() -> int:
     # By the id, which begins with the time of its making: it has an index.
     old = rows.filter(
         ~Exists(awaited),
-        pk__lt=time_ordered_id(int(oldest.timestamp() * 1000)),
+        pk__lt=id_at(oldest),
         dispatched_at__isnull=False,
     )
     with transaction.atomic(using):

@@ -46,7 +46,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a claim, and when."""
+    """The outcome of a claim, and when it ended."""
 
     claim: Claim
     at: datetime

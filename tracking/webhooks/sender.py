@@ -43,7 +43,7 @@ _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\u
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an attempt: the status, or None without an answer, and how long it took."""
+    """The outcome of an attempt: the status, or None without an answer, and its duration."""
 
     status: int | None
     seconds: float
