@@ -4,14 +4,19 @@ import os
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from tests.services.program import PROJECT
 
+from .arrivals import Deliveries
 from .trial import Measured
 from .trips import Lives
 
+Row: TypeAlias = Measured | Lives | Deliveries | str
+
 PAGE = PROJECT / "docs" / "reliability.md"
 BEGIN, END = "<!-- measured by make faults -->\n", "<!-- end of what was measured -->\n"
+BEGIN_EVENTS = "<!-- events, measured by make faults -->\n"
 BEGIN_TRIPS = "<!-- trips, measured by make faults -->\n"
 
 _HEAD = (
@@ -24,17 +29,27 @@ _TRIPS_HEAD = (
     " | slowest move | slowest end | slowest end of a grant | broken |\n"
     "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
 )
+_EVENTS_HEAD = (
+    "| scenario | trips | events | lost | stored twice | undelivered | delivered again |\n"
+    "|---|--:|--:|--:|--:|--:|--:|\n"
+)
 
 
-def write(rows: Mapping[str, Measured | Lives | str], *, complete: bool) -> None:
+def write(rows: Mapping[str, Row], *, complete: bool) -> None:
     """Replace the tables of figures by scenario, or reasons why one did not run.
 
     Unless `complete`, keep the other rows.
     """
     trips = {title: row for title, row in rows.items() if isinstance(row, Lives)}
-    others = {title: row for title, row in rows.items() if title not in trips}
+    events = {title: row for title, row in rows.items() if isinstance(row, Deliveries)}
+    others = {title: row for title, row in rows.items() if title not in trips | events}
     page = PAGE.read_text()
-    for begin, head, found in ((BEGIN, _HEAD, others), (BEGIN_TRIPS, _TRIPS_HEAD, trips)):
+    tables = (
+        (BEGIN, _HEAD, others),
+        (BEGIN_TRIPS, _TRIPS_HEAD, trips),
+        (BEGIN_EVENTS, _EVENTS_HEAD, events),
+    )
+    for begin, head, found in tables:
         if found:
             page = _replaced(page, begin, head, found, complete=complete)
     PAGE.write_text(page)
@@ -44,7 +59,7 @@ def _replaced(
     page: str,
     begin: str,
     head: str,
-    rows: Mapping[str, Measured | Lives | str],
+    rows: Mapping[str, Row],
     *,
     complete: bool,
 ) -> str:
@@ -62,10 +77,10 @@ def _replaced(
     return f"{before}{begin}{measured}{END}{after}"
 
 
-def _row(title: str, row: Measured | Lives | str) -> str:
+def _row(title: str, row: Row) -> str:
     if isinstance(row, str):
         return f"| {title} | **did not run**: {row} |\n"
-    if isinstance(row, Lives):
+    if isinstance(row, Lives | Deliveries):
         return f"| {' | '.join([title, *row.cells()])} |\n"
     cells = [
         title,

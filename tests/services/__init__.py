@@ -12,6 +12,7 @@ from .process import Process, ServiceError
 from .redis import Redis, find_redis, redis_service
 from .server import (
     JWT_SIGNING_KEY,
+    Deliverer,
     PlainUvicorn,
     Runserver,
     Uvicorn,
@@ -24,6 +25,7 @@ from .users import StoredLocation, create_users, locations
 
 __all__ = [
     "JWT_SIGNING_KEY",
+    "Deliverer",
     "KeptFix",
     "Nginx",
     "PgBouncer",

@@ -150,3 +150,16 @@ def cluster(environment: Mapping[str, str], workers: int = 2) -> Iterator[list[U
     with ExitStack() as stack:
         names = [f"uvicorn {number}" for number in range(1, workers + 1)]
         yield [stack.enter_context(Uvicorn(environment, name)) for name in names]
+
+
+class Deliverer(Server):
+    """`manage.py tracking_deliver`, as in production. It listens on no port."""
+
+    def __init__(self, environment: Mapping[str, str], name: str = "deliverer") -> None:
+        super().__init__(name, {"DEBUG": "false", **environment})
+
+    def command(self) -> list[str | os.PathLike[str]]:
+        return [sys.executable, PROJECT / "manage.py", "tracking_deliver"]
+
+    def ask(self) -> None:
+        """Return at once: that it delivers is what tests are about."""

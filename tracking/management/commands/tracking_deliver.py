@@ -12,7 +12,9 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from tracking.arrival.sweep import sweep
 from tracking.engine.database import DatabaseThread, is_unavailable
+from tracking.events.statuses import note_statuses
 from tracking.throttled_log import Throttle, reason
 from tracking.webhooks.deliverer import Deliverer
 
@@ -23,7 +25,10 @@ logger.addFilter(Throttle())
 # database and is safe to repeat. Each has a thread of its own. Several processes may call it at the
 # same time.
 Job = tuple[str, float, Callable[[], object]]
-JOBS: Final[Sequence[Job]] = ()
+JOBS: Final[Sequence[Job]] = (
+    ("zones", 5.0, sweep),
+    ("statuses", 3.0, note_statuses),
+)
 
 
 class Command(BaseCommand):
