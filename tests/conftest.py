@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from tests import services
+from tests.services import osrm
 from tracking import metrics
 from tracking.access_log import recent
 from tracking.throttled_log import Throttle
@@ -24,6 +26,15 @@ def pytest_unconfigure():
     for suffix in ("-shm", "-wal"):
         if name:
             Path(f"{name}{suffix}").unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="session")
+def routing_engine():
+    """Run a real routing engine on the streets of Helsinki's centre, with a `url`."""
+    if not osrm.installable():
+        pytest.skip(osrm.MISSING)
+    with services.RoutingEngine() as engine:
+        yield engine
 
 
 @pytest.fixture(autouse=True)

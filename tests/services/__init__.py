@@ -6,6 +6,7 @@
 from .browser import find_browser, launch_options
 from .history import KeptFix, history
 from .nginx import Nginx, find_nginx
+from .osrm import RoutingEngine, find_engine
 from .pgbouncer import PgBouncer, find_pgbouncer
 from .postgres import Postgres, Standby, find_postgres, postgres_service
 from .process import Process, ServiceError
@@ -33,6 +34,7 @@ __all__ = [
     "Postgres",
     "Process",
     "Redis",
+    "RoutingEngine",
     "Runserver",
     "ServiceError",
     "Standby",
@@ -42,6 +44,7 @@ __all__ = [
     "create_users",
     "environment",
     "find_browser",
+    "find_engine",
     "find_nginx",
     "find_pgbouncer",
     "find_postgres",

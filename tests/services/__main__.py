@@ -1,4 +1,4 @@
-"""Installs missing services of the tests, from PostgreSQL to a browser, and lists all."""
+"""Installs missing services of the tests, from PostgreSQL to a routing engine, and lists all."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from . import carried_chromium, nginx, pgbouncer, postgres, redis
+from . import carried_chromium, nginx, osrm, pgbouncer, postgres, redis
 from .browser import find_browser
 from .nginx import find_nginx
 from .pgbouncer import find_pgbouncer
@@ -85,6 +85,13 @@ def main() -> None:
         _ensure("PgBouncer", find_pgbouncer, lambda: _install_package(pgbouncer.PACKAGE))
     except (ServiceError, subprocess.CalledProcessError):
         print("PgBouncer: none, and installing it takes root: PGBOUNCER IS NOT TESTED.")
+    if osrm.installable():
+        try:
+            _ensure("OSRM", osrm.find_program, osrm.install)
+        except (ServiceError, subprocess.CalledProcessError) as error:
+            sys.exit(str(error))
+    else:
+        print("OSRM: none, and its programs do not run on this machine: ROUTING IS NOT TESTED.")
 
 
 if __name__ == "__main__":

