@@ -285,7 +285,8 @@ SIMPLE_JWT = {
     "TOKEN_REFRESH_SERIALIZER": "accounts.tokens.TokenRefreshSerializer",
 }
 
-# Every key of TRACKING can be set as TRACKING_<KEY>, parsed with the type of its default.
+# Every key of TRACKING can be set as TRACKING_<KEY>, parsed with the type of its default. But the
+# routing engine is given as ROUTING_URL and ROUTING_BACKEND.
 TRACKING = {
     key: env.get_value(f"TRACKING_{key}", cast=type(default), default=default)
     for key, default in {
@@ -298,7 +299,13 @@ TRACKING = {
         "HISTORY": "all",
         "HISTORY_DAYS": 60,
     }.items()
+    if key != "ROUTING"
 }
+
+TRACKING["ROUTING"] = {}
+if routing_url := env.str("ROUTING_URL", default=""):
+    routing_backend = env.str("ROUTING_BACKEND", default="") or "osrm"
+    TRACKING["ROUTING"] = {"BACKEND": routing_backend, "URL": routing_url}
 
 if DEBUG and not TRACKING["BASE_LAYER"]:
     # The demo's made-up town. Production draws no streets that are not there.

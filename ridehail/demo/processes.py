@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -46,16 +46,28 @@ def stopping_on_signals() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def manage(*arguments: str, output: IO[Any] | None = None) -> Iterator["subprocess.Popen[Any]"]:
+def manage(
+    *arguments: str, output: IO[Any] | None = None, **environment: str
+) -> Iterator["subprocess.Popen[Any]"]:
     """Run `manage.py` with these arguments as a child process, and stop it after the block."""
-    child = subprocess.Popen(  # noqa: S603, our own program
-        [sys.executable, str(Path(settings.BASE_DIR) / "manage.py"), *arguments],
+    command = [sys.executable, str(Path(settings.BASE_DIR) / "manage.py"), *arguments]
+    with program(command, output=output, **environment) as child:
+        yield child
+
+
+@contextlib.contextmanager
+def program(
+    command: Sequence[str], *, output: IO[Any] | None = None, **environment: str
+) -> Iterator["subprocess.Popen[Any]"]:
+    """Run a program as a child process, and stop it after the block."""
+    child = subprocess.Popen(  # noqa: S603, a program of ours
+        command,
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
         # Ctrl-C must not reach the children directly: the parent stops them in order.
         start_new_session=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
     )
     try:
         yield child
@@ -80,6 +92,14 @@ def check_port_is_free(port: int) -> None:
                 f"Port {port} is not available ({error.strerror}). Stop the program that uses it, "
                 "or choose another port: manage.py demo --port 3003"
             ) from error
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 on which no program listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def wait_until_listening(port: int, server: "subprocess.Popen[Any]", log: Path) -> None:

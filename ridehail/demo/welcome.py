@@ -31,8 +31,11 @@ driver.onopen = () => {{
 driver.onmessage = (event) => console.log("acknowledged", JSON.parse(event.data));"""
 
 
-def welcome(accounts: DemoAccounts, port: int, log: str, *, idle_driver: bool) -> str:
-    """Return the text for a demo on `port`, with new access tokens of the rider and the driver."""
+def welcome(accounts: DemoAccounts, port: int, log: str, routing: str, *, idle_driver: bool) -> str:
+    """Return the text for a demo on `port`, with new access tokens of the rider and the driver.
+
+    `routing` says where the times of arrival come from.
+    """
     rider, driver = accounts.rider, accounts.driver
     rider_token, driver_token = access_token_for(rider), access_token_for(driver)
     minutes = api_settings.ACCESS_TOKEN_LIFETIME.total_seconds() / 60
@@ -57,6 +60,7 @@ Riders ask for rides, and dispatch gives each to the nearest free car. To see mo
 manage.py demo --speed 10
 A few drivers will lose their GPS signal or end their shift, and show as stale or offline.
 Rider {rider.pk} is on a trip with driver {driver.pk}, which goes on while the demo runs.
+{routing}
 
   http://localhost:{port}/
   http://localhost:{port}/admin/

@@ -212,7 +212,8 @@ def test_a_port_in_use_is_named_with_a_remedy(settings):
 @pytest.mark.django_db
 @pytest.mark.parametrize("idle_driver", [False, True])
 def test_the_welcome_says_whether_the_driver_moves_by_itself(idle_driver):
-    text = welcome(seed(), 3002, "demo.log", idle_driver=idle_driver)
+    text = welcome(seed(), 3002, "demo.log", "Times of arrival: none.", idle_driver=idle_driver)
+    assert "\nTimes of arrival: none.\n" in text
     assert ("doesn't move until" in text) is idle_driver
     assert ("--idle-driver" in text) is not idle_driver
     assert "ws://localhost:3002/driver/get-tracking?userId=19" in text

@@ -108,16 +108,23 @@ def test_urls_choose_postgresql_and_redis():
 def test_every_tracking_setting_comes_from_the_environment_with_the_type_of_its_default():
     given = {bool: "on", int: "7", float: "7.5", str: "seven", list: "seven,eight"}
     expected = {bool: True, int: 7, float: 7.5, str: "seven", list: ["seven", "eight"]}
-    environment = {f"TRACKING_{key}": given[type(value)] for key, value in DEFAULTS.items()}
-    assert settings_with("TRACKING", **environment)["TRACKING"] == {
-        key: expected[type(value)] for key, value in DEFAULTS.items()
-    }
+    defaults = {key: value for key, value in DEFAULTS.items() if key != "ROUTING"}
+    environment = {f"TRACKING_{key}": given[type(value)] for key, value in defaults.items()}
+    found = settings_with("TRACKING", **environment)["TRACKING"]
+    assert found.pop("ROUTING") == {}
+    assert found == {key: expected[type(value)] for key, value in defaults.items()}
+
+
+@pytest.mark.parametrize(("backend", "expected"), [("", "osrm"), ("valhalla", "valhalla")])
+def test_the_routing_engine_is_given_by_its_url(backend, expected):
+    found = settings_with("TRACKING", ROUTING_URL="http://127.0.0.1:5000", ROUTING_BACKEND=backend)
+    assert found["TRACKING"]["ROUTING"] == {"BACKEND": expected, "URL": "http://127.0.0.1:5000"}
 
 
 def test_the_example_names_every_variable_that_the_settings_read():
     source = (PROJECT / "ridehail" / "settings.py").read_text()
     read = set(re.findall(r'(?:env\.\w+|_secret)\(\s*"([A-Z_]+)"', source))
-    read |= {f"TRACKING_{key}" for key in DEFAULTS}
+    read |= {f"TRACKING_{key}" for key in DEFAULTS if key != "ROUTING"}
     example = (PROJECT / ".env.example").read_text()
     assert set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE)) == read
 

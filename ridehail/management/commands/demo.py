@@ -20,6 +20,7 @@ from ridehail.demo.processes import (
     stopping_on_signals,
     wait_until_listening,
 )
+from ridehail.demo.routing import town_routing
 from ridehail.demo.trip import keep_trip
 from ridehail.demo.welcome import welcome
 
@@ -83,11 +84,13 @@ class Command(BaseCommand):
         log.parent.mkdir(exist_ok=True)
         with ExitStack() as running:
             output = running.enter_context(log.open("w"))
+            url, routing = running.enter_context(town_routing(speed, log, output))
+            environment = {"ROUTING_BACKEND": "osrm", "ROUTING_URL": url} if url else {}
             server = running.enter_context(
-                manage("runserver", "--noreload", str(port), output=output)
+                manage("runserver", "--noreload", str(port), output=output, **environment)
             )
             wait_until_listening(port, server, log)
-            text = welcome(accounts, port, str(log), idle_driver=idle_driver)
+            text = welcome(accounts, port, str(log), routing, idle_driver=idle_driver)
             connections.close_all()
             self.stdout.write(text)
             self.stdout.flush()
