@@ -39,9 +39,8 @@ class TrackingConfig(AppConfig):
 def connect_receivers(models: Iterable[type[Model]]) -> None:
     """Connect the signal receivers for users and grants to each of `models` that is one of them.
 
-    The history of a deleted user is erased, and so are its events and the waypoints of its own
-    trips. A trip that
-    it drives waits for another driver.
+    The history of a deleted user is erased, and so are its events, the waypoints of its own trips,
+    and the ways on streets of trips that it drove. A trip that it drives waits for another driver.
 
     For a change that is made through a proxy model, Django sends signals with the proxy as the only
     sender, so that proxies need receivers too.
@@ -53,6 +52,7 @@ def connect_receivers(models: Iterable[type[Model]]) -> None:
     from tracking.access import user_changes
     from tracking.events.rows import delete_of_deleted_user
     from tracking.history.erasure import erase_deleted_user
+    from tracking.history.matches import delete_matches_of_driver
     from tracking.history.places import clear_deleted_rider
     from tracking.models import WatchGrant
     from tracking.trips.life import release_deleted_driver
@@ -61,6 +61,7 @@ def connect_receivers(models: Iterable[type[Model]]) -> None:
         if issubclass(model, get_user_model()):
             user_changes.connect(model)
             pre_delete.connect(clear_deleted_rider, sender=model)
+            pre_delete.connect(delete_matches_of_driver, sender=model)
             pre_delete.connect(release_deleted_driver, sender=model)
             post_delete.connect(erase_deleted_user, sender=model)
             post_delete.connect(delete_of_deleted_user, sender=model)

@@ -172,7 +172,7 @@ def test_document_is_throttled(client):
         (
             "/trips/{trip_id}/track/",
             "TripTrack",
-            {"tripId": 7, "reference": "T-7", "drivers": [], "duration": 1.0},
+            {"tripId": 7, "reference": "T-7", "drivers": [], "duration": 1.0, "matched": None},
         ),
     ],
 )

@@ -5,6 +5,7 @@ from datetime import datetime
 from django.contrib import admin
 from django.contrib.admin.utils import quote
 from django.urls import reverse
+from django.utils.formats import number_format
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy
 
@@ -17,6 +18,12 @@ from tracking.people import SEARCH_FIELDS, identity
 
 def _minute(at: datetime | None) -> str:
     return minute_cell(at) if at is not None else "–"
+
+
+def distance_of(trip: Trip) -> float | None:
+    """Return the metres that a trip drove on streets; None if they are not known."""
+    match = getattr(trip, "match", None)
+    return None if match is None else match.distance
 
 
 class TripColumns(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
@@ -68,6 +75,12 @@ class TripColumns(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
     @admin.display(description=gettext_lazy("ended"), ordering="ended_at")
     def ended(self, trip: Trip) -> str:
         return _minute(trip.ended_at)
+
+    @admin.display(description=gettext_lazy("distance on streets"))
+    def matched_distance(self, trip: Trip) -> str:
+        """Return the distance that a routing engine found from the fixes of a finished trip."""
+        metres = distance_of(trip)
+        return "–" if metres is None else f"{number_format(metres / 1000, decimal_pos=2)} km"
 
     @admin.display(description=gettext_lazy("ends at the latest"))
     def latest_end(self, trip: Trip) -> str:

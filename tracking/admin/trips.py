@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from tracking.admin.read_only import ReadOnlyAdmin
-from tracking.admin.trip_columns import TripColumns
+from tracking.admin.trip_columns import TripColumns, distance_of
 from tracking.admin.trip_endings import end_trips
 from tracking.admin.trip_forms import AssignForm, NewTripForm
 from tracking.admin.trip_tables import trip_tables
@@ -30,6 +30,7 @@ FACTS: Final = (
     "assigned",
     "latest_end",
     "ended",
+    "matched_distance",
 )
 EDITABLE: Final = ("driver", "vehicle", "former")
 
@@ -121,6 +122,7 @@ class TripAdmin(TripColumns, UserFieldsAdmin, ReadOnlyAdmin):
                 ("assigned", obj.assigned_at),
                 ("latest_end", obj.ends_at),
                 ("ended", obj.ended_at),
+                ("matched_distance", distance_of(obj)),
             )
             if value is None
         }

@@ -8,13 +8,14 @@ from typing import Any, Final, NamedTuple
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import Error, connections, transaction
-from django.db.models import F, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from tracking.arguments import id_of
 from tracking.history import erasure_log
 from tracking.history.erasure_log import line_of
 from tracking.history.in_flight import wait_for_writers
+from tracking.history.matches import erase_matches
 from tracking.history.packing import CorruptSegment
 from tracking.history.partitions import PARTITIONED, history_db, rewriting
 from tracking.history.places import erase_places
@@ -29,6 +30,7 @@ from tracking.models import (
     HistoryErasure,
     HistoryFix,
     HistorySegment,
+    TripAssignment,
 )
 
 logger = logging.getLogger(__name__)
@@ -58,11 +60,12 @@ def erase(
     """Erase a driver's fixes recorded before `before`, by default now, except what is held.
 
     The last known location is deleted too, if it was recorded before that, and so are the places of
-    state changes and of the begins and ends of shifts: the changes stay. The erasure is stored,
-    and added to the file TRACKING["ERASURE_LOG"], so that neither a late upload nor a restored
-    backup brings anything back. Holds that are made later do not protect from it. A part that is
-    held is deleted by `tracking_maintain` after its release, and so is everything else if this is
-    interrupted. The audit trail stays. `by` is the user who asks for it; it is stored.
+    state changes and of the begins and ends of shifts: the changes stay. So are the ways of trips
+    on streets to which fixes were matched. The erasure is stored, and added to the file
+    TRACKING["ERASURE_LOG"], so that neither a late upload nor a restored backup brings anything
+    back. Holds that are made later do not protect from it. A part that is held is deleted by
+    `tracking_maintain` after its release, and so is everything else if this is interrupted. The
+    audit trail stays. `by` is the user who asks for it; it is stored.
 
     Raise ErasureLogError if the file cannot be written, before anything is deleted, and ValueError
     for a time without a time zone.
@@ -124,6 +127,8 @@ def _apply(erasure: HistoryErasure) -> Erased:
         holds = spans_of(held.all())
         fixes = remove(driver_id, span, holds)
         kept = sum(_has_fixes(driver_id, hold.since, min(hold.until, span.until)) for hold in holds)
+    # Last: a match that is made from now on has none of the fixes.
+    erase_matches(driver_id, erasure.before, holds)
     return Erased(fixes, kept, bool(deleted))
 
 
@@ -188,6 +193,7 @@ def _unapplied() -> QuerySet[HistoryErasure]:
             | Q(packed__lt=F("before"))
             | Q(located__lt=F("before"))
             | Q(placed__lt=F("before"))
+            | Q(Exists(_older_matches(driver)))
         )
         .order_by("pk")
     )
@@ -207,6 +213,16 @@ def _oldest_place(driver: Any) -> QuerySet[Any, Any]:
     """Return the query of the time of the oldest state change whose place is kept."""
     rows = DriverStateChange.objects.filter(driver_id=driver, latitude__isnull=False)
     return rows.order_by("changed_at").values("changed_at")[:1]
+
+
+def _older_matches(driver: Any) -> QuerySet[Any, Any]:
+    """Return the query of the driver's trips whose matches are older than an erasure."""
+    return TripAssignment.objects.filter(
+        driver_id=driver,
+        since__lt=OuterRef("before"),
+        trip__match__distance__isnull=False,
+        trip__match__claimed_at__lt=OuterRef("erased_at"),
+    )
 
 
 def erase_deleted_user(sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from tracking.conf import conf
 from tracking.history.erasure import apply_erasures
+from tracking.history.matches import expire_matches
 from tracking.history.packer import pack_day
 from tracking.history.packing import CorruptSegment
 from tracking.history.partitions import (
@@ -90,6 +91,13 @@ def expire_old_places() -> str:
     )
 
 
+def expire_old_matches() -> str:
+    """Delete the ways on streets of trips that have expired, and return what was done."""
+    if not conf.HISTORY_DAYS:
+        return "none deleted, as TRACKING['HISTORY_DAYS'] is not set"
+    return f"{expire_matches()} deleted"
+
+
 def pack_old() -> str:
     """Pack the days older than HISTORY_HOT_DAYS, and return what was done.
 
@@ -127,6 +135,7 @@ STEPS: Final[tuple[tuple[str, Callable[[], str]], ...]] = (
     ("Erasures", erase_again),
     ("Expired days", expire_old),
     ("Expired places", expire_old_places),
+    ("Expired ways of trips", expire_old_matches),
     ("Days to pack", pack_old),
     ("Erasures after packing", erase_again),
 )

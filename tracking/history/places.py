@@ -91,7 +91,7 @@ def expire_places() -> Expired:
         _clear(
             changes.exclude(_held_at("changed_at")), "changed_at", latitude=None, longitude=None
         ),
-        _clear(trips.exclude(_held()), "ended_at", waypoints=[], waypoints_deleted_at=now),
+        _clear(trips.exclude(held()), "ended_at", waypoints=[], waypoints_deleted_at=now),
         _clear(drivers.filter(with_shifts), "pk", shift_began_at=None, shifts_ended_at=[]),
     )
 
@@ -110,7 +110,7 @@ def clear_deleted_rider(sender: type[Model], instance: Model, **kwargs: Any) -> 
     alone = trips.exclude(Exists(others))
     if alone.exists():  # most users are no riders
         now = timezone.now()
-        alone.exclude(_held()).update(waypoints=[], waypoints_deleted_at=now)
+        alone.exclude(held()).update(waypoints=[], waypoints_deleted_at=now)
 
 
 def _rows(model: type[Model]) -> QuerySet[Any]:
@@ -126,7 +126,7 @@ def _held_at(column: str) -> Exists:
     )
 
 
-def _held() -> Q:
+def held() -> Q:
     """Return the condition that a trip is held: by its reference, or a part of its time."""
     of_driver = _holds().filter(
         driver_id=OuterRef("driver_id"), since__lt=OuterRef("until"), until__gt=OuterRef("since")

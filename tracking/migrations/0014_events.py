@@ -34,7 +34,8 @@ class Migration(migrations.Migration):
             name='TripMatch',
             fields=[
                 ('trip', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='match', serialize=False, to='tracking.trip')),
-                ('matched_at', models.DateTimeField(verbose_name='matched at')),
+                ('claimed_at', models.DateTimeField(editable=False)),
+                ('matched_at', models.DateTimeField(null=True, verbose_name='matched at')),
                 ('distance', models.FloatField(null=True, verbose_name='distance')),
                 ('line', models.TextField(blank=True, verbose_name='line')),
             ],

@@ -58,12 +58,18 @@ class TripMatch(models.Model):
 
     `distance` is in metres, `line` a polyline of 6 decimals for each part, one per line of text.
     Both are empty if the track could not be matched. The raw fixes stay in the history.
+
+    Written only by `tracking.matching`, and deleted with the fixes that it was made of. The row is
+    made before the track is read, and whoever finds its own `claimed_at` in it at the end fills it
+    in: so of two processes one does, and nothing is stored of a track that was erased meanwhile.
+    Until then `matched_at` is empty.
     """
 
     trip = models.OneToOneField(
         "tracking.Trip", on_delete=models.CASCADE, primary_key=True, related_name="match"
     )
-    matched_at = models.DateTimeField(_("matched at"))
+    claimed_at = models.DateTimeField(editable=False)
+    matched_at = models.DateTimeField(_("matched at"), null=True)
     distance = models.FloatField(_("distance"), null=True)
     line = models.TextField(_("line"), blank=True)
 

@@ -66,6 +66,20 @@ class TripDriver(msgspec.Struct, rename={"user_id": "userId", "since": "from", "
     until: DateTime
 
 
+class StreetGeometry(msgspec.Struct):
+    """A line for each part of the way that is connected."""
+
+    type: Annotated[str, Meta(extra_json_schema={"const": "MultiLineString"})]
+    coordinates: list[list[tuple[float, float]]]
+
+
+class MatchedWay(msgspec.Struct):
+    """The way on the streets that the fixes of a finished trip followed, by a routing engine."""
+
+    distance: Annotated[float, Meta(description="Metres.")]
+    geometry: StreetGeometry
+
+
 class TripTrackProperties(TrackLists, rename={"trip_id": "tripId"}):
     """The lists are in step with the coordinates, in the order of time."""
 
@@ -73,6 +87,10 @@ class TripTrackProperties(TrackLists, rename={"trip_id": "tripId"}):
     reference: str
     drivers: list[TripDriver]
     duration: Annotated[float, Meta(description="The seconds of the drivers' times together.")]
+    matched: Annotated[
+        MatchedWay | None,
+        Meta(description="Of the whole trip, for those who see all of it. Null without one."),
+    ]
 
 
 class TripTrack(msgspec.Struct):

@@ -13,7 +13,8 @@ from rest_framework.request import Request
 from tracking.access_log import record_past
 from tracking.history.formats import time_text
 from tracking.history.pages import Part, first_page, part_of
-from tracking.models import LocationAccess, Trip
+from tracking.matching.polyline import decode
+from tracking.models import LocationAccess, Trip, TripMatch
 from tracking.rest import tracks
 from tracking.rest.history import HistoryView, may_use_history
 from tracking.rest.tracks import Track, answer, asked_of
@@ -37,6 +38,7 @@ class TripTrackView(HistoryView):
         windows = None if trip is None else _visible(trip, request.user, now)
         if trip is None or windows is None:
             raise Http404
+        matched = _matched(trip) if windows == windows_of(trip, now) else None
         windows = _within(query, windows)
         for window in windows:
             record_past(
@@ -53,7 +55,7 @@ class TripTrackView(HistoryView):
             windows[-1].until if windows else now,
             f"Trip {trip.pk}",
             f"trip-{trip.pk}",
-            _properties(trip, page.parts),
+            _properties(trip, page.parts) | {"matched": matched},
         )
         return answer(request, track, asked, now)
 
@@ -86,6 +88,19 @@ def _within(query: QueryDict, windows: Sequence[Window]) -> list[Window]:
         for window in windows
     ]
     return [window for window in cut if window.since < window.until]
+
+
+def _matched(trip: Trip) -> dict[str, Any] | None:
+    """Return the whole trip's way on the streets as GeoJSON says it; None without one.
+
+    So nobody gets it who may see only a part of the trip.
+    """
+    match = TripMatch.objects.filter(trip=trip, distance__isnull=False).first()
+    if match is None:
+        return None
+    lines = [[(x, y) for y, x in decode(line)] for line in match.line.split("\n")]
+    geometry = {"type": "MultiLineString", "coordinates": lines}
+    return {"distance": match.distance, "geometry": geometry}
 
 
 def _properties(trip: Trip, parts: Sequence[Part]) -> dict[str, Any]:

@@ -8,7 +8,16 @@ from django.utils import timezone
 
 from tracking import states, trips
 from tracking.admin import trip_endings
-from tracking.models import State, Trip, TripAssignment, TripChange, TripEta, TripStatus, WatchGrant
+from tracking.models import (
+    State,
+    Trip,
+    TripAssignment,
+    TripChange,
+    TripEta,
+    TripMatch,
+    TripStatus,
+    WatchGrant,
+)
 
 from .history import permit, run, said, text_of
 from .people import GRANTS, TRIPS, errors_of, found, new_user, page_of, plain
@@ -236,6 +245,15 @@ def test_ended_trip_offers_no_assignment(admin, trip, jonh):
     trips.complete(trip)
     assert "Assign driver" not in text_of(admin.get(page_of(TRIPS, trip)))
     assert assign(admin, trip, None, former=jonh.pk).status_code == 403
+
+
+def test_page_of_a_finished_trip_has_its_distance_on_streets_once_it_is_known(admin, trip):
+    trips.complete(trip)
+    now = timezone.now()
+    TripMatch.objects.create(trip=trip, claimed_at=now)
+    assert "Distance on streets" not in plain(admin.get(page_of(TRIPS, trip)))
+    TripMatch.objects.update(matched_at=now, distance=5230.4)
+    assert "Distance on streets: 5.23 km" in plain(admin.get(page_of(TRIPS, trip)))
 
 
 def test_trip_is_added_with_riders_a_driver_and_an_end(admin, ada, jonh):

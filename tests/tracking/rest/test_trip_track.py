@@ -14,7 +14,8 @@ from tracking import trips
 from tracking.access_log import Way
 from tracking.grants import end_grant
 from tracking.history import pages
-from tracking.models import LocationAccess, Trip, WatchGrant
+from tracking.matching.polyline import encode
+from tracking.models import LocationAccess, Trip, TripAssignment, TripMatch, WatchGrant
 
 from ..history.tracks import NOON, drive, keep_hot, keep_packed, track_fix
 from .problems import problem, problem_members
@@ -357,3 +358,46 @@ def test_head_has_no_body(rest, trip, rider):
 def test_looks_at_tracks_are_throttled(track, rates):
     rates(track_read="2/min")
     assert [track().status_code for _ in range(3)] == [200, 200, 429]
+
+
+# The way on the streets
+
+
+@pytest.fixture
+def matched(trip):
+    now = timezone.now()
+    line = encode([(60.0, 25.0), (60.01, 25.0)])
+    return TripMatch.objects.create(
+        trip=trip, claimed_at=now, matched_at=now, distance=1112.0, line=f"{line}\n{line}"
+    )
+
+
+def test_whoever_sees_the_whole_trip_gets_its_way_on_the_streets(track, matched, staff, driver):
+    line = [[25.0, 60.0], [25.0, 60.01]]
+    for user in (staff, driver):
+        assert properties(track(user=user))["matched"] == {
+            "distance": 1112.0,
+            "geometry": {"type": "MultiLineString", "coordinates": [line, line]},
+        }
+
+
+def test_a_rider_whose_grant_ended_before_the_trip_gets_no_way(track, matched, trip, rider):
+    WatchGrant.objects.filter(trip=trip, watcher=rider).update(
+        ended_at=NOON + timedelta(seconds=300)
+    )
+    assert properties(track())["matched"] is None
+
+
+def test_a_driver_of_a_part_of_the_trip_gets_no_way(track, matched, trip, driver, staff):
+    other = User.objects.create_user(email="other@example.com", role="driver")
+    TripAssignment.objects.create(
+        trip=trip, driver=other, since=NOON - timedelta(seconds=60), until=NOON
+    )
+    assert properties(track(user=driver))["matched"] is None
+    assert properties(track(user=other.pk))["matched"] is None
+    assert properties(track(user=staff))["matched"] is not None
+
+
+def test_a_trip_that_could_not_be_matched_has_no_way(track, matched, staff):
+    TripMatch.objects.update(distance=None, line="")
+    assert properties(track(user=staff))["matched"] is None
