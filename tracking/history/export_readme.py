@@ -102,6 +102,16 @@ trips-you-took.csv
 changes-of-trips-you-took.csv
               How these trips went on: each status, when and why, and who drove then.
 
+ways-of-trips-you-drove.csv
+              Finished trips on the streets: the metres, and the way as an encoded polyline with
+              6 decimals, which many map programs read. It is deleted with your track.
+
+arrival-of-your-trip.csv
+              The trip that you drive now: when you arrive, and the way there.
+
+status-told-about-you.csv
+              Whether you were live, stale or offline, as other systems were told last.
+
 events-about-you.csv
               What happened to you and to the trips that you drove: when, what, and for which trip.
               The same was sent to the systems of the company, such as to the one that sends

@@ -7,6 +7,7 @@ from django.db.models import Model, QuerySet
 
 from tracking.ids import DriverId
 from tracking.models import (
+    AnnouncedStatus,
     Device,
     DriverLocation,
     DriverState,
@@ -19,6 +20,8 @@ from tracking.models import (
     Trip,
     TripAssignment,
     TripChange,
+    TripEta,
+    TripMatch,
     WatchGrant,
     ZoneVisit,
 )
@@ -211,7 +214,28 @@ def _of_trips(user_id: DriverId) -> list[Table]:
 
 
 def _of_events(driver_id: DriverId) -> list[Table]:
+    driven = TripAssignment.objects.filter(**{"driver": driver_id})
     return [
+        Table(
+            "ways-of-trips-you-drove.csv",
+            TripMatch.objects.filter(
+                trip__in=driven.values("trip"), matched_at__isnull=False, distance__isnull=False
+            ),
+            "matched_at",
+            {"trip": "trip_id"} | _fields("matched_at", "distance", "line"),
+        ),
+        Table(
+            "arrival-of-your-trip.csv",
+            _of(TripEta, "driver", driver_id),
+            "computed_at",
+            {"trip": "trip_id"} | _fields("arrives_at", "distance", "computed_at", "route"),
+        ),
+        Table(
+            "status-told-about-you.csv",
+            _of(AnnouncedStatus, "driver", driver_id),
+            "changed_at",
+            {"status": lambda row: row.get_status_display(), "changed_at": "changed_at"},
+        ),
         Table(
             "events-about-you.csv",
             _of(Event, "driver", driver_id),

@@ -1,4 +1,4 @@
-"""What OSRM's `/match` is asked about a track, and what it answers. No I/O.
+"""Requests of OSRM's `/match` for a track, and its answers. No I/O.
 
 https://project-osrm.org/docs/v26.4.0/api/#match-service
 """

@@ -1,4 +1,4 @@
-"""What the engine is asked, and which of its answers are believed."""
+"""Requests for a track, and the answers that are believed."""
 
 import json
 from datetime import timedelta

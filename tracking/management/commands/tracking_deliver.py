@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from tracking.arrival.sweep import sweep
 from tracking.engine.database import DatabaseThread, is_unavailable
 from tracking.events.statuses import note_statuses
+from tracking.matching import match_finished
 from tracking.throttled_log import Throttle, reason
 from tracking.webhooks.deliverer import Deliverer
 
@@ -28,6 +29,7 @@ Job = tuple[str, float, Callable[[], object]]
 JOBS: Final[Sequence[Job]] = (
     ("zones", 5.0, sweep),
     ("statuses", 3.0, note_statuses),
+    ("matching", 60.0, match_finished),
 )
 
 
