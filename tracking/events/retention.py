@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from tracking.conf import conf
 from tracking.ids import id_at
-from tracking.models import Event, WebhookDelivery
+from tracking.models import Event, WebhookDelivery, ZoneVisit
 
 # Events deleted by one transaction.
 BATCH_SIZE: Final = 1_000
@@ -37,4 +37,15 @@ def purge() -> int:
         batch = list(old.order_by("pk").values_list("pk", flat=True)[:BATCH_SIZE])
         if batch:
             rows.filter(pk__in=batch).delete()
+    return len(batch)
+
+
+def purge_visits() -> int:
+    """Delete a batch of visits to zones that ended EVENT_DAYS ago, and return their number."""
+    using = router.db_for_write(ZoneVisit)
+    rows = ZoneVisit.objects.using(using)
+    oldest = timezone.now() - timedelta(days=conf.EVENT_DAYS)
+    batch = list(rows.filter(exited_at__lt=oldest).values_list("pk", flat=True)[:BATCH_SIZE])
+    if batch:
+        rows.filter(pk__in=batch).delete()
     return len(batch)

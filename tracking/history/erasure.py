@@ -23,6 +23,7 @@ from tracking.history.reading import read
 from tracking.history.reconciliation import reconcile
 from tracking.history.removal import remove
 from tracking.history.rows import EARLIEST, Span, live_holds, spans_of
+from tracking.history.visits import erase_visits
 from tracking.ids import DriverId, UserId
 from tracking.models import (
     DriverLocation,
@@ -129,6 +130,7 @@ def _apply(erasure: HistoryErasure) -> Erased:
         kept = sum(_has_fixes(driver_id, hold.since, min(hold.until, span.until)) for hold in holds)
     # Last: a match that is made from now on has none of the fixes.
     erase_matches(driver_id, erasure.before, holds)
+    erase_visits(driver_id, erasure.before)
     return Erased(fixes, kept, bool(deleted))
 
 

@@ -120,7 +120,8 @@ events-about-you.csv
 
 zones-you-were-in.csv
               The areas, such as an airport, that you were in: from when until when. dwelled_at is
-              when you had been there for a while. Kept until your account is deleted.
+              when you had been there for a while. Kept for {events} days, or until your track is
+              erased.
 
 holds.csv     Parts of your track that are kept longer, for example because of a dispute.
 

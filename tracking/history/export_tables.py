@@ -214,7 +214,7 @@ def _of_trips(user_id: DriverId) -> list[Table]:
 
 
 def _of_events(driver_id: DriverId) -> list[Table]:
-    driven = TripAssignment.objects.filter(**{"driver": driver_id})
+    driven = _of(TripAssignment, "driver", driver_id)
     return [
         Table(
             "ways-of-trips-you-drove.csv",

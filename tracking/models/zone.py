@@ -101,6 +101,8 @@ class ZoneVisit(models.Model):
         default_permissions = ("view",)
         indexes = [
             models.Index(fields=["driver", "entered_at"], name="tracking_visit_of_driver"),
+            # Maintenance looks for those that have ended long ago.
+            models.Index(fields=["exited_at"], name="tracking_visit_ended"),
             # For the look at drivers who stay.
             models.Index(
                 fields=["entered_at"],

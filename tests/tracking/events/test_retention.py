@@ -1,22 +1,25 @@
 from datetime import timedelta
+from itertools import count
+from uuid import UUID
 
 import pytest
 from django.utils import timezone
 
 from tracking.events import retention
-from tracking.events.retention import purge
-from tracking.ids import time_ordered_id
-from tracking.models import Event, EventType, WebhookDelivery, WebhookEndpoint
+from tracking.events.retention import purge, purge_visits
+from tracking.ids import id_at
+from tracking.models import Event, EventType, WebhookDelivery, WebhookEndpoint, Zone, ZoneVisit
 
 pytestmark = pytest.mark.django_db
 
 NOW = timezone.now()
+_NUMBERS = count(1)
 
 
 def event(days, dispatched=True):
     at = NOW - timedelta(days=days)
     return Event.objects.create(
-        id=time_ordered_id(int(at.timestamp() * 1000)),
+        id=UUID(int=id_at(at).int + next(_NUMBERS)),
         type=EventType.ZONE_ENTERED,
         occurred_at=at,
         dispatched_at=at if dispatched else None,
@@ -50,3 +53,15 @@ def test_batches_are_bounded(monkeypatch, settings):
     for _ in range(3):
         event(2)
     assert [purge(), purge(), purge()] == [2, 1, 0]
+
+
+def test_old_visits_to_zones_are_deleted_but_not_those_that_go_on(driver, monkeypatch):
+    zone = Zone.objects.create(name="Airport", latitude=60.3, longitude=24.9, radius=500)
+    long_ago = NOW - timedelta(days=31)
+    for exited_at in (long_ago, long_ago, NOW, None):
+        ZoneVisit.objects.create(
+            zone=zone, driver_id=driver, entered_at=long_ago, exited_at=exited_at
+        )
+    monkeypatch.setattr(retention, "BATCH_SIZE", 1)
+    assert [purge_visits() for _ in range(3)] == [1, 1, 0]
+    assert {visit.exited_at for visit in ZoneVisit.objects.all()} == {NOW, None}

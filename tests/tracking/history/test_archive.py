@@ -324,6 +324,7 @@ def test_readme_says_how_long_events_are_kept(driver, settings):
     settings.TRACKING = settings.TRACKING | {"EVENT_DAYS": 12}
     text = " ".join(exported(driver).read("README.txt").decode().split())
     assert "before and after it. Kept for 12 days." in text
+    assert "for a while. Kept for 12 days, or until your track is erased." in text
 
 
 def test_readme_says_how_long_places_are_kept(driver, settings):

@@ -5,7 +5,7 @@ import logging
 import stat
 from contextlib import ExitStack
 from datetime import datetime, timedelta
-from threading import Event
+from threading import Event as Flag
 from time import monotonic, sleep
 
 import pytest
@@ -15,6 +15,8 @@ from django.db.models.signals import post_delete
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from tracking.events import of_driver
+from tracking.events import store as store_events
 from tracking.fix import Fix
 from tracking.history import erasure, erasure_log, in_flight, packer
 from tracking.history.erasure import (
@@ -30,11 +32,15 @@ from tracking.history.retention import hold, release
 from tracking.history.writer import HistorySink
 from tracking.models import (
     DriverLocation,
+    Event,
+    EventType,
     HistoryErasure,
     HistoryFix,
     HistoryHold,
     HistorySegment,
     LocationAccess,
+    Zone,
+    ZoneVisit,
 )
 from tracking.pipeline.rows import upsert
 
@@ -102,6 +108,25 @@ def test_everything_of_one_driver_is_erased_and_nothing_of_others(keep):
     ((driver, before),) = erasures()
     assert driver == ONE
     assert begun <= before <= timezone.now()
+
+
+def test_visits_to_zones_and_their_events_are_erased_with_the_track():
+    zone = Zone.objects.create(name="Airport", latitude=60.3, longitude=24.9, radius=500)
+    one, other = drivers(2)
+    begin = start_of(DAY)
+    for driver in (one, other):
+        for hours, ends in ((1, True), (2, False), (30, True)):
+            at = begin + timedelta(hours=hours)
+            ended = at + timedelta(minutes=5) if ends else None
+            ZoneVisit.objects.create(zone=zone, driver_id=driver, entered_at=at, exited_at=ended)
+            store_events([of_driver(driver, EventType.ZONE_ENTERED, at)])
+            store_events([of_driver(driver, EventType.DRIVER_STATE_CHANGED, at)])
+    erase(one, start_of(LATER))
+    assert ZoneVisit.objects.filter(driver=one).count() == 2
+    assert ZoneVisit.objects.filter(driver=other).count() == 3
+    kinds = [event.type for event in Event.objects.filter(driver=one)]
+    assert (kinds.count("zone.entered"), kinds.count("driver.state_changed")) == (1, 3)
+    assert Event.objects.filter(driver=other).count() == 6
 
 
 def test_an_hour_that_is_erased_in_part_keeps_the_rest(keep):
@@ -227,7 +252,7 @@ def test_a_fix_that_is_being_stored_is_erased_too():
     (driver,) = drivers(1)
     create_days(HistoryFix, [DAY])
     locate(driver, at(DAY, 0))
-    stored, go_on = Event(), Event()
+    stored, go_on = Flag(), Flag()
     fix = Fix(driver, 1.5, 2.5, at(DAY, 5), at(DAY, 5))
 
     def store_slowly():
@@ -352,7 +377,7 @@ def test_an_erasure_that_is_interrupted_is_completed_by_the_next_run(keep, monke
 def test_an_erasure_between_its_tombstone_and_its_deletion_is_not_undone_by_packing(monkeypatch):
     insert(ONE, fixes_at(DAY, 10, 1900))
     write, apply = packer._write, erasure._apply
-    stored, read = Event(), Event()
+    stored, read = Flag(), Flag()
 
     def apply_later(tombstone):
         stored.set()

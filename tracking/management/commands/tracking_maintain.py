@@ -63,7 +63,9 @@ def _purge_audit_trail() -> str:
 
 
 def _purge_events() -> str:
-    return _purge(retention.purge, retention.BATCH_SIZE)
+    events = _purge(retention.purge, retention.BATCH_SIZE)
+    visits = _purge(retention.purge_visits, retention.BATCH_SIZE)
+    return f"{events}, and of visits to zones {visits}"
 
 
 def _purge(batch: Callable[[], int], size: int) -> str:
