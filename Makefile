@@ -9,7 +9,7 @@ HOST ?= 127.0.0.1
 # Workers receive each other's messages through Redis; without it there can be only one.
 WORKERS ?= $(if $(REDIS_URL),2,1)
 
-.PHONY: help demo test long check js format serve lock services faults conformance bench bench-history bench-nearby coverage nox clean
+.PHONY: help demo test long check js format serve lock services faults conformance bench bench-history bench-nearby bench-webhooks coverage nox clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ bench-history: services  ## Measure the history with 50 million fixes, in half a
 
 bench-nearby: services  ## Measure searches for the nearest of 100,000 drivers, in eight minutes
 	$(BIN)/python -m benchmarks.nearby
+
+bench-webhooks: services  ## Measure the delivery of events to webhooks, in three minutes
+	$(BIN)/python -m benchmarks.webhooks
 
 coverage: services  ## Show the lines and branches of tracking/ that in-process tests reach
 	mkdir -p .coverage

@@ -1,4 +1,4 @@
-"""Measure the delivery of events to webhooks: `python -m benchmarks.webhooks`, in two minutes.
+"""Measure the delivery of events to webhooks: `python -m benchmarks.webhooks`, in three minutes.
 
 One `tracking_deliver` on PostgreSQL delivers to ten endpoints of one server, which answers at once.
 Each round commits events at a fixed rate, all for one of the endpoints, and measures the time from
@@ -84,6 +84,7 @@ def deliverer(environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"
         env=environment,
         cwd=ROOT,
         stdin=subprocess.PIPE,
+        start_new_session=True,  # whose CPU time is measured
     )
     try:
         yield child

@@ -238,13 +238,20 @@ def test_documented_steps_lead_to_a_server_with_pages(installed, tmp_path):
     assert (installed / "staticfiles" / "staticfiles.json").exists()
 
 
-def test_systemd_takes_the_unit(tmp_path):
-    text = (DEPLOY / "ridehail@.service").read_text()
+@pytest.mark.parametrize(
+    ("name", "instance"),
+    [
+        ("ridehail@.service", "ridehail@3002.service"),
+        ("ridehail-deliver.service", "ridehail-deliver.service"),
+    ],
+)
+def test_systemd_takes_the_unit(tmp_path, name, instance):
+    text = (DEPLOY / name).read_text()
     # It checks that the program exists, at a path without spaces.
     program = tmp_path / "python"
     program.symlink_to(sys.executable)
     text = re.sub(r"/srv/ridehail/\S+/python", str(program), text)
-    unit = tmp_path / "ridehail@3002.service"
+    unit = tmp_path / instance
     unit.write_text(text)
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
