@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import psycopg
 import pytest
 from django.conf import settings
+from django.db import connections
 
 from tests import services
 from tracking.ids import time_ordered_id
@@ -31,6 +32,15 @@ def hang(*_):
     print("here", flush=True)
     time.sleep(600)
 
+claim = queue.claim
+
+def first_claim(*args):
+    print("ready", flush=True)
+    queue.claim = claim
+    return claim(*args)
+
+queue.claim = first_claim
+
 match sys.argv[1]:
     case "before the dispatch commits":
         make = dispatch._make_deliveries
@@ -38,18 +48,18 @@ match sys.argv[1]:
     case "before the result is written":
         queue.finish = hang
     case "after the claim":
-        claim = queue.claim
         queue.claim = lambda *args: claim(*args) and hang()
 call_command("tracking_deliver", "--until-eof")
 """
 
 
 @pytest.fixture(scope="module")
-def environment():
-    with services.postgres_service() as server:
-        variables = services.environment(server.url, TRACKING_WEBHOOK_ALLOW_PRIVATE="true")
-        services.manage(variables, "migrate", "--no-input")
-        yield variables
+def environment(postgresql):
+    config = connections.settings["postgresql"]
+    password = f":{config['PASSWORD']}" if config["PASSWORD"] else ""
+    place = f"{config['HOST']}:{config['PORT']}/{config['NAME']}"
+    url = f"postgres://{config['USER']}{password}@{place}"
+    return services.environment(url, TRACKING_WEBHOOK_ALLOW_PRIVATE="true")
 
 
 @pytest.fixture
@@ -76,6 +86,13 @@ async def deliverer(environment, place=""):
             process.kill()
         await process.wait()
         process._transport.close()
+
+
+async def until(process, word):
+    """Wait until a deliverer prints this line."""
+    async with asyncio.timeout(DEADLINE):
+        while (line := await process.stdout.readline()) != f"{word}\n".encode():
+            assert line
 
 
 def happen(database, url, count=1):
@@ -117,8 +134,8 @@ async def delivered(database, count):
 async def test_killed_deliverer_loses_nothing(environment, database, place, times):
     async with receiving(says(200)) as receiver:
         ids = happen(database, receiver.url, count=3)
-        async with deliverer(environment, place) as process, asyncio.timeout(DEADLINE):
-            assert await process.stdout.readline() == b"here\n"
+        async with deliverer(environment, place) as process:
+            await until(process, "here")
         async with deliverer(environment):
             assert await delivered(database, 3) == 3
     arrived = [request.headers["webhook-id"] for request in receiver.requests]
@@ -135,6 +152,8 @@ async def test_two_deliverers_share_the_work_and_one_that_stops_leaves_it_to_the
         deliverer(environment) as one,
         deliverer(environment) as two,
     ):
+        await until(one, "ready")
+        await until(two, "ready")
         ids = happen(database, receiver.url, count=400)
         await delivered(database, 100)
         one.terminate()
