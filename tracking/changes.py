@@ -15,13 +15,21 @@ from tracking.ids import DriverId, to_plain
 GROUP: Final = "tracking.changes"
 
 
-def announce(drivers: Iterable[DriverId] = (), trips: Iterable[int] = ()) -> None:
+def announce(
+    drivers: Iterable[DriverId] = (), trips: Iterable[int] = (), etas: Iterable[int] = ()
+) -> None:
     """Have all workers read the states of these drivers and these trips again.
+
+    `etas` are trips of which only the time of arrival has changed. If such a notice is lost, the
+    next one says the same.
 
     Call it after the commit. It never raises. While the channel layer is unavailable, workers
     notice changes by reading the database, within half a second.
     """
-    notices.send(GROUP, {"type": GROUP, "drivers": [*map(to_plain, drivers)], "trips": [*trips]})
+    notice = {"type": GROUP, "drivers": [*map(to_plain, drivers)], "trips": [*trips]}
+    if etas := [*etas]:
+        notice["etas"] = etas
+    notices.send(GROUP, notice)
 
 
 def announce_on_commit(

@@ -81,6 +81,7 @@ class Changes:
         known: Callable[[], list[DriverId]],
         on_states: Callable[[Mapping[DriverId, StateRow]], None],
         on_trips: Callable[[list[int]], Awaitable[None]],
+        on_etas: Callable[[list[int]], Awaitable[None]],
         on_riders: Callable[[list[UserId]], None],
     ) -> None:
         self._receiver = receiver
@@ -88,6 +89,7 @@ class Changes:
         self._known = known
         self._on_states = on_states
         self._on_trips = on_trips
+        self._on_etas = on_etas
         self._on_riders = on_riders
         self._task: asyncio.Task[None] | None = None
         self._noticed = asyncio.Event()
@@ -99,6 +101,7 @@ class Changes:
         self._round = asyncio.Event()
         self._drivers: set[DriverId] = set()
         self._trips: set[int] = set()
+        self._etas: set[int] = set()
         # The ids of changes that were passed on, of the last polls.
         self._seen_states: set[int] = set()
         self._seen_trips: set[int] = set()
@@ -136,6 +139,8 @@ class Changes:
     async def _notice(self, event: Event) -> None:
         self._drivers.update(map(from_plain, event["drivers"]))
         self._trips.update(event["trips"])
+        # A worker of an earlier version sends none.
+        self._etas.update(event.get("etas", ()))
         self._in_use = True
         self._noticed.set()
 
@@ -189,6 +194,7 @@ class Changes:
     async def _pass_on(self) -> None:
         drivers, self._drivers = self._drivers, set()
         trips, self._trips = self._trips, set()
+        etas, self._etas = self._etas - trips, set()
         try:
             if drivers:
                 await self.read_states(list(drivers))
@@ -197,10 +203,14 @@ class Changes:
                 await self._on_trips(list(trips))
                 self._on_riders(await self._read(load_riders, trips))
                 trips = set()
+            if etas:
+                await self._on_etas(list(etas))
+                etas = set()
         finally:
             # What could not be read is read in the next round.
             self._drivers |= drivers
             self._trips |= trips
+            self._etas |= etas
 
     async def _refresh(self) -> None:
         known = self._known()

@@ -19,12 +19,16 @@ from tracking.access.permits import Permits
 from tracking.access.registry import Registry
 from tracking.access_log.recorder import Recorder
 from tracking.arrival import rows as arrival_rows
+from tracking.arrival.effects import Reached
 from tracking.arrival.watch import Watch
 from tracking.conf import conf
 from tracking.device_clock import DeviceClock
 from tracking.engine.batching import Loader
 from tracking.engine.database import DatabaseThread
 from tracking.engine.receiver import Receiver
+from tracking.eta import engines
+from tracking.eta.keeper import EtaKeeper
+from tracking.eta.router import Router
 from tracking.fix import ArrivalClock, Fix
 from tracking.fleet.anonymity import Veil
 from tracking.fleet.hub import FleetHub
@@ -73,6 +77,8 @@ class Runtime:
         self._reader = DatabaseThread("tracking-reader")
         self._writer = DatabaseThread("tracking-writer", lock_wait=LOCK_WAIT)
         origin = uuid.uuid4().hex
+        # Its own, so that times of arrival delay neither. It connects once a driver has a trip.
+        self._eta_thread = DatabaseThread("tracking-eta", lock_wait=LOCK_WAIT)
         self._publisher = Publisher(layer, origin)
         self.clock = ArrivalClock()
         load = partial(self._reader.run, load_snapshots)
@@ -104,12 +110,15 @@ class Runtime:
         self.trips = TripHub(self.hub, self._reader.run)
         self.duty = Duty(partial(self._reader.run, load_states), self._writer.run)
         self.watch = Watch(self._reader.run, lambda: self.duty.known)
+        self.router = Router(engines.from_settings())
+        self.etas = EtaKeeper(self.router, self._eta_thread.run, self.clock.now)
         self.changes = Changes(
             self._receiver,
             self._reader.run,
             known=lambda: self.duty.known,
             on_states=self._states_changed,
             on_trips=self._trips_changed,
+            on_etas=self.trips.changed,
             on_riders=self.registry.recheck,
         )
         keeper = Keeper(self.hub, self._reader.run, self.clock.now, self._listen)
@@ -177,9 +186,9 @@ class Runtime:
     def _states_changed(self, rows: Mapping[DriverId, StateRow]) -> None:
         """Take over drivers' states; of those off duty, forget the place."""
         self.duty.apply(rows)
-        self.watch.states_changed(
-            {pk: row.trip_id for pk, row in rows.items() if self.duty.knows(pk)}
-        )
+        trips = {pk: row.trip_id for pk, row in rows.items() if self.duty.knows(pk)}
+        self.watch.states_changed(trips)
+        self.etas.states_changed(trips)
         self.fleet.keeper.apply_states(rows)
         for driver_id, row in rows.items():
             if row.off_duty_from is None:
@@ -192,6 +201,7 @@ class Runtime:
 
     async def _trips_changed(self, trip_ids: list[int]) -> None:
         self.watch.trips_changed(trip_ids)
+        self.etas.trips_changed(trip_ids)
         await self.trips.changed(trip_ids)
 
     async def _listen(self) -> None:
@@ -204,7 +214,9 @@ class Runtime:
         # First, so that no change is missed while it is read.
         await self.changes.listen()
         row = await self.duty.of(driver_id)
-        await self.watch.follow(driver_id, None if row is None else row.trip_id)
+        trip_id = None if row is None else row.trip_id
+        self.etas.follow(driver_id, trip_id)
+        await self.watch.follow(driver_id, trip_id)
         return row
 
     async def last_known(self, driver_id: DriverId) -> Fix | None:
@@ -231,6 +243,10 @@ class Runtime:
         except Exception:  # as above
             logger.exception("A location could not be compared with waypoints and zones")
             effects = ()
+        self.etas.observe(newest.driver_id, newest)
+        for effect in effects:
+            if isinstance(effect, Reached):
+                self.etas.reached(newest.driver_id, effect.trip_id, effect.number, effect.step)
         self._storage.store(fixes, waiter, None if shown is newest else shown, effects)
 
     def _show(self, fix: Fix) -> None:
@@ -321,6 +337,7 @@ class Runtime:
         await self.changes.close()
         await self.trips.close()
         await self.watch.close()
+        await self.etas.close()
         await self.duty.close()
         await self.riders.close()
         self.nearby.close()
@@ -337,6 +354,7 @@ class Runtime:
         await self.access_log.close()
         self._reader.close()
         self._writer.close()
+        self._eta_thread.close()
 
 
 async def _finished(drain: Awaitable[None], deadline: float | None, message: str) -> bool:

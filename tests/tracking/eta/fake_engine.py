@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.tracking.fakes import Log
 from tracking.geo import distance
 
 # Metres per second, and metres to drive per metre of the straight line.
@@ -21,7 +22,7 @@ class FakeEngine:
 
     def __init__(self) -> None:
         self.url = ""
-        self.requests: list[str] = []
+        self.requests = Log()
         # The most requests that waited for an answer at the same time.
         self.most, self._open = 0, 0
         self.status = 200

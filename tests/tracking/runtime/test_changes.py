@@ -63,6 +63,7 @@ async def changes(database, monkeypatch):
         known=list,
         on_states=states.update,
         on_trips=on_trips,
+        on_etas=on_trips,
         on_riders=lambda user_ids: None,
     )
     changes.states = states

@@ -5,8 +5,8 @@ from typing import Final
 from tracking.eta.engines.base import Leg, Place
 from tracking.geo import distance
 
-# Metres to drive per metre of the straight line, and metres per second. The medians of OSRM for
-# 1,213 ways of 300 m to 2 km in Helsinki's centre, with its one-way streets, are 1.8 and 5.9. Longer
+# Metres to drive per metre of the straight line, and metres per second. For 1,213 ways of 300 m to
+# 2 km in Helsinki's centre, with its one-way streets, the medians of OSRM are 1.8 and 5.9. Longer
 # ways are straighter and faster, so these are a bit above it.
 DETOUR: Final = 1.5
 SPEED: Final = 7.0
