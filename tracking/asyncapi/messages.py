@@ -18,7 +18,7 @@ from tracking.protocol import (
     encode_unknown,
 )
 from tracking.protocol.fleet import encode_item, encode_name
-from tracking.protocol.frames import TripContent, TripDriver, TripWaypoint
+from tracking.protocol.frames import Eta, TripContent, TripDriver, TripWaypoint
 from tracking.protocol.nearby import encode_cars, encode_id, encode_place
 
 _RECEIVED_AT: Final = datetime(2026, 1, 31, 12, 0, 0, 412_000, tzinfo=UTC)
@@ -51,8 +51,8 @@ _TRIP: Final = TripContent(
         TripWaypoint("pickup", -2.3123, 2.4535, "12 Harbour Road"),
         TripWaypoint("dropoff", -2.3301, 2.4702, None),
     ],
-    eta=None,
-    route=None,
+    eta=Eta("2026-01-31T12:04:00.000Z", 240, 1600.5, "high", "2026-01-31T12:00:00.000Z"),
+    route="_p~iF~ps|U_ulLnnqC",
 )
 _CAR: Final = encode_id("kT2b9xQ0vJ1m") + encode_place(-2.3119, 2.4551)
 _SENT: Final = {"token": "<JWT>", "command": "send", "lat": "-1.4354", "lon": "0.9871"}

@@ -198,9 +198,12 @@ class Eta(Frame):
     """The estimated time of arrival at the next waypoint."""
 
     arrives_at: Annotated[str, Meta(extra_json_schema=_TIME)]
-    seconds: Annotated[int, Meta(ge=0)]
+    seconds: Annotated[int, Meta(ge=0, description="Until then, when the frame was made.")]
     distance: Annotated[float, Meta(ge=0, description="Metres along the route.")]
-    confidence: Literal["high", "low"]
+    confidence: Annotated[
+        Literal["high", "low"],
+        Meta(description="High by a routing engine, low by the straight line."),
+    ]
     computed_at: Annotated[str, Meta(extra_json_schema=_TIME)]
 
 
@@ -213,11 +216,16 @@ class TripContent(Frame):
     driver: Annotated[TripDriver | None, Meta(description="Null before one is assigned.")]
     waypoints: list[TripWaypoint]
     eta: Eta | None
-    route: Annotated[str | None, Meta(description="The way ahead, an encoded polyline of 1e-6.")]
+    route: Annotated[
+        str | None, Meta(description="The way ahead, an encoded polyline of 6 decimals.")
+    ]
 
 
 class TripFrame(Frame):
-    """The first frame of a trip's stream, and the first one after each change of the trip."""
+    """The first frame of a trip's stream, and the first one after each change of the trip.
+
+    A new time of arrival is a change as well.
+    """
 
     trip: TripContent
 

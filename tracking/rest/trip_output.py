@@ -13,7 +13,7 @@ from tracking.ids import UserId
 from tracking.models import Trip
 from tracking.protocol import format_time
 from tracking.protocol.frames import TripContent
-from tracking.trips.content import content_of
+from tracking.trips.content import content_of, with_content
 
 Time: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
@@ -31,7 +31,7 @@ class TripDetails(TripContent):
 
 def with_users(trips: QuerySet[Trip]) -> QuerySet[Trip]:
     """Return the query with all that `detail_of` needs."""
-    return trips.select_related("driver").prefetch_related("riders")
+    return with_content(trips).prefetch_related("riders")
 
 
 def detail_of(trip: Trip, user: AbstractBaseUser) -> dict[str, Any]:

@@ -146,7 +146,7 @@ class TripHub:
     def apply(self, trip: TripRow) -> None:
         """Take over a trip that was read, unless a newer one was, and send it to its followers."""
         feed = self._feeds.get(trip.id)
-        if feed is None or feed.trip == trip:
+        if feed is None or (feed.trip is not None and trip.says_the_same_as(feed.trip)):
             return
         if feed.trip is not None and feed.trip.version > trip.version:
             return

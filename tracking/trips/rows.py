@@ -9,7 +9,7 @@ from tracking.conf import conf
 from tracking.ids import DriverId, UserId
 from tracking.models import Trip, TripStatus
 from tracking.protocol import encode_trip
-from tracking.trips.content import content_of
+from tracking.trips.content import content_of, with_content
 
 
 class TripRow(NamedTuple):
@@ -28,10 +28,18 @@ class TripRow(NamedTuple):
     until: datetime | None
     # The final status, once the trip has ended.
     ended: TripStatus | None
+    # The frame without the seconds to the arrival, which pass.
+    lasting: str = ""
 
     def is_for(self, user_id: UserId) -> bool:
         """Return True for the riders of the trip, and for the driver that has it now."""
         return user_id in self.riders or user_id == self.driver_id
+
+    def says_the_same_as(self, other: "TripRow") -> bool:
+        """Return True if nothing has changed but the time."""
+        if not self.lasting:
+            return self == other
+        return self._replace(frame="") == other._replace(frame="")
 
 
 def load_trips(trip_ids: list[int]) -> Mapping[int, TripRow]:
@@ -40,7 +48,7 @@ def load_trips(trip_ids: list[int]) -> Mapping[int, TripRow]:
     members = Trip.riders.through._default_manager.filter(trip__in=trip_ids)
     for trip_id, rider_id in members.values_list("trip_id", Trip.riders.field.m2m_reverse_name()):
         riders[trip_id].append(rider_id)
-    trips = Trip.objects.filter(pk__in=trip_ids).select_related("driver")
+    trips = with_content(Trip.objects.filter(pk__in=trip_ids))
     return {trip.pk: _row(trip, frozenset(riders[trip.pk])) for trip in trips}
 
 
@@ -58,13 +66,19 @@ def _row(trip: Trip, riders: frozenset[UserId]) -> TripRow:
         if conf.MAX_GRANT_DURATION:
             limits.append(trip.assigned_at + timedelta(seconds=conf.MAX_GRANT_DURATION))
     until = min(limits, default=None)
+    content = content_of(trip)
+    frame = lasting = encode_trip(content)
+    if content.eta is not None:
+        content.eta.seconds = 0
+        lasting = encode_trip(content)
     return TripRow(
         trip.pk,
         trip.version,
-        encode_trip(content_of(trip)),
+        frame,
         riders,
         trip.driver_id,
         since,
         until,
         TripStatus(trip.status) if trip.is_over else None,
+        lasting,
     )

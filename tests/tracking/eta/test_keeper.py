@@ -341,7 +341,8 @@ async def test_engine_that_hangs_delays_no_other_tick_for_long(world, fake, monk
     fake.hangs = True
     async with asyncio.timeout(2):
         await world.at(0, 1000, drivers=drivers)
-    assert len(fake.requests) <= 4
+    # As many at once, and two more before the third failure.
+    assert len(fake.requests) <= 4 + 2
     assert {each.confidence for each in world.database.stored.values()} == {"low"}
     assert len(world.database.stored) == 100
 

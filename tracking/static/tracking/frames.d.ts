@@ -95,9 +95,11 @@ export interface TripWaypoint {
 /** The estimated time of arrival at the next waypoint. */
 export interface Eta {
   arrives_at: string;
+  /** Until then, when the frame was made. */
   seconds: number;
   /** Metres along the route. */
   distance: number;
+  /** High by a routing engine, low by the straight line. */
   confidence: "high" | "low";
   computed_at: string;
 }
@@ -120,11 +122,14 @@ export interface TripContent {
   driver: TripDriver | null;
   waypoints: TripWaypoint[];
   eta: Eta | null;
-  /** The way ahead, an encoded polyline of 1e-6. */
+  /** The way ahead, an encoded polyline of 6 decimals. */
   route: string | null;
 }
 
-/** The first frame of a trip's stream, and the first one after each change of the trip. */
+/**
+ * The first frame of a trip's stream, and the first one after each change of the trip. A new time
+ * of arrival is a change as well.
+ */
 export interface TripFrame {
   trip: TripContent;
 }
