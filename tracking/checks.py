@@ -22,6 +22,7 @@ from rest_framework_simplejwt import settings as simplejwt
 from tracking.access.tokens import AccessTokens
 from tracking.conf import DEFAULTS, conf
 from tracking.engine.database import UnsupportedDatabaseError, supported
+from tracking.eta.engines import BACKENDS, Engine
 from tracking.models import DriverLocation
 from tracking.people import ids_of
 from tracking.project_checks import check_project
@@ -54,6 +55,7 @@ def check_settings(
         *_map_link(),
         *_base_layer(),
         *_socket_url(),
+        *_routing(),
         *_layer(),
         *_shards(getattr(settings, "CHANNEL_LAYERS", {})),
         *_users(),
@@ -327,6 +329,45 @@ def _socket_url() -> Iterator[CheckMessage]:
             "ws:// or wss://, without a query string or fragment.",
             hint="For example '/live/' or 'wss://live.example.com/'; '' for the root of this site.",
             id="tracking.E011",
+        )
+
+
+def _routing() -> Iterator[CheckMessage]:
+    routing = conf.ROUTING
+    hint = "For example {'BACKEND': 'osrm', 'URL': 'http://127.0.0.1:5000'}, or {} for none."
+    if not isinstance(routing, Mapping):
+        yield Error("TRACKING['ROUTING'] must be a dict.", hint=hint, id="tracking.E015")
+        return
+    for key in sorted(set(routing) - {"BACKEND", "URL"}):
+        yield Error(
+            f"TRACKING['ROUTING'] has an unknown key: {key!r}.", hint=hint, id="tracking.E015"
+        )
+    if not routing:
+        return
+    backend = routing.get("BACKEND", "")
+    try:
+        found = issubclass(import_string(BACKENDS.get(backend, str(backend))), Engine)
+    except (ImportError, AttributeError, TypeError):
+        found = False
+    if not found:
+        yield Error(
+            f"TRACKING['ROUTING']['BACKEND'] is {backend!r}, which is no routing engine.",
+            hint="Set it to 'osrm', to 'valhalla', or to the path of a subclass of "
+            "tracking.eta.engines.Engine.",
+            id="tracking.E015",
+        )
+    try:
+        url = urlsplit(routing.get("URL", ""))
+        complete = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+        complete = complete and not url.query and not url.fragment
+    except (ValueError, AttributeError, TypeError):
+        complete = False
+    if not complete:
+        yield Error(
+            "TRACKING['ROUTING']['URL'] must be a URL that starts with http:// or https://, without"
+            " a query string or fragment.",
+            hint=hint,
+            id="tracking.E015",
         )
 
 

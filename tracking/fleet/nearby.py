@@ -15,6 +15,7 @@ from tracking.fleet.grid import Grid
 from tracking.fleet.keeper import Keeper
 from tracking.fleet.state import Entry, Fleet
 from tracking.geo import distance
+from tracking.ids import DriverId
 from tracking.pipeline.duty import StateRow
 from tracking.status import status_of
 
@@ -46,6 +47,8 @@ class Search(NamedTuple):
     radius: float | None = None
     max_age: float | None = None
     vehicle_type: str = ""
+    # With "eta", the caller orders more than it was asked for, and leaves out the last ones.
+    order_by: str = "distance"
 
 
 class Found(NamedTuple):
@@ -121,6 +124,19 @@ class Nearby:
         except TimeoutError as error:
             raise NotLoaded from error
         return self.nearest(search)
+
+    async def free_among(self, found: Iterable[Found]) -> set[DriverId]:
+        """Return those that were found and are still free; raise NotLoaded as `search` does.
+
+        For a caller that did something in between that took a while.
+        """
+        try:
+            async with asyncio.timeout(LOAD_TIMEOUT):
+                await self._current(MAX_STATE_AGE)
+        except TimeoutError as error:
+            raise NotLoaded from error
+        entries = (self._keeper.fleet.entry_of(each.entry.fix.driver_id) for each in found)
+        return {each.fix.driver_id for each in entries if each is not None and each.is_free}
 
     def nearest(self, search: Search) -> list[Found]:
         """Return the free drivers, nearest first. Before the state is loaded there are none."""

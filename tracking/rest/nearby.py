@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 from django.core.handlers.asgi import ASGIRequest
@@ -14,14 +15,17 @@ from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 
 from tracking.access_log import record
+from tracking.eta import ways
+from tracking.eta.router import Pairs
+from tracking.eta.ways import Way
 from tracking.fleet.nearby import Found, NotLoaded, Search, nearest_of
 from tracking.fleet.rows import load_free
 from tracking.geo import bearing
 from tracking.models import LocationAccess
 from tracking.permissions import may_search_nearby
-from tracking.protocol import Forbidden
+from tracking.protocol import Forbidden, format_time
 from tracking.protocol.encoding import details_of
-from tracking.protocol.frames import NearbyDriver
+from tracking.protocol.frames import Eta, NearbyDriver
 from tracking.rest.bridge import call_async
 from tracking.rest.problems import Unavailable
 from tracking.rest.throttling import NearbyThrottle
@@ -36,6 +40,12 @@ DEFAULT_COUNT: Final = 10
 MAX_RADIUS: Final = 20_037_508.0
 MAX_AGE: Final = 86_400.0
 ORDERS: Final = ("distance", "eta")
+# For the first ones to arrive, so many times as many of the nearest are compared, but no more than
+# one request to the routing engine takes.
+COMPARED: Final = 3
+MAX_COMPARED: Final = 50
+
+Ranked: TypeAlias = Sequence[tuple[Found, Way | None]]
 
 
 class NearbyDrivers(msgspec.Struct):
@@ -66,8 +76,11 @@ class NearbyView(RestView):
         if isinstance(request._request, ASGIRequest):
             found = call_async(search, asked)
         else:
-            # Without an event loop that stays, no state is kept: each search reads all.
-            found = nearest_of(load_free(), timezone.now(), asked)
+            # Without an event loop that stays, no state is kept: each search reads all. And no
+            # routing engine is asked.
+            nearest = nearest_of(load_free(), timezone.now(), _wider(asked))
+            by_eta = asked.order_by == "eta"
+            found = _ranked(asked, nearest, ways.guess(_pairs(asked, nearest)) if by_eta else None)
         return HttpResponse(encode(asked, found), content_type="application/json")
 
 
@@ -81,8 +94,7 @@ def read_query(query: QueryDict) -> Search:
             raise invalid(name, _("This parameter is required."))
     assert latitude is not None  # noqa: S101 - for the type checker
     assert longitude is not None  # noqa: S101 - as above
-    # Until there are times of arrival, the nearest one is the first to arrive.
-    choice_of(query, "order_by", ORDERS)
+    order_by = choice_of(query, "order_by", ORDERS) or "distance"
     return Search(
         latitude,
         longitude,
@@ -90,10 +102,11 @@ def read_query(query: QueryDict) -> Search:
         _decimal(query, "radius", 0.0, MAX_RADIUS),
         _decimal(query, "max_age", 0.0, MAX_AGE),
         query.get("vehicle_type", ""),
+        order_by,
     )
 
 
-def encode(asked: Search, found: Sequence[Found]) -> bytes:
+def encode(asked: Search, found: Ranked) -> bytes:
     """Return the body of the answer."""
     now = timezone.now()
     results = [
@@ -103,19 +116,57 @@ def encode(asked: Search, found: Sequence[Found]) -> bytes:
             bearing=round(_bearing(asked, entry.fix)) % 360,
             state="available",
             age=max(0.0, round((now - entry.fix.recorded_at).total_seconds(), 1)),
-            eta=None,
+            eta=None if way is None else _eta_of(way, now),
         )
-        for entry, distance in found
+        for (entry, distance), way in found
     ]
     return msgspec.json.encode(NearbyDrivers(results))
 
 
-async def search(asked: Search) -> list[Found]:
+async def search(asked: Search) -> Ranked:
     """Return the drivers that this process's state has; raise Unavailable."""
+    runtime = get_runtime()
     try:
-        return await get_runtime().nearby.search(asked)
+        found = await runtime.nearby.search(_wider(asked))
+        if asked.order_by != "eta":
+            return _ranked(asked, found, None)
+        times = await ways.ask(runtime.router, _pairs(asked, found))
+        # The engine may take seconds, in which one was reserved.
+        free = await runtime.nearby.free_among(found)
     except NotLoaded as error:
         raise Unavailable("the drivers could not be read yet: try again later") from error
+    both = [each for each in zip(found, times, strict=True) if each[0].entry.fix.driver_id in free]
+    return _ranked(asked, [each for each, _ in both], [way for _, way in both])
+
+
+def _wider(asked: Search) -> Search:
+    """Return the search for all drivers that are compared."""
+    if asked.order_by != "eta":
+        return asked
+    return asked._replace(limit=max(asked.limit, min(COMPARED * asked.limit, MAX_COMPARED)))
+
+
+def _pairs(asked: Search, found: Sequence[Found]) -> Pairs:
+    place = (asked.latitude, asked.longitude)
+    return [((each.entry.fix.latitude, each.entry.fix.longitude), place) for each in found]
+
+
+def _ranked(asked: Search, found: Sequence[Found], ways: Sequence[Way] | None) -> Ranked:
+    """Return the drivers, the first to arrive first; without ways as they are, nearest first."""
+    if ways is None:
+        return [(each, None) for each in found]
+    ranked = sorted(zip(found, ways, strict=True), key=lambda each: each[1].seconds)
+    return ranked[: asked.limit]
+
+
+def _eta_of(way: Way, now: datetime) -> Eta:
+    return Eta(
+        arrives_at=format_time(now + timedelta(seconds=way.seconds)),
+        seconds=round(way.seconds),
+        distance=round(way.metres, 1),
+        confidence=way.confidence,
+        computed_at=format_time(now),
+    )
 
 
 def _bearing(asked: Search, fix: Any) -> float:

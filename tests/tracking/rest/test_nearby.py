@@ -132,3 +132,13 @@ def test_policy_permits_others(settings, new_driver):
     assert client.get("/driver/nearby/", asked).status_code == 403
     settings.TRACKING = settings.TRACKING | {"NEARBY_POLICY": f"{__name__}.dispatchers"}
     assert ids(search(client)) == [driver]
+
+
+def test_by_time_without_an_event_loop_the_straight_line_is_a_guess(staff, new_driver):
+    far, near = new_driver(0.02), new_driver(-0.01)
+    found = search(staff, order_by="eta")
+    assert ids(found) == [near, far]
+    eta = found[0]["eta"]
+    assert (eta["confidence"], eta["seconds"]) == ("low", round(1112 * 1.5 / 7))
+    assert eta["distance"] == pytest.approx(1668, abs=1)
+    assert eta["arrives_at"] > eta["computed_at"]

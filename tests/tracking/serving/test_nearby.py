@@ -51,12 +51,12 @@ def driver():
     return user.pk
 
 
-async def get(application, user=None, path=PATH, method="GET", **headers):
+async def get(application, user=None, path=PATH, method="GET", seconds=1, **headers):
     sent = [(name.encode(), value.encode()) for name, value in headers.items()]
     if user is not None:
         sent.append((b"authorization", f"Bearer {access_token_for(user)}".encode()))
     asking = HttpCommunicator(application, method, path, headers=sent)
-    response = await within_deadline(asking.get_response())
+    response = await within_deadline(asking.get_response(seconds))
     return response["status"], msgspec.json.decode(response["body"] or b"null")
 
 
