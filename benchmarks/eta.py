@@ -10,7 +10,7 @@ import itertools
 import json
 import random
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -70,9 +70,10 @@ class Counter:
                 writer.write(chunk)
 
         answering = asyncio.create_task(answers())
-        while chunk := await reader.read(65_536):
-            self.requests += chunk.count(b"GET /")
-            forth.write(chunk)
+        with suppress(asyncio.CancelledError):  # at the end
+            while chunk := await reader.read(65_536):
+                self.requests += chunk.count(b"GET /")
+                forth.write(chunk)
         answering.cancel()
         forth.close()
         writer.close()

@@ -110,13 +110,13 @@ class Followed:
 
     @property
     def place(self) -> Place:
-        """Where the car is."""
+        """The place of the newest fix."""
         assert self._fix is not None  # noqa: S101 - asked only if it is due
         return self._fix.latitude, self._fix.longitude
 
     @property
     def destination(self) -> Place:
-        """Where the next waypoint is."""
+        """The place of the next waypoint."""
         return self.waypoint["lat"], self.waypoint["lon"]
 
     def is_due(self, now: datetime) -> bool:

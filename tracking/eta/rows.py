@@ -40,7 +40,7 @@ class Drive(NamedTuple):
 
 
 class Computed(NamedTuple):
-    """What is stored of a trip's time of arrival."""
+    """A stored time of arrival: of whom, at which waypoint, and when it was computed."""
 
     driver_id: DriverId
     waypoint: int

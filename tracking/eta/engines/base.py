@@ -1,4 +1,4 @@
-"""What is asked of a routing engine, and what is believed of its answers.
+"""The interface of a routing engine, and the checks of its answers.
 
 EngineError      the engine gave no answer, or none that can be right
 └── Refused      it works, but has no answer for these places
