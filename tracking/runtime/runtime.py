@@ -243,7 +243,8 @@ class Runtime:
         except Exception:  # as above
             logger.exception("A location could not be compared with waypoints and zones")
             effects = ()
-        self.etas.observe(newest.driver_id, newest)
+        # Not one that waits in the gate: the car may never have been there.
+        self.etas.observe(newest.driver_id, shown)
         for effect in effects:
             if isinstance(effect, Reached):
                 self.etas.reached(newest.driver_id, effect.trip_id, effect.number, effect.step)
