@@ -22,8 +22,8 @@ from tests import services
 from tests.services.server import PlainUvicorn
 from tracking.eta.engines.base import EngineError, Place
 from tracking.eta.engines.osrm import OSRM
-from tracking.eta.line import decode
 from tracking.geo import distance
+from tracking.polyline import decode
 
 TRIPS: Final = 1_000
 FIRST_DRIVER, RIDER = 10_001, 1

@@ -12,7 +12,7 @@ import msgspec
 
 from tracking.geo import distance
 from tracking.history.fixes import TrackFix
-from tracking.matching.polyline import Place, decode, encode
+from tracking.polyline import Place, decode, encode
 
 # The engine takes no more coordinates in one request, unless it is told to.
 MAX_COORDINATES: Final = 100

@@ -13,8 +13,8 @@ from rest_framework.request import Request
 from tracking.access_log import record_past
 from tracking.history.formats import time_text
 from tracking.history.pages import Part, first_page, part_of
-from tracking.matching.polyline import decode
 from tracking.models import LocationAccess, Trip, TripMatch
+from tracking.polyline import decode
 from tracking.rest import tracks
 from tracking.rest.history import HistoryView, may_use_history
 from tracking.rest.tracks import Track, answer, asked_of

@@ -7,7 +7,6 @@ import pytest
 import pytest_asyncio
 from django.db import OperationalError
 
-from tests.tracking.eta.lines import encode
 from tracking import changes
 from tracking.eta import keeper as keeper_module
 from tracking.eta.engines import Refused
@@ -24,6 +23,7 @@ from tracking.eta.rows import (
     store,
 )
 from tracking.geo import METRES_PER_DEGREE
+from tracking.polyline import encode
 
 from ..fakes import NOON, Log, fix_of
 

@@ -14,8 +14,8 @@ from tracking.history.partitions import DAY
 from tracking.history.retention import hold, release
 from tracking.matching import finished, match_finished
 from tracking.matching.engine import EngineFailed, ask
-from tracking.matching.polyline import decode, encode
 from tracking.models import Trip, TripMatch
+from tracking.polyline import decode, encode
 
 from ..history.tracks import NOON, drive, keep_hot, track_fix
 

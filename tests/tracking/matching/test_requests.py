@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracking.matching.polyline import decode, encode
 from tracking.matching.requests import (
     MAX_COORDINATES,
     BadAnswer,
@@ -20,6 +19,7 @@ from tracking.matching.requests import (
     thinned,
 )
 from tracking.plausibility import Flags
+from tracking.polyline import decode, encode
 
 from ..history.tracks import NOON, drive, track_fix
 

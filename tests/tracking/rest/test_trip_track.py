@@ -14,8 +14,8 @@ from tracking import trips
 from tracking.access_log import Way
 from tracking.grants import end_grant
 from tracking.history import pages
-from tracking.matching.polyline import encode
 from tracking.models import LocationAccess, Trip, TripAssignment, TripMatch, WatchGrant
+from tracking.polyline import encode
 
 from ..history.tracks import NOON, drive, keep_hot, keep_packed, track_fix
 from .problems import problem, problem_members
