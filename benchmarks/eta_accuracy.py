@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ridehail.demo.routing import profile
+from ridehail.demo.routing import PROFILE
 from ridehail.demo.simulation.city import CITY_FILE, City
 from ridehail.demo.simulation.vehicle import Vehicle
 from ridehail.demo.streets_osm import osm_xml
@@ -51,7 +51,7 @@ def drive(city: City, url: str, seed: int, speed: float) -> Iterator[Leg]:
         path = f"{position.longitude},{position.latitude};{longitude},{latitude}?overview=false"
         address = f"{url}/route/v1/driving/{path}"
         with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310, our own server
-            engine = json.load(answer)["routes"][0]["duration"]
+            engine = json.load(answer)["routes"][0]["duration"] / speed
         metres = distance(position.latitude, position.longitude, latitude, longitude)
         vehicle.drive_to(place)
         driven = 0.0
@@ -89,10 +89,9 @@ def main() -> None:
     options = parser.parse_args()
     city = City.load()
     with tempfile.TemporaryDirectory() as directory:
-        streets, lua = Path(directory, "town.osm"), Path(directory, "car.lua")
+        streets = Path(directory, "town.osm")
         streets.write_text(osm_xml(json.loads(CITY_FILE.read_text())))
-        lua.write_text(profile(options.speed))
-        with services.RoutingEngine(streets, lua) as engine:
+        with services.RoutingEngine(streets, PROFILE) as engine:
             legs = fit(
                 [
                     leg

@@ -1,10 +1,7 @@
 -- How the simulated vehicles drive, for OSRM: ridehail/demo/simulation/vehicle.py in other words.
 -- They keep the limits of city.py and brake for corners. Of 200 drives, half take as long as this
--- says within 3 %, nine of ten within 12 %; 20 times as fast, half within 7 %. Above that, times get
--- coarse: the engine counts whole tenths of a second.
+-- says within 3 %, nine of ten within 12 %.
 api_version = 4
-
-local FACTOR = 1 -- replaced by how many times as fast as cars the vehicles drive
 
 local LIMITS = { primary = 16.7, secondary = 13.9, residential = 8.3 } -- m/s, SPEED_LIMITS
 local ACCELERATION, BRAKING = 1.8, 2.2 -- m/s²
@@ -14,7 +11,7 @@ function setup()
   return {
     properties = {
       weight_name = 'duration',
-      max_speed_for_map_matching = 30 * FACTOR, -- m/s
+      max_speed_for_map_matching = 30, -- m/s
       continue_straight_at_waypoint = true,
       use_turn_restrictions = false,
     },
@@ -30,7 +27,7 @@ function process_way(profile, way, result, relations)
     return
   end
   result.forward_mode, result.backward_mode = mode.driving, mode.driving
-  result.forward_speed, result.backward_speed = limit * 3.6 * FACTOR, limit * 3.6 * FACTOR
+  result.forward_speed, result.backward_speed = limit * 3.6, limit * 3.6
   result.name = way:get_value_by_key('name') or ''
 end
 
@@ -43,8 +40,8 @@ function process_turn(profile, turn)
   elseif angle <= 170 then
     corner = CORNER / math.max(math.sin(math.rad(math.min(angle, 90))), 0.2)
   end
-  local before = turn.source_speed / 3.6 / FACTOR
-  local after = turn.target_speed / 3.6 / FACTOR
+  local before = turn.source_speed / 3.6
+  local after = turn.target_speed / 3.6
   local lost = 0
   if before > corner then
     lost = lost + (before - corner) ^ 2 / (2 * BRAKING * before)
@@ -53,7 +50,7 @@ function process_turn(profile, turn)
     lost = lost + (after - corner) ^ 2 / (2 * ACCELERATION * after)
   end
   -- The engine counts whole tenths of a second, and cuts the rest off.
-  turn.duration = math.floor(lost / FACTOR * 10 + 0.5) / 10 + 0.001
+  turn.duration = math.floor(lost * 10 + 0.5) / 10 + 0.001
 end
 
 return { setup = setup, process_node = process_node, process_way = process_way, process_turn = process_turn }

@@ -16,7 +16,9 @@ from ridehail.demo.simulation.city import CITY_FILE
 from ridehail.demo.streets_osm import osm_xml
 
 PROFILE: Final = Path(__file__).with_name("car.lua")
-_FACTOR: Final = "local FACTOR = 1 "
+
+# The backend if the vehicles drive faster than cars do.
+FAST: Final = "ridehail.demo.town_engine.TownEngine"
 
 # What the demo says about its times of arrival.
 ROUTED: Final = "Times of arrival follow the streets: a routing engine (OSRM) knows the town."
@@ -31,38 +33,35 @@ FAILED: Final = (
 )
 
 
-def profile(speed: float) -> str:
-    """Return the engine's profile of vehicles that drive `speed` times as fast as cars do."""
-    text = PROFILE.read_text(encoding="utf-8")
-    return text.replace(_FACTOR, f"local FACTOR = {speed!r} ")
-
-
 @contextlib.contextmanager
-def town_routing(speed: float, log: Path, output: IO[Any]) -> Iterator[tuple[str, str]]:
-    """Run the engine for the block, and yield its URL and what to say about it.
+def town_routing(speed: float, log: Path, output: IO[Any]) -> Iterator[tuple[dict[str, str], str]]:
+    """Run the engine for the block. Yield the server's environment for it, and what to say of it.
 
-    The URL is empty if there is no engine, or if the settings give one.
+    The environment is empty if there is no engine, or if the settings give one. The vehicles drive
+    `speed` times as fast as cars do.
     """
     given = bool(settings.TRACKING["ROUTING"])
     osrm = None if given else find_osrm()
     if osrm is None:
-        yield "", GIVEN if given else MISSING
+        yield {}, GIVEN if given else MISSING
         return
     with contextlib.ExitStack() as running:
         try:
             with tempfile.TemporaryDirectory() as temporary:
-                streets, lua = Path(temporary, "town.osm"), Path(temporary, "car.lua")
+                streets = Path(temporary, "town.osm")
                 town = json.loads(CITY_FILE.read_text(encoding="utf-8"))
                 streets.write_text(osm_xml(town), encoding="utf-8")
-                lua.write_text(profile(speed), encoding="utf-8")
-                base = osrm.prepare(streets, lua)
+                base = osrm.prepare(streets, PROFILE)
             port = free_port()
             engine = running.enter_context(program(osrm.command(base, port), output=output))
             wait_until_listening(port, engine, log)
         except (OsrmFailed, CommandError, OSError) as error:
             output.write(f"{error}\n")
             output.flush()
-            answer = "", FAILED
+            yield {}, FAILED
+            return
+        url = f"http://127.0.0.1:{port}"
+        if speed == 1:
+            yield {"ROUTING_BACKEND": "osrm", "ROUTING_URL": url}, ROUTED
         else:
-            answer = f"http://127.0.0.1:{port}", ROUTED
-        yield answer
+            yield {"ROUTING_BACKEND": FAST, "ROUTING_URL": f"{url}/{speed!r}"}, ROUTED

@@ -84,8 +84,7 @@ class Command(BaseCommand):
         log.parent.mkdir(exist_ok=True)
         with ExitStack() as running:
             output = running.enter_context(log.open("w"))
-            url, routing = running.enter_context(town_routing(speed, log, output))
-            environment = {"ROUTING_BACKEND": "osrm", "ROUTING_URL": url} if url else {}
+            environment, routing = running.enter_context(town_routing(speed, log, output))
             server = running.enter_context(
                 manage("runserver", "--noreload", str(port), output=output, **environment)
             )
