@@ -11,7 +11,6 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0001_initial'),
         ('tracking', '0013_grant_driver_end'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

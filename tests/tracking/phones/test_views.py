@@ -269,7 +269,7 @@ def test_list_larger_than_a_sockets_message_is_taken(client, device, driver):
 
 
 def test_fix_that_the_database_can_never_take_is_dropped(report, device, monkeypatch):
-    def discard(self, fix, waiter):
+    def discard(self, fix, waiter, *_):
         waiter.discard(fix)
 
     monkeypatch.setattr(Storage, "store", discard)

@@ -346,7 +346,7 @@ def test_report_above_the_rate_is_answered_429_and_when_to_come_back(rest, drive
 
 def test_report_that_is_not_committed_in_time_is_answered_503(rest, driver, monkeypatch):
     monkeypatch.setattr(reports, "COMMIT_TIMEOUT", 0.05)
-    monkeypatch.setattr(Storage, "store", lambda self, fix, waiter: None)
+    monkeypatch.setattr(Storage, "store", lambda self, fix, waiter, *_: None)
     response = rest("PUT", location(driver), driver, HERE)
     problem(response, 503, "not_stored")
     assert response["Retry-After"] == "5"
