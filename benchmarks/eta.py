@@ -8,12 +8,12 @@ measured with times of arrival and without, in turn, once all trips have their l
 import asyncio
 import itertools
 import json
+import multiprocessing
 import random
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 from websockets.asyncio.client import connect
 
@@ -29,7 +29,9 @@ TRIPS: Final = 1_000
 FIRST_DRIVER, RIDER = 10_001, 1
 INTERVAL: Final = 5.0  # seconds between two fixes of a car
 SPEED: Final = 6.0  # metres per second
-SETTLE: Final = 50.0  # seconds
+# Seconds: all are connected, and all trips have their lines.
+CONNECT: Final = 15.0
+SETTLE: Final = 50.0
 SPAN: Final = 20.0  # seconds of measurement
 ROUNDS: Final = 2
 MIN_DRIVE: Final = 700.0  # metres: none arrives before the end
@@ -58,9 +60,8 @@ DriverState.objects.bulk_create(
 class Counter:
     """Passes connections on to the engine, and counts the requests."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self.requests = 0
+    def __init__(self, port: int, requests: Any) -> None:
+        self._port, self._requests = port, requests
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         back, forth = await asyncio.open_connection("127.0.0.1", self._port)
@@ -72,7 +73,7 @@ class Counter:
         answering = asyncio.create_task(answers())
         with suppress(asyncio.CancelledError):  # at the end
             while chunk := await reader.read(65_536):
-                self.requests += chunk.count(b"GET /")
+                self._requests.value += chunk.count(b"GET /")
                 forth.write(chunk)
         answering.cancel()
         forth.close()
@@ -127,36 +128,39 @@ async def lines(url: str) -> list[list[Place]]:
     return found
 
 
-@asynccontextmanager
-async def counted(url: str, port: int) -> AsyncIterator[Counter]:
-    counter = Counter(int(url.rpartition(":")[2]))
-    server = await asyncio.start_server(counter.serve, "127.0.0.1", port)
-    yield counter
-    server.close()
+def count(engine_port: int, port: int, requests: Any) -> None:
+    """Run a counter: in a process of its own, as the phones keep this one busy."""
+
+    async def run() -> None:
+        counter = Counter(engine_port, requests)
+        server = await asyncio.start_server(counter.serve, "127.0.0.1", port)
+        await server.serve_forever()
+
+    asyncio.run(run())
 
 
 async def measure(
-    server: PlainUvicorn, engine: services.RoutingEngine, port: int, cars: list[Car]
+    server: PlainUvicorn,
+    engine: services.RoutingEngine,
+    cars: list[Car],
+    requests: Any,
+    settle: float,
 ) -> tuple[float, float, float]:
     """Return the CPU shares of the worker and of the engine, and the engine's requests a second."""
-    async with counted(engine.url, port) as counter:
-        driving = [
-            asyncio.create_task(car.drive(10.0 * number / len(cars)))
-            for number, car in enumerate(cars)
-        ]
-        await asyncio.sleep(SETTLE)
-        before = cpu_seconds(server.pid), cpu_seconds(engine.pid), counter.requests
-        await asyncio.sleep(SPAN)
-        after = cpu_seconds(server.pid), cpu_seconds(engine.pid), counter.requests
-        for task in driving:
-            if task.done():
-                task.result()
-            task.cancel()
-        await asyncio.gather(*driving, return_exceptions=True)
-    worker, osrm, requests = (
-        (late - early) / SPAN for early, late in zip(before, after, strict=True)
-    )
-    return worker, osrm, requests
+    driving = [
+        asyncio.create_task(car.drive(10.0 * number / len(cars))) for number, car in enumerate(cars)
+    ]
+    await asyncio.sleep(settle)
+    before = cpu_seconds(server.pid), cpu_seconds(engine.pid), requests.value
+    await asyncio.sleep(SPAN)
+    after = cpu_seconds(server.pid), cpu_seconds(engine.pid), requests.value
+    for task in driving:
+        if task.done():
+            task.result()
+        task.cancel()
+    await asyncio.gather(*driving, return_exceptions=True)
+    worker, osrm, asked = ((late - early) / SPAN for early, late in zip(before, after, strict=True))
+    return worker, osrm, asked
 
 
 def main() -> None:
@@ -184,10 +188,16 @@ def main() -> None:
         services.manage(environment, "shell", "-c", create)
         print("| times of arrival | CPU of the worker | CPU of OSRM | requests/s |")
         print("| --- | ---: | ---: | ---: |")
+        requests = multiprocessing.Value("l", 0)
+        counting = multiprocessing.Process(
+            target=count, args=(engine.port, port, requests), daemon=True
+        )
+        counting.start()
+        stack.callback(counting.terminate)
         for _ in range(ROUNDS):
-            for name, application in (
-                ("no", "benchmarks.eta_off:application"),
-                ("yes", "ridehail.asgi:application"),
+            for name, application, settle in (
+                ("no", "benchmarks.eta_off:application", CONNECT),
+                ("yes", "ridehail.asgi:application", SETTLE),
             ):
                 with PlainUvicorn(environment, application) as server:
                     cars = [
@@ -199,8 +209,9 @@ def main() -> None:
                         )
                         for number, line in enumerate(drives)
                     ]
-                    worker, osrm, requests = asyncio.run(measure(server, engine, port, cars))
-                print(f"| {name} | {worker:.1%} | {osrm:.1%} | {requests:.1f} |", flush=True)
+                    measured = asyncio.run(measure(server, engine, cars, requests, settle))
+                worker, osrm, asked = measured
+                print(f"| {name} | {worker:.1%} | {osrm:.1%} | {asked:.1f} |", flush=True)
 
 
 if __name__ == "__main__":
