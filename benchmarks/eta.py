@@ -69,6 +69,7 @@ class Counter:
         async def answers() -> None:
             while chunk := await back.read(65_536):
                 writer.write(chunk)
+            writer.close()  # as the engine does, after 5 s without a request
 
         answering = asyncio.create_task(answers())
         with suppress(asyncio.CancelledError):  # at the end
