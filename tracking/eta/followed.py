@@ -15,6 +15,9 @@ from tracking.models import TripStatus
 
 # Metres from the line beyond which the car has taken another way.
 OFF_ROUTE: Final = 150.0
+# Then it is computed before the interval is over, but not more often than this: a GPS that strays
+# leaves the line with each fix.
+MIN_INTERVAL: Final = timedelta(seconds=5)
 # A new waypoint is computed from a fix of at most this age. The driver may report to another worker
 # by now, which has a newer one.
 MAX_AGE: Final = timedelta(seconds=60)
@@ -125,7 +128,9 @@ class Followed:
             return False
         if self._computed_at is None or self._computed_for != self.target:
             return now - self._fix.received_at <= MAX_AGE
-        return self._fix is not self._used and now - self._computed_at >= INTERVAL
+        if self._fix is self._used or now - self._computed_at < MIN_INTERVAL:
+            return False
+        return now - self._computed_at >= INTERVAL or self.is_off_route
 
     @property
     def has_line(self) -> bool:
@@ -135,6 +140,11 @@ class Followed:
     def needs_line(self) -> bool:
         """Return True if there is no line, or the car is not on it."""
         return self._line is None or not self._line.is_near(*self.place, OFF_ROUTE)
+
+    @property
+    def is_off_route(self) -> bool:
+        """True if the car has left the line that it followed."""
+        return self.has_line and self.needs_line()
 
     def begin(self, now: datetime) -> None:
         """Note that a computation begins: the next one is due after the interval."""

@@ -184,7 +184,7 @@ class EtaKeeper:
                 followed.take_line(routes[trip_id])
                 # Decoding a line of 300 places takes 0.5 ms.
                 await asyncio.sleep(0)
-            if now - each.computed_at < INTERVAL:
+            if now - each.computed_at < INTERVAL and not followed.is_off_route:
                 followed.begin(each.computed_at)
         for driver_id in [pk for pk, followed in due.items() if not followed.is_due(now)]:
             del due[driver_id]

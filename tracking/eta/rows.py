@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from django.db import router, transaction
-from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from tracking import events
 from tracking.engine.database import any_of
@@ -108,8 +107,7 @@ def store(estimates: Mapping[int, Estimate]) -> Outcome:
         locked: list[int] = []
         if missing := estimates.keys() - trips.keys():
             locked = list(rows.filter(pk__in=missing).values_list("pk", flat=True))
-        has_route = ExpressionWrapper(~Q(route=""), BooleanField())
-        etas = TripEta.objects.using(using).annotate(has_route=has_route).defer("route")
+        etas = TripEta.objects.using(using).defer("route")
         known = etas.in_bulk(list(trips))
         with_route: list[TripEta] = []
         others: list[TripEta] = []
@@ -123,7 +121,7 @@ def store(estimates: Mapping[int, Estimate]) -> Outcome:
                 if former.computed_at == estimate.computed_at:  # stored before a lost answer
                     stored.append(pk)
                     continue
-                if not _replaces(estimate, former, has_route=former.has_route):
+                if not _replaces(estimate, former):
                     continue
             else:
                 former = None
@@ -144,7 +142,7 @@ def store(estimates: Mapping[int, Estimate]) -> Outcome:
     return Outcome(stored, locked)
 
 
-def _replaces(estimate: Estimate, former: TripEta, *, has_route: bool) -> bool:
+def _replaces(estimate: Estimate, former: TripEta) -> bool:
     """Return True if an estimate is newer, and not too soon after another worker's."""
     if estimate.computed_at < former.computed_at:
         return False
@@ -153,7 +151,8 @@ def _replaces(estimate: Estimate, former: TripEta, *, has_route: bool) -> bool:
         or estimate.computed_at - former.computed_at >= INTERVAL
     ):
         return True
-    return bool(estimate.route) and not has_route
+    # The line was owed, or the car has taken another way.
+    return bool(estimate.route)
 
 
 def _compare(

@@ -141,17 +141,28 @@ async def test_at_most_one_computation_in_20_seconds(world, fake, announced):
     assert world.eta() == (110, 1104, "high", 0, None)
 
 
-async def test_off_the_route_there_is_a_new_one_within_the_interval(world, fake):
+async def test_off_the_route_there_is_a_new_one_at_once(world, fake):
     await world.drive()
     await world.at(0, 1000)
-    for second in range(1, 40):
+    for second in range(1, 26):
         await world.at(second, 1000, east=140)
     assert (len(fake.routes), len(fake.tables)) == (1, 1)
     fake.line = encode([(1.4, 2.5 + 160 * METRE), (1.6, 2.5)])
-    for second in range(40, 60):
-        await world.at(second, 1000, east=160)
+    await world.at(26, 1000, east=160)
     assert (len(fake.routes), len(fake.tables)) == (2, 1)
     assert world.eta()[4] == fake.line
+    for second in range(27, 46):
+        await world.at(second, 1000, east=160)
+    assert (len(fake.routes), len(fake.tables)) == (2, 1)
+
+
+async def test_a_place_that_strays_from_the_line_is_not_asked_about_each_second(world, fake):
+    await world.drive()
+    await world.at(0, 1000)
+    for second in range(1, 41):
+        # The engine answers with a line where the car is not.
+        await world.at(second, 1000, east=200 * (second % 2))
+    assert len(fake.routes) + len(fake.tables) <= 4
 
 
 async def test_a_car_that_says_nothing_new_is_not_computed_again(world, fake):

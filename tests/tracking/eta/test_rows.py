@@ -93,15 +93,16 @@ def test_route_is_kept_where_it_has_not_changed(trip):
 def test_older_estimate_and_one_just_after_another_workers_change_nothing(trip):
     store(estimate_of(trip, 30))
     assert store(estimate_of(trip, 29, 999)) == ([], [])
-    assert store(estimate_of(trip, 49, 999)) == ([], [])
+    assert store(estimate_of(trip, 49, 999, route=None)) == ([], [])
     assert TripEta.objects.get().arrives_at == at(300)
     assert store(estimate_of(trip, 50, 301)) == ([trip.pk], [])
 
 
-def test_line_that_was_owed_is_added(trip):
+def test_line_that_was_owed_or_is_another_one_is_stored_at_once(trip):
     store(estimate_of(trip, 0, route=""))
     assert store(estimate_of(trip, 1)) == ([trip.pk], [])
-    assert store(estimate_of(trip, 2)) == ([], [])
+    assert store(estimate_of(trip, 2, route=None)) == ([], [])
+    assert store(estimate_of(trip, 7)) == ([trip.pk], [])
 
 
 def test_next_waypoint_is_stored_at_once_and_is_no_event(trip):
