@@ -24,15 +24,17 @@ def next_waypoint(
 ) -> int | None:
     """Return the number of the waypoint that the driver drives to, or is at, from 0; None without.
 
-    That is the first one that the driver has not left, of the kind to which the status leads or of
-    a later kind. So a waypoint that was missed is passed once the status says so. `reached` holds
-    what the driver has reached, as `TripAssignment.reached` does.
+    That is the first one that the driver has not left, after the last one that it has reached, and
+    of the kind to which the status leads or of a later kind. So a waypoint that was missed is
+    passed once the status says so, or the driver arrives at a later one. `reached` holds what the
+    driver has reached, as `TripAssignment.reached` does.
     """
     if status in FINAL:
         return None
     rank = _RANKS[_KINDS[TripStatus(status)]]
-    for number, waypoint in enumerate(waypoints):
-        left = (reached or {}).get(str(number), {})
-        if _RANKS[waypoint["kind"]] >= rank and "departed" not in left:
+    steps = [(reached or {}).get(str(number), {}) for number in range(len(waypoints))]
+    last = max((number for number, done in enumerate(steps) if "arrived" in done), default=0)
+    for number in range(last, len(waypoints)):
+        if _RANKS[waypoints[number]["kind"]] >= rank and "departed" not in steps[number]:
             return number
     return None

@@ -209,10 +209,10 @@ class Watch:
         if not watched.zones:
             return
         for zone_id in [*watched.zones]:
-            if zone_id in inside or not self._zones.clear_of(
-                zone_id, latitude, longitude, accuracy
-            ):
+            if zone_id in inside or not self._zones.clear_of(zone_id, latitude, longitude, None):
                 watched.leaving.pop(zone_id, None)
+            elif not self._zones.clear_of(zone_id, latitude, longitude, accuracy):
+                continue  # it proves neither
             elif at - watched.leaving.setdefault(zone_id, at) >= LEFT_AFTER:
                 del watched.leaving[zone_id]
                 watched.zones.discard(zone_id)
@@ -274,12 +274,20 @@ class Watch:
 
 
 def _waypoints_of(drive: Drive) -> list[Waypoint]:
-    """Return the waypoints that count: the next one, and any that is reached and not left."""
+    """Return the waypoints that count: the next one, and any that is reached and not left.
+
+    If the next one is a stop, the stops that follow count as well: the driver may pass one by, and
+    no status says at which one it is.
+    """
     wanted = next_waypoint(drive.status, drive.waypoints, drive.reached)
+    is_stop = wanted is not None and drive.waypoints[wanted]["kind"] == "stop"
     found = []
     for number, waypoint in enumerate(drive.waypoints):
         reached = set(drive.reached.get(str(number), ()))
-        if number != wanted and ("arrived" not in reached or "departed" in reached):
+        is_ahead = number == wanted or (
+            is_stop and wanted is not None and number > wanted and waypoint["kind"] == "stop"
+        )
+        if not is_ahead and ("arrived" not in reached or "departed" in reached):
             continue
         found.append(
             Waypoint(

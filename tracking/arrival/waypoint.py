@@ -20,6 +20,8 @@ Step: TypeAlias = Literal["arriving", "arrived", "departed"]
 MIN_STAY: Final = timedelta(seconds=4)
 # Metres per second: a walk. Within 4 s, the noise of a standing phone is below 10 m.
 MAX_SPEED: Final = 2.5
+# Metres that the fixes of a standing phone may be apart, or half of the radius if that is more.
+MIN_SPREAD: Final = 25.0
 # The fixes inside that the newest is compared with: of more, the oldest is dropped.
 MAX_INSIDE: Final = 8
 DEPARTED_AFTER: Final = timedelta(seconds=10)
@@ -95,16 +97,20 @@ class Waypoint:
             if at - since < MIN_STAY:
                 break
             moved = distance(latitude, longitude, fix.latitude, fix.longitude)
-            if moved <= MAX_SPEED * (at - since).total_seconds():
+            limit = MAX_SPEED * (at - since).total_seconds()
+            # Of a car that turned round in between, two fixes are far apart and slow.
+            if moved <= min(limit, max(MIN_SPREAD, self.arrived_radius / 2)):
                 return True
         self._inside.append((at, fix.latitude, fix.longitude))
         return False
 
     def _has_departed(self, fix: Fix, metres: float, accuracy: float) -> bool:
         border = self.arrived_radius + max(MARGIN, self.arrived_radius / 2)
-        if metres - accuracy <= border:
+        if metres <= border:
             self._outside_since = None
             return False
+        if metres - accuracy <= border:
+            return False  # it proves neither
         if self._outside_since is None:
             self._outside_since = fix.recorded_at
         return fix.recorded_at - self._outside_since >= DEPARTED_AFTER

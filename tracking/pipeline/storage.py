@@ -271,7 +271,8 @@ class Storage:
         except Exception as error:  # of any kind: every waiter must be notified in the end
             failed = set(newest)
             self._note_failure(error)
-        for driver_id in failed & effects.keys():
+        # Those of a fix that can never be stored come with the driver's next one.
+        for driver_id in (failed | discarded) & effects.keys():
             self._effects[driver_id] = [*effects[driver_id], *self._effects.get(driver_id, ())]
         if failed:
             waiting = [entry for entry in waiting if entry[0].driver_id not in failed]

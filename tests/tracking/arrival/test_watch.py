@@ -110,6 +110,29 @@ async def test_status_makes_a_missed_waypoint_pass(watch, database):
     ]
 
 
+async def test_stop_that_was_passed_by_does_not_hide_the_next_one(watch, database):
+    stops = [PICKUP | {"kind": "stop"}, DROPOFF | {"kind": "stop"}, DROPOFF | {"lat": 60.3}]
+    database.drive(19, status="enroute_to_intermediate_destination", waypoints=stops)
+    await watch.follow(19, 7)
+    past_the_first = [(-900, 0), (-450, 15), (100, 30), (700, 50)]
+    at_the_second = [(1_600, 90), (1_990, 120), (1_990, 125), (2_300, 150), (2_400, 160)]
+    assert steps_of(watch, *past_the_first, *at_the_second) == [
+        (0, "arriving"),
+        (1, "arriving"),
+        (1, "arrived"),
+        (1, "departed"),
+    ]
+    assert [each.number for each in watch._drivers[19].waypoints] == [2]
+
+
+async def test_inaccurate_fix_does_not_undo_the_first_of_an_exit_from_a_zone(watch, database):
+    await zones_of(watch, database)
+    assert len(effects_of(watch, (400, 0))) == 1
+    assert effects_of(watch, (900, 60)) == []
+    assert effects_of(watch, (900, 65), accuracy=400.0) == []
+    assert [each.entered for each in effects_of(watch, (900, 70))] == [False]
+
+
 async def test_pickup_is_left_also_if_the_status_is_ahead(watch, database):
     database.drive(19, status="enroute_to_dropoff", reached={"0": {"arriving": "", "arrived": ""}})
     await watch.follow(19, 7)

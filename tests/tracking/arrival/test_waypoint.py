@@ -73,6 +73,17 @@ def test_stray_fix_outside_is_no_departure():
     assert steps(place, (200, 0), (10, 5), (200, 10), (10, 15), (200, 20)) == []
 
 
+def test_inaccurate_fix_outside_does_not_undo_the_first_of_a_departure():
+    place = waypoint(reached=["arriving", "arrived"])
+    assert steps(place, (300, 0)) == []
+    assert steps(place, (300, 5), accuracy=250.0) == []
+    assert steps(place, (300, 10)) == [("departed", 10)]
+
+
+def test_car_that_passes_and_comes_back_does_not_arrive():
+    assert steps(waypoint(reached=["arriving"]), (45, 0), (-45, 60)) == []
+
+
 def test_fix_outside_by_less_than_its_accuracy_is_no_departure():
     place = waypoint(reached=["arriving", "arrived"])
     assert steps(place, (200, 0), (200, 15), (200, 30), accuracy=110.0) == []

@@ -151,6 +151,17 @@ async def test_effects_of_a_driver_that_is_put_aside_wait_with_its_fix(storage):
     assert thread.batches[:2] == [{1: ["a"], 2: ["b"]}, {1: ["a"]}]
 
 
+async def test_effects_of_a_fix_that_can_never_be_stored_come_with_the_next_one(storage):
+    thread, sender = storage._thread, Sender()
+    thread.error = PartlyStoredError(set(), {1}, set())
+    storage.store([fix_of(1, 1)], sender, None, ["a"])
+    await sender.settled.reach(1)
+    thread.error = None
+    storage.store([fix_of(1, 2)], sender)
+    await sender.settled.reach(2)
+    assert thread.batches == [{1: ["a"]}, {1: ["a"]}]
+
+
 async def test_batch_without_effects_is_written_as_before(storage):
     thread, sender = storage._thread, Sender()
     storage.store([fix_of(1, 1)], sender)
