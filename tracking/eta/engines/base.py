@@ -6,12 +6,14 @@ EngineError      the engine gave no answer, or none that can be right
 
 from collections.abc import Sequence
 from math import inf
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import msgspec
-from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
 
 from tracking.geo import distance
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
 
 # Seconds for a whole request. An engine beside the worker answers within 20 ms.
 TIMEOUT: Final = 2.0
@@ -92,6 +94,9 @@ class Engine:
         Raise EngineError. Nothing of the environment is used, no redirect followed, and no
         compressed body accepted: a few bytes could become gigabytes.
         """
+        # Here, as importing it takes 0.15 s of each command, and most have no engine.
+        from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
+
         if self._session is None:
             self._session = ClientSession(
                 timeout=ClientTimeout(total=TIMEOUT),
