@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
@@ -38,6 +38,11 @@ class DispatchApi:
         self._scheme, self._host, path, *_ = urlsplit(url)
         self._path, self._token, self._tally = path, token, tally
         self._threads = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="dispatch")
+        self._running: set[Future[Any]] = set()
+
+    async def settle(self) -> None:
+        """Wait for requests whose callers were cancelled: they may still create a trip."""
+        await asyncio.to_thread(wait, [each for each in self._running if each.running()])
 
     def close(self) -> None:
         """Free the threads; calls that run end by themselves."""
@@ -99,12 +104,13 @@ class DispatchApi:
         self, method: str, path: str, body: object = None, token: Token | None = None
     ) -> Any:
         """Return the decoded answer; raise Refused."""
-        loop, token, attempt = asyncio.get_running_loop(), token or self._token, 0
+        token, attempt = token or self._token, 0
         while True:
             try:
-                status, answer = await loop.run_in_executor(
-                    self._threads, self._request, method, path, body, token.get()
-                )
+                request = self._threads.submit(self._request, method, path, body, token.get())
+                self._running.add(request)
+                request.add_done_callback(self._running.discard)
+                status, answer = await asyncio.wrap_future(request)
             except (OSError, HTTPException, ValueError) as error:
                 problem = type(error).__name__
             else:

@@ -106,6 +106,7 @@ class Rides:
         """Cancel the open trips, so that no driver stays reserved."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self._api.settle()
                 await self._end_open()
         except TimeoutError:
             pass  # the next run does it

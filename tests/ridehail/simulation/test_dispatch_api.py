@@ -1,3 +1,4 @@
+import asyncio
 import contextlib
 import json
 import threading
@@ -173,3 +174,23 @@ async def test_all_pages_of_open_trips_are_read(monkeypatch, path):
         f"{path}/trips/?open=true&driver=19",
         f"{path}/trips/?cursor=x&open=true",
     ]
+
+
+async def test_request_whose_caller_was_cancelled_can_be_awaited(monkeypatch):
+    began, go_on, ended = threading.Event(), threading.Event(), []
+
+    def request(*_):
+        began.set()
+        go_on.wait(10)
+        ended.append(True)
+        return 201, {"id": 7}
+
+    async with calling(monkeypatch) as (api, _fake, _tally):
+        monkeypatch.setattr(api, "_request", request)
+        asked = asyncio.create_task(api.create("RIDE-1", 22, []))
+        await asyncio.to_thread(began.wait, 10)
+        asked.cancel()
+        asyncio.get_running_loop().call_later(0.05, go_on.set)
+        await asyncio.wait([asked])
+        await api.settle()
+        assert ended == [True]

@@ -91,6 +91,9 @@ class FakeApi:
     def ended(self, status):
         return [trip for trip in self.trips.values() if trip["status"] == status]
 
+    async def settle(self):
+        """Nothing runs on here after a cancellation."""
+
     async def open_trips(self, driver=None):
         await asyncio.sleep(0)
         trips = [trip for trip in self.trips.values() if trip["ended_at"] is None]
