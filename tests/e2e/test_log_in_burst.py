@@ -46,6 +46,7 @@ async def test_simultaneous_log_ins_leave_the_database_to_others(cluster_stack, 
         assert answer.headers.get("retry-after") == ("5" if answer.status == 503 else None)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("inside", "outside"),
     [("203.0.113.{}", "203.0.112.1"), ("2001:db8:7:{:x}::1", "2001:db8:8::1")],

@@ -74,6 +74,7 @@ def lines_of(server, logger, start):
     return [line for line in lines if line["logger"] == logger]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("churn", CHURN)
 async def test_churn_writes_few_short_lines_that_count_those_left_out(server, churn):
     logger, data = CHURN[churn]

@@ -4,6 +4,8 @@ import asyncio
 from contextlib import AsyncExitStack
 from itertools import count, islice
 
+import pytest
+
 from .neighbours import GAP, Neighbours
 from .stack import Stack
 
@@ -14,6 +16,7 @@ FILLING = 600  # locations: more than all buffers between the server and such a 
 SLOTS = 2 * 2**20
 
 
+@pytest.mark.long
 async def test_a_hundred_slow_readers_cost_their_slots_and_are_disconnected(cluster_stack):
     stack, driver_id = cluster_stack, cluster_stack.new_driver()
     # On the readers' worker: other workers receive only the newest of many.

@@ -319,6 +319,7 @@ def call(demo, path, token=None, data=None):
         return json.load(response)
 
 
+@pytest.mark.long
 def test_the_demos_fleet_has_live_stale_and_offline_drivers_with_all_that_phones_measure(tmp_path):
     demo = Demo(tmp_path)
     try:

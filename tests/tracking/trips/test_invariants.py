@@ -142,6 +142,7 @@ def everything():
     return [list(model.objects.order_by("pk").values_list()) for model in models]
 
 
+@pytest.mark.long
 def test_trips_states_grants_and_histories_agree(database):
     class OnThisDatabase(Dispatching):
         pass
