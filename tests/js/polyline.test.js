@@ -75,6 +75,15 @@ test("a way that comes back along the same street is not cut short", () => {
   assert.equal(line.ahead.length, 1 + 18 + 20);
 });
 
+test("a page that is opened late finds the car far along the line, and looks near it from then on", () => {
+  const line = new RouteLine(along(0.001, 31)); // 3.3 km
+  assert.equal(line.pass([0, 0.0205]), true);
+  assert.equal(line.ahead.length, 1 + 10);
+  const before = line.ahead;
+  assert.equal(line.pass([0, 0.0295]), false);
+  assert.deepEqual(line.ahead, before);
+});
+
 test("the antimeridian and another copy of the world make no difference", () => {
   const line = new RouteLine([[0, 179.999], [0, -179.999], [0, -179.998]]);
   assert.equal(line.pass([0, -180]), true);

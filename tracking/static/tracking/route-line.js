@@ -17,6 +17,7 @@ export class RouteLine {
       return [lat, before];
     });
     this.next = 1; // the number of the next place
+    this.found = false; // where the car is: before, it may be anywhere on a line from minutes ago
     this.at = this.places[0];
   }
 
@@ -39,7 +40,8 @@ export class RouteLine {
     let best = { metres: BESIDE, next: 0, share: 0, from: this.at };
     let way = 0;
     let from = this.at;
-    for (let next = this.next; next < this.places.length && way < AHEAD; next += 1) {
+    for (let next = this.next; next < this.places.length; next += 1) {
+      if (way >= AHEAD && (this.found || best.next)) break;
       const to = this.places[next];
       const [a, b] = [flat(from), flat(to)];
       const [x, y] = [b[0] - a[0], b[1] - a[1]];
@@ -50,7 +52,9 @@ export class RouteLine {
       way += Math.sqrt(square);
       from = to;
     }
-    if (!best.next || (best.next === this.next && !best.share)) return false;
+    if (!best.next) return false;
+    this.found = true;
+    if (best.next === this.next && !best.share) return false;
     const to = this.places[best.next];
     this.at = [0, 1].map((i) => best.from[i] + (to[i] - best.from[i]) * best.share);
     this.next = best.share < 1 ? best.next : best.next + 1;
