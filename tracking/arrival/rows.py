@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -35,6 +35,11 @@ class Drive(NamedTuple):
     status: str
     waypoints: Sequence[Mapping[str, Any]]
     reached: Mapping[str, Mapping[str, str]]
+
+    def with_reached(self, number: int, steps: Iterable[str]) -> "Drive":
+        """Return this with steps at a waypoint that are reached, and perhaps not stored yet."""
+        of_waypoint = {**dict.fromkeys(steps, ""), **self.reached.get(str(number), {})}
+        return self._replace(reached={**self.reached, str(number): of_waypoint})
 
 
 class Whereabouts(NamedTuple):

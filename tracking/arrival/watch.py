@@ -40,6 +40,8 @@ LEFT_AFTER: Final = timedelta(seconds=10)
 # Drivers that are watched, some 300 bytes each. Beyond this the oldest is dropped; that driver's
 # next message reads it again.
 MAX_DRIVERS: Final = 65_536
+# Effects of one driver that no read has shown. Of more, the oldest is taken for stored.
+MAX_UNSHOWN: Final = 64
 # Seconds between two looks whether the zones have changed.
 ZONES_INTERVAL: Final = 5.0
 # Drivers per query.
@@ -49,7 +51,16 @@ PAGE: Final = 1_000
 class Watched:
     """One driver: the waypoints of its trip that count now, and the zones in which it is."""
 
-    __slots__ = ("drive", "good", "leaving", "suspect", "waypoints", "zones")
+    __slots__ = (
+        "_is_doubtful",
+        "_unshown",
+        "drive",
+        "good",
+        "leaving",
+        "suspect",
+        "waypoints",
+        "zones",
+    )
 
     def __init__(self) -> None:
         self.drive: Drive | None = None
@@ -60,29 +71,74 @@ class Watched:
         # The last plausible fix, and a newer one that is a jump from it.
         self.good: Fix | None = None
         self.suspect: Fix | None = None
+        # The effects that no read has shown yet, by what they are about; and whether the last read
+        # should have shown them.
+        self._unshown: dict[object, Effect] = {}
+        self._is_doubtful = False
 
     def take_over(self, whereabouts: Whereabouts) -> None:
-        """Follow what the database has, and keep the evidence so far."""
+        """Follow what the database has, and keep the evidence so far.
+
+        A read may have begun before the latest effects were stored. They count nevertheless: the
+        car will not give the evidence of an arrival again. If they are lost, `lost` finds them.
+        """
         former = self.drive
         self.drive = whereabouts.drive
+        self.zones = set(whereabouts.zones)
+        self._keep_unshown()
         known = {} if former is None else {each.number: each for each in self.waypoints}
         self.waypoints = [] if self.drive is None else _waypoints_of(self.drive)
         if former is not None and self.drive is not None and former.trip_id == self.drive.trip_id:
             for waypoint in self.waypoints:
                 if waypoint.number in known:
                     waypoint.carry_over(known[waypoint.number])
-        self.zones = set(whereabouts.zones)
         self.leaving = {pk: since for pk, since in self.leaving.items() if pk in self.zones}
 
     def advance(self) -> None:
         """Follow the next waypoint, as one is left."""
         assert self.drive is not None  # noqa: S101 - or there would be no waypoint
         known = {waypoint.number: waypoint for waypoint in self.waypoints}
-        reached: dict[str, Mapping[str, str]] = {
-            str(pk): dict.fromkeys(map(str, each.reached), "") for pk, each in known.items()
-        }
-        self.drive = self.drive._replace(reached={**self.drive.reached, **reached})
+        for number, waypoint in known.items():
+            self.drive = self.drive.with_reached(number, waypoint.reached)
         self.waypoints = [known.get(each.number, each) for each in _waypoints_of(self.drive)]
+
+    def note(self, effects: Iterable[Effect]) -> None:
+        """Note effects that the driver's fixes have caused."""
+        for effect in effects:
+            key = (effect.number, effect.step) if isinstance(effect, Reached) else effect.zone_id
+            self._unshown.pop(key, None)
+            self._unshown[key] = effect
+        while len(self._unshown) > MAX_UNSHOWN:
+            del self._unshown[next(iter(self._unshown))]
+
+    def lost(self, now: datetime) -> list[Effect]:
+        """Return the effects that the last read should have shown, once, to be stored again.
+
+        Storing what is stored changes nothing. Of zones, only what happened within MAX_AGE: since
+        then, the driver may have come back by way of another worker.
+        """
+        if not self._is_doubtful:
+            return []
+        self._is_doubtful = False
+        return [
+            effect
+            for effect in self._unshown.values()
+            if isinstance(effect, Reached) or now - effect.at <= MAX_AGE
+        ]
+
+    def _keep_unshown(self) -> None:
+        for key, effect in [*self._unshown.items()]:
+            if isinstance(effect, Crossed):
+                is_shown = effect.entered == (effect.zone_id in self.zones)
+                (self.zones.add if effect.entered else self.zones.discard)(effect.zone_id)
+            elif self.drive is None or effect.trip_id != self.drive.trip_id:
+                is_shown = True  # by another trip, or by none
+            else:
+                is_shown = effect.step in self.drive.reached.get(str(effect.number), ())
+                self.drive = self.drive.with_reached(effect.number, {effect.step})
+            if is_shown:
+                del self._unshown[key]
+        self._is_doubtful = bool(self._unshown)
 
     def is_plausible(self, fix: Fix) -> bool:
         """Return True if the fix is no jump, and not simulated; a second one after a jump is."""
@@ -141,6 +197,7 @@ class Watch:
         watched = self._drivers.get(fixes[-1].driver_id)
         if watched is None:
             return ()
+        again = watched.lost(fixes[-1].recorded_at)
         effects: list[Effect] = []
         for fix in fixes:
             good = watched.good
@@ -151,7 +208,9 @@ class Watch:
                 and watched.is_plausible(fix)
             ):
                 self._judge(watched, fix, effects)
-        return effects
+        if effects:
+            watched.note(effects)
+        return [*again, *effects] if again else effects
 
     def states_changed(self, trips: Mapping[DriverId, int | None]) -> None:
         """Read the drivers again whose trip is another one now."""

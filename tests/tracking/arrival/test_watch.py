@@ -272,3 +272,70 @@ async def test_new_zone_is_noticed(watch, database, monkeypatch):
     while not watch._drivers:
         await settle()
     assert [each.zone_id for each in effects_of(watch, (400, 10))] == [3]
+
+
+async def read_again(watch, trip_id=7):
+    """Let the watch read the driver as the database fake has it: before the latest was stored."""
+    watch.trips_changed([trip_id])
+    await settle()
+
+
+async def test_read_that_began_before_the_arrival_was_stored_does_not_undo_it(watch, database):
+    database.drive(19)
+    await watch.follow(19, 7)
+    assert steps_of(watch, (10, 0), (10, 5)) == [(0, "arriving"), (0, "arrived")]
+    await read_again(watch)
+    assert (0, "departed") in steps_of(watch, (250, 30), (400, 41))
+
+
+async def test_step_that_a_read_does_not_show_is_caused_again_until_one_does(watch, database):
+    database.drive(19)
+    await watch.follow(19, 7)
+    arriving = watch.observe([fix_at(400, 0)])
+    assert watch.observe([fix_at(390, 5)]) == []
+    for second in (10, 15):
+        await read_again(watch)
+        assert watch.observe([fix_at(300, second)]) == arriving
+        assert watch.observe([fix_at(300, second + 1)]) == []
+    database.drive(19, reached={"0": {"arriving": ""}})
+    await read_again(watch)
+    assert watch.observe([fix_at(290, 20)]) == []
+    assert not watch._drivers[19]._unshown
+
+
+async def test_step_of_a_former_trip_is_forgotten(watch, database):
+    database.drive(19)
+    await watch.follow(19, 7)
+    assert steps_of(watch, (10, 0)) == [(0, "arriving")]
+    database.drive(19, trip=8)
+    watch.states_changed({19: 8})
+    await settle()
+    assert watch.observe([fix_at(10, 5)]) == [Reached(8, 0, "arriving", fix_at(10, 5).recorded_at)]
+
+
+async def test_read_that_began_before_a_zone_was_entered_does_not_undo_it(watch, database):
+    await zones_of(watch, database)
+    entered = effects_of(watch, (400, 0))
+    watch._reread([19])
+    await settle()
+    assert effects_of(watch, (900, 30), (900, 41)) == [
+        *entered,
+        Crossed(3, entered=False, at=fix_at(900, 41).recorded_at),
+    ]
+
+
+async def test_old_visit_to_a_zone_that_a_read_does_not_show_is_not_stored_again(watch, database):
+    await zones_of(watch, database)
+    assert len(effects_of(watch, (400, 0))) == 1
+    watch._reread([19])
+    await settle()
+    assert effects_of(watch, (400, 61)) == []
+
+
+async def test_effects_that_no_read_shows_are_bounded(watch, database):
+    database.zones = [Shape(pk, "circle", *PLACE, 500.0) for pk in range(100)]
+    await watch.follow(19, None)
+    while not watch._drivers:
+        await settle()
+    assert len(effects_of(watch, (400, 0))) == 100
+    assert len(watch._drivers[19]._unshown) == 64
