@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import time
 from contextlib import AsyncExitStack
 from itertools import product
 from urllib.request import Request, urlopen
@@ -157,11 +158,13 @@ async def test_status_is_the_same_on_every_worker_in_the_admin_over_rest_and_on_
 
     watchers = [await watch(server, driver_id) for server in hasty.servers]
     driver = await connect(hasty.servers[0], driver_id)
+    # The server receives it between this and the acknowledgement.
+    sent_at = time.time()
     await driver.send(*HERE)  # And stays connected, silently.
     for status, after in (("live", 0), ("stale", STALE_AFTER), ("offline", OFFLINE_AFTER)):
         for watcher, server in zip(watchers, hasty.servers, strict=True):
             changed_at = await becomes(watcher, status)
-            assert 0 <= changed_at - (driver.times[0] + after) + 0.1 < MAX_DELAY + 0.1
+            assert sent_at + after <= changed_at < driver.times[0] + after + MAX_DELAY
             assert await shown(server) == (status, status)
     for watcher in watchers:
         assert statuses(watcher) == ["unknown", "live", "stale", "offline"]
@@ -175,11 +178,13 @@ async def test_driver_whose_socket_closed_is_offline_after_five_seconds_on_every
     driver = await connect(hasty.servers[0], driver_id)
     await driver.send(*HERE)
     watchers = [await watch(server, driver_id) for server in hasty.servers]
+    vanished_at = time.time()
     driver.vanish()
     await driver.close_code()
     for watcher in watchers:
         changed_at = await becomes(watcher, "offline")
-        assert GRACE_PERIOD - 0.1 < changed_at - driver.closed_at < GRACE_PERIOD + MAX_DELAY
+        assert vanished_at + GRACE_PERIOD <= changed_at
+        assert changed_at < driver.closed_at + GRACE_PERIOD + MAX_DELAY
         assert statuses(watcher) == ["live", "stale", "offline"]
     assert hasty.stored(driver_id).latitude == float(HERE[0])
     # Repeated, it is no new location, but the driver is live again.
