@@ -33,8 +33,9 @@ async def measure(
     zones: Sequence[Shape], waypoints: int, rng: random.Random
 ) -> tuple[float, float]:
     """Return the microseconds of a fix in the fastest and in the slowest drive."""
-    from tracking.arrival.rows import Drive, Whereabouts, load_whereabouts
+    from tracking.arrival.rows import Whereabouts, load_whereabouts
     from tracking.arrival.watch import Watch
+    from tracking.drives import Drive
 
     pickup = {"kind": "pickup", "lat": SOUTH + HEIGHT / 2, "lon": WEST + WIDTH / 2}
     trip = Drive(7, "new", [pickup], {}) if waypoints else None

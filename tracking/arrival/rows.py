@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -13,6 +13,7 @@ from django.db.models import Count, Max, Sum
 from tracking import events
 from tracking.arrival.effects import Crossed, Effect, Reached
 from tracking.arrival.zones import Shape, ZoneIndex
+from tracking.drives import Drive, load_drives
 from tracking.engine.database import any_of
 from tracking.ids import DriverId
 from tracking.models import Event, EventType, Trip, TripAssignment, Zone, ZoneVisit
@@ -28,20 +29,6 @@ _STEPS: Final = {
 }
 
 
-class Drive(NamedTuple):
-    """The open trip of a driver: what `TripAssignment.reached` and the trip have."""
-
-    trip_id: int
-    status: str
-    waypoints: Sequence[Mapping[str, Any]]
-    reached: Mapping[str, Mapping[str, str]]
-
-    def with_reached(self, number: int, steps: Iterable[str]) -> "Drive":
-        """Return this with steps at a waypoint that are reached, and perhaps not stored yet."""
-        of_waypoint = {**dict.fromkeys(steps, ""), **self.reached.get(str(number), {})}
-        return self._replace(reached={**self.reached, str(number): of_waypoint})
-
-
 class Whereabouts(NamedTuple):
     """A driver's open trip, if any, and the zones in which it is."""
 
@@ -51,20 +38,12 @@ class Whereabouts(NamedTuple):
 
 def load_whereabouts(driver_ids: list[DriverId]) -> Mapping[DriverId, Whereabouts]:
     """Return the trips and zones of all these drivers."""
-    drives = TripAssignment.objects.filter(
-        driver__in=any_of(driver_ids, TripAssignment), until=None, trip__ended_at=None
-    )
-    found: dict[DriverId, Drive] = {
-        row[0]: Drive(row[1], row[2], row[3], row[4] or {})
-        for row in drives.values_list(
-            "driver_id", "trip_id", "trip__status", "trip__waypoints", "reached"
-        )
-    }
+    drives = load_drives(driver_ids)
     zones: defaultdict[Any, set[int]] = defaultdict(set)
     visits = ZoneVisit.objects.filter(driver__in=any_of(driver_ids, ZoneVisit), exited_at=None)
     for driver_id, zone_id in visits.values_list("driver_id", "zone_id"):
         zones[driver_id].add(zone_id)
-    return {pk: Whereabouts(found.get(pk), frozenset(zones[pk])) for pk in driver_ids}
+    return {pk: Whereabouts(drives.get(pk), frozenset(zones[pk])) for pk in driver_ids}
 
 
 def load_zones_version() -> object:

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from tracking.arrival.effects import Crossed, Effect, Reached
 from tracking.arrival.rows import (
-    Drive,
     Whereabouts,
     load_whereabouts,
     load_zones,
@@ -22,6 +21,7 @@ from tracking.arrival.rows import (
 from tracking.arrival.waypoint import Waypoint
 from tracking.arrival.zones import ZoneIndex
 from tracking.conf import conf
+from tracking.drives import Drive
 from tracking.engine.batching import Loader
 from tracking.fix import Fix
 from tracking.ids import DriverId

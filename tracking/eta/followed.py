@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from tracking.drives import Drive
 from tracking.eta.engines.base import Leg, Place
 from tracking.eta.engines.straight import estimate
 from tracking.eta.line import Line
-from tracking.eta.rows import INTERVAL, Drive
+from tracking.eta.rows import INTERVAL
 from tracking.fix import Fix
 from tracking.geo import distance
 from tracking.legs import next_waypoint
@@ -84,8 +85,7 @@ class Followed:
     def reach(self, number: int, step: str) -> None:
         """Note that the driver has reached or left a waypoint."""
         assert self.drive is not None  # noqa: S101 - the caller has compared the trip
-        reached = {**self.drive.reached.get(str(number), {}), step: ""}
-        self.drive = self.drive._replace(reached={**self.drive.reached, str(number): reached})
+        self.drive = self.drive.with_reached(number, (step,))
         self._aim()
 
     def _aim(self) -> None:

@@ -11,17 +11,16 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from tracking import changes
+from tracking.drives import Drive, load_drives
 from tracking.eta.engines.base import Leg, Place
 from tracking.eta.followed import Followed
 from tracking.eta.router import Router
 from tracking.eta.rows import (
     INTERVAL,
     Computed,
-    Drive,
     Estimate,
     Outcome,
     load_computed,
-    load_drives,
     load_routes,
     store,
 )

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from django.db import router, transaction
 
 from tracking import events
 from tracking.engine.database import any_of
 from tracking.ids import DriverId
-from tracking.models import Event, EventType, Trip, TripAssignment, TripEta
+from tracking.models import Event, EventType, Trip, TripEta
 from tracking.protocol import format_time
 
 # A trip is computed at most once in this time, by all workers together.
@@ -27,15 +27,6 @@ _FIELDS: Final = (
     "computed_at",
     "announced_at",
 )
-
-
-class Drive(NamedTuple):
-    """The open trip of a driver: what `TripAssignment.reached` and the trip have."""
-
-    trip_id: int
-    status: str
-    waypoints: Sequence[Mapping[str, Any]]
-    reached: Mapping[str, Mapping[str, str]]
 
 
 class Computed(NamedTuple):
@@ -69,15 +60,6 @@ class Outcome(NamedTuple):
 
     stored: list[int]
     locked: list[int]
-
-
-def load_drives(driver_ids: list[DriverId]) -> Mapping[DriverId, Drive]:
-    """Return the open trips of these drivers."""
-    drives = TripAssignment.objects.filter(
-        driver__in=any_of(driver_ids, TripAssignment), until=None, trip__ended_at=None
-    )
-    rows = drives.values_list("driver_id", "trip_id", "trip__status", "trip__waypoints", "reached")
-    return {row[0]: Drive(row[1], row[2], row[3], row[4] or {}) for row in rows}
 
 
 def load_computed(trip_ids: list[int]) -> Mapping[int, Computed]:

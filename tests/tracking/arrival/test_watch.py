@@ -3,9 +3,10 @@
 import pytest
 
 from tracking.arrival.effects import Crossed, Reached
-from tracking.arrival.rows import Drive, Whereabouts, load_whereabouts, load_zones
+from tracking.arrival.rows import Whereabouts, load_whereabouts, load_zones
 from tracking.arrival.watch import Watch
 from tracking.arrival.zones import Shape, ZoneIndex
+from tracking.drives import Drive
 from tracking.geo import METRES_PER_DEGREE
 
 from ..fakes import NOON, fix_of, settle

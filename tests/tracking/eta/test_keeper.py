@@ -8,6 +8,7 @@ import pytest_asyncio
 from django.db import OperationalError
 
 from tracking import changes
+from tracking.drives import Drive, load_drives
 from tracking.eta import keeper as keeper_module
 from tracking.eta.engines import Refused
 from tracking.eta.engines.osrm import OSRM
@@ -15,10 +16,8 @@ from tracking.eta.keeper import MAX_ROUTES, EtaKeeper
 from tracking.eta.router import Router
 from tracking.eta.rows import (
     Computed,
-    Drive,
     Outcome,
     load_computed,
-    load_drives,
     load_routes,
     store,
 )

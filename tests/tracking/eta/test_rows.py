@@ -8,8 +8,9 @@ from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from tracking import trips
+from tracking.drives import Drive, load_drives
 from tracking.eta import rows
-from tracking.eta.rows import Computed, Drive, Estimate
+from tracking.eta.rows import Computed, Estimate
 from tracking.models import Event, Trip, TripEta
 
 from ..fakes import DEADLINE, NOON
@@ -64,7 +65,7 @@ def test_drives_are_read_with_what_was_reached(driver, trip, new_user):
     stored = trip.waypoints
     trip.assignments.update(reached={"0": {"arriving": "now"}})
     free = new_user("driver")
-    assert rows.load_drives([driver.pk, free.pk]) == {
+    assert load_drives([driver.pk, free.pk]) == {
         driver.pk: Drive(trip.pk, "new", stored, {"0": {"arriving": "now"}})
     }
 
