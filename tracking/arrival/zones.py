@@ -97,8 +97,10 @@ class ZoneIndex:
             return ()
         found: list[ZoneId] = []
         y = latitude + 90.0
-        # The antimeridian has two longitudes and one cell.
-        x = longitude + 180.0 if longitude < 180.0 else 0.0
+        x = longitude + 180.0
+        # The antimeridian has two longitudes and one cell. The sum is rounded: so has 180 - 3e-14.
+        if x >= 360.0:
+            x = 0.0
         for per_degree, row, cells in self._levels:
             cell = cells.get(int(y * per_degree) * row + int(x * per_degree))
             if cell is not None:

@@ -67,6 +67,13 @@ def test_zones_are_those_of_a_look_at_all(listed, places):
         assert sorted(index.inside(*place)) == expected
 
 
+@pytest.mark.parametrize("longitude", [-180.0, 180.0, 180 - 3e-14, 180 - 1e-13, -180 + 3e-14])
+def test_zone_across_the_antimeridian_is_found_on_it_and_beside_it(longitude):
+    index = ZoneIndex([Shape(1, "circle", 0.0, longitude, 10)])
+    for place in (-180.0, 180.0, 180 - 3e-14, 180 - 1e-13, -180 + 3e-14):
+        assert index.inside(0.0, place) == (1,)
+
+
 def test_fix_in_several_zones_is_in_each():
     inner = Shape(7, "circle", 60.3172, 24.9633, 100)
     terminal = Shape(
