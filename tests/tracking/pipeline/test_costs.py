@@ -6,6 +6,7 @@ holds; a message costs no task and no signature check; a fan-out costs one encod
 
 import asyncio
 from collections import Counter
+from unittest.mock import AsyncMock
 
 import pytest
 from channels_redis.pubsub import RedisPubSubChannelLayer
@@ -16,6 +17,7 @@ from redis.asyncio import Redis
 
 from tests.services import redis_service
 from tracking.access import tokens
+from tracking.arrival.watch import Watch
 from tracking.engine.receiver import Receiver
 from tracking.pipeline import feed, storage
 from tracking.pipeline.broadcast import Publisher
@@ -31,6 +33,8 @@ async def counts(monkeypatch):
     """Yield the counts of tasks, thread hops, stored batches, fixes and statements."""
     counts = Counter()
     loop = asyncio.get_running_loop()
+    # It looks every 5 s whether zones have changed, beginning with the first fix.
+    monkeypatch.setattr(Watch, "_refresh_zones", AsyncMock())
     run_in_executor, upsert = loop.run_in_executor, storage.upsert
 
     def make_task(loop, coroutine, **options):
