@@ -8,6 +8,7 @@ from channels import testing
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import connections
+from django.db.backends.postgresql.operations import DatabaseOperations
 
 from tests.services import postgres_service
 from tracking.engine.receiver import Receiver
@@ -32,6 +33,22 @@ class ToPostgreSQL:
     db_for_write = db_for_read
 
 
+def sql_flush(operations, style, tables, *, reset_sequences=False, allow_cascade=False):
+    """Return the SQL that empties those of the tables that have rows.
+
+    To truncate all 43 tables, with their partitions, takes 0.4 s, after each of some 700 tests. The
+    deletions are of one transaction, and foreign keys are checked at its end.
+    """
+    assert not reset_sequences
+    names = [operations.quote_name(table) for table in tables]
+    looks = [
+        f"SELECT {number} WHERE EXISTS (SELECT FROM {name})" for number, name in enumerate(names)
+    ]
+    with operations.connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(looks))
+        return [f"DELETE FROM {names[number]}" for (number,) in cursor.fetchall()]
+
+
 @pytest.fixture(scope="session")
 def postgresql(django_db_setup, django_db_blocker):
     """Provide a migrated PostgreSQL database beside the default one, for the whole session."""
@@ -42,7 +59,9 @@ def postgresql(django_db_setup, django_db_blocker):
         connections.settings[ALIAS] = config
         with django_db_blocker.unblock():
             call_command("migrate", database=ALIAS, verbosity=0)
-        yield
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(DatabaseOperations, "sql_flush", sql_flush)
+            yield
         with django_db_blocker.unblock():
             connections[ALIAS].close()
         del connections[ALIAS], connections.settings[ALIAS]
