@@ -9,6 +9,9 @@ from . import neighbours, stubborn
 from .phone_queues import issue
 from .stack import Stack, create_people
 
+# For tests that find in the production set-up all but the rarest faults.
+DEVELOPMENT_IS_LONG = [pytest.param("runserver", marks=pytest.mark.long), "cluster"]
+
 # Most tests send fast. The tests of the limits have servers of their own.
 UNLIMITED = {"TRACKING_MAX_FIXES_PER_SECOND": "0", "TRACKING_MAX_CONNECTIONS_PER_USER": "0"}
 

@@ -23,6 +23,7 @@ def environment(postgres_service, redis_service):
     return environment
 
 
+@pytest.mark.long
 async def test_two_thousand_phones_of_one_address_are_back_within_ten_seconds(environment):
     with services.Uvicorn(environment, "depot") as server:
         seconds, refusals = await come_back(server.port, DRIVERS)

@@ -211,6 +211,7 @@ async def test_second_signal_ends_all_workers_at_once(start, redis_service):
         assert await stack.driver_server.ended(3) == 1
 
 
+@pytest.mark.long
 async def test_sigterm_while_workers_are_replaced_takes_no_longer(start, redis_service):
     stack = start(TwoWorkers, redis_service.url, TRACKING_DRAIN_SECONDS="3")
     server = stack.driver_server

@@ -73,6 +73,7 @@ def latitude_in(url):
         return row[0]
 
 
+@pytest.mark.long
 async def test_acknowledgements_go_on_after_a_failover_and_none_was_untrue(failing_over):
     primary, standby, name, worker, token = failing_over
     async with Driver(worker.websocket_url, DRIVER, token=token) as driver:

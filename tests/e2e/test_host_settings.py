@@ -191,7 +191,21 @@ async def assert_simultaneous_reports_do_not_wait_for_each_other(server, tokens)
     assert {answer.status for answer in answers} <= {201, 204}
 
 
-@pytest.mark.parametrize("name", HOSTS)
+# The others are variations of these, left to `make long`.
+USUAL = {
+    "serve, atomic, pool",
+    "serve, atomic, connections kept",
+    "serve, a middleware's transaction",
+    "uvicorn, atomic, pool",
+    "daphne, atomic, connections kept",
+    "wsgi, atomic, pool",
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in USUAL else pytest.mark.long) for name in HOSTS],
+)
 async def test_rest_answers_the_same_under_a_hosts_settings(people, name):
     environment, tokens, device = people
     host = HOSTS[name]
@@ -205,6 +219,7 @@ async def test_rest_answers_the_same_under_a_hosts_settings(people, name):
 
 
 @pytest.mark.parametrize("server_kind", [services.Runserver, Wsgi])
+@pytest.mark.long
 async def test_rest_answers_the_same_with_sqlite_and_transactions_around_requests(server_kind):
     with services.sqlite() as url:
         environment = services.environment(url, DJANGO_SETTINGS_MODULE="tests.e2e.host_database")

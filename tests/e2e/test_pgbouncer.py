@@ -94,6 +94,7 @@ def test_dumpdata_works_without_server_side_cursors(environment, tokens):
     assert {row["pk"] for row in dumped} >= set(tokens)
 
 
+@pytest.mark.long
 def test_options_of_the_session_are_refused_as_the_document_says(environment):
     with pytest.raises(ServiceError, match="unsupported startup parameter"):
         services.manage(environment | {"PGOPTIONS": "-c lock_timeout=3s"}, "migrate")

@@ -19,13 +19,13 @@ TWO_MINUTES = timedelta(minutes=2)
 
 
 @pytest.fixture
-def token(stack, driver_id):
-    """Return the token of a new device of the driver."""
-    return in_shell(
-        stack,
-        f"driver = get_user_model().objects.get(pk={driver_id})\n"
-        "print(Device.objects.issue(driver, 'phone').token)",
-    )
+def driver_id(phone):
+    return phone[0]
+
+
+@pytest.fixture
+def token(phone):
+    return phone[1]
 
 
 def request(target, body=b"", *headers):

@@ -9,6 +9,7 @@ import pytest
 from tests.services import Uvicorn
 
 from .client import DEADLINE
+from .conftest import DEVELOPMENT_IS_LONG
 from .http import call
 from .phone_queues import (
     OWNTRACKS,
@@ -28,6 +29,11 @@ APPS = [*TRACCAR, *OWNTRACKS]
 
 def name(app):
     return app.__name__
+
+
+@pytest.fixture(scope="session", params=DEVELOPMENT_IS_LONG)
+def stack(request):
+    return request.getfixturevalue(f"{request.param}_stack")
 
 
 @pytest.fixture

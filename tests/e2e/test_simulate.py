@@ -78,6 +78,7 @@ async def test_the_demo_prints_valid_tokens_and_ctrl_c_ends_it_cleanly():
             await asyncio.open_connection("127.0.0.1", demo.port)
 
 
+@pytest.mark.long
 async def test_the_demo_drives_whole_rides_and_its_rider_may_watch_by_a_grant():
     policy = {"TRACKING_WATCH_POLICY": "tracking.permissions.granted"}
     with services.sqlite() as database_url, Demo(database_url, "--speed", "60", **policy) as demo:

@@ -80,6 +80,7 @@ async def log_has(worker, text):
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.long
 async def test_two_workers_on_one_redis_are_ready_and_stay_so(start, database, redises):
     workers = [start(redises[0]), start(redises[0])]
     shell = ("shell", "--no-imports", "-c", COUNTED)
@@ -114,6 +115,7 @@ async def test_two_workers_that_do_not_receive_each_other_report_it_until_they_d
     await until(right, "ready")
 
 
+@pytest.mark.long
 async def test_a_worker_that_is_killed_and_a_redis_that_restarts_are_not_reported(start, redises):
     workers = [start(redises[0]), start(redises[0])]
     for worker in workers:

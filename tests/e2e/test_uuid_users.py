@@ -12,6 +12,7 @@ import pytest
 from tests import services
 
 from .client import Client
+from .conftest import DEVELOPMENT_IS_LONG
 from .http import call, exchange
 from .stack import RIDER, Stack
 
@@ -52,7 +53,7 @@ EVERYBODY = {
 }
 
 
-@pytest.fixture(scope="module", params=["runserver", "cluster"])
+@pytest.fixture(scope="module", params=DEVELOPMENT_IS_LONG)
 def host(request):
     with ExitStack() as running:
         if request.param == "runserver":

@@ -101,6 +101,7 @@ async def test_a_watcher_who_does_not_read_for_long_is_disconnected(strict, driv
         await follow(driver, watcher, 10)
 
 
+@pytest.mark.long
 async def test_watchers_get_locations_from_the_database_while_redis_is_dead(postgres_service):
     with (
         Redis(find_redis()) as redis,

@@ -21,6 +21,7 @@ class Misdirected:
         return data.replace(b"tracking.shard", b"tracking.shred")
 
 
+@pytest.mark.long
 async def test_messages_lost(begin, record):
     meanwhile, at_the_end = Misdirected(), Misdirected()
     async with begin(proxied=True) as trial:

@@ -28,6 +28,7 @@ async def test_redis_killed_and_restarted(begin, record):
     assert_redis_was_not_missed(trial)
 
 
+@pytest.mark.long
 async def test_redis_unreachable_without_a_reset(begin, record):
     async with begin(proxied=True) as trial:
         await trial.go_on(1)

@@ -343,6 +343,7 @@ def test_the_demos_fleet_has_live_stale_and_offline_drivers_with_all_that_phones
         assert 3 < driver["accuracy"] < 11
 
 
+@pytest.mark.long
 def test_the_demo_ends_with_its_server(tmp_path):
     demo = Demo(tmp_path)
     try:
