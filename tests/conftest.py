@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings
 
 from tests import services
-from tests.services import osrm
+from tests.services import osrm, valhalla
 from tracking import metrics
 from tracking.access_log import recent
 from tracking.throttled_log import Throttle
@@ -34,6 +34,15 @@ def routing_engine():
     if not osrm.installable():
         pytest.skip(osrm.MISSING)
     with services.RoutingEngine() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def valhalla_engine():
+    """Run Valhalla on the same streets, with a `url`."""
+    if not valhalla.installable():
+        pytest.skip(valhalla.MISSING)
+    with services.Valhalla() as engine:
         yield engine
 
 

@@ -23,6 +23,7 @@ from .server import (
     sqlite,
 )
 from .users import StoredLocation, create_users, locations
+from .valhalla import Valhalla
 
 __all__ = [
     "JWT_SIGNING_KEY",
@@ -40,6 +41,7 @@ __all__ = [
     "Standby",
     "StoredLocation",
     "Uvicorn",
+    "Valhalla",
     "cluster",
     "create_users",
     "environment",

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from . import carried_chromium, nginx, osrm, pgbouncer, postgres, redis
+from . import carried_chromium, nginx, osrm, pgbouncer, postgres, redis, valhalla
 from .browser import find_browser
 from .nginx import find_nginx
 from .pgbouncer import find_pgbouncer
@@ -85,13 +85,17 @@ def main() -> None:
         _ensure("PgBouncer", find_pgbouncer, lambda: _install_package(pgbouncer.PACKAGE))
     except (ServiceError, subprocess.CalledProcessError):
         print("PgBouncer: none, and installing it takes root: PGBOUNCER IS NOT TESTED.")
-    if osrm.installable():
-        try:
-            _ensure("OSRM", osrm.find_program, osrm.install)
-        except (ServiceError, subprocess.CalledProcessError) as error:
-            sys.exit(str(error))
-    else:
-        print("OSRM: none, and its programs do not run on this machine: ROUTING IS NOT TESTED.")
+    for name, engine in (("OSRM", osrm), ("Valhalla", valhalla)):
+        if engine.installable():
+            try:
+                _ensure(name, engine.find_program, engine.install)
+            except (ServiceError, subprocess.CalledProcessError) as error:
+                sys.exit(str(error))
+        else:
+            print(
+                f"{name}: none, and its programs do not run on this machine: "
+                f"ROUTING WITH {name.upper()} IS NOT TESTED."
+            )
 
 
 if __name__ == "__main__":

