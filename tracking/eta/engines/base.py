@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Seconds for a whole request. An engine beside the worker answers within 20 ms.
 TIMEOUT: Final = 2.0
-# Bytes of an answer: a Valhalla matrix of 50 × 50 has 400 kB, a way across a continent 1 MB.
+# Bytes of an answer: a Valhalla matrix of 50 × 50 has 500 kB, a way across a continent 1 MB.
 MAX_BODY: Final = 2 * 1024 * 1024
 # Bytes of a way's line: one of 300 km has 40 kB. A longer one is not for a rider's phone.
 MAX_LINE: Final = 64 * 1024

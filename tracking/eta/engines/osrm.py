@@ -45,7 +45,7 @@ class _Routes(msgspec.Struct):
 class OSRM(Engine):
     """An `osrm-routed` with the profile of cars, and its limits as they are by default."""
 
-    # `--max-table-size` is 100 coordinates.
+    # `--max-table-size` is 100: as many sources times destinations as 100 × 100.
     max_pairs = 50
 
     async def matrix(self, pairs: Sequence[tuple[Place, Place]]) -> list[Leg | None]:
