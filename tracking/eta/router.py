@@ -4,7 +4,7 @@ nothing but the confidence.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final, TypeVar
 
 from tracking.eta.breaker import Breaker
@@ -40,10 +40,15 @@ class Router:
         """Return the ways of pairs of places, None for those without an answer. Never raise."""
         if self._engine is None or not pairs:
             return [None] * len(pairs)
-        size = max(1, self._engine.max_pairs)
-        parts = [pairs[start : start + size] for start in range(0, len(pairs), size)]
-        found = await asyncio.gather(*(self._part(part) for part in parts))
-        return [leg for legs in found for leg in legs]
+        parts = [*self._divided(pairs)]
+        found = await asyncio.gather(
+            *(self._part([pairs[number] for number in part]) for part in parts)
+        )
+        legs: list[Leg | None] = [None] * len(pairs)
+        for part, answers in zip(parts, found, strict=True):
+            for number, leg in zip(part, answers, strict=True):
+                legs[number] = leg
+        return legs
 
     async def route(self, start: Place, end: Place) -> Route | None:
         """Return a way with its line, None if there is none. Never raise."""
@@ -58,6 +63,17 @@ class Router:
         """Close the engine's connections."""
         if self._engine is not None:
             await self._engine.close()
+
+    def _divided(self, pairs: Pairs) -> Iterator[list[int]]:
+        """Yield the numbers of all pairs, those of one request at a time."""
+        assert self._engine is not None  # noqa: S101 - `legs` has checked it
+        size = max(1, self._engine.max_pairs)
+        groups: dict[Place | None, list[int]] = {}
+        for number, (_, end) in enumerate(pairs):
+            groups.setdefault(end if self._engine.one_end else None, []).append(number)
+        for numbers in groups.values():
+            for first in range(0, len(numbers), size):
+                yield numbers[first : first + size]
 
     async def _part(self, pairs: Pairs) -> list[Leg | None]:
         """Return the ways of as many pairs as fit into one request.

@@ -12,6 +12,7 @@ from tracking.eta.engines import EngineError, Refused, base, from_settings
 from tracking.eta.engines.osrm import OSRM
 from tracking.eta.engines.straight import estimate
 from tracking.eta.engines.valhalla import Valhalla
+from tracking.eta.router import Router
 from tracking.geo import distance
 
 START, END, FAR = (60.16756, 24.93596), (60.17406, 24.95199), (60.3, 25.1)
@@ -55,6 +56,18 @@ async def test_many_pairs_share_one_request(fake, engine):
         metres = distance(*start, *end) * DETOUR
         assert leg.metres == pytest.approx(metres, rel=1e-4)
         assert leg.seconds == pytest.approx(metres / SPEED, rel=1e-4)
+
+
+async def test_requests_to_valhalla_have_one_end(fake, engine):
+    """It answers for each start and each end: with many ends, most answers are of no use."""
+    pairs = [(START, END), (START, FAR), (END, FAR), (FAR, END), (END, START)]
+    legs = await Router(engine).legs(pairs)
+    assert len(fake.tables) == (3 if engine.name == "valhalla" else 1)
+    for (start, end), leg in zip(pairs, legs, strict=True):
+        assert leg.metres == pytest.approx(distance(*start, *end) * DETOUR, rel=1e-4)
+    fake.requests.clear()
+    await Router(engine).legs([(START, END)] * 120)
+    assert len(fake.tables) == 3
 
 
 async def test_a_route_has_its_line(fake, engine):
@@ -192,6 +205,18 @@ async def test_an_engine_that_hangs_is_given_up(fake, engine, monkeypatch):
     with pytest.raises(EngineError, match="no answer"):
         async with asyncio.timeout(2):
             await engine.matrix([(START, END)])
+
+
+async def test_an_engine_that_hangs_is_left_alone_whatever_is_to_be_asked(
+    fake, engine, monkeypatch
+):
+    monkeypatch.setattr(base, "TIMEOUT", 0.05)
+    fake.hangs = True
+    pairs = [(START, (60 + number * 1e-3, 25.0)) for number in range(400)]
+    async with asyncio.timeout(2):
+        assert await Router(engine).legs(pairs) == [None] * 400
+    # As many at once, and two more before the third failure.
+    assert len(fake.requests) <= 4 + 2
 
 
 async def test_an_engine_that_closes_gives_no_answer(fake, engine):

@@ -59,6 +59,10 @@ class Valhalla(Engine):
 
     # `max_matrix_location_pairs` is 2,500: each source with each target.
     max_pairs = 50
+    # It answers for each source and each target. Measured on a town of 30 km: 50 trips with ends of
+    # their own take 3 s together, and 0.2 s one by one; 50 cars to one end 0.1 s together. Also, it
+    # refuses all if one source is more than 400 km (`max_matrix_distance`) from one target.
+    one_end = True
 
     async def matrix(self, pairs: Sequence[tuple[Place, Place]]) -> list[Leg | None]:
         """Return the ways of all pairs, from one matrix."""
@@ -102,9 +106,12 @@ class Valhalla(Engine):
         )
         if status == 200:
             return body
-        if status == 400 and decode(body, _Failure).error_code in _REFUSALS:
-            raise Refused("Valhalla has no way for these places")
-        raise EngineError(f"Valhalla answered {status}")
+        if status != 400:
+            raise EngineError(f"Valhalla answered {status}")
+        code = decode(body, _Failure).error_code
+        if code in _REFUSALS:
+            raise Refused(f"Valhalla has no way for these places, error {code}")
+        raise EngineError(f"Valhalla answered 400, error {code}")
 
 
 def _locations(places: Iterable[Place]) -> list[dict[str, float]]:
