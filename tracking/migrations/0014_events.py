@@ -106,6 +106,7 @@ class Migration(migrations.Migration):
                 ('disabled_at', models.DateTimeField(editable=False, null=True, verbose_name='disabled at')),
                 ('disabled_reason', models.CharField(blank=True, choices=[('staff', 'by staff'), ('gone', 'it answered 410 Gone'), ('failing', 'its deliveries failed for five days')], editable=False, max_length=20, verbose_name='reason')),
                 ('failing_since', models.DateTimeField(editable=False, null=True, verbose_name='failing since')),
+                ('mail_due_at', models.DateTimeField(editable=False, null=True)),
                 ('created_by', models.ForeignKey(db_constraint=False, db_index=False, editable=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='created by')),
             ],
             options={

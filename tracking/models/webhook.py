@@ -15,7 +15,7 @@ class WebhookEndpoint(models.Model):
 
     Written only by `tracking.webhooks`. `secret` signs the deliveries, and `former_secret` too
     until `former_secret_until`. Since `failing_since` no delivery has succeeded. A disabled
-    endpoint gets nothing.
+    endpoint gets nothing. At `mail_due_at`, ADMINS are to be told that it was disabled.
     """
 
     class DisabledReason(models.TextChoices):
@@ -36,6 +36,7 @@ class WebhookEndpoint(models.Model):
         _("reason"), max_length=20, choices=DisabledReason.choices, blank=True, editable=False
     )
     failing_since = models.DateTimeField(_("failing since"), null=True, editable=False)
+    mail_due_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("webhook endpoint")

@@ -4,16 +4,12 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from threading import Thread
 from typing import Final, TypeVar
 
-from django.conf import settings
-from django.core.mail import mail_admins
 from django.utils import timezone
 
 from tracking.engine.database import DatabaseThread, is_unavailable
 from tracking.events.dispatch import dispatch_batch
-from tracking.models import WebhookEndpoint
 from tracking.throttled_log import Throttle, reason
 from tracking.webhooks import queue
 from tracking.webhooks.message import MAX_BODY
@@ -35,7 +31,7 @@ GATHER_INTERVAL: Final = 0.02
 RETRY_INTERVAL: Final = 1.0
 # Seconds for which a stopping deliverer waits for answers. What is then in flight is sent again.
 DRAIN_TIMEOUT: Final = 5.0
-# Seconds for which it waits for the database, and for a mail.
+# Seconds for which it waits for the database.
 CLOSE_TIMEOUT: Final = 5.0
 
 
@@ -50,7 +46,6 @@ class Deliverer:
         # Written with the next claim. Bounded, as nothing is claimed before that succeeds.
         self._results: list[Result] = []
         self._wake = asyncio.Event()
-        self._mails: list[Thread] = []
 
     async def run(self, stop: asyncio.Event) -> None:
         """Dispatch and deliver until `stop` is set; then wait for what is in flight."""
@@ -128,7 +123,8 @@ class Deliverer:
             raise
         del self._results[: len(results)]
         for endpoint in disabled:
-            self._report_disabled(endpoint)
+            why = endpoint.get_disabled_reason_display()
+            logger.warning("Webhook endpoint %s was disabled: %s", endpoint.pk, why)
 
     async def _attempt(self, claim: Claim, sender: Sender) -> None:
         if len(claim.body) > MAX_BODY:
@@ -166,19 +162,6 @@ class Deliverer:
             _log(error)
         for thread in (self._events, self._database):
             await asyncio.to_thread(thread.close)
-        for mail in self._mails:
-            await asyncio.to_thread(mail.join, CLOSE_TIMEOUT)
-
-    def _report_disabled(self, endpoint: WebhookEndpoint) -> None:
-        logger.warning(
-            "Webhook endpoint %s was disabled: %s",
-            endpoint.pk,
-            endpoint.get_disabled_reason_display(),
-        )
-        # In a daemon thread: a mail server that hangs delays neither deliveries nor the end.
-        mail = Thread(target=_mail, args=(endpoint,), name="tracking-mail", daemon=True)
-        mail.start()
-        self._mails = [*(each for each in self._mails if each.is_alive()), mail]
 
 
 async def _pause(stop: asyncio.Event, seconds: float, wake: asyncio.Event | None = None) -> bool:
@@ -197,18 +180,3 @@ def _log(error: Exception) -> None:
         logger.warning("Webhooks wait for the database: %s", reason(error))
     else:
         logger.error("Webhooks are delayed, as this failed", exc_info=error)
-
-
-def _mail(endpoint: WebhookEndpoint) -> None:
-    """Tell the project's ADMINS that an endpoint was disabled."""
-    if not settings.ADMINS:
-        return
-    name = endpoint.url.partition("?")[0]
-    try:
-        mail_admins(
-            f"Webhook endpoint {endpoint.pk} was disabled",
-            f"Nothing is delivered to {name} any more: {endpoint.get_disabled_reason_display()}.\n"
-            "Its failed deliveries are in the admin. Enable it there when it works again.",
-        )
-    except Exception as error:
-        logger.error("The mail about a disabled webhook endpoint failed: %s", reason(error))

@@ -108,7 +108,9 @@ def disable(endpoint: WebhookEndpoint) -> WebhookEndpoint:
 
 def enable(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     """Deliver to the endpoint again. Failures from before do not count any more."""
-    return _write(endpoint, disabled_at=None, disabled_reason="", failing_since=None)
+    return _write(
+        endpoint, disabled_at=None, disabled_reason="", failing_since=None, mail_due_at=None
+    )
 
 
 def delete(endpoint: WebhookEndpoint) -> None:

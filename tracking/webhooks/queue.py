@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import connections, router, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, Min, OuterRef, Q, QuerySet, Subquery
 
 from tracking.models import WebhookDelivery, WebhookEndpoint
 from tracking.webhooks.message import body_of
@@ -111,6 +111,19 @@ def release(claims: Iterable[Claim]) -> None:
         ).update(claimed_until=None)
 
 
+def oldest_due(now: datetime) -> datetime | None:
+    """Return since when the oldest delivery is due that nobody attempts; None without one.
+
+    Those to endpoints that fail are left out: they wait for their receivers, not for a process.
+    """
+    using = router.db_for_write(WebhookDelivery)
+    of_endpoint = _due(using, now).filter(endpoint=OuterRef("pk")).order_by("next_attempt_at")
+    working = WebhookEndpoint.objects.using(using).filter(disabled_at=None, failing_since=None)
+    due = working.annotate(due=Subquery(of_endpoint.values("next_attempt_at")[:1]))
+    oldest: datetime | None = due.aggregate(oldest=Min("due"))["oldest"]
+    return oldest
+
+
 def _due(using: str, now: datetime) -> QuerySet[WebhookDelivery]:
     return (
         WebhookDelivery.objects.using(using)
@@ -183,9 +196,11 @@ def _judge_endpoints(results: Sequence[Result], now: datetime, using: str) -> li
         return []
     enabled = endpoints.filter(disabled_at=None)
     enabled.filter(pk__in=failed, failing_since=None).update(failing_since=now)
-    enabled.filter(pk__in=gone).update(disabled_at=now, disabled_reason=Reason.GONE)
+    enabled.filter(pk__in=gone).update(
+        disabled_at=now, disabled_reason=Reason.GONE, mail_due_at=now
+    )
     enabled.filter(pk__in=failed, failing_since__lte=now - MAX_FAILING).update(
-        disabled_at=now, disabled_reason=Reason.FAILING
+        disabled_at=now, disabled_reason=Reason.FAILING, mail_due_at=now
     )
     # By the time, so that a repetition returns the same.
     return list(endpoints.filter(pk__in=failed | gone, disabled_at=now))

@@ -1,6 +1,8 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.tracking.threads import together
@@ -8,7 +10,7 @@ from tracking.events import of_driver, store
 from tracking.events.dispatch import dispatch_pending
 from tracking.models import EventType, WebhookDelivery, WebhookEndpoint
 from tracking.webhooks import queue
-from tracking.webhooks.queue import Result, claim, finish, release
+from tracking.webhooks.queue import Result, claim, finish, oldest_due, release
 from tracking.webhooks.sender import Outcome
 
 pytestmark = [
@@ -93,6 +95,50 @@ def test_claim_that_is_given_back_is_due_at_once():
     happened(1)
     release(claimed())
     assert len(claimed()) == 1
+
+
+def test_oldest_due_delivery_is_found_that_nobody_attempts():
+    assert oldest_due(later()) is None
+    endpoint()
+    happened(2)
+    first, second = WebhookDelivery.objects.order_by("event").values_list("pk", flat=True)
+    deliveries, at = WebhookDelivery.objects, timezone.now()
+    deliveries.filter(pk=first).update(next_attempt_at=at - timedelta(seconds=90))
+    assert oldest_due(at) == at - timedelta(seconds=90)
+    deliveries.filter(pk=first).update(claimed_until=at + timedelta(seconds=1))
+    deliveries.filter(pk=second).update(next_attempt_at=at)
+    assert oldest_due(at) == at
+    deliveries.filter(pk=second).update(next_attempt_at=at + timedelta(seconds=1))
+    assert oldest_due(at) is None
+    assert oldest_due(at + timedelta(seconds=2)) == at - timedelta(seconds=90)
+    deliveries.update(status="delivered", next_attempt_at=None)
+    assert oldest_due(later()) is None
+
+
+def test_delivery_to_an_endpoint_that_fails_or_is_disabled_waits_for_no_process():
+    endpoint(failing_since=timezone.now())
+    endpoint()
+    happened(1)
+    WebhookEndpoint.objects.filter(failing_since=None).update(disabled_at=timezone.now())
+    assert WebhookDelivery.objects.count() == 2
+    assert oldest_due(later()) is None
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_look_at_the_oldest_reads_no_delivery_that_is_done(database):
+    endpoint()
+    happened(1_000)
+    WebhookDelivery.objects.update(status="delivered", next_attempt_at=None)
+    happened(3)
+    with connections[database].cursor() as cursor:
+        cursor.execute("ANALYZE tracking_webhookdelivery")
+        with CaptureQueriesContext(connections[database]) as queries:
+            oldest_due(later())
+        (query,) = queries
+        cursor.execute("EXPLAIN (ANALYZE, COSTS OFF) " + query["sql"])
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "tracking_delivery_due" in plan
+    assert "Seq Scan on tracking_webhookdelivery" not in plan
 
 
 def test_result_is_kept_and_repeating_it_changes_nothing():

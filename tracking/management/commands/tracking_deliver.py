@@ -18,6 +18,7 @@ from tracking.events.statuses import note_statuses
 from tracking.matching import match_finished
 from tracking.throttled_log import Throttle, reason
 from tracking.webhooks.deliverer import Deliverer
+from tracking.webhooks.mails import send_mail
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
@@ -30,6 +31,7 @@ JOBS: Final[Sequence[Job]] = (
     ("zones", 5.0, sweep),
     ("statuses", 3.0, note_statuses),
     ("matching", 60.0, match_finished),
+    ("mails", 5.0, send_mail),
 )
 
 
@@ -68,11 +70,21 @@ async def _run(*, once: bool, until_eof: bool) -> None:
     deliverer = Deliverer()
     if once:
         await deliverer.run_once(stop)
+        await _call(send_mail)
         return
     async with asyncio.TaskGroup() as group:
         group.create_task(deliverer.run(stop))
         for job in JOBS:
             group.create_task(_repeat(job, stop))
+
+
+async def _call(function: Callable[[], object]) -> None:
+    """Call a job's function once, and raise what it raises."""
+    database = DatabaseThread("tracking-once")
+    try:
+        await database.run(function)
+    finally:
+        await asyncio.to_thread(database.close)
 
 
 async def _repeat(job: Job, stop: asyncio.Event) -> None:
