@@ -9,7 +9,7 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from threading import Lock
 from typing import ClassVar, Final, Protocol, TypeAlias
 from uuid import UUID
@@ -140,3 +140,8 @@ def time_ordered_id() -> UUID:
 def id_at(at: datetime) -> UUID:
     """Return an id that is less than all that `time_ordered_id` makes from `at` on."""
     return UUID(int=int(at.timestamp() * 1_000) << 80)
+
+
+def time_of(time_ordered: UUID) -> datetime:
+    """Return when an id of `time_ordered_id` was made, in whole milliseconds."""
+    return datetime.fromtimestamp((time_ordered.int >> 80) / 1_000, UTC)

@@ -7,11 +7,13 @@ made before the commit, so that a row may appear below others that were dispatch
 import logging
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from django.db import DatabaseError, router, transaction
 from django.utils import timezone
 
+from tracking.ids import time_of
 from tracking.models import Event, WebhookDelivery, WebhookEndpoint
 from tracking.signals import event_occurred
 from tracking.throttled_log import Throttle, reason
@@ -54,6 +56,13 @@ def dispatch_batch() -> int:
             dispatched_at=timezone.now()
         )
     return len(events)
+
+
+def oldest_pending() -> datetime | None:
+    """Return since when the oldest event is due; None without one."""
+    pending = Event.objects.using(router.db_for_write(Event)).filter(dispatched_at=None)
+    oldest = pending.order_by("pk").values_list("pk", flat=True).first()
+    return None if oldest is None else time_of(oldest)
 
 
 def _make_deliveries(events: Sequence[Event], using: str) -> None:

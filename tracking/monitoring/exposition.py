@@ -1,7 +1,9 @@
 """The metrics of this process in Prometheus' text format."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
+from typing import TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -17,27 +19,39 @@ from tracking import metrics
 from tracking.metrics.instruments import gauge
 from tracking.runtime import Runtime
 
+Number = TypeVar("Number", int, float)
+
 
 async def exposition(runtime: Runtime) -> bytes:
     """Return all metrics in Prometheus' text format.
 
-    Drivers are counted in the database: while it is unavailable, those lines are missing.
+    Drivers are counted in the database, and waiting events are read there: while it is unavailable,
+    those lines are missing.
     """
-    try:
-        drivers = await runtime.health.drivers.ask()
-    except Exception:  # the health check reports what is wrong with the database
-        drivers = {}
+    drivers, waiting = await asyncio.gather(
+        _or_nothing(runtime.health.drivers.ask()), _or_nothing(runtime.health.events.ask())
+    )
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_ProcessMetrics(runtime, drivers))
+    registry.register(_ProcessMetrics(runtime, drivers, waiting))
     for collector in (ProcessCollector, GCCollector, PlatformCollector):
         collector(registry=registry)
     return generate_latest(registry)
 
 
+async def _or_nothing(answer: Awaitable[dict[str, Number]]) -> dict[str, Number]:
+    try:
+        return await answer
+    except Exception:  # the health check reports what is wrong with the database
+        return {}
+
+
 class _ProcessMetrics(Collector):
-    def __init__(self, runtime: Runtime, drivers: Mapping[str, int]) -> None:
+    def __init__(
+        self, runtime: Runtime, drivers: Mapping[str, int], waiting: Mapping[str, float]
+    ) -> None:
         self._runtime = runtime
         self._drivers = drivers
+        self._waiting = waiting
 
     def collect(self) -> Iterator[Metric]:
         for instrument in metrics.INSTRUMENTS:
@@ -61,6 +75,13 @@ class _ProcessMetrics(Collector):
             "Drivers with a location, by status, in the whole database.",
             self._drivers.items(),
             "status",
+        )
+        yield gauge(
+            "tracking_events_waiting_seconds",
+            "How long the oldest event waits to be dispatched, and the oldest delivery to be sent "
+            "to an endpoint that works, in the whole database.",
+            self._waiting.items(),
+            "queue",
         )
         yield gauge(
             "tracking_degraded",

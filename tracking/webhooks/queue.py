@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import connections, router, transaction
-from django.db.models import Exists, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef
 
 from tracking.models import WebhookDelivery, WebhookEndpoint
+from tracking.webhooks.due import due_deliveries
 from tracking.webhooks.message import body_of
 from tracking.webhooks.schedule import MAX_FAILING, next_attempt
 from tracking.webhooks.sender import Outcome
@@ -59,7 +60,7 @@ def claim(in_flight: Mapping[int, int], room: int, now: datetime) -> list[Claim]
     `in_flight` has the number of each endpoint's that this process attempts already.
     """
     using = router.db_for_write(WebhookDelivery)
-    due = _due(using, now)
+    due = due_deliveries(using, now)
     endpoints = [
         endpoint
         for endpoint in WebhookEndpoint.objects.using(using).filter(
@@ -109,31 +110,6 @@ def release(claims: Iterable[Claim]) -> None:
         WebhookDelivery.objects.using(using).filter(
             pk=each.delivery_id, status=Status.PENDING, claimed_until=each.until
         ).update(claimed_until=None)
-
-
-def oldest_due(now: datetime) -> datetime | None:
-    """Return since when the oldest delivery is due that nobody attempts; None without one.
-
-    Those to endpoints that fail are left out: they wait for their receivers, not for a process.
-    """
-    using = router.db_for_write(WebhookDelivery)
-    of_endpoint = _due(using, now).filter(endpoint=OuterRef("pk")).order_by("next_attempt_at")
-    working = WebhookEndpoint.objects.using(using).filter(disabled_at=None, failing_since=None)
-    due = working.annotate(due=Subquery(of_endpoint.values("next_attempt_at")[:1]))
-    oldest: datetime | None = due.aggregate(oldest=Min("due"))["oldest"]
-    return oldest
-
-
-def _due(using: str, now: datetime) -> QuerySet[WebhookDelivery]:
-    return (
-        WebhookDelivery.objects.using(using)
-        .filter(
-            Q(claimed_until=None) | Q(claimed_until__lt=now),
-            status=Status.PENDING,
-            next_attempt_at__lte=now,
-        )
-        .select_related("event")
-    )
 
 
 def _free(endpoint: WebhookEndpoint, in_flight: Mapping[int, int]) -> int:

@@ -1,10 +1,13 @@
+from datetime import timedelta
+
 import pytest
 from django.db import IntegrityError, connections, transaction
+from django.utils import timezone
 
 from tests.tracking.fakes import NOON
 from tests.tracking.threads import together
 from tracking.events import dispatch, of_driver, store
-from tracking.events.dispatch import dispatch_batch, dispatch_pending
+from tracking.events.dispatch import dispatch_batch, dispatch_pending, oldest_pending
 from tracking.models import Event, EventType, WebhookDelivery, WebhookEndpoint
 from tracking.signals import event_occurred
 
@@ -35,6 +38,16 @@ def receive():
     yield connect
     for receiver in connected:
         event_occurred.disconnect(receiver)
+
+
+@pytest.mark.usefixtures("database")
+def test_oldest_event_that_waits_is_found_until_it_is_dispatched():
+    assert oldest_pending() is None
+    before = timezone.now()
+    happened(2)
+    assert before - timedelta(milliseconds=1) < oldest_pending() <= timezone.now()
+    dispatch_pending()
+    assert oldest_pending() is None
 
 
 @pytest.mark.usefixtures("database")

@@ -10,7 +10,7 @@ from channels.testing import HttpCommunicator
 from prometheus_client.parser import text_string_to_metric_families
 
 from tracking import metrics
-from tracking.models import DriverLocation
+from tracking.models import DriverLocation, Event, WebhookDelivery, WebhookEndpoint
 from tracking.routing import http_urlpatterns
 from tracking.runtime import get_runtime
 
@@ -141,3 +141,24 @@ async def test_drivers_are_counted_by_status(located):
         0,
         0,
     ]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_without_events_none_waits():
+    found = await values()
+    assert found['tracking_events_waiting_seconds{queue="dispatch"}'] == 0
+    assert found['tracking_events_waiting_seconds{queue="delivery"}'] == 0
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_wait_of_the_oldest_event_and_delivery_is_shown():
+    at = datetime.now(UTC) - timedelta(seconds=300)
+    event = await Event.objects.acreate(type="zone.entered", occurred_at=at)
+    endpoint = await WebhookEndpoint.objects.acreate(url="https://example.org/", secret="whsec_")
+    await WebhookDelivery.objects.acreate(
+        event=event, endpoint=endpoint, created_at=at, next_attempt_at=at
+    )
+    found = await values()
+    # Since the row was made, and since the delivery is due.
+    assert 0 < found['tracking_events_waiting_seconds{queue="dispatch"}'] < 60
+    assert 300 <= found['tracking_events_waiting_seconds{queue="delivery"}'] < 360

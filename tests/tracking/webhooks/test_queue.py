@@ -10,7 +10,8 @@ from tracking.events import of_driver, store
 from tracking.events.dispatch import dispatch_pending
 from tracking.models import EventType, WebhookDelivery, WebhookEndpoint
 from tracking.webhooks import queue
-from tracking.webhooks.queue import Result, claim, finish, oldest_due, release
+from tracking.webhooks.due import oldest_due
+from tracking.webhooks.queue import Result, claim, finish, release
 from tracking.webhooks.sender import Outcome
 
 pytestmark = [
