@@ -55,11 +55,11 @@ def host():
             DJANGO_SETTINGS_MODULE="tests.e2e.host_project.settings",
             TRACKING_WEBHOOK_ALLOW_PRIVATE="True",
         )
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         people = [person(STAFF, "dispatcher"), person(DRIVER, "driver", name="Jonh")]
         services.create_users(environment, people)
         services.manage(environment, "shell", "--verbosity", "0", "--command", ROWS)
-        with services.Runserver(environment, "host project") as server:
+        with services.Runserver(environment, "host project", delivers=True) as server:
             yield server
 
 

@@ -41,12 +41,21 @@ def runs(pid):
         return False
 
 
+def test_runserver_runs_none_if_it_is_told_not_to():
+    with services.sqlite() as url:
+        environment = services.environment(url)
+        services.migrate(environment)
+        with services.Runserver(environment) as server:
+            # It serves, so it would have started one before.
+            assert deliverers_of(server.pid) == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_runserver_runs_one_deliverer_and_leaves_none_behind(number):
     with services.sqlite() as url:
         environment = services.environment(url)
-        services.manage(environment, "migrate", "--no-input")
-        with services.Runserver(environment) as server:
+        services.migrate(environment)
+        with services.Runserver(environment, delivers=True) as server:
             (deliverer,) = until(lambda: deliverers_of(server.pid))
             os.kill(server.pid, number)
             until(lambda: not runs(deliverer))

@@ -1,7 +1,9 @@
+from contextlib import nullcontext
 from typing import Any
 
 from daphne.management.commands.runserver import Command as DaphneCommand
 from daphne.server import Server as DaphneServer
+from django.core.management.base import CommandParser
 
 from ridehail.deliverer import delivering
 
@@ -39,9 +41,17 @@ class Command(DaphneCommand):  # type: ignore[misc]
     default_port = "3002"
     server_cls = Server
 
-    def inner_run(self, *args: Any, **options: Any) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--no-deliverer",
+            action="store_true",
+            help="do not run tracking_deliver: it runs elsewhere, or no events are to be sent",
+        )
+
+    def inner_run(self, *args: Any, no_deliverer: bool, **options: Any) -> None:
         # In the process that serves, which the autoreloader starts again and again.
-        with delivering():
+        with nullcontext() if no_deliverer else delivering():
             super().inner_run(*args, **options)
 
     def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
