@@ -46,7 +46,7 @@ def runserver():
     """Run the development set-up: `manage.py runserver`, SQLite, the in-memory channel layer."""
     with services.sqlite() as database_url:
         environment = services.environment(database_url, **UNLIMITED)
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         with services.Runserver(environment) as server:
             yield server
 

@@ -52,7 +52,7 @@ def host(tmp_path_factory):
             DJANGO_SETTINGS_MODULE="tests.e2e.plain_host",
             TRACKING_METRICS_TOKEN=METRICS_TOKEN,
         )
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         tokens = services.create_users(environment, [person(DRIVER, "driver")])
         yield environment, tokens[DRIVER]
 

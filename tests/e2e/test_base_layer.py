@@ -45,7 +45,7 @@ def running(server_kind, tmp_path, **variables):
             TRACKING_OFFLINE_AFTER="7200",
             **variables,
         )
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         people = [person(RIDER, "rider"), person(DISPATCHER, "dispatcher")]
         people += [person(pk, "driver") for pk in LATITUDES]
         services.create_users(environment, people)

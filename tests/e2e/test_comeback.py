@@ -18,7 +18,7 @@ DRIVERS = range(FIRST, FIRST + PHONES)
 def environment(postgres_service, redis_service):
     """Return an environment with the default limits, and an account for every phone."""
     environment = services.environment(postgres_service.new_database(), redis_service.url)
-    services.manage(environment, "migrate", "--no-input")
+    services.migrate(environment)
     services.create_users(environment, [person(driver) for driver in DRIVERS])
     return environment
 

@@ -45,7 +45,7 @@ class TwoWorkers(Uvicorn):
 def database():
     with services.sqlite() as url:
         environment = services.environment(url)
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         yield environment, create_people(environment)
 
 

@@ -23,7 +23,7 @@ def host():
         environment = services.environment(
             database_url, DJANGO_SETTINGS_MODULE="tests.e2e.host_project.settings"
         )
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         people = [person(DRIVER, "driver"), person(DISPATCHER, "dispatcher")]
         services.create_users(environment, [*people, person(RIDER, "rider")])
         with services.Runserver(environment, "host project") as server:

@@ -30,7 +30,7 @@ def host(tmp_path_factory):
     (folder / "documented.py").write_text(asgi.replace("yourproject", "ridehail"))
     with services.sqlite() as url:
         environment = services.environment(url, PYTHONPATH=f"{folder}:{PROJECT}")
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         tokens = services.create_users(environment, [person(DRIVER, "driver")])
         yield environment, tokens[DRIVER]
 

@@ -27,7 +27,7 @@ async def failing_over(request):
     async with Proxy(0) as name:
         with services.Postgres(services.find_postgres()) as primary:
             environment = services.environment(primary.url)
-            services.manage(environment, "migrate", "--no-input")
+            services.migrate(environment)
             tokens = services.create_users(environment, [person(DRIVER)])
             with services.Standby(services.find_postgres(), primary) as standby:
                 name.target = primary.port

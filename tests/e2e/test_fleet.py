@@ -37,7 +37,7 @@ def fleet_server(redis_service):
             DJANGO_SETTINGS_MODULE="tests.e2e.host_project.settings",
             TRACKING_OFFLINE_AFTER="3600",
         )
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         drivers = range(FIRST, FIRST + DRIVERS)
         people = [person(RIDER, "rider"), person(DISPATCHER, "dispatcher")]
         people += [person(pk, "driver", name=name_of(pk), password=None) for pk in drivers]

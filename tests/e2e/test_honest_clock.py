@@ -32,7 +32,7 @@ SLOW_RETRY = "Math.random = () => 10"
 def server():
     with services.sqlite() as database_url:
         environment = services.environment(database_url, TRACKING_OFFLINE_AFTER="3600")
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         roles = {DRIVER: "driver", RIDER: "rider", DISPATCHER: "dispatcher"}
         services.create_users(environment, [person(pk, role) for pk, role in roles.items()])
         services.manage(environment, "shell", "--verbosity", "0", "--command", PLACE)

@@ -30,7 +30,7 @@ def host(request):
             DJANGO_SETTINGS_MODULE="tests.e2e.small_host.settings",
             HOST_TRACKING=json.dumps(HOSTS[request.param]),
         )
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         services.manage(environment, "check")
         code = (
             "from django.contrib.auth.models import User\n"

@@ -82,7 +82,7 @@ def people(postgres_service):
 
 
 def create(environment):
-    services.manage(environment, "migrate", "--no-input")
+    services.migrate(environment)
     staff = person(STAFF, "rider", is_staff=True, is_superuser=True)
     tokens = services.create_users(environment, [*map(person, DRIVERS), person(NEWCOMER), staff])
     code = (

@@ -20,7 +20,7 @@ FOR EACH ROW WHEN (NEW.driver_id = {}) EXECUTE FUNCTION refuse()
 def hindered(postgres_service):
     """Start a worker whose database cannot store one driver; yield it, tokens, and a repair."""
     environment = services.environment(postgres_service.new_database())
-    services.manage(environment, "migrate", "--no-input")
+    services.migrate(environment)
     tokens = services.create_users(environment, [person(DRIVER), person(OTHER_DRIVER)])
 
     def execute(sql):

@@ -52,7 +52,7 @@ def host():
             TRACKING_STALE_AFTER="3600",
             TRACKING_OFFLINE_AFTER="7200",
         )
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         people = [person(DISPATCHER, "dispatcher"), person(RIDER, "rider")]
         people.append(person(SHARING, "driver", name=LONG))
         people += [person(pk, "driver", name=f"{LONG} {pk}", password=None) for pk in drivers]

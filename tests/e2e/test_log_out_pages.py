@@ -21,7 +21,7 @@ DEADLINE = 15_000  # ms
 def server():
     with services.sqlite() as database_url:
         environment = services.environment(database_url)
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         roles = {DRIVER: "driver", RIDER: "rider", DISPATCHER: "dispatcher"}
         services.create_users(environment, [person(pk, role) for pk, role in roles.items()])
         with services.Runserver(environment) as server:

@@ -23,7 +23,7 @@ MAX_SIZE = 1_500
 def server():
     with services.sqlite() as database_url:
         environment = services.environment(database_url, LOG_FORMAT="json")
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         with services.Uvicorn(environment, "log volume") as server:
             yield server
 

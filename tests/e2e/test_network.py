@@ -23,7 +23,7 @@ def server():
         environment = services.environment(
             database_url, TRACKING_STALE_AFTER="2", TRACKING_OFFLINE_AFTER="4"
         )
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         services.create_users(environment, [person(RIDER, "rider"), person(DRIVER, "driver")])
         with services.Runserver(environment) as server:
             yield server

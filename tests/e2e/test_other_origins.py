@@ -58,7 +58,7 @@ def site(elsewhere):
     """Start our server, which allows that origin."""
     with services.sqlite() as database_url:
         environment = services.environment(database_url, CORS_ALLOWED_ORIGINS=elsewhere)
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         services.create_users(environment, [person(DRIVER, "driver")])
         with services.Runserver(environment, "site") as server:
             yield server

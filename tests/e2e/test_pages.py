@@ -45,7 +45,7 @@ def host():
             TRACKING_STALE_AFTER=str(STALE_AFTER),
             TRACKING_OFFLINE_AFTER=str(OFFLINE_AFTER),
         )
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         services.create_users(environment, [person(pk, role) for pk, role in ROLES.items()])
         with services.Runserver(environment, "host project") as server:
             yield server

@@ -39,7 +39,7 @@ def environment(bouncer):
     postgres, bouncer = bouncer
     url = f"{bouncer.url(postgres.url)}?DISABLE_SERVER_SIDE_CURSORS=true"
     environment = services.environment(url)
-    services.manage(environment, "migrate", "--no-input")
+    services.migrate(environment)
     return environment
 
 

@@ -21,7 +21,7 @@ DEADLINE = 20_000  # ms
 def environment():
     with services.sqlite() as database_url:
         environment = services.environment(database_url, REQUIRE_SECOND_FACTOR="true")
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         people = [person(pk, "dispatcher") for pk in (DISPATCHER, COLLEAGUE)]
         services.create_users(environment, people)
         yield environment

@@ -52,7 +52,7 @@ async def test_plain_host_gets_health_metrics_of_all_workers_and_a_drain(redis_s
             TRACKING_METRICS_TOKEN=TOKEN,
             TRACKING_DRAIN_SECONDS="2",
         )
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         tokens = create_people(environment)
         with TrackingServe(environment) as server:
             deadline = time.monotonic() + DEADLINE
@@ -76,7 +76,7 @@ async def test_plain_host_refuses_handshakes_while_it_drains():
         environment = services.environment(
             url, DJANGO_SETTINGS_MODULE="tests.e2e.plain_host", TRACKING_DRAIN_SECONDS="60"
         )
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         tokens = create_people(environment)
 
         class OneWorker(TrackingServe):

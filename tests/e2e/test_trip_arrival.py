@@ -30,7 +30,7 @@ def host():
             DJANGO_SETTINGS_MODULE="tests.e2e.host_project.settings",
             TRACKING_OFFLINE_AFTER="3600",
         )
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         people = [person(RIDER, "rider"), person(DISPATCHER, "dispatcher")]
         services.create_users(environment, people)
         with services.Runserver(environment, "host project") as server:

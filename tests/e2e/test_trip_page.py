@@ -39,7 +39,7 @@ def host():
             TRACKING_STALE_AFTER=str(STALE_AFTER),
             TRACKING_OFFLINE_AFTER=str(OFFLINE_AFTER),
         )
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         people = [person(RIDER, "rider"), person(STRANGER, "rider")]
         people += [person(DISPATCHER, "dispatcher"), person(MIA, "driver", name="Mia")]
         people += [person(JON, "driver", name="Jon"), person(QUIET, "driver", name="Uma")]

@@ -31,7 +31,7 @@ def host():
             DJANGO_SETTINGS_MODULE="tests.e2e.host_project.settings",
             TRACKING_OFFLINE_AFTER="3600",
         )
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         people = [
             person(DISPATCHER, "dispatcher"),
             person(DRIVER, "driver", name="Jonh"),

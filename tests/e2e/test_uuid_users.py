@@ -64,7 +64,7 @@ def host(request):
         environment = services.environment(
             database, redis, DJANGO_SETTINGS_MODULE=f"{HOST}.settings"
         )
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         if request.param == "runserver":
             servers = [services.Runserver(environment=environment, name="uuid")]
         else:

@@ -31,7 +31,7 @@ def host():
         environment = services.environment(
             database_url, DJANGO_SETTINGS_MODULE="tests.e2e.host_project.settings"
         )
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         people = [person(DISPATCHER, "dispatcher"), person(DRIVER, "driver", name="Jonh")]
         services.create_users(environment, people)
         services.manage(environment, "shell", "--verbosity", "0", "--command", SET_UP)

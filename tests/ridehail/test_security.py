@@ -163,7 +163,7 @@ def test_server_trusts_the_forwarded_address_of_trusted_proxies_only(trusted_pro
     """Check our setting, as uvicorn would by default trust any peer on this machine."""
     with services.sqlite() as database_url:
         environment = services.environment(database_url, TRUSTED_PROXIES=trusted_proxies)
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         with services.Uvicorn(environment) as server:
             answers = [log_in(server, f"192.0.2.{number}") for number in range(5)]
     assert answers == [401, 401, 401, 401, last]
@@ -173,7 +173,7 @@ def test_server_trusts_the_forwarded_address_of_trusted_proxies_only(trusted_pro
 def server():
     with services.sqlite() as database_url:
         environment = services.environment(database_url)
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         services.create_users(
             environment,
             [

@@ -5,6 +5,7 @@
 
 from .browser import find_browser, launch_options
 from .history import KeptFix, history
+from .migrated import migrate
 from .nginx import Nginx, find_nginx
 from .osrm import RoutingEngine, find_engine
 from .pgbouncer import PgBouncer, find_pgbouncer
@@ -55,6 +56,7 @@ __all__ = [
     "launch_options",
     "locations",
     "manage",
+    "migrate",
     "postgres_service",
     "redis_service",
     "sqlite",

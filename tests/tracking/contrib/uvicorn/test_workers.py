@@ -131,7 +131,7 @@ def metrics_of(server):
 def test_any_worker_gives_the_metrics_of_all_on_its_port():
     with services.sqlite() as database_url, services.redis_service() as redis:
         environment = services.environment(database_url, redis.url, TRACKING_METRICS_TOKEN=TOKEN)
-        services.manage(environment, "migrate", "--no-input")
+        services.migrate(environment)
         with TwoWorkers(environment) as server:
             deadline = time.monotonic() + 20
             while len(first := metrics_of(server)) < 2:
