@@ -1,7 +1,9 @@
 """Real servers on real services, started once for all tests that use them."""
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import async_playwright
+from pytest_asyncio import is_async_test
 
 from tests import services
 
@@ -162,21 +164,45 @@ def phone(phones):
     return next(phones)
 
 
-@pytest.fixture
-async def browser():
-    """Launch a headless browser, and yield a new context of Playwright's async API.
-
-    The sync API keeps an event loop running in the test's thread, which no async client could
-    then use.
+def pytest_collection_modifyitems(items):
+    """Run tests with a browser in one event loop, as the browser belongs to the loop that started
+    it, and to start one takes 1 s of a core.
     """
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()) and is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def launched():
+    """Yield a function that returns a headless browser: a new one only if the last has crashed.
+
+    Its API is the async one: the sync API keeps an event loop running in the test's thread, which
+    no async client could then use.
+    """
+    browsers = []
+
+    async def launched():
+        if not browsers or not browsers[-1].is_connected():
+            options = services.launch_options(services.find_browser())
+            browsers.append(await playwright.chromium.launch(**options))
+        return browsers[-1]
+
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            **services.launch_options(services.find_browser())
-        )
-        yield await browser.new_context()
-        await browser.close()
+        yield launched
+        for browser in browsers:
+            await browser.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser(launched):
+    """Yield a new context. It, and all that the test makes of its `browser`, is closed then."""
+    browser = await launched()
+    yield await browser.new_context()
+    for context in browser.contexts:
+        await context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def browser_page(browser):
     return await browser.new_page()

@@ -5,6 +5,7 @@ import re
 from contextlib import contextmanager
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 
 from tests import services
@@ -64,7 +65,7 @@ def production(tmp_path_factory):
         yield server
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def visit(production, browser):
     visits = Visits(browser.browser, production.http_url)
     yield visits

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+import pytest_asyncio
 
 from ridehail.demo.welcome import SEND, WATCH
 
@@ -31,7 +32,7 @@ def other_site():
         thread.join()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def second_page(browser):
     return await browser.new_page()
 

@@ -6,6 +6,7 @@ import re
 import time
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 
 from tests import services
@@ -49,7 +50,7 @@ def fleet_server(redis_service):
             yield server
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def visit(fleet_server, browser):
     visits = Visits(browser.browser, fleet_server.http_url)
     yield visits

@@ -4,6 +4,7 @@ import re
 import time
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 
 from tests import services
@@ -40,7 +41,7 @@ def server():
             yield server
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def visit(server, browser):
     visits = Visits(browser.browser, server.http_url)
     yield visits

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 
 from tests import services
@@ -29,13 +30,13 @@ def server():
             yield server
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def network(server):
     async with Proxy(server.port) as network:
         yield network
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def visit(network, browser):
     visits = Visits(browser.browser, f"http://127.0.0.1:{network.port}")
     yield visits

@@ -5,6 +5,7 @@ import re
 from contextlib import asynccontextmanager
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 
 from tests import services
@@ -55,7 +56,7 @@ def drive(host, driver_id):
     return Driver(host.websocket_url, driver_id, login_token(driver_id))
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def visit(host, browser):
     """Return a function that opens a page as a user; at the end, no page may have had an error."""
     visits = Visits(browser.browser, host.http_url)
@@ -546,10 +547,14 @@ async def test_fleet_without_a_network_is_shown_as_not_connected(host, visit):
         await expect(fleet).not_to_have_attribute("data-frozen", "", timeout=5000)
 
 
-@pytest.mark.parametrize(
-    ("user_id", "path"), [(RIDER, "/driver/905/map/"), (DISPATCHER, "/driver/fleet/")]
-)
-async def test_stream_that_falls_silent_is_noticed_within_seconds(visit, user_id, path):
+async def test_stream_that_falls_silent_is_noticed_within_seconds(visit):
+    async with asyncio.TaskGroup() as both:
+        both.create_task(fall_silent(visit, RIDER, "/driver/905/map/"))
+        both.create_task(fall_silent(visit, DISPATCHER, "/driver/fleet/"))
+
+
+async def fall_silent(visit, user_id, path):
+    """Open a page whose stream sends nothing more after a while, and wait until it says so."""
     async with visit(user_id, "/") as page:
         silent, answered = False, asyncio.Event()
 

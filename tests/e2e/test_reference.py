@@ -2,7 +2,7 @@
 
 import re
 
-import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 
 from tests.services import create_users
@@ -14,7 +14,7 @@ PASSWORD = "correct horse battery staple"
 DEADLINE = 15_000  # ms
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(runserver_stack, browser_page):
     """Return a page that, at the end, must have no error and no request to another host."""
     own = runserver_stack.driver_server.http_url

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 
 from tests import services
@@ -37,7 +38,7 @@ def host():
             yield server
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def visit(host, browser):
     visits = Visits(browser.browser, host.http_url)
     yield visits

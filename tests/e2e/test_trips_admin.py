@@ -1,6 +1,7 @@
 """Trips in the admin and on the fleet map, in a real browser."""
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 
 from tests import services
@@ -43,7 +44,7 @@ def host():
             yield server
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def visit(host, browser):
     visits = Visits(browser.browser, host.http_url)
     yield visits
