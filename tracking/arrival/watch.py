@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any, Final
 
 from tracking.arrival.effects import Crossed, Effect, Reached
@@ -71,9 +72,9 @@ class Watched:
         # The last plausible fix, and a newer one that is a jump from it.
         self.good: Fix | None = None
         self.suspect: Fix | None = None
-        # The effects that no read has shown yet, by what they are about; and whether the last read
-        # should have shown them.
-        self._unshown: dict[object, Effect] = {}
+        # The effects that no read has shown yet, by what they are about, with the time by the
+        # monotonic clock; and whether the last read should have shown them.
+        self._unshown: dict[object, tuple[Effect, float]] = {}
         self._is_doubtful = False
 
     def take_over(self, whereabouts: Whereabouts) -> None:
@@ -107,28 +108,31 @@ class Watched:
         for effect in effects:
             key = (effect.number, effect.step) if isinstance(effect, Reached) else effect.zone_id
             self._unshown.pop(key, None)
-            self._unshown[key] = effect
+            self._unshown[key] = effect, monotonic()
         while len(self._unshown) > MAX_UNSHOWN:
             del self._unshown[next(iter(self._unshown))]
 
     def lost(self, now: datetime) -> list[Effect]:
         """Return the effects that the last read should have shown, once, to be stored again.
 
-        Storing what is stored changes nothing. Of zones, only what happened within MAX_AGE: since
-        then, the driver may have come back by way of another worker.
+        Storing what is stored changes nothing.
         """
         if not self._is_doubtful:
             return []
         self._is_doubtful = False
         return [
             effect
-            for effect in self._unshown.values()
+            for effect, _ in self._unshown.values()
             if isinstance(effect, Reached) or now - effect.at <= MAX_AGE
         ]
 
     def _keep_unshown(self) -> None:
-        for key, effect in [*self._unshown.items()]:
-            if isinstance(effect, Crossed):
+        oldest = monotonic() - MAX_AGE.total_seconds()
+        for key, (effect, since) in [*self._unshown.items()]:
+            if isinstance(effect, Crossed) and since < oldest:
+                # Since then the driver may have come back by way of another worker.
+                is_shown = True
+            elif isinstance(effect, Crossed):
                 is_shown = effect.entered == (effect.zone_id in self.zones)
                 (self.zones.add if effect.entered else self.zones.discard)(effect.zone_id)
             elif self.drive is None or effect.trip_id != self.drive.trip_id:

@@ -1,5 +1,7 @@
 """The watch: which fixes of which drivers cause what."""
 
+import time
+
 import pytest
 
 from tracking.arrival.effects import Crossed, Reached
@@ -331,6 +333,19 @@ async def test_old_visit_to_a_zone_that_a_read_does_not_show_is_not_stored_again
     watch._reread([19])
     await settle()
     assert effects_of(watch, (400, 61)) == []
+
+
+async def test_zone_that_the_driver_left_by_way_of_another_worker_is_entered_again(
+    watch, database, monkeypatch
+):
+    await zones_of(watch, database)
+    assert len(effects_of(watch, (400, 0))) == 1
+    # The other worker has stored the exit: this one reads that the driver is in no zone.
+    later = time.monotonic() + 61
+    monkeypatch.setattr("tracking.arrival.watch.monotonic", lambda: later)
+    watch._reread([19])
+    await settle()
+    assert [each.entered for each in effects_of(watch, (400, 600))] == [True]
 
 
 async def test_effects_that_no_read_shows_are_bounded(watch, database):
