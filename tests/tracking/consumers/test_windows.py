@@ -1,5 +1,6 @@
 """Change of a policy's time window while a stream is open."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tracking.permissions import Window
 from tracking.runtime import get_runtime
 
+from ..fakes import DEADLINE, settle
 from ..sockets import token_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -57,7 +59,12 @@ async def test_the_end_of_the_permission_does_not_show_what_the_window_hid(
     else:
         assert await watcher.receive_nothing(0.05)
     monkeypatch.setattr(f"{__name__}.permitted", False)
-    (session,) = get_runtime().registry._sessions[rider]
+    # Without a frame that says so, the stream may have just begun.
+    sessions = get_runtime().registry._sessions
+    async with asyncio.timeout(DEADLINE):
+        while not sessions.get(rider):
+            await settle()
+    (session,) = sessions[rider]
     await session._recheck()
     assert '"forbidden"' in await watcher.frame()
     assert await watcher.close_code() == 4403
