@@ -13,7 +13,7 @@ from django.db import connections
 from tests import services
 from tracking.ids import time_ordered_id
 
-from .receivers import receiving, says
+from .receivers import hangs, receiving, says
 
 DEADLINE = 40.0
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -22,11 +22,18 @@ PROGRAM = """
 import datetime, os, sys, time
 import django
 django.setup()
+from django.conf import settings
 from django.core.management import call_command
 from tracking.events import dispatch
-from tracking.webhooks import queue
+from tracking.webhooks import deliverer, mails, queue
 
 queue.LEASE = datetime.timedelta(seconds=1)
+deliverer.DRAIN_TIMEOUT = 1.0
+# Django before 6 wants names too, and from 6 on warns about them.
+admin = "admin@example.com"
+settings.ADMINS = [admin] if django.VERSION >= (6,) else [("Admin", admin)]
+settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+settings.EMAIL_FILE_PATH = os.environ.get("MAILS")
 
 def hang(*_):
     print("here", flush=True)
@@ -49,6 +56,8 @@ match sys.argv[1]:
         queue.finish = hang
     case "after the claim":
         queue.claim = lambda *args: claim(*args) and hang()
+    case "before the mail":
+        mails.send_mail = lambda: None
 call_command("tracking_deliver", "--until-eof")
 """
 
@@ -95,13 +104,17 @@ async def until(process, word):
             assert line
 
 
-def happen(database, url, count=1):
+def subscribe(database, url):
     database.execute(
         "INSERT INTO tracking_webhookendpoint (url, description, events, secret, former_secret,"
         " created_at, disabled_reason)"
         """ VALUES (%s, '', '["zone.entered"]', %s, '', now(), '')""",
         (url, SECRET),
     )
+
+
+def happen(database, url, count=1):
+    subscribe(database, url)
     ids = [time_ordered_id() for _ in range(count)]
     with database.cursor() as cursor:
         cursor.executemany(
@@ -165,6 +178,60 @@ async def test_two_deliverers_share_the_work_and_one_that_stops_leaves_it_to_the
             assert await two.wait() == 0
     arrived = [request.headers["webhook-id"] for request in receiver.requests]
     assert sorted(arrived) == sorted(ids)
+
+
+async def test_mail_about_a_disabled_endpoint_is_sent_once_by_the_next_deliverer(
+    environment, database, tmp_path
+):
+    environment |= {"MAILS": str(tmp_path)}
+    async with receiving(says(410)) as receiver:
+        happen(database, receiver.url)
+        async with deliverer(environment, "before the mail"):
+            await disabled(database, "mail_due_at IS NOT NULL")
+        assert list(tmp_path.iterdir()) == []
+        async with deliverer(environment):
+            # So it is not sent again.
+            await disabled(database, "mail_due_at IS NULL")
+    (file,) = tmp_path.iterdir()
+    assert file.read_text().count("Subject: [Django] Webhook endpoint") == 1
+    assert "it answered 410 Gone" in file.read_text()
+
+
+async def disabled(database, condition):
+    """Wait until there is a disabled endpoint that meets a condition."""
+    query = f"SELECT 1 FROM tracking_webhookendpoint WHERE disabled_at IS NOT NULL AND {condition}"
+    async with asyncio.timeout(DEADLINE):
+        while database.execute(query).fetchone() is None:  # noqa: ASYNC110 - a table has no event
+            await asyncio.sleep(0.05)
+
+
+async def test_stopped_deliverer_waits_for_an_answer_and_gives_back_what_hangs(
+    environment, database
+):
+    release = asyncio.Event()
+
+    async def answer(request, writer):
+        await release.wait()
+        await says(200)(request, writer)
+
+    async with (
+        receiving(answer) as slow,
+        receiving(hangs) as hanging,
+        deliverer(environment) as process,
+    ):
+        subscribe(database, hanging.url)
+        happen(database, slow.url)
+        async with asyncio.timeout(DEADLINE):
+            await slow.arrived.wait()
+            await hanging.arrived.wait()
+        process.terminate()
+        asyncio.get_running_loop().call_later(0.2, release.set)
+        async with asyncio.timeout(DEADLINE):
+            assert await process.wait() == 0
+    kept = database.execute(
+        "SELECT status, attempts, claimed_until FROM tracking_webhookdelivery ORDER BY endpoint_id"
+    )
+    assert kept.fetchall() == [("pending", 0, None), ("delivered", 1, None)]
 
 
 async def test_deliverer_survives_the_end_of_its_connections(environment, database):
