@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import connections
 
 from tests import services
+from tests.services.process import free_port
 from tracking.ids import time_ordered_id
 
 from .receivers import hangs, receiving, says
@@ -232,6 +233,51 @@ async def test_stopped_deliverer_waits_for_an_answer_and_gives_back_what_hangs(
         "SELECT status, attempts, claimed_until FROM tracking_webhookdelivery ORDER BY endpoint_id"
     )
     assert kept.fetchall() == [("pending", 0, None), ("delivered", 1, None)]
+
+
+async def test_deliverer_without_its_database_says_so_and_ends_when_it_is_told(environment):
+    async with asyncio.timeout(DEADLINE), command(unreachable(environment)) as process:
+        while b"Webhooks wait for the database" not in await process.stderr.readline():
+            assert process.returncode is None
+        process.terminate()
+        _, rest = await process.communicate()
+    assert (process.returncode, b"Traceback" in rest) == (0, False)
+
+
+async def test_one_run_without_its_database_fails_with_one_message(environment):
+    async with (
+        asyncio.timeout(DEADLINE),
+        command(unreachable(environment), "--once") as process,
+    ):
+        _, text = await process.communicate()
+    assert process.returncode == 1
+    assert text.startswith(b"CommandError: The database is unavailable: OperationalError")
+    assert b"Traceback" not in text
+
+
+def unreachable(environment):
+    """Return the environment with a database on a port at which nothing listens."""
+    url = f"postgres://somebody@127.0.0.1:{free_port()}/none"
+    return environment | {"DATABASE_URL": url}
+
+
+@asynccontextmanager
+async def command(environment, *arguments):
+    """Run the command as it is; kill it at the end."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "manage.py", "tracking_deliver", *arguments),
+        env=environment,
+        cwd=settings.BASE_DIR,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        process._transport.close()
 
 
 async def test_deliverer_survives_the_end_of_its_connections(environment, database):

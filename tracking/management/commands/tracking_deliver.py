@@ -10,7 +10,8 @@ from contextlib import suppress
 from threading import Thread
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, InterfaceError
 
 from tracking.arrival.sweep import sweep
 from tracking.engine.database import DatabaseThread, is_unavailable
@@ -55,7 +56,13 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, once: bool, until_eof: bool, **options: Any) -> None:
-        asyncio.run(_run(once=once, until_eof=until_eof))
+        try:
+            asyncio.run(_run(once=once, until_eof=until_eof))
+        except (DatabaseError, InterfaceError) as error:
+            # Only with --once: otherwise it waits.
+            if not is_unavailable(error):
+                raise
+            raise CommandError(f"The database is unavailable: {reason(error)}") from error
 
 
 async def _run(*, once: bool, until_eof: bool) -> None:
