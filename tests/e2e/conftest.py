@@ -2,13 +2,13 @@
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import async_playwright
 from pytest_asyncio import is_async_test
 
 from tests import services
 
 from . import neighbours, stubborn
 from .phone_queues import issue
+from .shared_browser import SharedBrowser
 from .stack import Stack, create_people
 
 # For tests that find in the production set-up all but the rarest faults.
@@ -17,12 +17,15 @@ DEVELOPMENT_IS_LONG = [pytest.param("runserver", marks=pytest.mark.long), "clust
 # Most tests send fast. The tests of the limits have servers of their own.
 UNLIMITED = {"TRACKING_MAX_FIXES_PER_SECOND": "0", "TRACKING_MAX_CONNECTIONS_PER_USER": "0"}
 
+FAILED = pytest.StashKey[bool]()
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item):
     """Add the last log lines of the test's servers to the report of a failure."""
     report = yield
     if report.failed:
+        item.stash[FAILED] = True
         for value in item.funcargs.values():
             value = value.servers if isinstance(value, Stack) else value
             for server in value if isinstance(value, list) else [value]:
@@ -165,42 +168,27 @@ def phone(phones):
 
 
 def pytest_collection_modifyitems(items):
-    """Run tests with a browser in one event loop, as the browser belongs to the loop that started
-    it, and to start one takes 1 s of a core.
-    """
+    """Run tests with a browser in one event loop: they share the browser, which belongs to it."""
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()) and is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def launched():
-    """Yield a function that returns a headless browser: a new one only if the last has crashed.
-
-    Its API is the async one: the sync API keeps an event loop running in the test's thread, which
-    no async client could then use.
-    """
-    browsers = []
-
-    async def launched():
-        if not browsers or not browsers[-1].is_connected():
-            options = services.launch_options(services.find_browser())
-            browsers.append(await playwright.chromium.launch(**options))
-        return browsers[-1]
-
-    async with async_playwright() as playwright:
-        yield launched
-        for browser in browsers:
-            await browser.close()
+async def shared_browser():
+    shared = SharedBrowser()
+    yield shared
+    await shared.stop()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def browser(launched):
+async def browser(shared_browser, request):
     """Yield a new context. It, and all that the test makes of its `browser`, is closed then."""
-    browser = await launched()
-    yield await browser.new_context()
-    for context in browser.contexts:
-        await context.close()
+    browser = await shared_browser.lend()
+    try:
+        yield await browser.new_context()
+    finally:
+        await shared_browser.take_back(failed=request.node.stash.get(FAILED, False))
 
 
 @pytest_asyncio.fixture(loop_scope="session")
