@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.db import DatabaseError, router, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from tracking.ids import time_of
@@ -23,6 +24,8 @@ logger.addFilter(Throttle())
 
 # Events of one transaction.
 BATCH_SIZE: Final = 500
+# Rows of what waits that are counted at most: each scrape of the metrics reads so many.
+MAX_COUNTED: Final = 10_000
 # Seconds that the host's receivers may take for a transaction, before it is committed with the
 # events so far: it holds locks, and on SQLite the only one for writing.
 MAX_SIGNALLING: Final = 1.0
@@ -60,9 +63,18 @@ def dispatch_batch() -> int:
 
 def oldest_pending() -> datetime | None:
     """Return since when the oldest event is due; None without one."""
-    pending = Event.objects.using(router.db_for_write(Event)).filter(dispatched_at=None)
-    oldest = pending.order_by("pk").values_list("pk", flat=True).first()
+    oldest = _pending().values_list("pk", flat=True).first()
     return None if oldest is None else time_of(oldest)
+
+
+def count_pending() -> int:
+    """Return the number of events that are due, up to `MAX_COUNTED`."""
+    return _pending()[:MAX_COUNTED].count()
+
+
+def _pending() -> QuerySet[Event]:
+    # In this order the database reads them from their index.
+    return Event.objects.using(router.db_for_write(Event)).filter(dispatched_at=None).order_by("pk")
 
 
 def _make_deliveries(events: Sequence[Event], using: str) -> None:

@@ -16,10 +16,12 @@ from prometheus_client import (
 from prometheus_client.registry import Collector
 
 from tracking import metrics
+from tracking.events.dispatch import MAX_COUNTED
 from tracking.metrics.instruments import gauge
 from tracking.runtime import Runtime
+from tracking.webhooks.waiting import Waiting
 
-Number = TypeVar("Number", int, float)
+Answer = TypeVar("Answer")
 
 
 async def exposition(runtime: Runtime) -> bytes:
@@ -38,7 +40,7 @@ async def exposition(runtime: Runtime) -> bytes:
     return generate_latest(registry)
 
 
-async def _or_nothing(answer: Awaitable[dict[str, Number]]) -> dict[str, Number]:
+async def _or_nothing(answer: Awaitable[Mapping[str, Answer]]) -> Mapping[str, Answer]:
     try:
         return await answer
     except Exception:  # the health check reports what is wrong with the database
@@ -47,7 +49,7 @@ async def _or_nothing(answer: Awaitable[dict[str, Number]]) -> dict[str, Number]
 
 class _ProcessMetrics(Collector):
     def __init__(
-        self, runtime: Runtime, drivers: Mapping[str, int], waiting: Mapping[str, float]
+        self, runtime: Runtime, drivers: Mapping[str, int], waiting: Mapping[str, Waiting]
     ) -> None:
         self._runtime = runtime
         self._drivers = drivers
@@ -80,7 +82,14 @@ class _ProcessMetrics(Collector):
             "tracking_events_waiting_seconds",
             "How long the oldest event waits to be dispatched, and the oldest delivery to be sent "
             "to an endpoint that works, in the whole database.",
-            self._waiting.items(),
+            ((queue, waiting.seconds) for queue, waiting in self._waiting.items()),
+            "queue",
+        )
+        yield gauge(
+            "tracking_events_waiting",
+            "Events that wait to be dispatched, and deliveries that wait to be sent to an endpoint "
+            f"that works, in the whole database, up to {MAX_COUNTED}.",
+            ((queue, waiting.count) for queue, waiting in self._waiting.items()),
             "queue",
         )
         yield gauge(

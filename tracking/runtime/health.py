@@ -16,13 +16,12 @@ from django.utils import timezone
 
 from tracking.engine.database import DatabaseThread, supported
 from tracking.engine.receiver import Receiver
-from tracking.events.dispatch import oldest_pending
 from tracking.models import DriverLocation
 from tracking.runtime.heartbeat import Heartbeat
 from tracking.runtime.probe import Probe
 from tracking.status import Status, has_status
 from tracking.throttled_log import Throttle, reason
-from tracking.webhooks.due import oldest_due
+from tracking.webhooks.waiting import waiting
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
@@ -61,7 +60,7 @@ class Health:
             partial(self._counting.run, count_drivers), keep=COUNT_LIFETIME, timeout=TIMEOUT
         )
         self.events = Probe(
-            partial(self._counting.run, waiting_seconds), keep=COUNT_LIFETIME, timeout=TIMEOUT
+            partial(self._counting.run, waiting), keep=COUNT_LIFETIME, timeout=TIMEOUT
         )
 
     async def checks(self) -> dict[str, bool]:
@@ -122,17 +121,4 @@ def count_drivers() -> dict[str, int]:
     return {
         status.value: DriverLocation.objects.filter(has_status(status, now)).count()
         for status in Status
-    }
-
-
-def waiting_seconds() -> dict[str, float]:
-    """Return how long the oldest event waits to be dispatched, and the oldest delivery to be sent.
-
-    0 if none does. If it grows, no `tracking_deliver` runs, or it does not keep up.
-    """
-    now = timezone.now()
-    oldest = {"dispatch": oldest_pending(), "delivery": oldest_due(now)}
-    return {
-        queue: 0.0 if since is None else max(0.0, (now - since).total_seconds())
-        for queue, since in oldest.items()
     }

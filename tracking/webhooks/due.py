@@ -1,4 +1,4 @@
-"""The deliveries that are due, and how long they have been.
+"""The deliveries that are due: which, how many, and since when.
 
 Servers read it too, and they need nothing of what sends deliveries.
 """
@@ -6,8 +6,9 @@ Servers read it too, and they need nothing of what sends deliveries.
 from datetime import datetime
 
 from django.db import router
-from django.db.models import Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
+from tracking.events.dispatch import MAX_COUNTED
 from tracking.models import WebhookDelivery, WebhookEndpoint
 
 
@@ -29,10 +30,29 @@ def oldest_due(now: datetime) -> datetime | None:
 
     Those to endpoints that fail are left out: they wait for their receivers, not for a process.
     """
+    return min((since for _, since in _working(now)), default=None)
+
+
+def count_due(now: datetime) -> int:
+    """Return the number of deliveries that are due, of those that `oldest_due` looks at.
+
+    At most `MAX_COUNTED` are counted.
+    """
+    due = due_deliveries(router.db_for_write(WebhookDelivery), now).order_by("next_attempt_at")
+    count = 0
+    # Of one endpoint at a time, in this order: so the database reads them from their index.
+    for endpoint_id, _ in _working(now):
+        count += due.filter(endpoint=endpoint_id)[: MAX_COUNTED - count].count()
+        if count == MAX_COUNTED:
+            break
+    return count
+
+
+def _working(now: datetime) -> list[tuple[int, datetime]]:
+    """Return the ids of the working endpoints for which something is due, and since when."""
     using = router.db_for_write(WebhookDelivery)
     of_endpoint = due_deliveries(using, now).filter(endpoint=OuterRef("pk"))
     first = of_endpoint.order_by("next_attempt_at").values("next_attempt_at")[:1]
-    working = WebhookEndpoint.objects.using(using).filter(disabled_at=None, failing_since=None)
-    found = working.annotate(due=Subquery(first)).aggregate(oldest=Min("due"))
-    oldest: datetime | None = found["oldest"]
-    return oldest
+    endpoints = WebhookEndpoint.objects.using(using).filter(disabled_at=None, failing_since=None)
+    found = endpoints.annotate(due=Subquery(first)).values_list("pk", "due")
+    return [(endpoint_id, since) for endpoint_id, since in found if since is not None]

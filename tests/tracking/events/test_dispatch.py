@@ -2,12 +2,18 @@ from datetime import timedelta
 
 import pytest
 from django.db import IntegrityError, connections, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.tracking.fakes import NOON
 from tests.tracking.threads import together
 from tracking.events import dispatch, of_driver, store
-from tracking.events.dispatch import dispatch_batch, dispatch_pending, oldest_pending
+from tracking.events.dispatch import (
+    count_pending,
+    dispatch_batch,
+    dispatch_pending,
+    oldest_pending,
+)
 from tracking.models import Event, EventType, WebhookDelivery, WebhookEndpoint
 from tracking.signals import event_occurred
 
@@ -48,6 +54,34 @@ def test_oldest_event_that_waits_is_found_until_it_is_dispatched():
     assert before - timedelta(milliseconds=1) < oldest_pending() <= timezone.now()
     dispatch_pending()
     assert oldest_pending() is None
+
+
+@pytest.mark.usefixtures("database")
+def test_events_that_wait_are_counted_up_to_a_bound(monkeypatch):
+    assert count_pending() == 0
+    happened(3)
+    assert count_pending() == 3
+    monkeypatch.setattr(dispatch, "MAX_COUNTED", 2)
+    assert count_pending() == 2
+    dispatch_pending()
+    assert count_pending() == 0
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("look", [count_pending, oldest_pending])
+def test_look_at_what_waits_reads_no_event_that_is_dispatched(database, look):
+    happened(1_000)
+    dispatch_pending()
+    happened(3)
+    with connections[database].cursor() as cursor:
+        cursor.execute("ANALYZE tracking_event")
+        with CaptureQueriesContext(connections[database]) as queries:
+            look()
+        (query,) = queries
+        cursor.execute("EXPLAIN (ANALYZE, COSTS OFF) " + query["sql"])
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "tracking_event_pending" in plan
+    assert "Seq Scan" not in plan
 
 
 @pytest.mark.usefixtures("database")

@@ -148,6 +148,8 @@ async def test_without_events_none_waits():
     found = await values()
     assert found['tracking_events_waiting_seconds{queue="dispatch"}'] == 0
     assert found['tracking_events_waiting_seconds{queue="delivery"}'] == 0
+    assert found['tracking_events_waiting{queue="dispatch"}'] == 0
+    assert found['tracking_events_waiting{queue="delivery"}'] == 0
 
 
 @pytest.mark.django_db(transaction=True)
@@ -162,3 +164,5 @@ async def test_wait_of_the_oldest_event_and_delivery_is_shown():
     # Since the row was made, and since the delivery is due.
     assert 0 < found['tracking_events_waiting_seconds{queue="dispatch"}'] < 60
     assert 300 <= found['tracking_events_waiting_seconds{queue="delivery"}'] < 360
+    assert found['tracking_events_waiting{queue="dispatch"}'] == 1
+    assert found['tracking_events_waiting{queue="delivery"}'] == 1

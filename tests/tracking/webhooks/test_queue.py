@@ -9,8 +9,8 @@ from tests.tracking.threads import together
 from tracking.events import of_driver, store
 from tracking.events.dispatch import dispatch_pending
 from tracking.models import EventType, WebhookDelivery, WebhookEndpoint
-from tracking.webhooks import queue
-from tracking.webhooks.due import oldest_due
+from tracking.webhooks import due, queue
+from tracking.webhooks.due import count_due, oldest_due
 from tracking.webhooks.queue import Result, claim, finish, release
 from tracking.webhooks.sender import Outcome
 
@@ -125,8 +125,26 @@ def test_delivery_to_an_endpoint_that_fails_or_is_disabled_waits_for_no_process(
     assert oldest_due(later()) is None
 
 
+def test_deliveries_that_wait_are_counted_up_to_a_bound(monkeypatch):
+    assert count_due(later()) == 0
+    endpoint()
+    endpoint()
+    endpoint(failing_since=timezone.now())
+    endpoint(disabled_at=timezone.now())
+    happened(3)
+    assert count_due(later()) == 6
+    monkeypatch.setattr(due, "MAX_COUNTED", 4)
+    assert count_due(later()) == 4
+    monkeypatch.setattr(due, "MAX_COUNTED", 3)
+    assert count_due(later()) == 3
+    assert count_due(later(-60)) == 0
+    claimed()
+    assert count_due(later()) == 0
+
+
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_look_at_the_oldest_reads_no_delivery_that_is_done(database):
+@pytest.mark.parametrize(("look", "count"), [(oldest_due, 1), (count_due, 2)])
+def test_look_at_what_waits_reads_no_delivery_that_is_done(database, look, count):
     endpoint()
     happened(1_000)
     WebhookDelivery.objects.update(status="delivered", next_attempt_at=None)
@@ -134,12 +152,13 @@ def test_look_at_the_oldest_reads_no_delivery_that_is_done(database):
     with connections[database].cursor() as cursor:
         cursor.execute("ANALYZE tracking_webhookdelivery")
         with CaptureQueriesContext(connections[database]) as queries:
-            oldest_due(later())
-        (query,) = queries
-        cursor.execute("EXPLAIN (ANALYZE, COSTS OFF) " + query["sql"])
-        plan = "\n".join(line for (line,) in cursor.fetchall())
-    assert "tracking_delivery_due" in plan
-    assert "Seq Scan on tracking_webhookdelivery" not in plan
+            look(later())
+        assert len(queries) == count
+        for query in queries:
+            cursor.execute("EXPLAIN (ANALYZE, COSTS OFF) " + query["sql"])
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+            assert "tracking_delivery_due" in plan
+            assert "Seq Scan on tracking_webhookdelivery" not in plan
 
 
 def test_result_is_kept_and_repeating_it_changes_nothing():
