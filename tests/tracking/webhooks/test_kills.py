@@ -244,10 +244,11 @@ async def test_deliverer_without_its_database_says_so_and_ends_when_it_is_told(e
     assert (process.returncode, b"Traceback" in rest) == (0, False)
 
 
-async def test_one_run_without_its_database_fails_with_one_message(environment):
+@pytest.mark.parametrize("argument", ["--once", "--check"])
+async def test_one_run_without_its_database_fails_with_one_message(environment, argument):
     async with (
         asyncio.timeout(DEADLINE),
-        command(unreachable(environment), "--once") as process,
+        command(unreachable(environment), argument) as process,
     ):
         _, text = await process.communicate()
     assert process.returncode == 1

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from threading import Thread
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
@@ -20,9 +20,12 @@ from tracking.matching import match_finished
 from tracking.throttled_log import Throttle, reason
 from tracking.webhooks.deliverer import Deliverer
 from tracking.webhooks.mails import send_mail
+from tracking.webhooks.waiting import waiting
 
 logger = logging.getLogger(__name__)
 logger.addFilter(Throttle())
+
+Answer = TypeVar("Answer")
 
 # Other work in the background: a name, the seconds between two calls, and a function that uses the
 # database and is safe to repeat. Each has a thread of its own. Several processes may call it at the
@@ -35,6 +38,9 @@ JOBS: Final[Sequence[Job]] = (
     ("mails", 5.0, send_mail),
 )
 
+# Seconds that anything may wait before --check fails: as in the alert `EventsWait`.
+MAX_WAIT: Final = 60.0
+
 
 class Command(BaseCommand):
     help = (
@@ -44,10 +50,17 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
+        kind = parser.add_mutually_exclusive_group()
+        kind.add_argument(
             "--once",
             action="store_true",
             help="stop when nothing is due; attempts that failed are repeated by the next run",
+        )
+        kind.add_argument(
+            "--check",
+            action="store_true",
+            help="send nothing; fail if an event, or a webhook to an endpoint that works, has "
+            f"waited for more than {MAX_WAIT:g} seconds: no deliverer runs, or it does not keep up",
         )
         parser.add_argument(
             "--until-eof",
@@ -55,14 +68,28 @@ class Command(BaseCommand):
             help="stop when the standard input ends too: for a program that starts this one",
         )
 
-    def handle(self, *args: Any, once: bool, until_eof: bool, **options: Any) -> None:
+    def handle(self, *args: Any, once: bool, check: bool, until_eof: bool, **options: Any) -> None:
         try:
-            asyncio.run(_run(once=once, until_eof=until_eof))
+            if check:
+                self._check()
+            else:
+                asyncio.run(_run(once=once, until_eof=until_eof))
         except (DatabaseError, InterfaceError) as error:
-            # Only with --once: otherwise it waits.
+            # Only with --once and --check: otherwise it waits.
             if not is_unavailable(error):
                 raise
             raise CommandError(f"The database is unavailable: {reason(error)}") from error
+
+    def _check(self) -> None:
+        """Raise CommandError if anything has waited too long."""
+        late = [
+            f"{queue}: {each.count}, the oldest for {each.seconds:.0f} s"
+            for queue, each in asyncio.run(_call(waiting)).items()
+            if each.seconds > MAX_WAIT
+        ]
+        if late:
+            raise CommandError(f"Events wait. {'; '.join(late)}. Does tracking_deliver run?")
+        self.stdout.write(f"Nothing has waited for more than {MAX_WAIT:g} s.")
 
 
 async def _run(*, once: bool, until_eof: bool) -> None:
@@ -85,11 +112,11 @@ async def _run(*, once: bool, until_eof: bool) -> None:
             group.create_task(_repeat(job, stop))
 
 
-async def _call(function: Callable[[], object]) -> None:
-    """Call a job's function once, and raise what it raises."""
+async def _call(function: Callable[[], Answer]) -> Answer:
+    """Call a function that uses the database once, and return or raise what it does."""
     database = DatabaseThread("tracking-once")
     try:
-        await database.run(function)
+        return await database.run(function)
     finally:
         await asyncio.to_thread(database.close)
 
