@@ -1,4 +1,4 @@
-"""What a server or a command imports only once it needs it."""
+"""Imports that a server or a command makes only once it needs them."""
 
 import subprocess
 import sys
