@@ -22,8 +22,8 @@ logger.addFilter(Throttle())
 RETRY_AFTER: Final = timedelta(minutes=5)
 # A mail that failed for so long is not sent any more.
 GIVE_UP_AFTER: Final = timedelta(days=1)
-# Seconds. A process that is to stop waits for a mail under way.
-TIMEOUT: Final = 10
+# Seconds for each step of talking to the mail server. A process that is to stop waits for the mail.
+TIMEOUT: Final = 5
 
 
 def send_mail() -> None:

@@ -108,7 +108,7 @@ def test_mail_that_fails_is_tried_again_for_a_day(endpoint, server, monkeypatch,
     assert "hush" not in caplog.text
     wait(endpoint, RETRY_AFTER)
     send_mail()
-    assert server.timeouts == [10, 10]
+    assert server.timeouts == [5, 5]
     wait(endpoint, GIVE_UP_AFTER)
     send_mail()
     endpoint.refresh_from_db()
