@@ -57,7 +57,8 @@ lock: $(VENV)/.dev  ## Write the lock files, after a change of requirements*.txt
 	$(COMPILE) tests/conformance/requirements.txt --constraint requirements-dev.lock --output-file tests/conformance/requirements.lock
 
 long: services  ## Run the tests that take long and rarely break
-	$(BIN)/python -m pytest -m long --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m "long and not alone" --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m "long and alone"
 
 faults: services  ## Make services fail, and write the figures into docs/reliability.md
 	$(BIN)/python -m pytest tests/faults --faults

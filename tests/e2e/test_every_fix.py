@@ -284,6 +284,7 @@ async def test_history_is_exactly_the_acknowledged_fixes_after_servers_were_kill
     assert different(await read(stack, fleet.sent), fleet.sent) == []
 
 
+@pytest.mark.long
 async def test_fixes_that_arrive_while_their_day_is_packed_are_kept(failing):
     _, stack = failing
     # They upload for some 10 s.

@@ -463,6 +463,7 @@ async def sockets(page, route):
     return opened
 
 
+@pytest.mark.long
 async def test_loss_and_recovery_of_the_connection_are_announced_each_time(visit):
     async with visit(RIDER, "/") as page:
         opened = await sockets(page, "get-tracking")

@@ -59,6 +59,7 @@ class Demo(services.Process):
         super().ask()
 
 
+@pytest.mark.long
 async def test_the_demo_prints_valid_tokens_and_ctrl_c_ends_it_cleanly():
     with services.sqlite() as database_url, Demo(database_url) as demo:
         rider, driver = re.findall(

@@ -43,6 +43,7 @@ async def test_messages_lost(begin, record):
     trial.assert_workers_are_well()
 
 
+@pytest.mark.long
 async def test_subscriptions_lost(begin, record):
     async with begin() as trial:
         await trial.go_on(1)
