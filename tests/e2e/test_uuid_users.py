@@ -66,7 +66,8 @@ def host(request):
         )
         services.migrate(environment)
         if request.param == "runserver":
-            servers = [services.Runserver(environment=environment, name="uuid")]
+            # Daphne's own runserver, which has no option to leave the deliverer out.
+            servers = [services.Runserver(environment, "uuid", delivers=True)]
         else:
             application = "tests.e2e.plain_host_asgi:application"
             servers = [
