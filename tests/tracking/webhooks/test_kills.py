@@ -80,14 +80,10 @@ def database(environment):
 
 
 @asynccontextmanager
-async def deliverer(environment, place=""):
-    """Run a deliverer, which hangs at `place`; kill it at the end."""
+async def running(environment, *arguments, **pipes):
+    """Run Python with these arguments in the project; kill it at the end."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", PROGRAM, place),
-        env=environment,
-        cwd=settings.BASE_DIR,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        sys.executable, *arguments, env=environment, cwd=settings.BASE_DIR, **pipes
     )
     try:
         yield process
@@ -96,6 +92,12 @@ async def deliverer(environment, place=""):
             process.kill()
         await process.wait()
         process._transport.close()
+
+
+def deliverer(environment, place=""):
+    """Run a deliverer, which hangs at `place`."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    return running(environment, "-c", PROGRAM, place, **pipes)
 
 
 async def until(process, word):
@@ -262,23 +264,10 @@ def unreachable(environment):
     return environment | {"DATABASE_URL": url}
 
 
-@asynccontextmanager
-async def command(environment, *arguments):
-    """Run the command as it is; kill it at the end."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "manage.py", "tracking_deliver", *arguments),
-        env=environment,
-        cwd=settings.BASE_DIR,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-        process._transport.close()
+def command(environment, *arguments):
+    """Run the command as it is."""
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    return running(environment, "manage.py", "tracking_deliver", *arguments, **pipes)
 
 
 async def test_deliverer_survives_the_end_of_its_connections(environment, database):
