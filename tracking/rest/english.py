@@ -22,7 +22,7 @@ class InEnglish(Base):
 
     def dispatch(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
         with translation.override("en"):
-            response: Any = super().dispatch(request, *args, **kwargs)
+            response = super().dispatch(request, *args, **kwargs)
         # LocaleMiddleware would name the language of the request.
         response.headers.setdefault("Content-Language", "en")
         return response
