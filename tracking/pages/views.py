@@ -13,7 +13,7 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
 from tracking.access.tokens import load_users
-from tracking.ids import DriverId
+from tracking.ids import INTEGERS, DriverId
 from tracking.models import Trip
 from tracking.people import USER_IDS, own_name
 from tracking.permissions import may_publish, may_view_fleet, may_view_trips, watches
@@ -62,6 +62,14 @@ def trip_map(request: HttpRequest, trip_id: int) -> HttpResponse:
     if not (is_rider or trip.driver_id == user.pk or may_view_trips(user)):
         raise Http404
     return render(request, "tracking/trip_map_page.html", {"trip": trip, "is_rider": is_rider})
+
+
+def trip_page(request: HttpRequest, pk: str) -> HttpResponse:
+    """Show a trip at the path of its REST resource, whose id may be anything."""
+    trip_id = INTEGERS.parse(pk)
+    if trip_id is None:
+        raise Http404
+    return trip_map(request, trip_id)
 
 
 @outside_transactions

@@ -17,6 +17,7 @@ from django.template import TemplateSyntaxError
 
 from tracking.ids import INTEGERS, DriverId
 from tracking.models import Trip
+from tracking.pages.trips import seconds_at_pickup, trip_page_data
 from tracking.pages.widgets import log_in_url, reverse_or_empty, widget_context
 from tracking.people import USER_IDS
 from tracking.protocol import encode_trip
@@ -36,19 +37,25 @@ def driver_map(driver_id: DriverId | str | AbstractBaseUser, name: str = "") -> 
     return _context("driver-map", driver_id=_driver_id("driver_map", driver_id), driver_name=name)
 
 
-@register.inclusion_tag("tracking/trip_map.html")
-def trip_map(trip: Trip | int | str) -> dict[str, Any]:
+@register.inclusion_tag("tracking/trip_map.html", takes_context=True)
+def trip_map(context: template.Context, trip: Trip | int | str) -> dict[str, Any]:
     """Show a trip and the car of its driver, for its riders, its driver, and staff.
 
     `trip` is a trip or its id. With a trip, its driver's name and its waypoints are in the page,
-    for every visitor of it; with an id, they come over the socket, which refuses strangers.
+    for every visitor of it; with an id, they come over the socket, which refuses strangers. If the
+    page's `request` has a user who rides on the trip, the map also shows cars nearby before there
+    is a driver, and the summary afterwards; riders and staff can share it.
     """
+    user = getattr(context.get("request"), "user", None)
     if isinstance(trip, Trip) and trip.pk is not None:
         frame = encode_trip(content_of(trip))
-        return _context("trip-map", trip_id=trip.pk, trip_frame=frame)
-    if isinstance(trip, Trip | bool) or not INTEGERS.parse(str(trip)):
+        more = trip_page_data(trip.pk, user) | {"waiting": seconds_at_pickup(trip)}
+        return _context("trip-map", trip_id=trip.pk, trip_frame=frame, **more)
+    trip_id = None if isinstance(trip, Trip | bool) else INTEGERS.parse(str(trip))
+    if not isinstance(trip_id, int):
         raise TemplateSyntaxError(f"trip_map takes a trip or its id, not {trip!r}")
-    return _context("trip-map", trip_id=trip, trip_frame="")
+    more = trip_page_data(trip_id, user)
+    return _context("trip-map", trip_id=trip, trip_frame="", waiting="", **more)
 
 
 @register.inclusion_tag("tracking/fleet_map.html", takes_context=True)

@@ -1,12 +1,14 @@
 """Trips over HTTP, and the page of a trip, for the host project.
 
-`path("trips/", include("tracking.urls.trips"))`, beside the socket at `trip/get-tracking`.
+`path("trips/", include("tracking.urls.trips"))`, beside the socket at `trip/get-tracking`. A trip's
+page and its REST resource have the same path, `trips/7/`.
 """
 
 from django.urls import path as page
 from rest_framework.routers import SimpleRouter
 
 from tracking.pages import views
+from tracking.pages.negotiation import page_or_data
 from tracking.rest.trip_track import TripTrackView
 from tracking.rest.trips import TripViewSet
 from tracking.slashes import either_slash, path
@@ -14,9 +16,14 @@ from tracking.slashes import either_slash, path
 router = SimpleRouter(use_regex_path=False)
 router.register("", TripViewSet, basename="trip")
 
+for pattern in router.urls:
+    if pattern.name == "trip-detail":
+        pattern.callback = page_or_data(views.trip_page, pattern.callback)
+
 app_name = "tracking_trips"
 urlpatterns = [
     path("<int:trip_id>/track/", TripTrackView.as_view(), name="track"),
+    # The page's former address.
     page("<int:trip_id>/map/", views.trip_map, name="trip-map"),
     *either_slash(router.urls),
 ]
