@@ -151,7 +151,7 @@ async def test_rider_sees_when_the_car_arrives_and_its_way(host, visit, scheme):
 
         script.location(0.5125, 101.443)
         script.trip(eta=eta(240), route=polyline(WAY))
-        await expect(arrival).to_have_text("Arrives in 4 min")
+        await expect(arrival).to_have_text("Arriving in 4 min")
         await expect(line(page)).to_be_visible()
         whole = await length(page)
         panel = await page.locator(".tracking-panel").bounding_box()
@@ -169,7 +169,7 @@ async def test_rider_sees_when_the_car_arrives_and_its_way(host, visit, scheme):
         )
 
         script.trip(eta=eta(100, "low"))
-        await expect(arrival).to_have_text("Arrives in about 2 min")
+        await expect(arrival).to_have_text("Arriving in about 2 min")
         script.trip(eta=eta(40))
         await expect(arrival).to_have_text("Arriving now")
         script.trip(eta=None, route=None)
@@ -183,7 +183,7 @@ async def test_rider_sees_when_the_car_arrives_and_its_way(host, visit, scheme):
         await keep(page, f"trip-here-{scheme}")
 
         script.trip(status="enroute_to_dropoff", eta=eta(600))
-        await expect(arrival).to_have_text(re.compile(r"Arrives at \d+:\d\d"))
+        await expect(arrival).to_have_text(re.compile(r"Arriving at \d+:\d\d"))
         await expect(part(page, "status")).to_have_text("On the way to Airport, Departures")
         await keep(page, f"trip-eta-riding-{scheme}")
 
@@ -198,11 +198,11 @@ async def test_minutes_count_down_without_new_frames(host, visit):
         script = await opened(host, page)
         script.location(0.5125, 101.443)
         script.trip(eta=eta(240), route=polyline(WAY))
-        await expect(part(page, "eta")).to_have_text("Arrives in 4 min")
+        await expect(part(page, "eta")).to_have_text("Arriving in 4 min")
         await keep(page, "trip-eta-desktop")
         await page.clock.run_for(11_000)
         await expect(part(page, "announcement")).to_have_text(
-            "Arrives in 4 min. Mia is on the way. white Prius, BM 1234 AB"
+            "Arriving in 4 min. Mia is on the way. white Prius, BM 1234 AB"
         )
         await page.clock.run_for(54_000)
-        await expect(part(page, "eta")).to_have_text("Arrives in 3 min")
+        await expect(part(page, "eta")).to_have_text("Arriving in 3 min")

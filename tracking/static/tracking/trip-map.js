@@ -1,18 +1,40 @@
 /** The rider's widget: a trip on a map, with whoever drives it, until it ends. */
 
 const NEVER_SEEN_DELAY = 2_500; // ms after the driver is known
+const NOTICE_TIME = 20_000; // ms; long enough to read who comes now
+const MINUTE = 60_000;
+
+/** Return a `getToken` that asks once, whoever else asks meanwhile. */
+function together(getToken) {
+  const asked = {};
+  return ({ refresh }) =>
+    (asked[refresh] ??= getToken({ refresh }).finally(() => delete asked[refresh]));
+}
 
 /** @param {HTMLElement} element @param {any} modules */
 export function start(element, modules) {
   const widget = modules.mapWidget.createMapWidget(element, modules);
   const { data, part, words, announce, map } = widget;
-  const { describeTrip, isRiding, nextKind } = modules.tripWords;
+  const { describeTrip, isRiding, nextKind, todoOf, useSharedTexts } = modules.tripWords;
+  const isShared = "shared" in data;
+  if (isShared) useSharedTexts(words);
   const panel = element.querySelector(".tracking-panel");
   const view = modules.tripView.createView(modules.leaflet, map, element, panel, widget);
   const places = modules.tripPlaces.createPlaces(modules.leaflet, map, words, part("places"));
   const eta = new modules.tripEta.Eta();
   const { polyline, routeLine } = modules;
   const route = modules.tripRoute.createRoute(modules.leaflet, map, polyline, routeLine);
+  const lateness = new modules.tripLateness.Lateness();
+  const card = modules.tripDriver.createDriverCard(part, words);
+  const { sessionToken, abortAfter } = modules.session;
+  const getToken = together(sessionToken(data));
+  const share = modules.tripShare.createShareDialog(widget, getToken, abortAfter);
+  const getJSON = modules.tripSummary.restReader(getToken, abortAfter);
+  const summary = modules.tripSummary.createSummary(modules.leaflet, map, widget, getJSON);
+  const sheet = modules.tripSheet.createSheet(element, part, {
+    isSmooth: () => widget.smooth,
+    onSettled: view.frame,
+  });
 
   let trip = null;
   // The car of the trip's present driver, once it has a location, and its freshness.
@@ -21,6 +43,11 @@ export function start(element, modules) {
   let assignedAt = 0;
   let isConnected = false;
   let announced = "";
+  let changedAt = -Infinity;
+  let hereSince = null;
+  // The cars nearby, and the handle of their stream.
+  let nearbyCars = null;
+  let nearby = null;
 
   modules.map.onReducedMotion(() => car?.setSmooth(widget.smooth));
 
@@ -55,13 +82,17 @@ export function start(element, modules) {
   }
 
   function onTrip(next) {
+    const isOther = trip?.driver && trip.driver.userId !== next.driver?.userId;
+    if (isOther && !isOver(next.status)) changedAt = Date.now();
     if (!trip || trip.driver?.userId !== next.driver?.userId) removeCar();
+    noteArrival(trip, next);
     trip = next;
     element.dataset.located = "";
     element.dataset.phase = phase();
     element.toggleAttribute("data-here", trip.status === "arrived_at_pickup");
-    if (phase() === "complete" || phase() === "canceled") removeCar();
+    if (isOver(trip.status)) removeCar();
     eta.set(isUnderway() ? trip.eta : null, Date.now());
+    lateness.push(legOf(trip), eta.arrivesAt, eta.isSure);
     route.show(isUnderway() ? trip.route : null);
     element.toggleAttribute("data-route", route.isShown);
     const kind = nextKind(trip.status);
@@ -70,7 +101,53 @@ export function start(element, modules) {
       return of === "pickup" && kind !== "pickup" ? "done" : "";
     });
     view.aim(aims(kind));
+    share.setOpen(!isOver(trip.status));
+    card.show(isDriven() ? trip.driver : null);
+    lookAround();
     show();
+    if (phase() === "complete" && trip.waypoints.length) {
+      summary.show(trip, (line) => view.aim(line));
+    }
+  }
+
+  function isOver(status) {
+    return status === "complete" || status === "canceled";
+  }
+
+  /** Return a name of the way to the next place, which has one promise of an arrival. */
+  function legOf({ driver, status }) {
+    return `${driver?.userId} ${nextKind(status) === "pickup" ? "pickup" : status}`;
+  }
+
+  /** Note since when the driver waits at the pickup, if that is known. */
+  function noteArrival(before, { status }) {
+    if (status !== "arrived_at_pickup") hereSince = null;
+    else if (before && before.status !== status) hereSince = Date.now();
+    else if (!before && data.waiting) hereSince = Date.now() - Number(data.waiting) * 1000;
+  }
+
+  /** Show the free cars around the pickup, as long as there is no driver. */
+  function lookAround() {
+    const pickup = trip.waypoints.find(({ kind }) => kind === "pickup");
+    const isWanted = phase() === "looking" && pickup && data.rider && !isShared;
+    if (isWanted && !nearby) {
+      nearbyCars ??= modules.tripCars.createCars(modules.leaflet, map, () => widget.smooth);
+      const { lat, lon } = pickup;
+      nearby = modules.client.watchNearby({ url: data.url, lat, lon, getToken, onCars });
+    } else if (!isWanted && nearby) {
+      nearby.close();
+      nearby = null;
+      nearbyCars.show([]);
+    }
+  }
+
+  async function showEnded(last) {
+    const detail = data.detailUrl ? await getJSON(data.detailUrl) : null;
+    if (detail) onTrip({ ...detail, ...last });
+  }
+
+  function onCars(cars) {
+    if (nearby) nearbyCars.show(cars);
   }
 
   /** Return the trip's phase, by which the style sheet colours the panel. */
@@ -124,16 +201,54 @@ export function start(element, modules) {
     const status = known === "unknown" || isConnected ? known : "unconnected";
     element.dataset.status = isDriven() ? status : "";
     const arrival = arrivalText(status);
+    const notice = noticeOf(arrival);
     setText("eta", arrival);
     setText("status", text.headline);
-    setText("car", text.car);
+    setText("todo", isShared && trip.driver ? "" : todoOf(words, trip));
+    // The card has them, or the host's own template does without a card.
+    if (!part("driver")) setText("car", text.car);
     setText("detail", isDriven() ? hint(status) : "");
+    showNotice(notice);
     if (status !== "unknown") car?.setStatus(status);
     // Not every change of an age, nor of the minutes.
     const news = [text.headline, text.car].filter(Boolean);
-    const reason = JSON.stringify([...news, arrival && eta.milestone(Date.now())]);
-    if (reason !== announced) announce([arrival, ...news].filter(Boolean).join(". "));
+    const event = ["changed", "late"].includes(notice.kind) ? notice : { kind: "", text: "" };
+    const reason = JSON.stringify([...news, event.kind, arrival && eta.milestone(Date.now())]);
+    // The end of a notice is no news.
+    const isNews = reason !== announced && (event.kind || reason !== withoutNotice(announced));
+    if (isNews) announce([event.text, arrival, ...news].filter(Boolean).join(". "));
     announced = reason;
+  }
+
+  /** Return a reason to announce without its notice. */
+  function withoutNotice(reason) {
+    if (!reason) return "";
+    const parts = JSON.parse(reason);
+    parts[parts.length - 2] = "";
+    return JSON.stringify(parts);
+  }
+
+  /** Return what is unusual, or the time that a driver has waited. */
+  function noticeOf(arrival) {
+    const now = Date.now();
+    if (now - changedAt < NOTICE_TIME && !isOver(trip.status)) {
+      const name = trip.driver ? "driver_changed" : "looking_again";
+      return { kind: "changed", text: words.say(name) };
+    }
+    if (arrival && lateness.isLate(eta.arrivesAt, now)) {
+      return { kind: "late", text: words.say("late", { time: words.minute(eta.arrivesAt) }) };
+    }
+    const waited = hereSince === null ? 0 : Math.floor((now - hereSince) / MINUTE);
+    if (waited < 1) return { kind: "", text: "" };
+    return { kind: "waiting", text: words.say("waiting", { count: words.number(waited) }) };
+  }
+
+  function showNotice({ kind, text }) {
+    const element = part("notice");
+    if (!element) return;
+    element.hidden = !text;
+    element.dataset.kind = kind;
+    setText("notice", text);
   }
 
   /** Return when the car arrives, "" if it is there or nobody knows. */
@@ -151,7 +266,7 @@ export function start(element, modules) {
   const watch = modules.client.watchTrip({
     url: data.url,
     tripId: data.tripId,
-    getToken: modules.session.sessionToken(data),
+    getToken,
     onTrip,
     onLocation,
     onStatus(status) {
@@ -160,7 +275,11 @@ export function start(element, modules) {
       show();
     },
     onEnd(end) {
-      onTrip({ waypoints: [], ...trip, driver: null, status: end, eta: null, route: null });
+      const last = { driver: null, status: end, eta: null, route: null };
+      const isNew = !trip;
+      onTrip({ waypoints: [], ...trip, ...last });
+      // A page that was opened after the end knows nothing else of the trip.
+      if (isNew) showEnded(last);
     },
     onState(state, reason) {
       isConnected = state === "open";
@@ -175,8 +294,9 @@ export function start(element, modules) {
   part("map").addEventListener("keydown", ({ key }) => {
     if (key.startsWith("Arrow")) setFollowing(false);
   });
-  new ResizeObserver(view.frame).observe(element);
-  new ResizeObserver(view.frame).observe(panel);
+  const frame = () => sheet.isMoving || view.frame();
+  new ResizeObserver(frame).observe(element);
+  new ResizeObserver(frame).observe(panel);
   if (data.trip) onTrip(JSON.parse(data.trip).trip);
   setInterval(show, 1000);
 }
