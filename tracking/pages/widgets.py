@@ -304,6 +304,35 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
     },
 }
 
+# What the widget of a trip says to those who have a link to it: they do not ride.
+SHARED_TRIP_TEXTS: Final[dict[str, str]] = {
+    "closed_4401": _("This trip has ended"),
+    "closed_4403": _("This trip has ended"),
+    "error_forbidden": _("This trip has ended"),
+    "error_token_invalid": _("This trip has ended"),
+    "error_token_expired": _("This trip has ended"),
+    "looking": _("Waiting for a driver"),
+    "looking_hint": _("You'll see the car here soon"),
+    "assigned": _("%(name)s is the driver"),
+    "assigned_unnamed": _("A driver is assigned"),
+    "on_the_way": _("%(name)s is on the way to the pickup"),
+    "on_the_way_unnamed": _("The driver is on the way to the pickup"),
+    "here": _("%(name)s is at the pickup"),
+    "here_unnamed": _("The driver is at the pickup"),
+    "to_stop": _("On the way to the next stop"),
+    "to_destination": _("On the way to the destination"),
+    "at_stop": _("At a stop"),
+    "complete": _("This trip has ended"),
+    "canceled": _("This trip has ended"),
+    "car": _("The driver's car"),
+}
+
+
+def shared_texts() -> dict[str, str]:
+    """Return the texts of a shared trip's widget, in the language of the request."""
+    texts = TEXTS["trip-map"] | SHARED_TRIP_TEXTS
+    return {name: gettext(text) for name, text in texts.items()}
+
 
 def widget_context(widget: str, **data: Any) -> dict[str, Any]:
     """Return the template context of `widget`, a key of MODULES, updated with `data`."""
