@@ -11,6 +11,7 @@ from tracking.models.history_hold import HistoryHold
 from tracking.models.history_segment import HistorySegment
 from tracking.models.location import DriverLocation
 from tracking.models.location_access import LocationAccess
+from tracking.models.share import TripShare, TripShareQuerySet
 from tracking.models.state import DriverState, DriverStateChange, State
 from tracking.models.trip import FINAL, Trip, TripAssignment, TripChange, TripStatus
 from tracking.models.web_session import EndedWebSession
@@ -39,6 +40,8 @@ __all__ = [
     "TripChange",
     "TripEta",
     "TripMatch",
+    "TripShare",
+    "TripShareQuerySet",
     "TripStatus",
     "WatchGrant",
     "WatchGrantQuerySet",

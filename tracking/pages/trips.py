@@ -8,7 +8,7 @@ from django.utils import timezone
 from tracking.conf import conf
 from tracking.models import Trip, TripStatus
 from tracking.pages.widgets import reverse_or_empty
-from tracking.permissions import may_view_trips
+from tracking.shares import may_share
 
 
 def trip_page_data(trip_id: int, user: Any) -> dict[str, Any]:
@@ -21,12 +21,14 @@ def trip_page_data(trip_id: int, user: Any) -> dict[str, Any]:
     is_rider = Trip.objects.filter(pk=trip_id, riders=user.pk).exists()
     detail = reverse_or_empty("tracking_trips:trip-detail", trip_id)
     has_track = is_rider and conf.HISTORY != "off"
-    may_share = bool(detail) and (is_rider or may_view_trips(user))
+    # Without its page, a link leads nowhere.
+    has_links = bool(reverse_or_empty("tracking_shares:page", "x"))
+    shares = reverse_or_empty("tracking_trips:shares", trip_id) if has_links else ""
     return {
         "is_rider": is_rider,
         "detail_url": detail if is_rider else "",
         "track_url": reverse_or_empty("tracking_trips:track", trip_id) if has_track else "",
-        "shares_url": f"{detail}shares/" if may_share else "",
+        "shares_url": shares if may_share(user, Trip(pk=trip_id)) else "",
     }
 
 

@@ -195,26 +195,6 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "share_stop_of": _("Stop sharing the link from %(time)s"),
         "share_stopped": _("Sharing stopped. The link doesn't work any more."),
         "share_not_stopped": _("Couldn't stop sharing. Try again."),
-        # For those who follow a trip by a link.
-        "shared_assigned": _("%(name)s is the driver"),
-        "shared_assigned_unnamed": _("The trip has a driver"),
-        "shared_on_the_way": _("%(name)s is on the way to the pickup"),
-        "shared_on_the_way_unnamed": _("The driver is on the way to the pickup"),
-        "shared_here": _("%(name)s is at the pickup"),
-        "shared_here_unnamed": _("The driver is at the pickup"),
-        "shared_to_stop": _("On the way to the next stop"),
-        "shared_to_destination": _("On the way to the destination"),
-        "shared_at_stop": _("At a stop"),
-        "shared_complete": _("This trip has ended."),
-        "shared_driver_changed": _("The driver has changed"),
-        "shared_looking_again": _("Finding another driver"),
-        "shared_your_driver": _("Driver"),
-        "shared_car": _("The driver's car"),
-        "shared_closed_4401": _("This link doesn't work any more."),
-        "shared_closed_4403": _("This link doesn't work any more."),
-        "shared_error_forbidden": _("This link doesn't work any more."),
-        "shared_error_token_invalid": _("This link doesn't work any more."),
-        "shared_error_token_expired": _("This link doesn't work any more."),
         "pickup": _("Pickup"),
         "stop": _("Stop"),
         "stops": _("%(count)s stops"),
@@ -357,6 +337,38 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "unreadable": _("The corners can't be read. Check the text below."),
     },
 }
+
+# What the widget of a trip says to those who have a link to it: they do not ride.
+SHARED_TRIP_TEXTS: Final[dict[str, str]] = {
+    "closed_4401": _("This trip has ended"),
+    "closed_4403": _("This trip has ended"),
+    "error_forbidden": _("This trip has ended"),
+    "error_token_invalid": _("This trip has ended"),
+    "error_token_expired": _("This trip has ended"),
+    "looking": _("Waiting for a driver"),
+    "looking_hint": _("You'll see the car here soon"),
+    "assigned": _("%(name)s is the driver"),
+    "assigned_unnamed": _("A driver is assigned"),
+    "on_the_way": _("%(name)s is on the way to the pickup"),
+    "on_the_way_unnamed": _("The driver is on the way to the pickup"),
+    "here": _("%(name)s is at the pickup"),
+    "here_unnamed": _("The driver is at the pickup"),
+    "to_stop": _("On the way to the next stop"),
+    "to_destination": _("On the way to the destination"),
+    "at_stop": _("At a stop"),
+    "complete": _("This trip has ended"),
+    "canceled": _("This trip has ended"),
+    "car": _("The driver's car"),
+    "driver_changed": _("The driver has changed"),
+    "looking_again": _("Waiting for another driver"),
+    "your_driver": _("Driver"),
+}
+
+
+def shared_texts() -> dict[str, str]:
+    """Return the texts of a shared trip's widget, in the language of the request."""
+    texts = TEXTS["trip-map"] | SHARED_TRIP_TEXTS
+    return {name: gettext(text) for name, text in texts.items()}
 
 
 def widget_context(widget: str, **data: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from rest_framework.routers import SimpleRouter
 
 from tracking.pages import views
 from tracking.pages.negotiation import page_or_data
+from tracking.rest.shares import ShareViewSet
 from tracking.rest.trip_track import TripTrackView
 from tracking.rest.trips import TripViewSet
 from tracking.slashes import either_slash, path
@@ -25,5 +26,13 @@ urlpatterns = [
     path("<int:trip_id>/track/", TripTrackView.as_view(), name="track"),
     # The page's former address.
     page("<int:trip_id>/map/", views.trip_map, name="trip-map"),
+    path(
+        "<int:trip_id>/shares/",
+        ShareViewSet.as_view({"get": "list", "post": "create"}),
+        name="shares",
+    ),
+    path(
+        "<int:trip_id>/shares/<int:pk>/", ShareViewSet.as_view({"delete": "destroy"}), name="share"
+    ),
     *either_slash(router.urls),
 ]

@@ -15,9 +15,8 @@ function together(getToken) {
 export function start(element, modules) {
   const widget = modules.mapWidget.createMapWidget(element, modules);
   const { data, part, words, announce, map } = widget;
-  const { describeTrip, isRiding, nextKind, todoOf, useSharedTexts } = modules.tripWords;
+  const { describeTrip, isRiding, nextKind, todoOf } = modules.tripWords;
   const isShared = "shared" in data;
-  if (isShared) useSharedTexts(words);
   const panel = element.querySelector(".tracking-panel");
   const view = modules.tripView.createView(modules.leaflet, map, element, panel, widget);
   const places = modules.tripPlaces.createPlaces(modules.leaflet, map, words, part("places"));
@@ -28,9 +27,10 @@ export function start(element, modules) {
   const card = modules.tripDriver.createDriverCard(part, words);
   const { sessionToken, abortAfter } = modules.session;
   const getToken = together(sessionToken(data));
-  const share = modules.tripShare.createShareDialog(widget, getToken, abortAfter);
-  const getJSON = modules.tripSummary.restReader(getToken, abortAfter);
-  const summary = modules.tripSummary.createSummary(modules.leaflet, map, widget, getJSON);
+  // The page of a link has neither.
+  const share = modules.tripShare?.createShareDialog(widget, getToken, abortAfter);
+  const getJSON = modules.tripSummary?.restReader(getToken, abortAfter);
+  const summary = modules.tripSummary?.createSummary(modules.leaflet, map, widget, getJSON);
   const sheet = modules.tripSheet.createSheet(element, part, {
     isSmooth: () => widget.smooth,
     onSettled: view.frame,
@@ -101,12 +101,12 @@ export function start(element, modules) {
       return of === "pickup" && kind !== "pickup" ? "done" : "";
     });
     view.aim(aims(kind));
-    share.setOpen(!isOver(trip.status));
+    share?.setOpen(!isOver(trip.status));
     card.show(isDriven() ? trip.driver : null);
     lookAround();
     show();
     if (phase() === "complete" && trip.waypoints.length) {
-      summary.show(trip, (line) => view.aim(line));
+      summary?.show(trip, (line) => view.aim(line));
     }
   }
 

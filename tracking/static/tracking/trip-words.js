@@ -59,10 +59,3 @@ export function todoOf(words, { status, driver, waypoints }) {
   if (!place) return "";
   return place.name ? words.say("meet_at", { place: place.name }) : words.say("meet");
 }
-
-/** Put the texts for those who follow a trip by a link in the place of the riders'. */
-export function useSharedTexts(words) {
-  for (const [name, text] of Object.entries(words.texts)) {
-    if (name.startsWith("shared_")) words.texts[name.slice("shared_".length)] = text;
-  }
-}
