@@ -26,7 +26,7 @@ export function createCars(L, map, isSmooth) {
   }
 
   function add({ latitude, longitude }) {
-    const icon = L.divIcon({ className: "tracking-nearby", iconSize: [34, 34], html: picture() });
+    const icon = L.divIcon({ className: "tracking-nearby", iconSize: [32, 32], html: picture() });
     // Those who cannot see the map need no such list: the panel says that a driver is looked for.
     const options = { icon, interactive: false, keyboard: false, zIndexOffset: -500 };
     const marker = L.marker([latitude, longitude], options).addTo(map);

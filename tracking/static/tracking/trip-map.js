@@ -3,6 +3,8 @@
 const NEVER_SEEN_DELAY = 2_500; // ms after the driver is known
 const NOTICE_TIME = 20_000; // ms; long enough to read who comes now
 const MINUTE = 60_000;
+const ORDER = ["pickup", "stop", "dropoff"];
+const AROUND = 0.009; // degrees around the pickup, about 1 km: there cars are shown
 
 /** Return a `getToken` that asks once, whoever else asks meanwhile. */
 function together(getToken) {
@@ -48,6 +50,7 @@ export function start(element, modules) {
   // The cars nearby, and the handle of their stream.
   let nearbyCars = null;
   let nearby = null;
+  let areCarsInView = false;
 
   modules.map.onReducedMotion(() => car?.setSmooth(widget.smooth));
 
@@ -98,7 +101,7 @@ export function start(element, modules) {
     const kind = nextKind(trip.status);
     places.show(trip.waypoints, (of) => {
       if (of === kind && trip.driver) return "next";
-      return of === "pickup" && kind !== "pickup" ? "done" : "";
+      return ORDER.indexOf(of) < ORDER.indexOf(kind) ? "done" : "";
     });
     view.aim(aims(kind));
     share?.setOpen(!isOver(trip.status));
@@ -138,6 +141,7 @@ export function start(element, modules) {
       nearby.close();
       nearby = null;
       nearbyCars.show([]);
+      areCarsInView = false;
     }
   }
 
@@ -147,7 +151,12 @@ export function start(element, modules) {
   }
 
   function onCars(cars) {
-    if (nearby) nearbyCars.show(cars);
+    if (!nearby) return;
+    nearbyCars.show(cars);
+    if (!cars.length || areCarsInView) return;
+    areCarsInView = true;
+    // Nearer, as on a map of the whole way the cars would lie on each other.
+    view.aim(aims("pickup"));
   }
 
   /** Return the trip's phase, by which the style sheet colours the panel. */
@@ -169,6 +178,11 @@ export function start(element, modules) {
   /** Return the places in view: the next one, or all of them before and after the drive. */
   function aims(kind) {
     const all = trip.waypoints;
+    const pickup = all.find((waypoint) => waypoint.kind === "pickup");
+    if (phase() === "looking" && areCarsInView && pickup) {
+      const east = AROUND / Math.max(0.1, Math.cos((pickup.lat * Math.PI) / 180));
+      return [-1, 1].map((side) => [pickup.lat + side * AROUND, pickup.lon + side * east]);
+    }
     const next = trip.driver ? all.filter((waypoint) => waypoint.kind === kind) : [];
     return (next.length ? next : all).map(({ lat, lon }) => [lat, lon]);
   }
@@ -297,6 +311,7 @@ export function start(element, modules) {
   const frame = () => sheet.isMoving || view.frame();
   new ResizeObserver(frame).observe(element);
   new ResizeObserver(frame).observe(panel);
+  new ResizeObserver(frame).observe(part("banner"));
   if (data.trip) onTrip(JSON.parse(data.trip).trip);
   setInterval(show, 1000);
 }
