@@ -45,6 +45,7 @@ export function start(element, modules) {
   let assignedAt = 0;
   let isConnected = false;
   let announced = "";
+  let announcedNotice = "";
   let changedAt = -Infinity;
   let hereSince = null;
   // The cars nearby, and the handle of their stream.
@@ -226,20 +227,14 @@ export function start(element, modules) {
     if (status !== "unknown") car?.setStatus(status);
     // Not every change of an age, nor of the minutes.
     const news = [text.headline, text.car].filter(Boolean);
-    const event = ["changed", "late"].includes(notice.kind) ? notice : { kind: "", text: "" };
-    const reason = JSON.stringify([...news, event.kind, arrival && eta.milestone(Date.now())]);
-    // The end of a notice is no news.
-    const isNews = reason !== announced && (event.kind || reason !== withoutNotice(announced));
-    if (isNews) announce([event.text, arrival, ...news].filter(Boolean).join(". "));
+    const reason = JSON.stringify([...news, arrival && eta.milestone(Date.now())]);
+    // A notice is said once, and its end is no news.
+    const isNotice = ["changed", "late"].includes(notice.kind) && notice.kind !== announcedNotice;
+    if (reason !== announced || isNotice) {
+      announce([isNotice && notice.text, arrival, ...news].filter(Boolean).join(". "));
+    }
     announced = reason;
-  }
-
-  /** Return a reason to announce without its notice. */
-  function withoutNotice(reason) {
-    if (!reason) return "";
-    const parts = JSON.parse(reason);
-    parts[parts.length - 2] = "";
-    return JSON.stringify(parts);
+    announcedNotice = notice.kind;
   }
 
   /** Return what is unusual, or the time that a driver has waited. */
