@@ -67,7 +67,7 @@ def trip_map(request: HttpRequest, trip_id: int) -> HttpResponse:
 def trip_page(request: HttpRequest, pk: str) -> HttpResponse:
     """Show a trip at the path of its REST resource, whose id may be anything."""
     trip_id = INTEGERS.parse(pk)
-    if trip_id is None:
+    if not isinstance(trip_id, int):
         raise Http404
     return trip_map(request, trip_id)
 

@@ -4,6 +4,8 @@
 page and its REST resource have the same path, `trips/7/`.
 """
 
+from typing import Any
+
 from django.urls import path as page
 from rest_framework.routers import SimpleRouter
 
@@ -17,9 +19,10 @@ from tracking.slashes import either_slash, path
 router = SimpleRouter(use_regex_path=False)
 router.register("", TripViewSet, basename="trip")
 
-for pattern in router.urls:
-    if pattern.name == "trip-detail":
-        pattern.callback = page_or_data(views.trip_page, pattern.callback)
+_patterns: list[Any] = either_slash(router.urls)
+for _pattern in _patterns:
+    if _pattern.name == "trip-detail":
+        _pattern.callback = page_or_data(views.trip_page, _pattern.callback)
 
 app_name = "tracking_trips"
 urlpatterns = [
@@ -34,5 +37,5 @@ urlpatterns = [
     path(
         "<int:trip_id>/shares/<int:pk>/", ShareViewSet.as_view({"delete": "destroy"}), name="share"
     ),
-    *either_slash(router.urls),
+    *_patterns,
 ]

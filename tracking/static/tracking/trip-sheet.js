@@ -87,14 +87,13 @@ export function createSheet(element, part, { isSmooth, onSettled }) {
     drag = { id: event.pointerId, y: event.clientY, height: more.offsetHeight, isMoving: false };
     drag.last = { y: event.clientY, at: event.timeStamp, speed: 0 };
   });
-  peek.addEventListener("pointermove", (event) => {
+  // The pointer may be faster than the sheet.
+  document.addEventListener("pointermove", (event) => {
     if (event.pointerId !== drag?.id) return;
     const up = drag.y - event.clientY;
     if (!drag.isMoving && Math.abs(up) < DRAG) return;
     if (!drag.isMoving) {
       drag.isMoving = true;
-      // Or the click on the handle would not come from it.
-      peek.setPointerCapture(event.pointerId);
       element.removeAttribute("data-peek");
       element.removeAttribute("data-settling");
     }
@@ -108,14 +107,14 @@ export function createSheet(element, part, { isSmooth, onSettled }) {
     const { isMoving, last } = drag;
     drag = null;
     if (!isMoving) return;
-    wasDragged = event.target === handle || event.type === "pointerup";
+    wasDragged = true;
     // The click of a drag comes in the same task, if at all.
     setTimeout(() => (wasDragged = false));
     const isFlung = Math.abs(last.speed) > FLING && event.timeStamp - last.at < 100;
     choose(isFlung ? last.speed > 0 : more.offsetHeight > room() / 2);
   };
-  peek.addEventListener("pointerup", end);
-  peek.addEventListener("pointercancel", end);
+  document.addEventListener("pointerup", end);
+  document.addEventListener("pointercancel", end);
   // The first of a widget is not narrow yet.
   new ResizeObserver(layOut).observe(element);
   new ResizeObserver(layOut).observe(peek);
