@@ -13,6 +13,7 @@ from django.shortcuts import render
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_safe
 
 from tracking import shares
@@ -33,6 +34,7 @@ PREVIEW_IMAGE: Final = "tracking/share-preview.png"
 
 
 @require_safe
+@sensitive_variables("secret")
 def shared_trip(request: HttpRequest, secret: str) -> HttpResponse:
     """Show the trip of a link; 410 once the link or the trip has ended, 404 for an unknown link."""
     throttle: Any = SharedTripThrottle()

@@ -75,6 +75,7 @@ def test_a_run_does_each_step_and_says_so_in_a_line():
         "Days to pack: 1 packed, 2 fixes",
         "Erasures after packing: 0 applied again, 0 fixes deleted",
         "Events: 0 rows deleted, and of visits to zones 0 rows deleted",
+        "Share links: 0 rows deleted",
         "Audit trail: 1 rows deleted",
     ]
     assert kept(ONE) == [*fixes_at(OLD, 5, 3700), *fixes_at(HOT, 5)]
@@ -99,6 +100,7 @@ def test_a_second_run_changes_nothing():
         "Days to pack: 0 packed, 0 fixes",
         "Erasures after packing: 0 applied again, 0 fixes deleted",
         "Events: 0 rows deleted, and of visits to zones 0 rows deleted",
+        "Share links: 0 rows deleted",
         "Audit trail: 0 rows deleted",
     ]
     assert kept(ONE) == fixes_at(OLD, 5, 3700)
