@@ -35,11 +35,12 @@ def revoke_share(
 ) -> HttpResponse | None:
     """End the link whose button was pressed, and return to the page; None if none was."""
     pk = request.POST.get(REVOKE, "")
-    if request.method != "POST" or not pk.isascii() or not pk.isdigit() or trip_id is None:
+    numbers = f"{pk}{trip_id}"
+    if request.method != "POST" or not pk or not (numbers.isascii() and numbers.isdigit()):
         return None
     if not request.user.has_perm("tracking.change_trip"):
         return None
-    share = TripShare.objects.filter(pk=pk, trip=trip_id).first()
+    share = TripShare.objects.filter(pk=pk, trip__pk=trip_id or 0).first()
     if share is not None:
         shares.revoke(share)
         model_admin.message_user(request, _("The link has ended."), messages.SUCCESS)

@@ -172,7 +172,7 @@ def test_a_second_run_at_the_same_time_does_nothing():
         with running(maintain) as results:
             pass
         assert results == [["Another tracking_maintain is running. Nothing was done."]]
-    assert len(maintain()) == 10
+    assert len(maintain()) == 11
 
 
 @on_postgresql
@@ -194,7 +194,7 @@ def test_two_runs_that_start_at_once_lose_nothing(monkeypatch):
         with running(maintain) as second:
             pass
         done.set()
-    assert len(first[0]) == 10
+    assert len(first[0]) == 11
     assert len(second[0]) == 1
     assert kept(ONE) == kept(TWO) == fixes
 

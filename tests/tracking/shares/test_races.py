@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "post
 def test_of_many_at_once_five_are_created(database):
     rider = new_caller("rider").pk
     trip = trips.create(riders=[rider])
-    results = together(*[partial(shares.create, trip.pk, by=rider)] * 7)
+    results = together(database, *[partial(shares.create, trip.pk, by=rider)] * 7)
     failed = [each for each in results if isinstance(each, Exception)]
     assert [type(each) for each in failed] == [shares.TooManyShares] * 2, results
     assert TripShare.objects.count() == 5
@@ -27,6 +27,6 @@ def test_first_opening_is_one_event(database):
     rider = new_caller("rider").pk
     trip = trips.create(riders=[rider])
     link = shares.create(trip, by=rider)
-    results = together(*[partial(note_opening, link.share.pk)] * 4)
+    results = together(database, *[partial(note_opening, link.share.pk)] * 4)
     assert results == [None] * 4
     assert Event.objects.filter(type="share.opened").count() == 1
