@@ -102,6 +102,11 @@ trips-you-took.csv
 changes-of-trips-you-took.csv
               How these trips went on: each status, when and why, and who drove then.
 
+trips-you-shared.csv
+              The links with which you showed a trip to others: when you made each, until when it
+              could be opened, and when it was opened first and last. Who opened it is not known.
+              The link itself is not kept. Kept for {events} days after its end.
+
 ways-of-trips-you-drove.csv
               Finished trips on the streets: the metres, and the way as an encoded polyline with
               6 decimals, which many map programs read. It is deleted with your track.

@@ -22,6 +22,7 @@ from tracking.models import (
     TripChange,
     TripEta,
     TripMatch,
+    TripShare,
     WatchGrant,
     ZoneVisit,
 )
@@ -209,6 +210,13 @@ def _of_trips(user_id: DriverId) -> list[Table]:
             TripChange.objects.filter(trip__in=taken.order_by().values("pk")),
             "changed_at",
             change | {"driver": "driver_id"},
+        ),
+        Table(
+            "trips-you-shared.csv",
+            _of(TripShare, "created_by", user_id),
+            "created_at",
+            {"trip": "trip_id"}
+            | _fields("created_at", "expires_at", "ended_at", "opened_at", "last_opened_at"),
         ),
     ]
 

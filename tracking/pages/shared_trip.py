@@ -13,12 +13,14 @@ from django.shortcuts import render
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
 from tracking import shares
 from tracking.models import Trip
 from tracking.pages.trip_words import headline_of
-from tracking.pages.widgets import MODULES, shared_texts, widget_context
+from tracking.pages.widgets import module_urls, shared_texts, widget_context
 from tracking.protocol import encode_trip
 from tracking.rest.throttling import SharedTripThrottle
 from tracking.trips.content import shared_content_of
@@ -32,7 +34,10 @@ HEADERS: Final = {
 PREVIEW_IMAGE: Final = "tracking/share-preview.png"
 
 
+# Compressed, which is safe here: the page repeats nothing that another site could send.
 @require_safe
+@gzip_page
+@sensitive_variables("secret")
 def shared_trip(request: HttpRequest, secret: str) -> HttpResponse:
     """Show the trip of a link; 410 once the link or the trip has ended, 404 for an unknown link."""
     throttle: Any = SharedTripThrottle()
@@ -52,7 +57,7 @@ def shared_trip(request: HttpRequest, secret: str) -> HttpResponse:
 def shared_trip_context(trip: Trip, token_url: str) -> dict[str, Any]:
     """Return the context of the trip's widget as a link shows it."""
     content = shared_content_of(trip)
-    texts = shared_texts()
+    texts, modules = shared_texts(), module_urls("trip-map")
     return widget_context(
         "trip-map",
         trip_id=trip.pk,
@@ -63,7 +68,8 @@ def shared_trip_context(trip: Trip, token_url: str) -> dict[str, Any]:
         csrf_token="",
         shared=True,
         said=headline_of(content, texts),
-        preloads=[static(f"tracking/{path}") for path in MODULES["trip-map"].values()],
+        modules=json.dumps(modules),
+        preloads=list(modules.values()),
         texts=json.dumps(texts, ensure_ascii=False),
     )
 

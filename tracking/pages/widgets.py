@@ -17,16 +17,19 @@ from tracking.conf import conf
 # passed by address.
 WORDS: Final = {"words": "words.js"}
 CLIENT: Final = WORDS | {"client": "tracking-client.js", "session": "session.js"}
-MAP: Final = {
-    "leaflet": "vendor/leaflet/leaflet.js",
-    "map": "map.js",
-    "mapWidget": "map-widget.js",
+# They draw a map without tiles.
+BASE_LAYER_MODULES: Final = {
     "baseLayer": "base-layer.js",
     "canvasTiles": "canvas-tiles.js",
     "coastlines": "coastlines.js",
     "graticule": "graticule.js",
     "mercator": "mercator.js",
 }
+MAP: Final = {
+    "leaflet": "vendor/leaflet/leaflet.js",
+    "map": "map.js",
+    "mapWidget": "map-widget.js",
+} | BASE_LAYER_MODULES
 MODULES: Final[dict[str, Mapping[str, str]]] = {
     "driver-map": CLIENT
     | MAP
@@ -369,6 +372,16 @@ def shared_texts() -> dict[str, str]:
     """Return the texts of a shared trip's widget, in the language of the request."""
     texts = TEXTS["trip-map"] | SHARED_TRIP_TEXTS
     return {name: gettext(text) for name, text in texts.items()}
+
+
+def module_urls(widget: str) -> dict[str, str]:
+    """Return the addresses of a widget's modules, without those that draw a map without tiles.
+
+    The latter are left out where there are tiles: a page over a slow line has no use for them.
+    """
+    unused = BASE_LAYER_MODULES if conf.TILE_URL else {}
+    files = {name: path for name, path in MODULES[widget].items() if name not in unused}
+    return {name: static(f"tracking/{path}") for name, path in files.items()}
 
 
 def widget_context(widget: str, **data: Any) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from http import HTTPStatus
 
 from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.debug import sensitive_variables
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, NotFound
 from rest_framework.permissions import BasePermission
@@ -35,6 +37,7 @@ class ShareTokenView(RestView):
     permission_classes: Sequence[type[BasePermission]] = ()
     throttle_classes = (SharedTripThrottle,)
 
+    @method_decorator(sensitive_variables("secret"))
     def post(self, request: Request, secret: str) -> Response:
         share = shares.resolve(secret)
         if share is None:

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import router, transaction
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 
 from tracking import events, revocation
 from tracking.arguments import id_of
@@ -88,6 +89,7 @@ def listed(trip: Trip) -> Any:
     return TripShare.objects.filter(trip=trip).live(timezone.now()).select_related("created_by")
 
 
+@sensitive_variables("secret")
 def resolve(secret: str) -> TripShare | None:
     """Return the link with this secret, live or not, with its trip; None if there is none."""
     # `lower()` turns some others into ASCII letters, such as the Kelvin sign.

@@ -294,6 +294,7 @@ export function start(element, modules) {
       isConnected = state === "open";
       // The end of a trip is no problem of the connection.
       if (reason?.error !== "trip_ended") widget.showConnection(state, reason);
+      if (data.shared && state === "closed") reloadOnceEnded();
       show();
     },
   });
@@ -309,4 +310,10 @@ export function start(element, modules) {
   new ResizeObserver(frame).observe(part("banner"));
   if (data.trip) onTrip(JSON.parse(data.trip).trip);
   setInterval(show, 1000);
+}
+
+/** Load the page of a share link again if it says by now that the link has ended. */
+async function reloadOnceEnded() {
+  const page = await fetch(location.href, { method: "HEAD", cache: "no-store" }).catch(() => null);
+  if (page && [404, 410].includes(page.status)) location.reload();
 }
