@@ -139,7 +139,8 @@ async def test_friend_follows_the_trip_until_it_ends(workers, shared, new_page):
         await expect(page.locator("[data-part=status]")).to_have_text(
             "Kofi is on the way to the pickup"
         )
-        await expect(page.locator("[data-part=car]").first).to_have_text("white Prius, BM 1234")
+        await expect(page.locator("[data-part=car]").first).to_have_text("white Prius")
+        await expect(page.locator("[data-part=plate]")).to_have_text("BM 1234")
         await expect(page.locator("[data-located]")).to_be_attached(timeout=DEADLINE)
         await driver.send("0.511", "101.4478")
         await expect(page.locator(".tracking-car")).to_have_count(1, timeout=DEADLINE)
