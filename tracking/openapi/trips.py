@@ -12,10 +12,9 @@ from drf_spectacular.utils import (
 from drf_spectacular.utils import extend_schema_view as describe
 from msgspec import Meta
 
-from tracking.openapi.parts import Address, PageToken, page_parameters, responses
+from tracking.openapi.parts import Address, page_parameters, responses
 from tracking.rest.grants import NewestFirst
 from tracking.rest.nearby import DEFAULT_COUNT, MAX_COUNT, ORDERS, NearbyDrivers, NearbyView
-from tracking.rest.problems import Problem
 from tracking.rest.share_token import ShareTokenView
 from tracking.rest.shares import NewShare, ShareDetails, ShareViewSet
 from tracking.rest.states import StateDetails, StateInput, StateView
@@ -150,17 +149,8 @@ describe(
     ),
 )(extend_schema(tags=["trips"])(ShareViewSet))
 
-describe(
-    post=extend_schema(
-        operation_id="get_share_token",
-        tags=["trips"],
-        summary="Get a token for the page of a link",
-        description="The link in the path is the only credential. The token opens the stream of its"
-        " trip and nothing else. 410 once the link has ended.",
-        request=None,
-        responses=responses({200: PageToken, 410: Problem}, 404),
-    )
-)(ShareTokenView)
+# Only the page of a link calls it, with the link as the credential.
+describe(post=extend_schema(exclude=True))(ShareTokenView)
 
 describe(
     get=extend_schema(
