@@ -31,6 +31,8 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex, nofollow",
 }
+# What only riders have: links of their own, cars nearby and the summary. An old phone loads less.
+RIDERS_MODULES: Final = {"tripShare", "tripCars", "tripSummary"}
 PREVIEW_IMAGE: Final = "tracking/share-preview.png"
 
 
