@@ -59,7 +59,12 @@ def shared_trip(request: HttpRequest, secret: str) -> HttpResponse:
 def shared_trip_context(trip: Trip, token_url: str) -> dict[str, Any]:
     """Return the context of the trip's widget as a link shows it."""
     content = shared_content_of(trip)
-    texts, modules = shared_texts(), module_urls("trip-map")
+    texts = shared_texts()
+    modules = {
+        name: address
+        for name, address in module_urls("trip-map").items()
+        if name not in RIDERS_MODULES
+    }
     return widget_context(
         "trip-map",
         trip_id=trip.pk,

@@ -371,7 +371,8 @@ SHARED_TRIP_TEXTS: Final[dict[str, str]] = {
 def shared_texts() -> dict[str, str]:
     """Return the texts of a shared trip's widget, in the language of the request."""
     texts = TEXTS["trip-map"] | SHARED_TRIP_TEXTS
-    return {name: gettext(text) for name, text in texts.items()}
+    # Those who have a link cannot share: an old phone loads less.
+    return {name: gettext(text) for name, text in texts.items() if not name.startswith("share_")}
 
 
 def module_urls(widget: str) -> dict[str, str]:
