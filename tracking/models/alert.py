@@ -39,6 +39,9 @@ class DriverAlert(models.Model):
     since = models.DateTimeField(_("since"))
     latitude = models.FloatField(_("latitude"), null=True)
     longitude = models.FloatField(_("longitude"), null=True)
+    # Of a driver off the route: the waypoint of the way, from 0, and the line of it that was left.
+    waypoint = models.PositiveSmallIntegerField(null=True, editable=False)
+    route = models.TextField(blank=True, editable=False)
     ended_at = models.DateTimeField(_("ended at"), null=True)
     acknowledged_at = models.DateTimeField(_("acknowledged at"), null=True)
     acknowledged_by: Any = by_user(_("acknowledged by"))
