@@ -10,7 +10,7 @@ from django.db.models.functions import Greatest
 
 from tracking.alerts.conditions import Drive, Place
 from tracking.ids import DriverId
-from tracking.models import DriverAlert, TripAssignment, TripEta
+from tracking.models import AlertKind, DriverAlert, TripAssignment, TripEta
 
 # What a drive is known by.
 Key = tuple[DriverId, int]
@@ -100,7 +100,8 @@ def end_alerts(ended: Mapping[int, datetime]) -> None:
 def count_open() -> Mapping[str, int]:
     """Return the numbers of open alerts by kind."""
     rows = _alerts().filter(ended_at=None).order_by()
-    return dict(rows.values_list("kind").annotate(Count("pk")))
+    counts = dict(rows.values_list("kind").annotate(Count("pk")))
+    return dict.fromkeys(AlertKind.values, 0) | counts
 
 
 def _alerts() -> Any:
