@@ -56,7 +56,8 @@ class AlertDetails(msgspec.Struct):
     """A condition of a driver on a trip."""
 
     id: int
-    kind: Annotated[str, Meta(extra_json_schema={"enum": list(AlertKind.values)})]
+    # Not as an enum: OpenAPI would need names for it and for the waypoints' kinds.
+    kind: Annotated[str, Meta(description=f"One of: {', '.join(AlertKind.values)}.")]
     driver: Person
     trip: TripName
     since: Annotated[Time, Meta(description="When the condition began.")]

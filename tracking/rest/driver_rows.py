@@ -72,7 +72,7 @@ class DriverRow(msgspec.Struct, rename={"user_id": "userId"}):
     name: str
     state: Annotated[str | None, Meta(extra_json_schema={"enum": [*State.values, None]})]
     since: Annotated[Time | None, Meta(description="When the driver got this state.")]
-    status: Annotated[str, Meta(extra_json_schema={"enum": list(STATUSES)})]
+    status: Annotated[str, Meta(description=f"One of: {', '.join(STATUSES)}.")]
     vehicle_type: str
     zones: Annotated[list[ZoneName], Meta(description="Where the driver is now.")]
     trip: Annotated[
