@@ -17,4 +17,5 @@ urlpatterns = [
     path("foreign/", login_required(TemplateView.as_view(template_name="foreign.html"))),
     path("order.css", lambda request: HttpResponse(STYLE, content_type="text/css")),
     path("depot/", login_required(TemplateView.as_view(template_name="foreign_fleet.html"))),
+    path("wall/", login_required(TemplateView.as_view(template_name="wall.html"))),
 ]
