@@ -128,6 +128,11 @@ zones-you-were-in.csv
               when you had been there for a while. Kept for {events} days, or until your track is
               erased.
 
+alerts-about-you.csv
+              When a dispatcher was told to look at your trip, and where you were: your phone was
+              silent, you stood for long, or you left the route, which is given as a line. Kept for
+              {alerts} days, or until your track is erased.
+
 holds.csv     Parts of your track that are kept longer, for example because of a dispute.
 
 erasures.csv  Erasures of your track: everything recorded before that time was deleted.
@@ -148,6 +153,7 @@ def readme(driver_id: DriverId, now: datetime, days: Days) -> bytes:
         if conf.HISTORY_DAYS
         else "until your account is deleted",
         events=conf.EVENT_DAYS,
+        alerts=conf.HISTORY_DAYS or conf.EVENT_DAYS,
     )
     # The line ends that every editor shows.
     return text.replace("\n", "\r\n").encode()

@@ -9,6 +9,7 @@ from tracking.ids import DriverId
 from tracking.models import (
     AnnouncedStatus,
     Device,
+    DriverAlert,
     DriverLocation,
     DriverState,
     DriverStateChange,
@@ -223,6 +224,10 @@ def _of_trips(user_id: DriverId) -> list[Table]:
 
 def _of_events(driver_id: DriverId) -> list[Table]:
     driven = _of(TripAssignment, "driver", driver_id)
+    alert: dict[str, Column] = {
+        "alert": lambda row: row.get_kind_display(),
+        "trip": "trip_id",
+    }
     return [
         Table(
             "ways-of-trips-you-drove.csv",
@@ -262,6 +267,14 @@ def _of_events(driver_id: DriverId) -> list[Table]:
             _of(ZoneVisit, "driver", driver_id).select_related("zone"),
             "entered_at",
             {"zone": lambda row: row.zone.name} | _fields("entered_at", "dwelled_at", "exited_at"),
+        ),
+        Table(
+            "alerts-about-you.csv",
+            _of(DriverAlert, "driver", driver_id),
+            "since",
+            alert
+            | _fields("since", "ended_at", "latitude", "longitude", "route")
+            | _fields("acknowledged_at", "note"),
         ),
     ]
 

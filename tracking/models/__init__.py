@@ -1,5 +1,6 @@
 """The models, one per file. Django finds them here."""
 
+from tracking.models.alert import AlertKind, DriverAlert
 from tracking.models.announced_status import AnnouncedStatus
 from tracking.models.device import Device
 from tracking.models.eta import TripEta, TripMatch
@@ -21,8 +22,10 @@ from tracking.models.zone import Zone, ZoneVisit
 
 __all__ = [
     "FINAL",
+    "AlertKind",
     "AnnouncedStatus",
     "Device",
+    "DriverAlert",
     "DriverLocation",
     "DriverState",
     "DriverStateChange",

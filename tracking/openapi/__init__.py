@@ -13,6 +13,7 @@ from drf_spectacular.utils import (
 )
 from drf_spectacular.utils import extend_schema_view as describe
 
+import tracking.openapi.fleet
 import tracking.openapi.history
 import tracking.openapi.structs
 import tracking.openapi.trips

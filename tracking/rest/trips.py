@@ -30,6 +30,13 @@ from tracking.rest.trip_output import detail_of, sees_all, with_users
 from tracking.rest.views import BearerAuthentication, PageAuthentication, RestView
 
 
+class ByAge(NewestFirst):
+    """Pages of the newest trips first, or with `sort=oldest` of those that wait longest."""
+
+    def get_ordering(self, request: Request, queryset: Any, view: Any) -> tuple[str, ...]:
+        return ("id",) if request.query_params.get("sort") == "oldest" else ("-id",)
+
+
 class TripViewSet(
     RestView,
     mixins.ListModelMixin,
@@ -46,7 +53,7 @@ class TripViewSet(
     permission_classes = (IsAuthenticated,)
     throttle_classes = (TripThrottle,)
     parser_classes = (SafeJSONParser,)
-    pagination_class = NewestFirst
+    pagination_class = ByAge
     queryset = Trip.objects.all()
 
     def get_queryset(self) -> QuerySet[Trip]:
@@ -140,11 +147,15 @@ def _filtered(
     *,
     open: bool | None = None,  # noqa: A002 - the parameter's name
     rider: Any = None,
+    assigned: bool | None = None,
+    sort: str = "",  # the pages'
     **fields: Any,
 ) -> QuerySet[Trip]:
     found = found.filter(**fields)
     if rider is not None:
         found = found.filter(riders=rider)
+    if assigned is not None:
+        found = found.filter(driver__isnull=not assigned)
     if open is None:
         return found
     return found.exclude(status__in=FINAL) if open else found.filter(status__in=FINAL)

@@ -74,6 +74,35 @@ def fleet_map(context: template.Context) -> dict[str, Any]:
     )
 
 
+@register.inclusion_tag("tracking/dispatch_console.html", takes_context=True)
+def dispatch_console(context: template.Context) -> dict[str, Any]:
+    """Show the dispatcher's console: all drivers, trips and alerts in lists beside the map.
+
+    What it shows depends on the URLs that the project includes and on the permissions of the user
+    of the page's `request`: the list of drivers needs `tracking.urls.fleet`, trips need
+    `tracking.urls.trips`, the nearest cars `tracking.urls`.
+    """
+    user = getattr(context.get("request"), "user", None)
+
+    def may(permission: str) -> bool:
+        return user is not None and user.is_staff and user.has_perm(f"tracking.{permission}")
+
+    sees_trips = may("view_driverlocation") and may("view_trip")
+    sees_alerts = sees_trips or may("view_driveralert") or may("change_driveralert")
+    return _context(
+        "dispatch-console",
+        drivers_url=reverse_or_empty("tracking_fleet:drivers"),
+        filters_url=reverse_or_empty("tracking_fleet:filters"),
+        alerts_url=reverse_or_empty("tracking_fleet:alerts") if sees_alerts else "",
+        trips_url=reverse_or_empty("tracking_trips:trip-list") if sees_trips else "",
+        nearby_url=reverse_or_empty("tracking:nearby"),
+        replay_url=reverse_or_empty("tracking:driver-replay", USER_IDS.lowest),
+        replay_id=str(USER_IDS.lowest),
+        may_assign=sees_trips and may("change_trip"),
+        may_acknowledge=may("change_trip") or may("change_driveralert"),
+    )
+
+
 @register.inclusion_tag("tracking/driver_day.html")
 def driver_day(day: Mapping[str, Any]) -> dict[str, Any]:
     """Show a driver's day in the history, for the admin's page, whose data it needs."""

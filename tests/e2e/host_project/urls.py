@@ -18,4 +18,5 @@ urlpatterns = [
     path("order.css", lambda request: HttpResponse(STYLE, content_type="text/css")),
     path("ride/<int:trip_id>/", login_required(TemplateView.as_view(template_name="ride.html"))),
     path("depot/", login_required(TemplateView.as_view(template_name="foreign_fleet.html"))),
+    path("wall/", login_required(TemplateView.as_view(template_name="wall.html"))),
 ]

@@ -76,6 +76,7 @@ def test_a_run_does_each_step_and_says_so_in_a_line():
         "Erasures after packing: 0 applied again, 0 fixes deleted",
         "Events: 0 rows deleted, and of visits to zones 0 rows deleted",
         "Share links: 0 rows deleted",
+        "Alerts: 0 rows deleted",
         "Audit trail: 1 rows deleted",
     ]
     assert kept(ONE) == [*fixes_at(OLD, 5, 3700), *fixes_at(HOT, 5)]
@@ -101,6 +102,7 @@ def test_a_second_run_changes_nothing():
         "Erasures after packing: 0 applied again, 0 fixes deleted",
         "Events: 0 rows deleted, and of visits to zones 0 rows deleted",
         "Share links: 0 rows deleted",
+        "Alerts: 0 rows deleted",
         "Audit trail: 0 rows deleted",
     ]
     assert kept(ONE) == fixes_at(OLD, 5, 3700)
@@ -172,7 +174,7 @@ def test_a_second_run_at_the_same_time_does_nothing():
         with running(maintain) as results:
             pass
         assert results == [["Another tracking_maintain is running. Nothing was done."]]
-    assert len(maintain()) == 11
+    assert len(maintain()) == 12
 
 
 @on_postgresql
