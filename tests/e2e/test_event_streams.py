@@ -32,7 +32,7 @@ class EventStream:
 
     async def event(self):
         """Return the next event as its name and data."""
-        name, data = "message", None
+        name, data, line = "message", None, b""
         async with asyncio.timeout(DEADLINE):
             while data is None or line != b"\n":
                 line = await self._reader.readline()
@@ -155,7 +155,7 @@ async def test_a_reader_that_leaves_is_freed(cluster_stack):
         await events.frame()
         connection = events.headers["x-connection-id"]
     async with asyncio.timeout(DEADLINE):
-        while connection not in server.log():
+        while connection not in server.log():  # noqa: ASYNC110 - a file has no event
             await asyncio.sleep(0.05)
     line = next(line for line in server.log().splitlines() if connection in line)
     assert "client_left" in line

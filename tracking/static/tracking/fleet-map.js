@@ -37,6 +37,7 @@ export function start(element, modules) {
 
   const watch = modules.client.watchFleet({
     url: data.url,
+    httpUrl: data.httpUrl || null,
     getToken: modules.session.sessionToken(data),
     onSnapshot(locations) {
       heardAt = performance.now();
