@@ -46,7 +46,7 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # may not get the session's token: cookies are for this site only.
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_URLS_REGEX = (
-    r"^/(accounts/token(/refresh|/logout)?|driver/(\d+/(locations?|location/stream|state)|locations"
+    r"^/(accounts/token(/refresh|/logout)?|driver/(\d+/(locations?|location/stream)|locations"
     r"|nearby/stream)|trips/\d+/stream|fleet/stream)/?\Z"
 )
 CORS_ALLOW_HEADERS = [*default_headers, "if-none-match"]

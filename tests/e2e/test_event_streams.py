@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import socket
 import time
 from contextlib import asynccontextmanager
+from itertools import count, islice
 
+from tests import services
 from tests.services import create_users
 
 from .http import call
-from .stack import RIDER, person
+from .stack import RIDER, Stack, person
 from .tokens import login_token
 
 DEADLINE = 10.0
@@ -51,8 +54,15 @@ class EventStream:
 
 @asynccontextmanager
 async def stream(port, path, token, *, narrow=False, **headers):
-    options = {"limit": 1} if narrow else {}
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, **options)
+    """Open a stream. With `narrow`, little fits into the buffers of this side."""
+    options = {}
+    if narrow:
+        options["sock"] = connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", port))
+    else:
+        options |= {"host": "127.0.0.1", "port": port}
+    reader, writer = await asyncio.open_connection(**options, limit=4096)
     lines = [f"GET {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {token}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     writer.write("\r\n".join([*lines, "", ""]).encode())
@@ -159,3 +169,25 @@ async def test_a_reader_that_leaves_is_freed(cluster_stack):
             await asyncio.sleep(0.05)
     line = next(line for line in server.log().splitlines() if connection in line)
     assert "client_left" in line
+
+
+async def test_a_reader_that_stops_reading_costs_one_buffer_and_is_cut_off(cluster_stack):
+    driver_id = cluster_stack.new_driver()
+    environment = {**cluster_stack.environment, "TRACKING_SEND_TIMEOUT": "1"}
+    with services.Uvicorn(environment, "impatient") as server:
+        one = Stack([server], cluster_stack.tokens)
+        async with one.driver(driver_id) as driver:
+            await driver.send(0.5, 102.4)
+            token = cluster_stack.tokens[RIDER]
+            async with stream(server.port, path_of(driver_id), token, narrow=True) as events:
+                await events.begin()
+                before = server.resident()
+                numbers = count()
+                async with asyncio.timeout(60):
+                    while events.headers["x-connection-id"] not in server.log():
+                        await driver.send_together(
+                            (number / 1e5, 1) for number in islice(numbers, 100)
+                        )
+                assert server.resident() - before < 2**23
+        line = next(line for line in server.log().splitlines() if "not_reading" in line)
+        assert events.headers["x-connection-id"] in line

@@ -61,7 +61,7 @@ class Exchange:
 
     @property
     def transport(self) -> "Exchange":
-        """What `outbox.abort` aborts if the client does not read."""
+        """Return the object that `outbox.abort` aborts if the client does not read."""
         return self
 
     def abort(self) -> None:

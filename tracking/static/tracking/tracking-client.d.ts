@@ -6,7 +6,7 @@ import type * as frames from "./frames.d.ts";
 export type State = "connecting" | "open" | "reconnecting" | "closed";
 
 /**
- * How the server is reached: over HTTP if a proxy blocks WebSockets, and by polling if a proxy also
+ * The way to the server: over HTTP if a proxy blocks WebSockets, and by polling if a proxy also
  * collects streams. `shareLocation` uses requests ("polling") in place of a stream.
  */
 export type Transport = "websocket" | "event-stream" | "polling";

@@ -23,14 +23,14 @@
  * @property {boolean} [mayBeSilent] the server may have no answer to `sendRequest`
  */
 /**
- * A way to the server. `send` sends a message, unless it is a request like the one before that was
- * answered and is not repeated. With `isRequested` the first message opens it.
+ * A way to the server. Over HTTP, `send` does nothing for the request that is answered already, unless
+ * `isRepeated`. If the kind `isRequested`, the first message opens it.
  * @typedef {object} Transport
  * @property {(message: any, isRepeated: boolean) => void} send
  * @property {() => void} close
  */
 /**
- * What a transport calls. A `frame` is a text, or an object that was parsed already.
+ * The callbacks of a transport.
  * @typedef {object} Events
  * @property {() => void} opened
  * @property {() => void} heard a sign of life
@@ -1169,7 +1169,7 @@ class StreamTransport extends HttpTransport {
   }
 }
 
-/** What is to be seen now, asked for again and again. */
+/** Polling of what is to be seen now. */
 class PollTransport extends HttpTransport {
   static transport = "polling";
   /** @type {any} */
