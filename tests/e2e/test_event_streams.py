@@ -7,6 +7,8 @@ import time
 from contextlib import asynccontextmanager
 from itertools import count, islice
 
+import pytest
+
 from tests import services
 from tests.services import create_users
 
@@ -171,6 +173,7 @@ async def test_a_reader_that_leaves_is_freed(cluster_stack):
     assert "client_left" in line
 
 
+@pytest.mark.long
 async def test_a_reader_that_stops_reading_costs_one_buffer_and_is_cut_off(cluster_stack):
     driver_id = cluster_stack.new_driver()
     environment = {**cluster_stack.environment, "TRACKING_SEND_TIMEOUT": "1"}
@@ -189,5 +192,7 @@ async def test_a_reader_that_stops_reading_costs_one_buffer_and_is_cut_off(clust
                             (number / 1e5, 1) for number in islice(numbers, 100)
                         )
                 assert server.resident() - before < 2**23
-        line = next(line for line in server.log().splitlines() if "not_reading" in line)
-        assert events.headers["x-connection-id"] in line
+        connection = events.headers["x-connection-id"]
+        # By SEND_TIMEOUT or, if the buffers of the kernel are not full before, by its own timeout.
+        line = next(line for line in server.log().splitlines() if connection in line)
+        assert "not_reading" in line or "client_left" in line
