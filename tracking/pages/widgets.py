@@ -555,6 +555,8 @@ def widget_context(widget: str, **data: Any) -> dict[str, Any]:
         "modules": json.dumps(modules),
         "texts": json.dumps(texts, ensure_ascii=False),
         "root": conf.SOCKET_URL or get_script_prefix(),
+        # The stream over HTTP, "" if the host project does not include it.
+        "http_url": "",
         "token_url": resolve_url(conf.TOKEN_URL),
         "tile_url": conf.TILE_URL,
         "tile_attribution": conf.TILE_ATTRIBUTION,

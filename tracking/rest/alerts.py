@@ -123,7 +123,10 @@ class AlertsView(RestView):
         if rows:
             drivers = sorted({row.driver_id for row in rows})
             record(request.user.pk, LocationAccess.Way.LIST, drivers)
-        return conditional(request, msgspec.json.encode(Alerts(details_of(rows), total)))
+        body = msgspec.json.encode(Alerts(details_of(rows), total))
+        # The user's browser may store the response, and must revalidate it each time.
+        headers = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
+        return conditional(request._request, body, **headers)
 
 
 class AcknowledgeInput(Input):

@@ -1,20 +1,19 @@
-"""Answers that a page polls: with an ETag, and 304 while nothing has changed."""
+"""Answers that a client asks for again and again: 304 if nothing has changed."""
 
 import hashlib
 from typing import cast
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response
-from rest_framework.request import Request
 
 
-def conditional(request: Request, body: bytes) -> HttpResponse:
-    """Return the JSON body, or 304 if the client has it."""
-    response = HttpResponse(body, content_type="application/json")
+def conditional(request: HttpRequest, body: bytes, **headers: str) -> HttpResponse:
+    """Return `body` as JSON with its ETag, or 304 if the request's `If-None-Match` has that.
+
+    `request` is Django's request, `headers` are headers of both answers.
+    """
+    response = HttpResponse(body, content_type="application/json", headers=headers)
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     response.headers["ETag"] = etag
-    # The user's browser may store the response, and must revalidate it each time.
-    response.headers["Cache-Control"] = "private, no-cache"
-    response.headers["Vary"] = "Authorization, Cookie"
-    answer = get_conditional_response(request._request, etag=etag, response=response)
+    answer = get_conditional_response(request, etag=etag, response=response)
     return cast("HttpResponse", answer)

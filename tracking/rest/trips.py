@@ -4,16 +4,19 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.http import HttpResponseBase
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.generics import get_object_or_404
 from rest_framework.permissions import IsAuthenticated
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tracking import trips
 from tracking.models import FINAL, Trip, TripStatus
+from tracking.rest.conditional import conditional
 from tracking.rest.grants import NewestFirst
 from tracking.rest.inputs import Input, read
 from tracking.rest.parsers import SafeJSONParser
@@ -83,9 +86,10 @@ class TripViewSet(
         trip = _valid(trips.create, **read(CreateInput, request), by=request.user.pk)
         return self._answer(trip, 201)
 
-    def retrieve(self, request: Request, pk: str) -> Response:
+    def retrieve(self, request: Request, pk: str) -> HttpResponseBase:
         user: Any = request.user
-        return Response(detail_of(self.get_object(), user))
+        body = JSONRenderer().render(detail_of(self.get_object(), user))
+        return conditional(request._request, body)
 
     @action(detail=True, methods=["post"])
     def assign(self, request: Request, pk: str) -> Response:

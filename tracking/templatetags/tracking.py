@@ -34,7 +34,9 @@ def driver_map(driver_id: DriverId | str | AbstractBaseUser, name: str = "") -> 
     profile's user. `name` is shown to every visitor of the page; without it, the map shows
     "Driver 19".
     """
-    return _context("driver-map", driver_id=_driver_id("driver_map", driver_id), driver_name=name)
+    driver_id = _driver_id("driver_map", driver_id)
+    http_url = reverse_or_empty("tracking:location-stream", driver_id)
+    return _context("driver-map", driver_id=driver_id, driver_name=name, http_url=http_url)
 
 
 @register.inclusion_tag("tracking/trip_map.html", takes_context=True)
@@ -50,12 +52,12 @@ def trip_map(context: template.Context, trip: Trip | int | str) -> dict[str, Any
     if isinstance(trip, Trip) and trip.pk is not None:
         frame = encode_trip(content_of(trip))
         more = trip_page_data(trip.pk, user) | {"waiting": seconds_at_pickup(trip)}
-        return _context("trip-map", trip_id=trip.pk, trip_frame=frame, **more)
+        return _trip_context(trip.pk, frame, **more)
     trip_id = None if isinstance(trip, Trip | bool) else INTEGERS.parse(str(trip))
     if not isinstance(trip_id, int):
         raise TemplateSyntaxError(f"trip_map takes a trip or its id, not {trip!r}")
     more = trip_page_data(trip_id, user)
-    return _context("trip-map", trip_id=trip, trip_frame="", waiting="", **more)
+    return _trip_context(trip_id, "", waiting="", **more)
 
 
 @register.inclusion_tag("tracking/fleet_map.html", takes_context=True)
@@ -68,6 +70,7 @@ def fleet_map(context: template.Context) -> dict[str, Any]:
     may_view_trips = user is not None and user.has_perm("tracking.view_trip")
     return _context(
         "fleet-map",
+        http_url=reverse_or_empty("tracking_fleet:stream"),
         trip_url=reverse_or_empty("admin:tracking_trip_change", 0) if may_view_trips else "",
         search_url=reverse_or_empty("tracking:search"),
         row_url=reverse_or_empty("admin:tracking_driverlocation_change", 0),
@@ -91,6 +94,7 @@ def dispatch_console(context: template.Context) -> dict[str, Any]:
     sees_alerts = sees_trips or may("view_driveralert") or may("change_driveralert")
     return _context(
         "dispatch-console",
+        http_url=reverse_or_empty("tracking_fleet:stream"),
         drivers_url=reverse_or_empty("tracking_fleet:drivers"),
         filters_url=reverse_or_empty("tracking_fleet:filters"),
         alerts_url=reverse_or_empty("tracking_fleet:alerts") if sees_alerts else "",
@@ -122,7 +126,14 @@ def share_location(driver_id: DriverId | str | AbstractBaseUser, state: str = ""
     With the driver's `state`, as `tracking.states` has it, the button also begins and ends the
     shift.
     """
-    return _context("share", driver_id=_driver_id("share_location", driver_id), state=state)
+    driver_id = _driver_id("share_location", driver_id)
+    http_url = reverse_or_empty("tracking:location", driver_id).removesuffix("location/")
+    return _context("share", driver_id=driver_id, state=state, http_url=http_url)
+
+
+def _trip_context(trip_id: int, frame: str, **data: Any) -> dict[str, Any]:
+    http_url = reverse_or_empty("tracking_trips:stream", trip_id)
+    return _context("trip-map", trip_id=trip_id, trip_frame=frame, http_url=http_url, **data)
 
 
 def _context(widget: str, **data: Any) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from tracking.rest.session_token import SessionTokenView
 from tracking.rest.states import StateView
 from tracking.rest.track import TrackView
 from tracking.slashes import either_slash, path
+from tracking.streams.views import DriverStreamView, NearbyStreamView
 
 
 class AnyCaseUUIDConverter(UUIDConverter):
@@ -41,8 +42,14 @@ urlpatterns = [
     page("share/", views.share, name="share"),
     page("fleet/", views.fleet_map, name="fleet-map"),
     path("nearby/", NearbyView.as_view(), name="nearby"),
+    path("nearby/stream/", NearbyStreamView.as_view(), name="nearby-stream"),
     path("search/", SearchView.as_view(), name="search"),
     path(f"<{USER_IDS.converter}:driver_id>/location/", LocationView.as_view(), name="location"),
+    path(
+        f"<{USER_IDS.converter}:driver_id>/location/stream/",
+        DriverStreamView.as_view(),
+        name="location-stream",
+    ),
     path(f"<{USER_IDS.converter}:driver_id>/locations/", BatchView.as_view(), name="locations"),
     path(f"<{USER_IDS.converter}:driver_id>/track/", TrackView.as_view(), name="track"),
     path(f"<{USER_IDS.converter}:driver_id>/state/", StateView.as_view(), name="state"),

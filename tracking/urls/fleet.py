@@ -9,9 +9,11 @@ from tracking.rest.driver_panel import DriverPanelView
 from tracking.rest.drivers import DriversView, FiltersView
 from tracking.rest.past import FleetAtView
 from tracking.slashes import path
+from tracking.streams.views import FleetStreamView
 
 app_name = "tracking_fleet"
 urlpatterns = [
+    path("stream/", FleetStreamView.as_view(), name="stream"),
     path("at/", FleetAtView.as_view(), name="at"),
     path("drivers/", DriversView.as_view(), name="drivers"),
     path(f"drivers/<{USER_IDS.converter}:driver_id>/", DriverPanelView.as_view(), name="driver"),

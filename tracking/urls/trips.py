@@ -15,6 +15,7 @@ from tracking.rest.shares import ShareViewSet
 from tracking.rest.trip_track import TripTrackView
 from tracking.rest.trips import TripViewSet
 from tracking.slashes import either_slash, path
+from tracking.streams.views import TripStreamView
 
 router = SimpleRouter(use_regex_path=False)
 router.register("", TripViewSet, basename="trip")
@@ -27,6 +28,7 @@ for _pattern in _patterns:
 app_name = "tracking_trips"
 urlpatterns = [
     path("<int:trip_id>/track/", TripTrackView.as_view(), name="track"),
+    path("<int:trip_id>/stream/", TripStreamView.as_view(), name="stream"),
     # The page's former address.
     page("<int:trip_id>/map/", views.trip_map, name="trip-map"),
     path(

@@ -72,6 +72,7 @@ export function createFleetStage(element, widget, modules, options) {
 
   const watch = modules.client.watchFleet({
     url: data.url,
+    httpUrl: data.httpUrl || null,
     getToken: options.getToken,
     onSnapshot(locations) {
       heardAt = performance.now();

@@ -146,6 +146,7 @@ export function start(element, { client, session, words: { Words, speaker } }) {
     const watch = client.geolocationSource(navigator.geolocation);
     share = client.shareLocation({
       url: data.url,
+      httpUrl: data.httpUrl || null,
       driverId: data.driverId,
       getToken,
       source: watch,

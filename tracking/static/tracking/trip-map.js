@@ -274,6 +274,7 @@ export function start(element, modules) {
 
   const watch = modules.client.watchTrip({
     url: data.url,
+    httpUrl: data.httpUrl || null,
     tripId: data.tripId,
     getToken,
     onTrip,
