@@ -15,7 +15,7 @@ from .visits import PHONE, Visits, keep, person
 DRIVER, DISPATCHER, RIDER = 975, 976, 977
 DEADLINE = 15_000  # ms
 PAGE = "/driver/share/"
-OFF_DUTY = "You're off duty. Go online to share your location."
+OFF_DUTY = "Off duty"
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +70,10 @@ async def opened(visit):
         yield page
 
 
-async def go_online(page):
-    await page.get_by_role("button", name="Go online").click()
+async def go_on_duty(page):
+    await page.get_by_role("button", name="Go on duty").click()
     await expect(page.locator("[data-part=status]")).to_have_text(
-        "Sharing your location", timeout=DEADLINE
+        "On duty", timeout=DEADLINE
     )
 
 
@@ -81,31 +81,31 @@ async def set_state(dispatch, state):
     return await dispatch("PUT", f"/driver/{DRIVER}/state/", state=state)
 
 
-async def test_driver_goes_online_and_offline(host, visit, dispatch):
+async def test_driver_goes_on_and_off_duty(host, visit, dispatch):
     await set_state(dispatch, "non_operational")
     async with opened(visit) as page:
         status = page.locator("[data-part=status]")
         await expect(status).to_have_text(OFF_DUTY)
         await keep(page, "share-off-duty")
-        await go_online(page)
+        await go_on_duty(page)
         await keep(page, "share-on-duty")
         assert services.locations(host.environment)[DRIVER].latitude == 1
-        await page.get_by_role("button", name="Go offline").click()
+        await page.get_by_role("button", name="Go off duty").click()
         await expect(status).to_have_text(OFF_DUTY, timeout=DEADLINE)
-        await expect(page.get_by_role("button", name="Go online")).to_be_visible()
+        await expect(page.get_by_role("button", name="Go on duty")).to_be_visible()
         assert DRIVER not in services.locations(host.environment)
 
 
-async def test_driver_with_a_trip_stays_online_until_it_ends(visit, dispatch):
+async def test_driver_with_a_trip_stays_on_duty_until_it_ends(visit, dispatch):
     await set_state(dispatch, "available")
     trip = await dispatch("POST", "/trips/", riders=[RIDER], driver=DRIVER)
     async with opened(visit) as page:
         status, problem = (page.locator(f"[data-part={name}]") for name in ("status", "problem"))
-        await go_online(page)
-        await page.get_by_role("button", name="Go offline").click()
-        await expect(problem).to_have_text("Finish your trip first, then go offline.")
+        await go_on_duty(page)
+        await page.get_by_role("button", name="Go off duty").click()
+        await expect(problem).to_have_text("Finish your trip first, then go off duty.")
         await dispatch("POST", f"/trips/{trip['id']}/complete/")
-        await page.get_by_role("button", name="Go offline").click()
+        await page.get_by_role("button", name="Go off duty").click()
         await expect(status).to_have_text(OFF_DUTY, timeout=DEADLINE)
 
 
@@ -113,7 +113,7 @@ async def test_driver_whom_dispatch_sets_off_duty_reads_so(visit, dispatch):
     await set_state(dispatch, "available")
     async with opened(visit) as page:
         status = page.locator("[data-part=status]")
-        await go_online(page)
+        await go_on_duty(page)
         await set_state(dispatch, "non_operational")
         await expect(status).to_have_text(OFF_DUTY, timeout=30_000)
-        await expect(page.get_by_role("button", name="Go online")).to_be_visible()
+        await expect(page.get_by_role("button", name="Go on duty")).to_be_visible()

@@ -84,9 +84,14 @@ def share_location(driver_id: DriverId | str | AbstractBaseUser, state: str = ""
     """Show a button that shares this phone's location, for the logged-in driver `driver_id`.
 
     With the driver's `state`, as `tracking.states` has it, the button also begins and ends the
-    shift.
+    shift. If the host includes `tracking.urls.trips`, the driver's trip is below it.
     """
-    return _context("share", driver_id=_driver_id("share_location", driver_id), state=state)
+    return _context(
+        "share",
+        driver_id=_driver_id("share_location", driver_id),
+        state=state,
+        trips_url=reverse_or_empty("tracking_trips:trip-list"),
+    )
 
 
 def _context(widget: str, **data: Any) -> dict[str, Any]:
