@@ -49,6 +49,7 @@ MODULES: Final[dict[str, Mapping[str, str]]] = {
         "tripWords": "trip-words.js",
         "tripPlaces": "trip-places.js",
         "tripView": "trip-view.js",
+        "memory": "trip-memory.js",
         "widget": "trip-map.js",
     },
     "fleet-map": CLIENT
@@ -69,6 +70,8 @@ MODULES: Final[dict[str, Mapping[str, str]]] = {
         "card": "share-card.js",
         "widget": "share.js",
     },
+    # Without the client: the page has what this device remembers.
+    "offline": WORDS | {"memory": "trip-memory.js", "widget": "offline.js"},
     # Without the client: the page has the data.
     "driver-day": WORDS
     | MAP
@@ -302,6 +305,36 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "step_saving": _("Saving…"),
         "step_delayed": _("Not saved yet. Trying again…"),
         "step_refused": _("Dispatch has changed this trip. Check it before you go on."),
+    },
+    "offline": {
+        **AGES,
+        "offline": _("You're offline"),
+        "server_unreachable": _("Can't reach the server"),
+        "last_updated": _("Last updated %(ago)s"),
+        "car_seen": _("The car was last seen %(ago)s"),
+        "pickup": _("Pickup"),
+        "stop": _("Stop"),
+        "dropoff": _("Destination"),
+        "looking": _("Looking for a driver"),
+        "new": _("%(name)s is your driver"),
+        "new_unnamed": _("You have a driver"),
+        "enroute_to_pickup": _("%(name)s was on the way"),
+        "enroute_to_pickup_unnamed": _("Your driver was on the way"),
+        "arrived_at_pickup": _("%(name)s is here"),
+        "arrived_at_pickup_unnamed": _("Your driver is here"),
+        "enroute_to_intermediate_destination": _("On the way to your next stop"),
+        "arrived_at_intermediate_destination": _("At your stop"),
+        "enroute_to_dropoff": _("On the way to your destination"),
+        "complete": _("You've arrived. Thanks for riding!"),
+        "canceled": _("This trip was canceled."),
+        "driver_new": _("You have a new trip"),
+        "driver_enroute_to_pickup": _("You were driving to the pickup"),
+        "driver_arrived_at_pickup": _("You were waiting at the pickup"),
+        "driver_enroute_to_intermediate_destination": _("You were driving to a stop"),
+        "driver_arrived_at_intermediate_destination": _("You were waiting at a stop"),
+        "driver_enroute_to_dropoff": _("You were driving to the destination"),
+        "driver_complete": _("Trip complete"),
+        "driver_canceled": _("Your trip was canceled."),
     },
     "driver-day": {
         **AGES,

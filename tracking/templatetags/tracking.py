@@ -17,6 +17,7 @@ from django.template import TemplateSyntaxError
 
 from tracking.ids import INTEGERS, DriverId
 from tracking.models import Trip
+from tracking.pages.app import addresses
 from tracking.pages.widgets import log_in_url, reverse_or_empty, widget_context
 from tracking.people import USER_IDS
 from tracking.protocol import encode_trip
@@ -92,6 +93,12 @@ def share_location(driver_id: DriverId | str | AbstractBaseUser, state: str = ""
         state=state,
         trips_url=reverse_or_empty("tracking_trips:trip-list"),
     )
+
+
+@register.simple_tag
+def app_addresses(name: str) -> dict[str, str]:
+    """Return the addresses of the app "driver" or "trip", for `tracking/app_head.html`."""
+    return addresses(name)
 
 
 def _context(widget: str, **data: Any) -> dict[str, Any]:

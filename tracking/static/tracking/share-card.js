@@ -43,9 +43,10 @@ export function createCard(element, modules, { words, part, getToken, say, onCha
     },
   });
 
-  function tell(text) {
-    message = text;
-    messageUntil = Date.now() + NEWS_TIME;
+  /** Say something, and unless the card says it, show it for a while. */
+  function tell(text, isSeen = true) {
+    message = isSeen ? text : "";
+    messageUntil = isSeen ? Date.now() + NEWS_TIME : 0;
     say(text);
     show();
   }
@@ -99,7 +100,7 @@ export function createCard(element, modules, { words, part, getToken, say, onCha
       follow();
       if (next.status === "new") {
         const place = trips.nextPlace(next, 0).waypoint?.name;
-        tell(place ? words.say("new_trip_at", { place }) : words.say("new_trip"));
+        tell(place ? words.say("new_trip_at", { place }) : words.say("new_trip"), false);
         navigator.vibrate?.([200, 100, 200]);
       }
     }
@@ -217,6 +218,7 @@ export function createCard(element, modules, { words, part, getToken, say, onCha
     // The button shows the step after it at once: the second of two taps is not meant for that.
     if (!step || Date.now() - tappedAt < CONFIRM_DELAY) return;
     tappedAt = Date.now();
+    messageUntil = 0;
     const { status } = current();
     const done = trips.stopsAfter(status, step.to, stops());
     store(`tracking-stops-${trip.id}`)(String(done));
