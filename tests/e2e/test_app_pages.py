@@ -99,9 +99,12 @@ async def test_page_can_be_installed(visit, host, user, path, name):
         # A context of Playwright is like an incognito window.
         assert {error["errorId"] for error in errors} <= {"in-incognito"}
         for icon in manifest["icons"]:
-            assert await page.evaluate(
-                "async (url) => (await fetch(url)).headers.get('Content-Type')", icon["src"]
-            ) == icon["type"]
+            assert (
+                await page.evaluate(
+                    "async (url) => (await fetch(url)).headers.get('Content-Type')", icon["src"]
+                )
+                == icon["type"]
+            )
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -72,9 +72,7 @@ async def opened(visit):
 
 async def go_on_duty(page):
     await page.get_by_role("button", name="Go on duty").click()
-    await expect(page.locator("[data-part=status]")).to_have_text(
-        "On duty", timeout=DEADLINE
-    )
+    await expect(page.locator("[data-part=status]")).to_have_text("On duty", timeout=DEADLINE)
 
 
 async def set_state(dispatch, state):
@@ -191,7 +189,7 @@ async def test_driver_drives_a_whole_trip_by_tapping(visit, dispatch, scheme):
 async def test_second_tab_does_not_share_too(visit, dispatch):
     await set_state(dispatch, "available")
     async with opened(visit) as page:
-        await go_online(page)
+        await go_on_duty(page)
         second = await page.context.new_page()
         await second.add_init_script(GEOLOCATION)
         await second.goto(page.url)
@@ -199,9 +197,7 @@ async def test_second_tab_does_not_share_too(visit, dispatch):
         problem = second.locator("[data-part=problem]")
         await expect(problem).to_contain_text("Another tab", timeout=DEADLINE)
         await second.get_by_role("button", name="Share in this tab").click()
-        await expect(second.locator("[data-part=status]")).to_have_text(
-            "On duty", timeout=DEADLINE
-        )
+        await expect(second.locator("[data-part=status]")).to_have_text("On duty", timeout=DEADLINE)
         await expect(page.locator("[data-part=problem]")).to_contain_text("in another tab")
         await second.get_by_role("button", name="Go off duty").click()
         await expect(second.locator("[data-part=status]")).to_have_text(OFF_DUTY, timeout=DEADLINE)

@@ -308,9 +308,11 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
     },
     "offline": {
         **AGES,
+        **CONNECTION,
         "offline": _("You're offline"),
         "server_unreachable": _("Can't reach the server"),
         "last_updated": _("Last updated %(ago)s"),
+        "waiting": _("Waiting: %(count)s. Sent once you're back online."),
         "car_seen": _("The car was last seen %(ago)s"),
         "pickup": _("Pickup"),
         "stop": _("Stop"),

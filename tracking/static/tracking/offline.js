@@ -39,14 +39,15 @@ export function start(element, { memory, words: { Words } }) {
   function show() {
     part("title").textContent = words.say(navigator.onLine ? "server_unreachable" : "offline");
     part("kept").hidden = !kept;
+    const count = isDriver ? waiting() : 0;
+    if (count) part("waiting").textContent = words.say("waiting", { count: words.number(count) });
     part("nothing").hidden = Boolean(kept);
     if (!kept) return;
     const { trip, at, location: car } = kept;
     const age = words.ago(Date.now() - at);
     part("age").textContent = words.say("last_updated", { ago: age });
     part("status").textContent = words.say(headline(trip), { name: trip.driver?.name });
-    const about = isDriver ? "" : [trip.driver?.name, trip.driver?.vehicle].filter(Boolean);
-    part("car").textContent = about && about.join(" · ");
+    part("car").textContent = isDriver ? "" : carText(trip);
     part("seen").textContent =
       car && !isDriver ? words.say("car_seen", { ago: words.ago(Date.now() - car.recordedAt) }) : "";
     const places = trip.waypoints.map(({ kind, name }) => {
@@ -63,6 +64,25 @@ export function start(element, { memory, words: { Words } }) {
     });
     part("places").replaceChildren(...places);
     part("places").hidden = !places.length;
+  }
+
+  /** Return the driver, unless the headline has the name, and the car. */
+  function carText({ status, driver }) {
+    const isNamed = KINDS[status] === "pickup";
+    return [isNamed ? "" : driver?.name, driver?.vehicle].filter(Boolean).join(" · ");
+  }
+
+  /** Return how many locations this tab still has to send. */
+  function waiting() {
+    let count = 0;
+    try {
+      for (const key of Object.keys(sessionStorage)) {
+        if (key.startsWith("tracking-share-")) count += JSON.parse(sessionStorage[key]).length;
+      }
+    } catch {
+      // Storage is forbidden, or not this page's.
+    }
+    return count;
   }
 
   function headline({ status, driver }) {
