@@ -107,7 +107,7 @@ async def test_page_can_be_installed(visit, host, user, path, name):
             )
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 async def test_rider_sees_the_last_known_trip_offline_with_its_age(host, visit, trip, scheme):
     async with visit(RIDER, f"/trips/{trip}/map/", color_scheme=scheme, **SMALL) as page:
         await installed(page)

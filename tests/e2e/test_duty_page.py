@@ -133,7 +133,7 @@ STEPS = [
 ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 async def test_driver_drives_a_whole_trip_by_tapping(visit, dispatch, scheme):
     await set_state(dispatch, "non_operational")
     async with visit(DRIVER, "/", color_scheme=scheme, **SMALL) as page:

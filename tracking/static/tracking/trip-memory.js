@@ -94,6 +94,8 @@ export function keeper() {
   return {
     /** Remember a trip as of now. Once it has ended, where the car was is forgotten. */
     remember(trip) {
+      // The end of a trip that this page has not seen.
+      if (trip.id == null) return;
       const isSame = state?.trip.id === trip.id && state.trip.driver?.userId === trip.driver?.userId;
       const keeps = isSame && !ENDED.includes(trip.status);
       const isChanged = state?.trip.id !== trip.id || state.trip.status !== trip.status;
