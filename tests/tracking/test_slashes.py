@@ -19,7 +19,16 @@ from .sockets import token_for
 
 # The slash of these lists belongs to the host's own include().
 ELSEWHERE = {"trip-list", "webhook-list"}
-PAGES = {"driver-map", "share", "fleet-map", "trip-map"}
+PAGES = {
+    "app",
+    "app-manifest",
+    "app-worker",
+    "app-offline",
+    "driver-map",
+    "share",
+    "fleet-map",
+    "trip-map",
+}
 # With their namespaces.
 ROUTES = [
     (urls.app_name, route)

@@ -31,8 +31,9 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex, nofollow",
 }
-# What only riders have: links of their own, cars nearby and the summary. An old phone loads less.
-RIDERS_MODULES: Final = {"tripShare", "tripCars", "tripSummary"}
+# What only riders have: links of their own, cars nearby, the summary, and the memory for times
+# offline. An old phone loads less.
+RIDERS_MODULES: Final = {"tripShare", "tripCars", "tripSummary", "memory"}
 PREVIEW_IMAGE: Final = "tracking/share-preview.png"
 
 

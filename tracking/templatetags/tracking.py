@@ -17,6 +17,7 @@ from django.template import TemplateSyntaxError
 
 from tracking.ids import INTEGERS, DriverId
 from tracking.models import Trip
+from tracking.pages.app import addresses
 from tracking.pages.trips import seconds_at_pickup, trip_page_data
 from tracking.pages.widgets import log_in_url, reverse_or_empty, widget_context
 from tracking.people import USER_IDS
@@ -124,11 +125,23 @@ def share_location(driver_id: DriverId | str | AbstractBaseUser, state: str = ""
     """Show a button that shares this phone's location, for the logged-in driver `driver_id`.
 
     With the driver's `state`, as `tracking.states` has it, the button also begins and ends the
-    shift.
+    shift. If the host includes `tracking.urls.trips`, the driver's trip is below it.
     """
     driver_id = _driver_id("share_location", driver_id)
     http_url = reverse_or_empty("tracking:location", driver_id).removesuffix("location/")
-    return _context("share", driver_id=driver_id, state=state, http_url=http_url)
+    return _context(
+        "share",
+        driver_id=driver_id,
+        state=state,
+        http_url=http_url,
+        trips_url=reverse_or_empty("tracking_trips:trip-list"),
+    )
+
+
+@register.simple_tag
+def app_addresses(name: str) -> dict[str, str]:
+    """Return the addresses of the app "driver" or "trip", for `tracking/app_head.html`."""
+    return addresses(name)
 
 
 def _trip_context(trip_id: int, frame: str, **data: Any) -> dict[str, Any]:

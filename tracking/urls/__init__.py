@@ -9,7 +9,7 @@ from django.urls.converters import UUIDConverter
 from rest_framework.routers import SimpleRouter
 
 from tracking.ids import UUID_PATTERN, UUIDS
-from tracking.pages import views
+from tracking.pages import app, views
 from tracking.people import USER_IDS
 from tracking.phones.views import OsmAndView, OwnTracksView
 from tracking.rest.export import ExportView
@@ -40,6 +40,9 @@ app_name = "tracking"
 urlpatterns = [
     page(f"<{USER_IDS.converter}:driver_id>/map/", views.driver_map, name="driver-map"),
     page("share/", views.share, name="share"),
+    page("app.webmanifest", app.manifest, {"app": "driver"}, name="app-manifest"),
+    page("share/app-worker.js", app.worker, {"app": "driver"}, name="app-worker"),
+    page("share/app-offline/", app.offline, {"app": "driver"}, name="app-offline"),
     page("fleet/", views.fleet_map, name="fleet-map"),
     path("nearby/", NearbyView.as_view(), name="nearby"),
     path("nearby/stream/", NearbyStreamView.as_view(), name="nearby-stream"),

@@ -9,7 +9,7 @@ from typing import Any
 from django.urls import path as page
 from rest_framework.routers import SimpleRouter
 
-from tracking.pages import views
+from tracking.pages import app, views
 from tracking.pages.negotiation import page_or_data
 from tracking.rest.shares import ShareViewSet
 from tracking.rest.trip_track import TripTrackView
@@ -39,5 +39,9 @@ urlpatterns = [
     path(
         "<int:trip_id>/shares/<int:pk>/", ShareViewSet.as_view({"delete": "destroy"}), name="share"
     ),
+    page("app/", app.current_trip, name="app"),
+    page("app.webmanifest", app.manifest, {"app": "trip"}, name="app-manifest"),
+    page("app-worker.js", app.worker, {"app": "trip"}, name="app-worker"),
+    page("app-offline/", app.offline, {"app": "trip"}, name="app-offline"),
     *_patterns,
 ]

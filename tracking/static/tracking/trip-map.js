@@ -24,6 +24,8 @@ export function start(element, modules) {
   const places = modules.tripPlaces.createPlaces(modules.leaflet, map, words, part("places"));
   const eta = new modules.tripEta.Eta();
   const { polyline, routeLine } = modules;
+  // What this device shows without a connection; null where the page is no app.
+  const keeper = modules.memory?.keeper() ?? null;
   const route = modules.tripRoute.createRoute(modules.leaflet, map, polyline, routeLine);
   const lateness = new modules.tripLateness.Lateness();
   const card = modules.tripDriver.createDriverCard(part, words);
@@ -91,6 +93,7 @@ export function start(element, modules) {
     if (!trip || trip.driver?.userId !== next.driver?.userId) removeCar();
     noteArrival(trip, next);
     trip = next;
+    keeper?.remember(next);
     element.dataset.located = "";
     element.dataset.phase = phase();
     element.toggleAttribute("data-here", trip.status === "arrived_at_pickup");
@@ -192,6 +195,7 @@ export function start(element, modules) {
     if (!car) addCar();
     if (freshness.push(location)) {
       car.push(location);
+      keeper?.locate(location);
       view.locate(car.at);
     }
     show();
@@ -293,6 +297,7 @@ export function start(element, modules) {
     },
     onState(state, reason) {
       isConnected = state === "open";
+      if (state === "closed" && reason?.error !== "trip_ended") keeper?.forget();
       // The end of a trip is no problem of the connection.
       if (reason?.error !== "trip_ended") widget.showConnection(state, reason);
       if (data.shared && state === "closed") reloadOnceEnded();
