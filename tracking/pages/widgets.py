@@ -100,14 +100,28 @@ MODULES: Final[dict[str, Mapping[str, str]]] = {
     },
     # Without the client: the page has what this device remembers.
     "offline": WORDS | {"memory": "trip-memory.js", "widget": "offline.js"},
-    # Without the client: the page has the data.
+    # Without the client: the page has the data, or they come over HTTP.
     "driver-day": WORDS
     | MAP
     | {
         "car": "car.js",
+        "zone": "history-zone.js",
+        "load": "history-load.js",
         "day": "history-day.js",
+        "line": "history-line.js",
         "track": "history-track.js",
+        "player": "history-player.js",
         "widget": "history-map.js",
+    },
+    "fleet-replay": WORDS
+    | MAP
+    | {
+        "zone": "history-zone.js",
+        "day": "history-day.js",
+        "player": "history-player.js",
+        "past": "history-past.js",
+        "layer": "history-fleet-layer.js",
+        "widget": "history-fleet.js",
     },
     "zone-map": WORDS
     | MAP
@@ -148,6 +162,18 @@ CONNECTION: Final = {
     "error_invalid_user_id": _("This driver doesn't exist."),
     "error_token_invalid": _("Your session has ended. Log in again."),
     "error_token_expired": _("Your session has ended. Log in again."),
+}
+REPLAY: Final = {
+    "play": _("Play"),
+    "pause": _("Pause"),
+    "playing": _("Playing at %(speed)s"),
+    "paused": _("Paused at %(time)s"),
+    "times": _("%(count)s×"),
+    "future_day": _("This day has not begun yet"),
+    "load_forbidden": _("You don't have access to this."),
+    "load_busy": _("Too many requests. Try again in a minute."),
+    "load_offline": _("Couldn't load: the server can't be reached."),
+    "load_failed": _("Something went wrong. Try again in a moment."),
 }
 TEXTS: Final[dict[str, dict[str, str]]] = {
     "driver-map": {
@@ -575,6 +601,40 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "utc": _("UTC%(offset)s"),
         "copy": _("Copy link"),
         "copied": _("Link copied"),
+        **REPLAY,
+        "following": _("The map follows the car"),
+        "not_following": _("The map stays where it is"),
+        "skipped_gap": _("Skipped a gap: no fixes, %(since)s–%(until)s"),
+        "speed_below": _("Below %(to)s km/h"),
+        "speed_between": _("%(from)s–%(to)s km/h"),
+        "speed_above": _("%(from)s km/h or more"),
+        "summary": _("%(distance)s km · Stops: %(stops)s · Gaps: %(gaps)s"),
+        "show_flagged": _("Show implausible fixes (%(count)s)"),
+        "own_zone": _("Show in your time zone, %(zone)s"),
+        "loading": _("Loading the track…"),
+        "loading_fixes": _("Loading the track… %(count)s fixes"),
+        "empty_day": _("No fixes on this day"),
+        "empty_trip": _("No fixes of this trip are kept"),
+    },
+    "fleet-replay": {
+        **AGES,
+        **BASE_LAYER,
+        **CONNECTION,
+        **REPLAY,
+        "map": _("Map of all drivers. Move with the arrow keys, zoom with plus and minus."),
+        "zoom_in": _("Zoom in"),
+        "zoom_out": _("Zoom out"),
+        "driver": _("Driver %(id)s"),
+        "drivers": _("Drivers: %(count)s"),
+        "none": _("No driver had sent anything for a day"),
+        "recent": _("%(recent)s recent, %(older)s older"),
+        "all_recent": _("All recent"),
+        "loading": _("Loading…"),
+        "measured_ago": _("Measured at %(time)s, %(ago)s"),
+        "kmh": _("%(count)s km/h"),
+        "metres": _("± %(count)s m"),
+        "utc": _("UTC%(offset)s"),
+        "end": _("That's all until now"),
     },
     "zone-map": {
         **AGES,

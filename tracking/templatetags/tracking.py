@@ -7,6 +7,7 @@ page. To change a widget's markup, override its template or blocks of it:
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django import template
@@ -14,7 +15,9 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import Model
 from django.template import TemplateSyntaxError
+from django.utils import timezone
 
+from tracking.conf import conf
 from tracking.ids import INTEGERS, DriverId
 from tracking.models import Trip
 from tracking.pages.app import addresses
@@ -112,6 +115,58 @@ def dispatch_console(context: template.Context) -> dict[str, Any]:
 def driver_day(day: Mapping[str, Any]) -> dict[str, Any]:
     """Show a driver's day in the history, for the admin's page, whose data it needs."""
     return _context("driver-day", **day)
+
+
+@register.inclusion_tag("tracking/driver_day.html")
+def driver_replay(
+    driver_id: DriverId | str | AbstractBaseUser,
+    date: str = "",
+    tz: str = "",
+    latest: datetime | None = None,
+) -> dict[str, Any]:
+    """Replay a driver's day, if the logged-in user may read the driver's track.
+
+    `date` is such as "2026-03-30", a day of the time zone `tz`, by default the viewer's own.
+    Without a date it is the day of `latest`, or today.
+    """
+    driver_id = _driver_id("driver_replay", driver_id)
+    return _context(
+        "driver-day",
+        track_url=reverse_or_empty("tracking:track", driver_id),
+        date=date,
+        zone=tz,
+        latest=latest.isoformat() if latest is not None else "",
+        map_link_url=conf.MAP_LINK_URL,
+    )
+
+
+@register.inclusion_tag("tracking/driver_day.html")
+def trip_replay(trip: Trip, since: datetime | None, until: datetime | None) -> dict[str, Any]:
+    """Replay a trip from `since` to `until`, as far as the logged-in user may read its track."""
+    now = timezone.now()
+    return _context(
+        "driver-day",
+        track_url=reverse_or_empty("tracking_trips:track", trip.pk),
+        since=(since or now).isoformat(),
+        until=(until or now).isoformat(),
+        map_link_url=conf.MAP_LINK_URL,
+    )
+
+
+@register.inclusion_tag("tracking/fleet_replay.html")
+def fleet_replay(time: datetime | None = None, date: str = "", tz: str = "") -> dict[str, Any]:
+    """Replay a day of the whole fleet, for staff who may view the history.
+
+    It begins at `time`, else with the day `date` of the time zone `tz`, else one hour ago.
+    """
+    return _context(
+        "fleet-replay",
+        fleet_at_url=reverse_or_empty("tracking_fleet:at"),
+        replay_url=reverse_or_empty("tracking:driver-replay", USER_IDS.lowest),
+        time=time.isoformat() if time is not None else "",
+        date=date,
+        zone=tz,
+    )
 
 
 @register.inclusion_tag("tracking/zone_map.html")

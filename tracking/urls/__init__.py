@@ -9,7 +9,7 @@ from django.urls.converters import UUIDConverter
 from rest_framework.routers import SimpleRouter
 
 from tracking.ids import UUID_PATTERN, UUIDS
-from tracking.pages import app, views
+from tracking.pages import app, replay, views
 from tracking.people import USER_IDS
 from tracking.phones.views import OsmAndView, OwnTracksView
 from tracking.rest.export import ExportView
@@ -39,6 +39,7 @@ grants.register("grants", GrantViewSet, basename="grant")
 app_name = "tracking"
 urlpatterns = [
     page(f"<{USER_IDS.converter}:driver_id>/map/", views.driver_map, name="driver-map"),
+    page(f"<{USER_IDS.converter}:driver_id>/replay/", replay.driver_replay, name="driver-replay"),
     page("share/", views.share, name="share"),
     page("app.webmanifest", app.manifest, {"app": "driver"}, name="app-manifest"),
     page("share/app-worker.js", app.worker, {"app": "driver"}, name="app-worker"),

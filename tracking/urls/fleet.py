@@ -1,8 +1,11 @@
-"""The REST API of the whole fleet, for the host project.
+"""The REST API of the whole fleet in the past, and its page, for the host project.
 
 `path("fleet/", include("tracking.urls.fleet"))`, beside the socket at `fleet/get-tracking`.
 """
 
+from django.urls import path as page
+
+from tracking.pages import replay
 from tracking.people import USER_IDS
 from tracking.rest.alerts import AcknowledgeView, AlertsView
 from tracking.rest.driver_panel import DriverPanelView
@@ -14,6 +17,7 @@ from tracking.streams.views import FleetStreamView
 app_name = "tracking_fleet"
 urlpatterns = [
     path("stream/", FleetStreamView.as_view(), name="stream"),
+    page("replay/", replay.fleet_replay, name="replay"),
     path("at/", FleetAtView.as_view(), name="at"),
     path("drivers/", DriversView.as_view(), name="drivers"),
     path(f"drivers/<{USER_IDS.converter}:driver_id>/", DriverPanelView.as_view(), name="driver"),

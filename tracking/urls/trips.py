@@ -9,7 +9,7 @@ from typing import Any
 from django.urls import path as page
 from rest_framework.routers import SimpleRouter
 
-from tracking.pages import app, views
+from tracking.pages import app, replay, views
 from tracking.pages.negotiation import page_or_data
 from tracking.rest.shares import ShareViewSet
 from tracking.rest.trip_track import TripTrackView
@@ -43,5 +43,6 @@ urlpatterns = [
     page("app.webmanifest", app.manifest, {"app": "trip"}, name="app-manifest"),
     page("app-worker.js", app.worker, {"app": "trip"}, name="app-worker"),
     page("app-offline/", app.offline, {"app": "trip"}, name="app-offline"),
+    page("<int:trip_id>/replay/", replay.trip_replay, name="trip-replay"),
     *_patterns,
 ]
