@@ -9,7 +9,7 @@ HOST ?= 127.0.0.1
 # Workers receive each other's messages through Redis; without it there can be only one.
 WORKERS ?= $(if $(REDIS_URL),2,1)
 
-.PHONY: help demo test long check js format serve lock services faults conformance bench bench-history bench-nearby bench-webhooks coverage nox clean
+.PHONY: help demo test long check js format messages serve lock services faults conformance bench bench-history bench-nearby bench-webhooks coverage nox clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ js:  ## Check the types of the browser client and run its tests
 format: $(VENV)/.dev  ## Format the code and fix its style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+messages: $(VENV)/.dev  ## Write the catalogues of translations, after a change of a text
+	$(BIN)/python -m scripts.messages
 
 serve: export DEBUG = 0
 serve: $(VENV)/.run  ## Serve in production: DATABASE_URL, REDIS_URL, SECRET_KEY, JWT_SIGNING_KEY, ALLOWED_HOSTS

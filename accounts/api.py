@@ -17,6 +17,7 @@ from rest_framework_simplejwt import views as simplejwt
 
 from accounts.tokens import LogOutSerializer, access_token_for
 from tracking.rest import session_token as tracking
+from tracking.rest.english import InEnglish
 from tracking.rest.problems import problem_response
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ tokens = inline_serializer(
 access = inline_serializer("Access", {"access": serializers.CharField()})
 
 
-class ProblemDetails:
+class ProblemDetails(InEnglish):
     """Answer errors with problem details; invalid fields are members by their names, too."""
 
     def get_exception_handler(self) -> Callable[[Exception, Any], Response | None]:

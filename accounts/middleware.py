@@ -9,7 +9,6 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.urls import reverse
 from django.utils.deprecation import MiddlewareMixin
-from django.utils.translation import gettext as _
 
 from accounts import idle, second_factor
 from tracking.rest.problems import MEDIA_TYPE, problem
@@ -52,6 +51,6 @@ def _refusal(request: HttpRequest) -> HttpResponse:
     if request.get_preferred_type(["application/json", "text/html"]) == "text/html":
         path = request.get_full_path() if request.method in ("GET", "HEAD") else "/"
         return redirect_to_login(path, reverse("accounts:second-factor"))
-    refusal = problem(403, _("Enter the code of your second factor first."), "otp_required")
+    refusal = problem(403, "enter the code of your second factor first", "otp_required")
     headers = {"Cache-Control": "no-store"}
     return JsonResponse(refusal, status=403, content_type=MEDIA_TYPE, headers=headers)

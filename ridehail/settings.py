@@ -85,6 +85,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -338,6 +339,11 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 if not DEBUG:
     # Browsers accept these only from this host over HTTPS, never from another host of its domain.
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
+# The choice in the menu of languages.
+LANGUAGE_COOKIE_AGE = 365 * 24 * 60 * 60
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_SECURE = not DEBUG
 # The site's scripts read the CSRF token from the page.
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "ridehail.errors.csrf_failure"
@@ -358,7 +364,19 @@ LOG_FORMAT = env.str("LOG_FORMAT", default="") or ("plain" if DEBUG else "json")
 if LOG_FORMAT not in ("json", "plain"):
     raise ImproperlyConfigured(f"LOG_FORMAT must be json or plain, not {LOG_FORMAT}.")
 
+# The language of people whose browsers ask for none of LANGUAGES, of mails and of commands.
 LANGUAGE_CODE = "en"
+# Each in itself, as the menu of languages shows them.
+LANGUAGES = [
+    ("en", "English"),
+    ("es", "Español"),
+    ("pt-br", "Português (Brasil)"),
+    ("fr", "Français"),
+    ("de", "Deutsch"),
+    ("id", "Bahasa Indonesia"),
+    ("hi", "हिन्दी"),
+    ("ar", "العربية"),
+]
 TIME_ZONE = "UTC"
 USE_TZ = True
 

@@ -1,6 +1,8 @@
 from django.contrib import admin
 from django.urls import include, path
+from django.views.i18n import set_language
 
+from accounts.middleware import without_second_factor
 from accounts.throttling import log_in_view
 from ridehail import views
 from ridehail.reference import ReferenceView, SchemaView
@@ -14,6 +16,8 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("favicon.ico", views.favicon, name="favicon"),
     path("log-in-as/<str:role>/", views.log_in_as, name="log-in-as"),
+    # The path of django.conf.urls.i18n. The page that asks for a code has the menu, too.
+    path("i18n/setlang/", without_second_factor(set_language), name="set_language"),
     # Before the admin's own route with this path.
     path("admin/login/", log_in_view(admin.site.login)),
     path("admin/", admin.site.urls),

@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils.translation import gettext_lazy as _
 
 
 def by_user(verbose_name: Any) -> Any:
@@ -33,7 +34,7 @@ def of_driver() -> Any:
         db_constraint=False,
         db_index=False,
         related_name="+",
-        verbose_name="driver",
+        verbose_name=_("driver"),
     )
 
 

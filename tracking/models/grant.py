@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tracking.conf import conf
@@ -113,7 +114,8 @@ class WatchGrant(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"driver {self.driver_id} to watcher {self.watcher_id}"
+        names = {"driver": self.driver_id, "watcher": self.watcher_id}
+        return gettext("driver %(driver)s to watcher %(watcher)s") % names
 
     def state_at(self, at: datetime) -> State:
         """Return the state of the grant at the time `at`."""

@@ -1,6 +1,7 @@
 """Tombstones: the erasures of drivers' histories, which later writes and backups obey."""
 
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tracking.models.fields import by_user, of_driver
@@ -24,4 +25,5 @@ class HistoryErasure(models.Model):
         indexes = [models.Index(fields=["driver", "before"], name="tracking_erasure_driver")]
 
     def __str__(self) -> str:
-        return f"driver {self.driver_id} before {self.before}"
+        names = {"driver": self.driver_id, "time": self.before}
+        return gettext("driver %(driver)s before %(time)s") % names

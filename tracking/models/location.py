@@ -5,6 +5,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 
@@ -72,7 +73,7 @@ class DriverLocation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"driver {self.driver_id}"
+        return gettext("driver %(id)s") % {"id": self.driver_id}
 
     @property
     def heard(self) -> datetime:

@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tracking.models.fields import by_user
@@ -54,4 +55,5 @@ class LocationAccess(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.viewer_id} at {self.driver_id or 'all drivers'}"
+        names = {"viewer": self.viewer_id, "driver": self.driver_id or gettext("all drivers")}
+        return gettext("%(viewer)s at %(driver)s") % names

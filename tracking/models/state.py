@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tracking.models.fields import by_user
@@ -70,7 +71,8 @@ class DriverState(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"driver {self.driver_id}: {self.state}"
+        names = {"driver": self.driver_id, "state": self.get_state_display()}
+        return gettext("driver %(driver)s: %(state)s") % names
 
 
 class DriverStateChange(models.Model):
@@ -119,4 +121,5 @@ class DriverStateChange(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"driver {self.driver_id}: {self.state}"
+        names = {"driver": self.driver_id, "state": self.get_state_display()}
+        return gettext("driver %(driver)s: %(state)s") % names

@@ -5,6 +5,7 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tracking.models.fields import by_user
@@ -101,4 +102,6 @@ class WebhookDelivery(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.event_id} to endpoint {self.endpoint_id}: {self.status}"
+        names = {"event": self.event_id, "endpoint": self.endpoint_id}
+        status = {"status": self.get_status_display()}
+        return gettext("%(event)s to endpoint %(endpoint)s: %(status)s") % (names | status)

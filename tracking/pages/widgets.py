@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from django.conf import settings
 from django.shortcuts import resolve_url
 from django.templatetags.static import static
 from django.urls import NoReverseMatch, get_script_prefix, reverse
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_noop as _
 
 from tracking.conf import conf
@@ -132,13 +132,19 @@ MODULES: Final[dict[str, Mapping[str, str]]] = {
     },
 }
 
-AGES: Final = {
-    "just_now": _("just now"),
-    "seconds_ago": _("%(count)s s ago"),
-    "minutes_ago": _("%(count)s min ago"),
-    "hours_ago": _("%(count)s h ago"),
-    "days_ago": _("%(count)s d ago"),
-}
+# A text, or its forms for one and for other numbers, which `words.plural` chooses from.
+Text: TypeAlias = str | tuple[str, str]
+# A number of each of CLDR's plural categories, as no language of Django's has it differently.
+CATEGORIES: Final = {"zero": 0, "one": 1, "two": 2, "few": 3, "many": 11, "other": 100}
+
+
+def ngettext_noop(one: str, other: str) -> tuple[str, str]:
+    """Mark the forms of a text for translation, and return them."""
+    return one, other
+
+
+# The rest of an age is Intl's.
+AGES: Final = {"just_now": _("just now")}
 BASE_LAYER: Final = {
     "natural_earth": _("Coastlines: Natural Earth"),
     "no_base_layer": _("Couldn't load the map"),
@@ -175,7 +181,7 @@ REPLAY: Final = {
     "load_offline": _("Couldn't load: the server can't be reached."),
     "load_failed": _("Something went wrong. Try again in a moment."),
 }
-TEXTS: Final[dict[str, dict[str, str]]] = {
+TEXTS: Final[dict[str, dict[str, Text]]] = {
     "driver-map": {
         **AGES,
         **BASE_LAYER,
@@ -193,7 +199,6 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "loading": _("Finding the driver…"),
         "never_seen": _("No location yet"),
         "will_appear": _("You'll see the driver here once they're on the road"),
-        "kmh": _("%(count)s km/h"),
         "metres": _("± %(count)s m"),
     },
     "trip-map": {
@@ -256,7 +261,7 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "share_not_stopped": _("Couldn't stop sharing. Try again."),
         "pickup": _("Pickup"),
         "stop": _("Stop"),
-        "stops": _("%(count)s stops"),
+        "stops": ngettext_noop("%(count)s stop", "%(count)s stops"),
         "dropoff": _("Destination"),
         "car_of": _("%(name)s's car"),
         "car": _("Your driver's car"),
@@ -653,7 +658,10 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "circle": _("Drag the centre or the edge. Radius %(count)s m."),
         "no_corners": _("Tap the map where the first corner is."),
         "few_corners": _("Tap the next corner. A polygon has at least 3."),
-        "corners": _("%(count)s corners, %(area)s. Drag corners to move them."),
+        "corners": ngettext_noop(
+            "%(count)s corner, %(area)s. Drag corners to move them.",
+            "%(count)s corners, %(area)s. Drag corners to move them.",
+        ),
         "square_metres": _("%(count)s m²"),
         "square_kilometres": _("%(count)s km²"),
         "crosses": _("The border crosses itself. Move a corner."),
@@ -692,7 +700,7 @@ def shared_texts() -> dict[str, str]:
     """Return the texts of a shared trip's widget, in the language of the request."""
     texts = TEXTS["trip-map"] | SHARED_TRIP_TEXTS
     # Those who have a link cannot share: an old phone loads less.
-    return {name: gettext(text) for name, text in texts.items() if not name.startswith("share_")}
+    return translated({name: texts[name] for name in texts if not name.startswith("share_")})
 
 
 def module_urls(widget: str) -> dict[str, str]:
@@ -708,11 +716,10 @@ def module_urls(widget: str) -> dict[str, str]:
 def widget_context(widget: str, **data: Any) -> dict[str, Any]:
     """Return the template context of `widget`, a key of MODULES, updated with `data`."""
     modules = {name: static(f"tracking/{path}") for name, path in MODULES[widget].items()}
-    texts = {name: gettext(text) for name, text in TEXTS[widget].items()}
     return {
         "widget": widget,
         "modules": json.dumps(modules),
-        "texts": json.dumps(texts, ensure_ascii=False),
+        "texts": json.dumps(translated(TEXTS[widget]), ensure_ascii=False),
         "root": conf.SOCKET_URL or get_script_prefix(),
         # The stream over HTTP, "" if the host project does not include it.
         "http_url": "",
@@ -724,6 +731,24 @@ def widget_context(widget: str, **data: Any) -> dict[str, Any]:
         "offline_after": conf.OFFLINE_AFTER,
         **data,
     }
+
+
+def translated(texts: Mapping[str, Text]) -> dict[str, str]:
+    """Return the texts in the active language.
+
+    A text with forms has a key for each category of plurals: "stops" has "stops_one", …,
+    "stops_other". A form that equals the other one is left out.
+    """
+    found = {}
+    for name, text in texts.items():
+        if isinstance(text, str):
+            found[name] = gettext(text)
+            continue
+        forms = {category: ngettext(*text, number) for category, number in CATEGORIES.items()}
+        for category, form in forms.items():
+            if category == "other" or form != forms["other"]:
+                found[f"{name}_{category}"] = form
+    return found
 
 
 def log_in_url() -> str:

@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 from tracking.access.identities import user_of
 from tracking.access.tokens import Claims, authentication, verify
 from tracking.rest.bridge import outside_transactions
+from tracking.rest.english import InEnglish
 from tracking.rest.problems import as_http, problem_response
 from tracking.rest.throttling import ThrottledRefusals
 
@@ -50,7 +51,7 @@ class PageAuthentication(SessionAuthentication):
             raise PermissionDenied(message) from error
 
 
-class RestView(ThrottledRefusals, APIView):
+class RestView(InEnglish, ThrottledRefusals, APIView):
     """Base view. Subclasses may raise `TrackingError`; a database error is answered with 503.
 
     They read bodies with `tracking.rest.bodies` or DRF's parsers.

@@ -66,8 +66,8 @@ export function start(element, modules) {
     }
     element.dataset.located = "";
     const { speed, accuracy } = location;
-    setFact("speed", speed === null ? "" : words.say("kmh", { count: Math.round(speed * 3.6) }));
-    setFact("accuracy", accuracy === null ? "" : words.say("metres", { count: Math.round(accuracy) }));
+    setFact("speed", speed === null ? "" : words.speed(speed));
+    setFact("accuracy", accuracy === null ? "" : words.say("metres", { count: words.number(Math.round(accuracy)) }));
     showStatus();
   }
 

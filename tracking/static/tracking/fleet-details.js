@@ -54,7 +54,7 @@ export function createDetails(words, { rowUrl, tripUrl }, staleAfter) {
       const isHeard = status === "stale" && heardAt - measuredAt >= staleAfter;
       const seen = isHeard ? words.say("phone_online", { ago }) : ago;
       const moves = status === "live" && Number.isFinite(speed);
-      const pace = moves ? words.say("kmh", { count: Math.round(speed * 3.6) }) : "";
+      const pace = moves ? words.speed(speed) : "";
       facts.textContent = [seen, pace].filter(Boolean).join(" · ");
       const hasTrip = trip !== null && trip !== undefined;
       tripLink.hidden = !tripUrl || !hasTrip;

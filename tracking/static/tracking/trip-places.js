@@ -27,7 +27,7 @@ export function createPlaces(L, map, words, list) {
     if (waypoints.length <= MAX_LISTED) return waypoints;
     const [first, ...rest] = waypoints;
     const last = rest.pop();
-    return [first, { kind: "stop", name: words.say("stops", { count: rest.length }) }, last];
+    return [first, { kind: "stop", name: words.plural("stops", rest.length) }, last];
   }
 
   return {

@@ -6,35 +6,123 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 const ANNOUNCEMENT_INTERVAL = 10 * SECOND;
 
+// Regions whose roads are measured in miles, with the unit of what is too short for them.
+const MILES = { US: "foot", LR: "foot", MM: "foot", GB: "yard" };
+const METRES_PER = { mile: 1609.344, yard: 0.9144, foot: 0.3048 };
+
+// Letters that are written from right to left: Hebrew, Arabic, and their relatives.
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/;
+
+/**
+ * Return the locale whose conventions a page in `language` follows: the reader's own region, if the
+ * browser has one for this language. Fills in no other language than the page's.
+ *
+ * @param {string | undefined} language
+ * @param {readonly string[]} preferred the browser's languages, best first
+ */
+export function localeFor(language, preferred) {
+  if (!language) return preferred[0];
+  const base = language.toLowerCase();
+  const isVariant = (tag) => `${tag}-`.toLowerCase().startsWith(`${base}-`);
+  return preferred.find(isVariant) ?? language;
+}
+
 export class Words {
-  /** @param {Record<string, string>} texts texts by name, with %(name)s for values */
+  /**
+   * @param {Record<string, string>} texts texts by name, with %(name)s for values. A text with
+   *   plural forms has names such as `stops_one` and `stops_other`, by CLDR's categories.
+   */
   constructor(texts) {
     this.texts = texts;
-    this.language = document.documentElement.lang || undefined;
+    const { lang, dir } = document.documentElement;
+    const preferred = globalThis.navigator?.languages ?? [];
+    this.language = localeFor(lang || undefined, preferred);
+    this.isRightToLeft = dir === "rtl";
     this.numbers = new Intl.NumberFormat(this.language);
+    this.plurals = new Intl.PluralRules(this.language);
     this.clock = new Intl.DateTimeFormat(this.language, { timeStyle: "medium" });
     this.shortClock = new Intl.DateTimeFormat(this.language, { timeStyle: "short" });
+    // American English would write "4 min. ago".
+    const ages = /^en\b/.test(this.language ?? "") ? "en-GB" : this.language;
+    this.ages = new Intl.RelativeTimeFormat(ages, { style: "short" });
+    this.region = this.language ? new Intl.Locale(this.language).region : undefined;
   }
 
   /** Return the named text with its values filled in, or "" if there is none. */
   say(name, values = {}) {
-    const fill = (_, key) => String(values[key] ?? "");
+    const fill = (_, key) => this.isolate(String(values[key] ?? ""));
     return (this.texts[name] ?? "").replace(/%\((\w+)\)s/g, fill);
   }
 
-  /** Return an age in its largest whole unit: "40 s ago". @param {number} milliseconds */
+  /**
+   * Return the named text in the plural form for a number, which replaces %(count)s.
+   *
+   * @param {string} name
+   * @param {number} count
+   * @param {Record<string, unknown>} values
+   */
+  plural(name, count, values = {}) {
+    const form = `${name}_${this.plurals.select(count)}`;
+    const key = form in this.texts ? form : `${name}_other`;
+    return this.say(key, { count: this.number(count), ...values });
+  }
+
+  /** Return a name such that its direction does not change the order of the words around it. */
+  isolate(value) {
+    const differs = RIGHT_TO_LEFT.test(value) !== this.isRightToLeft;
+    return value && differs ? `\u2068${value}\u2069` : value;
+  }
+
+  /** Return an age in its largest whole unit: "40 sec ago". @param {number} milliseconds */
   ago(milliseconds) {
     const age = Math.max(0, milliseconds);
-    if (age < 2 * SECOND) return this.say("just_now");
-    const [name, unit] =
+    if (age < 2 * SECOND && this.texts.just_now) return this.say("just_now");
+    /** @type {[Intl.RelativeTimeFormatUnit, number]} */
+    const [unit, size] =
       age < MINUTE
-        ? ["seconds_ago", SECOND]
+        ? ["second", SECOND]
         : age < HOUR
-          ? ["minutes_ago", MINUTE]
+          ? ["minute", MINUTE]
           : age < DAY
-            ? ["hours_ago", HOUR]
-            : ["days_ago", DAY];
-    return this.say(name, { count: Math.floor(age / unit) });
+            ? ["hour", HOUR]
+            : ["day", DAY];
+    return this.ages.format(-Math.floor(age / size), unit);
+  }
+
+  /** Return a length of time in hours and minutes: "1 hr 5 min". @param {number} milliseconds */
+  duration(milliseconds) {
+    const minutes = Math.round(milliseconds / MINUTE);
+    const hours = Math.floor(minutes / 60);
+    const parts = [];
+    if (hours) parts.push(this.unit(hours, "hour"));
+    if (minutes % 60 || !hours) parts.push(this.unit(minutes % 60, "minute"));
+    return new Intl.ListFormat(this.language, { type: "unit", style: "narrow" }).format(parts);
+  }
+
+  /** Return a distance on a road: "350 m", "1.2 km", "0.8 mi". @param {number} metres */
+  distance(metres) {
+    const short = MILES[this.region];
+    if (!short) {
+      if (metres < 995) return this.unit(Math.round(metres / 10) * 10, "meter");
+      return this.unit(metres / 1000, "kilometer", metres < 9950 ? 1 : 0);
+    }
+    const miles = metres / METRES_PER.mile;
+    if (miles >= 0.095) return this.unit(miles, "mile", miles < 9.95 ? 1 : 0);
+    return this.unit(Math.round(metres / METRES_PER[short] / 10) * 10, short);
+  }
+
+  /** Return a speed: "42 km/h", or "26 mph". @param {number} metresPerSecond */
+  speed(metresPerSecond) {
+    if (this.region in MILES) {
+      return this.unit(Math.round((metresPerSecond * 3600) / METRES_PER.mile), "mile-per-hour");
+    }
+    return this.unit(Math.round(metresPerSecond * 3.6), "kilometer-per-hour");
+  }
+
+  /** Return a value with its unit, one of ECMAScript's, in short. */
+  unit(value, unit, decimals = 0) {
+    const style = { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: decimals };
+    return new Intl.NumberFormat(this.language, /** @type {any} */ (style)).format(value);
   }
 
   number(value) {

@@ -128,7 +128,7 @@ export function start(element, modules) {
       metres < 100_000
         ? words.say("square_metres", { count: words.number(shapes.twoDigits(metres)) })
         : words.say("square_kilometres", { count: words.decimal(metres / 1e6, 2) });
-    return words.say("corners", { count: words.number(corners.length), area });
+    return words.plural("corners", corners.length, { area });
   }
 
   /** Add a corner after the selected one, or move the circle. */
