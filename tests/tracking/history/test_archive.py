@@ -53,6 +53,7 @@ TABLES = {
     "events-about-you.csv",
     "zones-you-were-in.csv",
     "alerts-about-you.csv",
+    "trips-you-shared.csv",
     "holds.csv",
     "erasures.csv",
 }

@@ -196,7 +196,7 @@ def test_two_runs_that_start_at_once_lose_nothing(monkeypatch):
         with running(maintain) as second:
             pass
         done.set()
-    assert len(first[0]) == 11
+    assert len(first[0]) == 12
     assert len(second[0]) == 1
     assert kept(ONE) == kept(TWO) == fixes
 

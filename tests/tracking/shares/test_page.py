@@ -43,7 +43,7 @@ def test_phase_driver_and_vehicle_are_in_the_html(link, trip):
     page = page_of(link)
     assert page.status_code == 200
     assert text_of(page, "status") == "Kofi is on the way to the pickup"
-    assert text_of(page, "car") == "white Prius, GR 123"
+    assert text_of(page, "todo") == "white Prius, GR 123"
     assert_private(page)
     assert '<meta name="robots" content="noindex, nofollow">' in page.content.decode()
 
