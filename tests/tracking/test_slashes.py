@@ -25,9 +25,11 @@ PAGES = {
     "app-worker",
     "app-offline",
     "driver-map",
+    "driver-replay",
     "share",
     "fleet-map",
     "trip-map",
+    "trip-replay",
 }
 # With their namespaces.
 ROUTES = [
