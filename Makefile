@@ -9,7 +9,7 @@ HOST ?= 127.0.0.1
 # Workers receive each other's messages through Redis; without it there can be only one.
 WORKERS ?= $(if $(REDIS_URL),2,1)
 
-.PHONY: help demo test long check js format messages serve lock services faults conformance bench bench-history bench-nearby bench-webhooks coverage nox clean
+.PHONY: help demo test long check js format messages serve lock services screens faults conformance bench bench-history bench-nearby bench-webhooks coverage nox clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ lock: $(VENV)/.dev  ## Write the lock files, after a change of requirements*.txt
 long: services  ## Run the tests that take long and rarely break
 	$(BIN)/python -m pytest -m "long and not alone" --numprocesses 2 --dist loadfile
 	$(BIN)/python -m pytest -m "long and alone"
+
+screens: services  ## Take pictures of every page in every state into artefacts/screens/, and check them with axe
+	cd tests/js && npm ci --no-audit --no-fund --silent
+	$(BIN)/python -m pytest tests/screens
 
 faults: services  ## Make services fail, and write the figures into docs/reliability.md
 	$(BIN)/python -m pytest tests/faults --faults

@@ -72,6 +72,7 @@ test("numerals are those of the reader's region", () => {
 test("the region is the reader's only in the page's own language", () => {
   assert.equal(localeFor("en", ["de-DE", "en-GB", "en-US"]), "en-GB");
   assert.equal(localeFor("pt-br", ["pt-PT"]), "pt-br");
+  assert.equal(localeFor("en", ["en-US@posix", "en-NG"]), "en-NG");
   assert.equal(localeFor("id", ["en-US"]), "id");
   assert.equal(localeFor(undefined, ["es-MX"]), "es-MX");
 });

@@ -38,7 +38,7 @@ MAX_DELIVERIES: Final = 100
 class WebhookDeliveryAdmin(ReadOnlyAdmin):
     """Deliveries, which can only be made due again."""
 
-    list_display = ("created", "status_and_next", "type", "endpoint", "result", "attempts")
+    list_display = ("created", "status_and_next", "type", "endpoint_text", "result", "attempts")
     list_filter = ("status", "event__type", "endpoint")
     list_select_related = ("event", "endpoint")
     # For the box: `get_search_results` finds the deliveries.
@@ -104,7 +104,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     def endpoint_link(self, delivery: WebhookDelivery) -> SafeString:
         return page_link(self.admin_site.name, delivery.endpoint, delivery.endpoint)
 
-    @admin.display(description=gettext_lazy("endpoint"))
+    @admin.display(description=gettext_lazy("endpoint"), ordering="endpoint")
     def endpoint_text(self, delivery: WebhookDelivery) -> str:
         # Of a foreign key itself, Django would make a link.
         return str(delivery.endpoint)

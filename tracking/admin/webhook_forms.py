@@ -15,6 +15,14 @@ from tracking.models import WebhookEndpoint
 from tracking.webhooks import endpoints
 
 
+def _event_types() -> list[tuple[str, str]]:
+    """Return the types in the language of the request."""
+    return [
+        (kind.value, format_html("{} <code>{}</code>", kind.label, kind.value))
+        for kind in endpoints.CHOICES
+    ]
+
+
 class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     """Add an endpoint, or change what was changed in the form."""
 
@@ -35,10 +43,7 @@ class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the
     events = forms.MultipleChoiceField(
         label=gettext_lazy("Types of events"),
         widget=forms.CheckboxSelectMultiple,
-        choices=[
-            (kind.value, format_html("{} <code>{}</code>", kind.label, kind.value))
-            for kind in endpoints.CHOICES
-        ],
+        choices=_event_types,
         error_messages={"required": gettext_lazy("Choose at least one type.")},
     )
 

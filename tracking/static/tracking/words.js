@@ -21,10 +21,18 @@ const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/;
  * @param {readonly string[]} preferred the browser's languages, best first
  */
 export function localeFor(language, preferred) {
-  if (!language) return preferred[0];
-  const base = language.toLowerCase();
-  const isVariant = (tag) => `${tag}-`.toLowerCase().startsWith(`${base}-`);
-  return preferred.find(isVariant) ?? language;
+  const base = language?.toLowerCase();
+  const isVariant = (tag) => !base || `${tag}-`.toLowerCase().startsWith(`${base}-`);
+  return preferred.find((tag) => isVariant(tag) && isTag(tag)) ?? language;
+}
+
+/** Chromium may have "en-US@posix", which Intl throws at. */
+function isTag(tag) {
+  try {
+    return Boolean(new Intl.Locale(tag));
+  } catch {
+    return false;
+  }
 }
 
 export class Words {

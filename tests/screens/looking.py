@@ -1,0 +1,75 @@
+"""Opening a page and checking what holds for every page."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import Page, expect
+
+from .stage import Stage
+from .states import State
+
+DEADLINE: Final = 15_000  # ms
+SIZES: Final[dict[str, dict[str, Any]]] = {
+    "phone": {"viewport": {"width": 360, "height": 740}, "has_touch": True},
+    "desktop": {"viewport": {"width": 1280, "height": 800}},
+}
+AXE: Final = Path(__file__).parents[1] / "js" / "node_modules" / "axe-core" / "axe.min.js"
+# Of WCAG 2.2, A and AA.
+TAGS: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+# The map is one element to axe; Django's own admin breaks some rules of "best practice".
+RUN: Final = """async ([tags, exclude]) => {
+    const context = { exclude: exclude.map((selector) => [selector]) };
+    const { violations } = await axe.run(context, { runOnly: tags });
+    return violations.map(({ id, help, nodes }) =>
+        `${id}: ${help}: ${nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`);
+}"""
+
+
+@asynccontextmanager
+async def opened(
+    stage: Stage, state: State, path: str, language: str, **options: Any
+) -> AsyncIterator[Page]:
+    """Open a state's page. Fail if it logs to the console, or requests from another host."""
+    context = await stage.context(state.user, language, **options)
+    page = await context.new_page()
+    said: list[str] = []
+    here = urlsplit(stage.server.http_url).netloc
+    page.on("console", lambda message: said.append(message.text) if is_bad(message, state) else "")
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on(
+        "request",
+        lambda request: (
+            urlsplit(request.url).netloc in (here, "") or said.append(f"requests {request.url}")
+        ),
+    )
+    answer = await page.goto(f"{stage.server.http_url}{path}")
+    assert answer is not None
+    assert answer.status == state.status, (state.name, path, answer.status)
+    try:
+        await expect(page.locator(state.ready).first).to_be_visible(timeout=DEADLINE)
+    except AssertionError as error:
+        raise AssertionError(f"{state.name}: {error}, the console says {said}") from error
+    yield page
+    await context.close()
+    assert said == [], (state.name, said)
+
+
+def is_bad(message: Any, state: State) -> bool:
+    """Return whether a line of the console is a fault, such as a violation of the policy."""
+    # Chromium says so about the page itself.
+    expected = state.status != 200 and f"status of {state.status}" in message.text
+    return message.type in ("error", "warning") and not expected
+
+
+async def faults(page: Page, *, exclude: tuple[str, ...] = ()) -> list[str]:
+    """Return what axe finds on the page."""
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed: run `npm ci` in tests/js")
+    # Playwright evaluates it in the page without a script element, which the policy would block.
+    await page.evaluate(AXE.read_text(encoding="utf-8") + "; undefined")
+    found: list[str] = await page.evaluate(RUN, [TAGS, list(exclude)])
+    return found

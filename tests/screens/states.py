@@ -1,0 +1,170 @@
+"""The pages and their states. A new one is a function here, with the decorator."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from .stage import DISPATCHER, DRIVER, DROPOFF, FIRST, PICKUP, RIDER, STOP, Stage
+
+Prepare = Callable[[Stage], Awaitable[str]]
+
+
+@dataclass(frozen=True)
+class State:
+    """A state of a page. `page` is true for the one state that stands for its page."""
+
+    name: str
+    user: int | None
+    prepare: Prepare
+    # Of an element that is there once the page is complete.
+    ready: str
+    page: bool
+    status: int
+
+
+STATES: Final[dict[str, State]] = {}
+
+
+def state(
+    user: int | None, ready: str = "main", *, page: bool = False, status: int = 200
+) -> Callable[[Prepare], Prepare]:
+    """Register a function that prepares a state and returns the path of its page."""
+
+    def register(prepare: Prepare) -> Prepare:
+        name = prepare.__name__
+        STATES[name] = State(name, user, prepare, ready, page, status)
+        return prepare
+
+    return register
+
+
+@state(None, page=True)
+async def home(stage: Stage) -> str:
+    return "/"
+
+
+@state(RIDER)
+async def home_of_a_rider(stage: Stage) -> str:
+    return "/"
+
+
+@state(DRIVER)
+async def home_of_a_driver(stage: Stage) -> str:
+    return "/"
+
+
+@state(DISPATCHER)
+async def home_of_a_dispatcher(stage: Stage) -> str:
+    return "/"
+
+
+@state(None, page=True)
+async def log_in(stage: Stage) -> str:
+    return "/accounts/login/"
+
+
+@state(DISPATCHER)
+async def second_factor(stage: Stage) -> str:
+    return "/accounts/second-factor/set-up/"
+
+
+# The page of a missing page looks the same; a development server has one of Django's.
+@state(RIDER, page=True, status=403)
+async def not_permitted(stage: Stage) -> str:
+    return "/driver/fleet/"
+
+
+@state(DRIVER, "[data-part=toggle]:enabled", page=True)
+async def share(stage: Stage) -> str:
+    return "/driver/share/"
+
+
+@state(RIDER)
+async def share_of_a_rider(stage: Stage) -> str:
+    return "/driver/share/"
+
+
+@state(RIDER, "[data-located]", page=True)
+async def driver_map(stage: Stage) -> str:
+    await stage.drive(DRIVER, 51.5, -0.12)
+    return f"/driver/{DRIVER}/map/"
+
+
+@state(DISPATCHER, "[data-located]", page=True)
+async def fleet(stage: Stage) -> str:
+    return "/driver/fleet/"
+
+
+TRIP: Final = "[data-part=status]"
+
+
+@state(RIDER, TRIP)
+async def trip_looking(stage: Stage) -> str:
+    path, _ = await stage.trip(driver=False)
+    return f"{path}map/"
+
+
+@state(RIDER, TRIP)
+async def trip_assigned(stage: Stage) -> str:
+    path, driver = await stage.trip()
+    await stage.drive(driver, 51.49, -0.13)
+    return f"{path}map/"
+
+
+@state(RIDER, TRIP, page=True)
+async def trip_on_the_way(stage: Stage) -> str:
+    path, driver = await stage.trip("enroute_to_pickup")
+    await stage.drive(driver, 51.49, -0.13)
+    return f"{path}map/"
+
+
+@state(RIDER, TRIP)
+async def trip_here(stage: Stage) -> str:
+    path, driver = await stage.trip("enroute_to_pickup", "arrived_at_pickup")
+    await stage.drive(driver, PICKUP["lat"], PICKUP["lon"])
+    return f"{path}map/"
+
+
+@state(RIDER, TRIP)
+async def trip_to_a_stop(stage: Stage) -> str:
+    path, driver = await stage.trip(
+        "enroute_to_pickup",
+        "arrived_at_pickup",
+        "enroute_to_intermediate_destination",
+        waypoints=[PICKUP, STOP, DROPOFF],
+    )
+    await stage.drive(driver, 51.502, -0.115)
+    return f"{path}map/"
+
+
+@state(RIDER, TRIP)
+async def trip_to_the_destination(stage: Stage) -> str:
+    path, driver = await stage.trip("enroute_to_pickup", "arrived_at_pickup", "enroute_to_dropoff")
+    await stage.drive(driver, 51.505, -0.11)
+    return f"{path}map/"
+
+
+@state(RIDER, TRIP)
+async def trip_complete(stage: Stage) -> str:
+    path, _ = await stage.trip(
+        "enroute_to_pickup", "arrived_at_pickup", "enroute_to_dropoff", "complete"
+    )
+    return f"{path}map/"
+
+
+@state(RIDER, TRIP)
+async def trip_canceled(stage: Stage) -> str:
+    path, _ = await stage.trip("cancel")
+    return f"{path}map/"
+
+
+@state(DISPATCHER, "[data-located]", page=True)
+async def day(stage: Stage) -> str:
+    date = (datetime.now(UTC) - timedelta(days=1)).date()
+    return f"/admin/tracking/driverlocation/{FIRST}/day/?date={date}&tz=UTC"
+
+
+@state(DISPATCHER)
+async def admin_home(stage: Stage) -> str:
+    return "/admin/"

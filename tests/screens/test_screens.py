@@ -1,0 +1,47 @@
+"""Each page and state on a phone and a desktop: no console error, no fault that axe finds.
+
+`make screens` keeps the pictures in artefacts/screens/.
+"""
+
+import pytest
+
+from tests.e2e.visits import ARTEFACTS
+
+from .looking import SIZES, faults, opened
+from .states import STATES
+
+PAGES = [name for name, state in STATES.items() if state.page]
+# Django's own pages break these rules with their own markup.
+DJANGO = ("#nav-sidebar", "#changelist-filter", ".breadcrumbs")
+
+
+async def test_pages_are_accessible_on_a_phone(stage):
+    found = {}
+    for name in PAGES:
+        state = STATES[name]
+        path = await state.prepare(stage)
+        async with opened(stage, state, path, "en", **SIZES["phone"]) as page:
+            found[name] = await faults(page, exclude=DJANGO if "/admin/" in path else ())
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("language", ["en", "ar"])
+async def test_every_state_in_every_look(stage, language):
+    folder = ARTEFACTS / "screens"
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {}
+    for name, state in STATES.items():
+        path = await state.prepare(stage)
+        for size, options in SIZES.items():
+            for scheme in ("light", "dark"):
+                look = f"{name}-{size}-{scheme}-{language}"
+                async with opened(
+                    stage, state, path, language, color_scheme=scheme, **options
+                ) as page:
+                    await page.screenshot(path=folder / f"{look}.png")
+                    direction = await page.evaluate("document.documentElement.dir")
+                    assert (direction == "rtl") == (language == "ar")
+                    found[look] = await faults(page, exclude=DJANGO if "/admin/" in path else ())
+    assert {look: wrong for look, wrong in found.items() if wrong} == {}
