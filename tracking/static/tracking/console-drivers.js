@@ -41,7 +41,8 @@ export function createDrivers(modules, desk) {
     const waiting = make("span", "");
     const battery = make("span", "console-battery");
     side.append(waiting, battery);
-    element.append(dot, name, state, facts, side);
+    const unseen = make("span", "tracking-unseen");
+    element.append(dot, name, state, facts, side, unseen);
     return {
       element,
       fill(row) {
@@ -61,9 +62,8 @@ export function createDrivers(modules, desk) {
         set(facts, [trip, row.vehicle_type, location.status === "live" ? "" : status].filter(Boolean).join(" · "));
         set(waiting, row.since ? phrases.duration(words, now - Date.parse(row.since)) : "");
         set(battery, charge, isLow ? "low" : "");
-        const said = [name.textContent, phrases.stateSince(words, row, now), status];
-        const label = [...said, trip, row.vehicle_type, charge].filter(Boolean).join(", ");
-        if (element.getAttribute("aria-label") !== label) element.setAttribute("aria-label", label);
+        // The dot says it to the eye; `facts` has any other status.
+        set(unseen, location.status === "live" ? status : "");
       },
     };
   }
