@@ -241,7 +241,7 @@ async def test_search_flies_to_a_driver_and_shows_its_name(visit):
         popup = page.locator(".leaflet-popup")
         await expect(popup).to_contain_text(name_of(10_013))
         await expect(popup).to_contain_text("10013@example.org")
-        await expect(popup).to_contain_text(re.compile("just now|[0-9] s ago"))
+        await expect(popup).to_contain_text(re.compile("just now|[0-9] sec ago"))
         link = popup.get_by_role("link", name="Open in the admin")
         await expect(link).to_have_attribute("href", "/admin/tracking/driverlocation/10013/change/")
 

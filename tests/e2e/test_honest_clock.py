@@ -51,7 +51,7 @@ async def visit(server, browser):
 async def test_rider_reads_how_old_a_place_is_and_that_the_phone_is_online(visit):
     async with visit(RIDER, f"/driver/{DRIVER}/map/") as page:
         await expect(page.locator("[data-part=status]")).to_have_text(
-            "Here 4 h ago, phone online", timeout=DEADLINE
+            "Here 4 hr ago, phone online", timeout=DEADLINE
         )
         await expect(page.locator(".tracking-car")).to_have_attribute("data-status", "stale")
 
@@ -59,9 +59,14 @@ async def test_rider_reads_how_old_a_place_is_and_that_the_phone_is_online(visit
 async def test_dispatcher_reads_it_in_the_drivers_panel(visit):
     async with visit(DISPATCHER, "/driver/fleet/") as page:
         await expect(page.locator("[data-part=count-stale]")).to_have_text("1", timeout=DEADLINE)
+<<<<<<< HEAD
         await page.locator(".console-list [role=option]").first.click()
         panel = page.locator("[data-part=panel]")
         await expect(panel).to_contain_text("Here 4 h ago, phone online", timeout=DEADLINE)
+=======
+        await page.get_by_role("button", name="Next driver").click()
+        await expect(page.locator(".leaflet-popup")).to_contain_text("Here 4 hr ago, phone online")
+>>>>>>> a1f1bcc
 
 
 @pytest.mark.parametrize(
@@ -83,7 +88,7 @@ async def test_server_that_stops_is_seen_at_once_and_try_now_does_not_wait(
         if user_id == RIDER:
             # The page does not call the driver offline.
             await expect(page.locator("[data-part=status]")).to_have_text(
-                re.compile("Last seen 4 h ago")
+                re.compile("Last seen 4 hr ago")
             )
             car = page.locator(".tracking-car")
             await expect(car).to_have_attribute("data-status", "unconnected")

@@ -88,7 +88,7 @@ async def test_marker_follows_the_driver_and_ends_offline(host, visit):
             await expect(car_at(page, LATITUDE, LONGITUDE + 0.001)).to_be_visible()
             await keep(page, "rider-live")
         await expect(status(page)).to_have_text(
-            re.compile("Last seen [23] s ago"), timeout=DEADLINE
+            re.compile("Last seen [23] sec ago"), timeout=DEADLINE
         )
         await expect(status(page)).to_have_text("Offline", timeout=DEADLINE)
         await expect(page.locator("[data-part=announcement]")).to_have_text(
@@ -221,7 +221,7 @@ async def test_token_that_expires_while_the_page_is_open_is_renewed(host, visit)
         assert (await renewal.value).status == 200
         # Long enough for the first token to have run out.
         await expect(page.locator("[data-part=detail]")).to_have_text(
-            re.compile(r"Last seen (9|\d\d) s ago"), timeout=DEADLINE
+            re.compile(r"Last seen (9|\d\d) sec ago"), timeout=DEADLINE
         )
         await driver.send("-1.441", "0.981")
         await expect(car_at(page, -1.441, 0.981)).to_be_visible(timeout=DEADLINE)
@@ -423,7 +423,7 @@ async def test_driver_page_is_amber_once_its_confirmed_position_is_old(host, vis
     async with visit(904, "/driver/share/", **PHONE, **options) as page:
         await page.get_by_role("button", name="Start sharing").click()
         await expect(status(page)).to_have_text(
-            re.compile(r"Last position \d+ s ago"), timeout=DEADLINE
+            re.compile(r"Last position \d+ sec ago"), timeout=DEADLINE
         )
         await expect(page.locator("[data-tracking]")).to_have_attribute("data-stale", "")
         await keep(page, "share-stale")
@@ -525,7 +525,7 @@ async def test_rider_without_a_network_reads_so_at_once_and_sees_no_live_car(hos
         await keep(page, "rider-you-are-offline")
         # Nor is the driver shown as offline later.
         await expect(status(page)).to_have_text(
-            re.compile(r"Last seen ([5-9]|\d\d) s ago"), timeout=DEADLINE
+            re.compile(r"Last seen ([5-9]|\d\d) sec ago"), timeout=DEADLINE
         )
         await network.mend()
         await expect(banner).to_be_hidden(timeout=5000)

@@ -260,7 +260,9 @@ async def test_car_whose_phone_falls_silent_is_shown_as_old(host, visit, dispatc
         async with drive(host, QUIET) as driver:
             await driver.send(0.503, 101.45)
             await expect(hint(page)).to_be_hidden(timeout=DEADLINE)
-        await expect(hint(page)).to_have_text(re.compile(r"Last seen \d+ s ago"), timeout=DEADLINE)
+        await expect(hint(page)).to_have_text(
+            re.compile(r"Last seen \d+ sec ago"), timeout=DEADLINE
+        )
         await expect(cars(page)).to_have_attribute("data-status", "stale")
         await page.context.set_offline(True)
         await expect(page.locator("[data-part=connection]")).to_have_text("You're offline")

@@ -54,7 +54,8 @@ def launch_options(browser: Program) -> dict[str, Any]:
     """
     return {
         "executable_path": browser.path,
-        "env": {**os.environ, **browser.environment},
+        # Without a region: speeds are in km/h wherever the tests run.
+        "env": {**os.environ, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", **browser.environment},
         "args": [
             "--disable-gpu",
             "--disable-quic",

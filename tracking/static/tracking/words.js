@@ -56,6 +56,11 @@ export class Words {
     this.region = this.language ? new Intl.Locale(this.language).region : undefined;
   }
 
+  /** Whether roads are measured in miles where the reader is. */
+  get usesMiles() {
+    return this.region in MILES;
+  }
+
   /** Return the named text with its values filled in, or "" if there is none. */
   say(name, values = {}) {
     const fill = (_, key) => this.isolate(String(values[key] ?? ""));
@@ -121,7 +126,7 @@ export class Words {
 
   /** Return a speed: "42 km/h", or "26 mph". @param {number} metresPerSecond */
   speed(metresPerSecond) {
-    if (this.region in MILES) {
+    if (this.usesMiles) {
       return this.unit(Math.round((metresPerSecond * 3600) / METRES_PER.mile), "mile-per-hour");
     }
     return this.unit(Math.round(metresPerSecond * 3.6), "kilometer-per-hour");
