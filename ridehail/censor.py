@@ -20,9 +20,9 @@ GAP: Final = r"[\s+]{0,8}"
 # Rows that PostgreSQL quotes in its errors, which may contain a location.
 ROWS: Final = (re.compile(r"(DETAIL:  ).+"), re.compile(r"(CONTEXT:  ).+"))
 
-# A device's token, with what may be the rest of it behind gaps.
+# A device's token, or the secret of a share link, with what may be the rest of it behind gaps.
 DEVICE: Final = re.compile(
-    rf"[tT]{GAP}[rR]{GAP}[kK]{GAP}_{GAP}([a-zA-Z2-7]++)((?:[\s+]{{1,8}}[a-zA-Z2-7]++){{0,31}}+)"
+    rf"[tT]{GAP}[rR]{GAP}[kKsS]{GAP}_{GAP}([a-zA-Z2-7]++)((?:[\s+]{{1,8}}[a-zA-Z2-7]++){{0,31}}+)"
 )
 DEVICE_PIECE: Final = re.compile(r"[a-zA-Z2-7]+")
 # Characters after the prefix. A part of a token with fewer than the minimum reveals nothing.
@@ -67,8 +67,8 @@ LOCATION: Final = re.compile(
 # One percent sign, however often the URL was quoted as a whole.
 PERCENT: Final = re.compile(r"%(?:25)+")
 ESCAPE: Final = re.compile(
-    # Not the t of \\trk_, nor the first letter of a JSON Web Token.
-    r"%([0-7](?!eyJ)[0-9a-fA-F])|\\{1,4}(?:u00|x)([0-7](?!eyJ)[0-9a-fA-F])|\\{1,4}([nr]|t(?![rR][kK]))"
+    # Not the t of \\trk_ or \\trs_, nor the first letter of a JSON Web Token.
+    r"%([0-7](?!eyJ)[0-9a-fA-F])|\\{1,4}(?:u00|x)([0-7](?!eyJ)[0-9a-fA-F])|\\{1,4}([nr]|t(?![rR][kKsS]))"
 )
 # Quoting may also be nested in other ways, such as the 5 of %25 alone; more often than this is
 # not plausible.

@@ -31,6 +31,9 @@ def content_security_policy(
                 *(_sockets(host) for host in allowed_hosts if host != "*"),
                 *([f"{sockets.scheme}://{sockets.netloc}"] if sockets.netloc else []),
             ],
+            # The pages that are an app.
+            "manifest-src": ["'self'"],
+            "worker-src": ["'self'"],
             "form-action": ["'self'"],
             "base-uri": ["'none'"],
             "frame-ancestors": ["'none'"],

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import environ
+from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 
 from accounts import keys
@@ -44,8 +45,12 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # Pages of these origins may get tokens for a password, and send and read locations over HTTP. They
 # may not get the session's token: cookies are for this site only.
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
-CORS_URLS_REGEX = r"^/(accounts/token(/refresh|/logout)?|driver/(\d+/locations?|locations))/?\Z"
-CORS_EXPOSE_HEADERS = ["Retry-After"]
+CORS_URLS_REGEX = (
+    r"^/(accounts/token(/refresh|/logout)?|driver/(\d+/(locations?|location/stream)|locations"
+    r"|nearby/stream)|trips/\d+/stream|fleet/stream)/?\Z"
+)
+CORS_ALLOW_HEADERS = [*default_headers, "if-none-match"]
+CORS_EXPOSE_HEADERS = ["ETag", "Retry-After"]
 
 INSTALLED_APPS = [
     # Before daphne, whose runserver it extends; daphne before staticfiles for the same reason.

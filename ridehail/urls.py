@@ -25,6 +25,7 @@ urlpatterns = [
     path("driver/", include("tracking.urls")),
     path("fleet/", include("tracking.urls.fleet")),
     path("trips/", include("tracking.urls.trips")),
+    path("t/", include("tracking.urls.shares")),
     path("webhooks/", include("tracking.urls.webhooks")),
     path("api/", ReferenceView.as_view(url_name="schema"), name="reference"),
     path("api/schema/", SchemaView.as_view(), name="schema"),

@@ -72,7 +72,7 @@ def _trips(user: User) -> list[Place]:
     """Return the pages of the newest open trips on which the user rides."""
     trips = Trip.objects.filter(riders=user, ended_at=None).order_by("-pk")[:MAX_TRIPS]
     return [
-        Place(_("Follow your ride"), reverse("tracking_trips:trip-map", args=[trip.pk]))
+        Place(_("Follow your ride"), reverse("tracking_trips:trip-detail", args=[trip.pk]))
         for trip in trips
     ]
 

@@ -55,6 +55,7 @@ def check_settings(
         *_map_link(),
         *_base_layer(),
         *_socket_url(),
+        *_driver_page(),
         *_routing(),
         *_layer(),
         *_shards(getattr(settings, "CHANNEL_LAYERS", {})),
@@ -329,6 +330,27 @@ def _socket_url() -> Iterator[CheckMessage]:
             "ws:// or wss://, without a query string or fragment.",
             hint="For example '/live/' or 'wss://live.example.com/'; '' for the root of this site.",
             id="tracking.E011",
+        )
+
+
+def _driver_page() -> Iterator[CheckMessage]:
+    page = conf.DRIVER_PAGE
+    if not page:
+        return
+    try:
+        url = urlsplit(page)
+        is_page = "{id}" in page and (
+            (url.scheme in ("http", "https") and bool(url.hostname))
+            or (page.startswith("/") and not url.netloc)
+        )
+    except (ValueError, AttributeError, TypeError):
+        is_page = False
+    if not is_page:
+        yield Error(
+            "TRACKING['DRIVER_PAGE'] must be a path that starts with / or a URL that starts with "
+            "http:// or https://, and contain {id}.",
+            hint="For example '/staff/drivers/{id}/'; '' for the driver's row in the admin.",
+            id="tracking.E016",
         )
 
 

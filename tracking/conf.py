@@ -102,6 +102,9 @@ DEFAULTS: Final[dict[str, Any]] = {
     # from other hosts.
     "TILE_URL": "",
     "TILE_ATTRIBUTION": "",
+    # The address of the host's own page about a driver, to which the dispatcher's console links:
+    # "/staff/drivers/{id}/" or "https://office.example.com/drivers/{id}". Empty: the admin's row.
+    "DRIVER_PAGE": "",
     # The static path of a JavaScript module that draws more of a map without tiles, such as
     # rides/streets.js: docs/frontend.md says what it exports.
     "BASE_LAYER": "",

@@ -66,6 +66,12 @@ def own_name(user: AbstractBaseUser) -> str:
     return " ".join(part for part in parts if part)
 
 
+def first_name(user: AbstractBaseUser) -> str:
+    """Return the first name, or the first word of the name; "" if the user model has none."""
+    first = getattr(user, "first_name", "") or own_name(user)
+    return first.split()[0] if first.strip() else ""
+
+
 def full_name(user: AbstractBaseUser) -> str:
     """Return the user's name, or the log-in name if the user model has none."""
     return own_name(user) or user.get_username()

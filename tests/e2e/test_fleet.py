@@ -13,15 +13,48 @@ from tests import services
 from tests.services.fleet import moving_fleet
 
 from .client import Client, Driver, read_error
+from .http import call
 from .tokens import login_token
 from .visits import PHONE, Visits, keep, person
 
-RIDER, DISPATCHER = 911, 912
+RIDER, DISPATCHER, COLLEAGUE = 911, 912, 913
 FIRST, DRIVERS, UPDATES = 10_001, 10_000, 2_000
 DEADLINE = 20_000  # ms
-MAP = "/driver/fleet/"
+# The map of all drivers alone, and the dispatcher's console.
+MAP = "/wall/"
+CONSOLE = "/driver/fleet/"
 FIRST_NAMES = ("Ada", "Amara", "Bo", "Chidi", "Dana", "Emre", "Farah", "Grace", "Ines", "Kofi")
 LAST_NAMES = ("Abebe", "Baker", "Costa", "Diallo", "Evans", "Haddad", "Ito", "Kaya", "Mensah")
+
+
+# Free drivers with a vehicle type, one off duty, and one on a trip with two alerts.
+FREE = range(FIRST + 2, FIRST + 10)
+OFF_DUTY, BUSY = 914, FIRST + 13
+PICKUP = {"kind": "pickup", "lat": -1.4354, "lon": 0.9871, "name": "Old Market"}
+DISPATCH = f"""
+from datetime import timedelta
+from django.utils import timezone
+from tracking import trips
+from tracking.models import DriverAlert, DriverState, Trip
+
+now = timezone.now()
+for pk in {list(FREE)}:
+    DriverState.objects.create(
+        driver_id=pk, state="available", since=now - timedelta(minutes=pk % 100),
+        vehicle_type="van" if pk % 2 else "sedan",
+    )
+DriverState.objects.create(driver_id={OFF_DUTY}, state="non_operational", since=now)
+DriverState.objects.create(driver_id={BUSY}, state="available", since=now)
+for minutes, name in enumerate(["Busy", "Mouse", "Keys", "Left", "Right"], 2):
+    trip = trips.create(riders=[{RIDER}], reference=name, waypoints=[{PICKUP}])
+    Trip.objects.filter(pk=trip.pk).update(created_at=now - timedelta(minutes=minutes))
+    if name == "Busy":
+        trips.assign(trip, {BUSY})
+        for kind in ("silent", "long_stop"):
+            DriverAlert.objects.create(
+                kind=kind, driver_id={BUSY}, trip=trip, since=now - timedelta(minutes=7)
+            )
+"""
 
 
 def name_of(pk):
@@ -41,8 +74,11 @@ def fleet_server(redis_service):
         services.migrate(environment)
         drivers = range(FIRST, FIRST + DRIVERS)
         people = [person(RIDER, "rider"), person(DISPATCHER, "dispatcher")]
+        people.append(person(COLLEAGUE, "dispatcher", name="Dan"))
+        people.append(person(OFF_DUTY, "driver", name="Otis", password=None))
         people += [person(pk, "driver", name=name_of(pk), password=None) for pk in drivers]
         services.create_users(environment, people)
+        services.manage(environment, "shell", "--verbosity", "0", "--command", DISPATCH)
         with (
             services.Runserver(environment, "host project") as server,
             moving_fleet(environment, FIRST, DRIVERS, rate=UPDATES),
@@ -338,6 +374,243 @@ async def test_template_tag_shows_the_fleet_in_a_foreign_page(visit):
         await keep(page, "foreign-fleet")
 
 
+# The dispatcher's console
+
+
+def rows(page):
+    """Return the rows of the lists."""
+    return page.locator(".console-list [role=option]")
+
+
+def row(page, name):
+    """Return the row of a list."""
+    return rows(page).filter(has_text=name)
+
+
+async def choose_trip(page, name):
+    """Open a trip in the panel, with a mouse."""
+    await expect(page.locator("[data-located]")).to_be_attached(timeout=DEADLINE)
+    await page.get_by_role("tab", name="Trips").click()
+    await row(page, name).click()
+    await expect(page.get_by_role("heading", name=name)).to_be_focused()
+
+
+async def first_car(page):
+    """Search the cars nearest to the trip in the panel; return the first one's name and button."""
+    await page.get_by_role("button", name=re.compile("^(Assign a driver|Reassign)$")).click()
+    button = page.get_by_role("button", name=re.compile("^Assign ")).first
+    await expect(button).to_be_visible(timeout=DEADLINE)
+    await expect(page.locator(".console-car").first).to_contain_text(re.compile("min · "))
+    name = await page.locator(".console-car bdi").first.inner_text()
+    return name, button
+
+
+async def trip_of(server, name):
+    answer = await call(server.port, "GET", f"/trips/?reference={name}", login_token(DISPATCHER))
+    return answer.json()["results"][0]
+
+
+async def test_console_lists_ten_thousand_drivers_and_filters_them(visit):
+    async with visit(DISPATCHER, CONSOLE) as page:
+        await everybody(page)
+        total = page.locator("[data-part=drivers-total]")
+        await expect(total).to_have_text("Drivers: 10,001", timeout=DEADLINE)
+        # Those with a trip come first.
+        await expect(rows(page).first).to_contain_text(name_of(BUSY))
+        assert await rows(page).count() < 40
+        await keep(page, "console-drivers")
+        await page.get_by_label("State", exact=True).select_option("Off duty")
+        await expect(total).to_have_text("Drivers: 1")
+        await expect(rows(page)).to_contain_text("Otis")
+        await page.get_by_role("button", name="Clear").click()
+        await page.get_by_label("Vehicle type").select_option("van")
+        await expect(total).to_have_text("Drivers: 4")
+        await page.get_by_role("button", name="Clear").click()
+        await page.get_by_role("button", name="Offline").click()
+        await expect(total).to_have_text("Drivers: 1,000")
+        await page.get_by_role("button", name="Clear").click()
+        await page.get_by_role("searchbox").fill("Nobody at all")
+        await expect(page.locator("[data-part=drivers-empty]")).to_have_text("No driver matches.")
+        await page.get_by_role("searchbox").fill("10013@")
+        await expect(total).to_have_text("Drivers: 1")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", name=name_of(10_013))).to_be_focused()
+
+
+async def test_list_of_the_console_loads_more_as_it_is_scrolled(visit):
+    async with visit(DISPATCHER, CONSOLE) as page:
+        await everybody(page)
+        await page.get_by_label("Order").select_option("By name")
+        await page.locator("[data-part=drivers]").focus()
+        active = page.locator("[data-part=drivers] [data-active]")
+        await expect(active).to_have_attribute("aria-setsize", "10001", timeout=DEADLINE)
+        async with asyncio.timeout(DEADLINE / 1000):
+            while int(await active.get_attribute("aria-posinset")) <= 200:
+                await page.keyboard.press("End")
+                await page.wait_for_timeout(50)
+        described = await page.locator("[data-part=drivers]").get_attribute("aria-activedescendant")
+        assert described == await active.get_attribute("id")
+
+
+async def test_car_on_the_map_and_in_the_list_is_the_same(visit):
+    async with visit(DISPATCHER, CONSOLE, reduced_motion="reduce") as page:
+        await everybody(page)
+        await page.get_by_role("searchbox").fill(f"{BUSY}@")
+        await expect(page.locator("[data-part=drivers-total]")).to_have_text("Drivers: 1")
+        await row(page, name_of(BUSY)).click()
+        panel = page.locator("[data-part=panel]")
+        await expect(panel).to_contain_text("Trips today")
+        await expect(panel.get_by_role("link", name="Open driver's page")).to_be_visible()
+        await expect(panel.get_by_role("button", name="Show trip Busy")).to_be_visible()
+        await keep(page, "console-driver")
+        await page.keyboard.press("Escape")
+        await expect(page.locator("[data-part=drivers]")).to_be_focused()
+        # A click on its dot opens the same panel.
+        box = await page.locator("[data-part=map]").bounding_box()
+        await page.get_by_role("searchbox").fill("")
+        await page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        await expect(panel).to_be_visible()
+
+
+async def test_trip_is_assigned_and_reassigned_with_a_mouse(fleet_server, visit):
+    async with visit(DISPATCHER, CONSOLE) as page:
+        await choose_trip(page, "Mouse")
+        name, assign = await first_car(page)
+        await keep(page, "console-nearest")
+        await assign.click()
+        note = page.locator("[data-part=panel-note]")
+        await expect(note).to_have_text(f"{name} has trip Mouse now.", timeout=DEADLINE)
+        trip = await trip_of(fleet_server, "Mouse")
+        assert trip["driver"]["name"] == name
+        # Nobody's driver changes without a question.
+        other, assign = await first_car(page)
+        assert other != name
+        await assign.click()
+        question = page.get_by_role("alertdialog")
+        text = f"Take trip Mouse from {name} and give it to {other}?"
+        await expect(question).to_contain_text(text, timeout=DEADLINE)
+        await question.get_by_role("button", name="Keep").click()
+        await assign.click()
+        await question.get_by_role("button", name="Reassign").click()
+        await expect(note).to_have_text(f"{other} has trip Mouse now.", timeout=DEADLINE)
+        assert (await trip_of(fleet_server, "Mouse"))["driver"]["name"] == other
+
+
+async def test_trip_is_assigned_with_the_keyboard_alone(fleet_server, visit):
+    async with visit(DISPATCHER, CONSOLE) as page:
+        await expect(page.locator("[data-located]")).to_be_attached(timeout=DEADLINE)
+        await page.get_by_role("tab", name="Drivers").focus()
+        await page.keyboard.press("ArrowRight")
+        await expect(page.get_by_role("tab", name="Trips")).to_have_attribute(
+            "aria-selected", "true"
+        )
+        await page.keyboard.press("Tab")
+        trips = page.get_by_role("listbox", name="Open trips")
+        await expect(trips).to_be_focused()
+        await expect(row(page, "Keys")).to_be_visible(timeout=DEADLINE)
+        async with asyncio.timeout(DEADLINE / 1000):
+            while "Keys" not in await trips.locator("[data-active]").inner_text():
+                await page.keyboard.press("ArrowDown")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", name="Keys")).to_be_focused()
+        await expect(page.get_by_role("button", name="Assign a driver")).to_be_visible()
+        await page.keyboard.press("Tab")
+        await page.keyboard.press("Tab")
+        await expect(page.get_by_role("button", name="Assign a driver")).to_be_focused()
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", name="Nearest free cars")).to_be_focused()
+        assign = page.get_by_role("button", name=re.compile("^Assign ")).first
+        await expect(assign).to_be_visible(timeout=DEADLINE)
+        for _ in range(3):  # past "Close" and the car's name
+            await page.keyboard.press("Tab")
+        await expect(assign).to_be_focused()
+        await page.keyboard.press("Enter")
+        await expect(page.locator("[data-part=panel-note]")).to_contain_text(
+            "has trip Keys now.", timeout=DEADLINE
+        )
+        assert (await trip_of(fleet_server, "Keys"))["driver"] is not None
+        await page.keyboard.press("Escape")
+        await expect(trips).to_be_focused()
+        here = page.get_by_role("button", name="Nearest free cars here")
+        await here.focus()
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".console-car").first).to_be_visible(timeout=DEADLINE)
+        await page.keyboard.press("Escape")
+        await expect(here).to_be_focused()
+
+
+async def test_two_dispatchers_who_choose_the_same_car_or_trip_see_who_won(fleet_server, browser):
+    # The browser logs an error for the 409.
+    visits = Visits(browser.browser, fleet_server.http_url)
+    async with visits(DISPATCHER, CONSOLE) as page, visits(COLLEAGUE, CONSOLE) as other:
+        for each, trip in ((page, "Left"), (other, "Right")):
+            await choose_trip(each, trip)
+        (name, assign), (same, late) = await first_car(page), await first_car(other)
+        assert name == same
+        # Both lists are from before.
+        await other.route("**/driver/nearby/**", lambda route: route.abort())
+        await assign.click()
+        await expect(page.locator("[data-part=panel-note]")).to_contain_text(
+            "has trip Left now.", timeout=DEADLINE
+        )
+        await late.click()
+        taken = f"{name} already has trip Left. Choose another car."
+        await expect(other.get_by_role("alert")).to_have_text(taken, timeout=DEADLINE)
+        await other.unroute("**/driver/nearby/**")
+        await other.get_by_role("button", name="Close", exact=True).click()
+
+        await choose_trip(page, "Right")
+        await choose_trip(other, "Right")
+        await first_car(page)
+        await first_car(other)
+        await page.get_by_role("button", name=re.compile("^Assign ")).nth(0).click()
+        await expect(page.locator("[data-part=panel-note]")).to_contain_text(
+            "has trip Right now.", timeout=DEADLINE
+        )
+        await other.get_by_role("button", name=re.compile("^Assign ")).nth(1).click()
+        question = other.get_by_role("alertdialog")
+        await expect(question).to_contain_text(
+            "Somebody has just given trip Right to", timeout=DEADLINE
+        )
+        await keep(other, "console-conflict")
+        await question.get_by_role("button", name="Keep").click()
+        await expect(question).to_have_count(0)
+
+
+async def test_alerts_are_acknowledged_for_all_dispatchers(visit):
+    async with visit(DISPATCHER, CONSOLE) as page, visit(COLLEAGUE, CONSOLE) as other:
+        await expect(page.locator("[data-located]")).to_be_attached(timeout=DEADLINE)
+        tab = page.get_by_role("tab", name="Alerts")
+        await expect(tab).to_contain_text("2")
+        await tab.click()
+        await keep(page, "console-alerts")
+        silent = f"Acknowledge: {name_of(BUSY)} is silent on trip Busy."
+        await page.get_by_role("button", name=silent).press("Enter")
+        # The focus goes on to the next one.
+        following = page.get_by_role("button", name=f"Acknowledge: {name_of(BUSY)} has stopped")
+        await expect(following).to_be_focused(timeout=DEADLINE)
+        await expect(tab).to_contain_text("1")
+        await expect(page.get_by_text(f"Acknowledged by Person {DISPATCHER}")).to_be_visible()
+        await other.reload()
+        await expect(other.locator("[data-located]")).to_be_attached(timeout=DEADLINE)
+        await other.get_by_role("tab", name="Alerts").click()
+        await expect(other.get_by_text(f"Acknowledged by Person {DISPATCHER}")).to_be_visible()
+
+
+async def test_console_fits_a_phone(visit):
+    async with visit(DISPATCHER, CONSOLE, color_scheme="dark", **PHONE) as page:
+        await everybody(page)
+        await expect(rows(page).first).to_be_visible()
+        await keep(page, "console-phone")
+        await page.get_by_role("button", name="Filters").click()
+        await expect(page.get_by_label("State", exact=True)).to_be_visible()
+        await rows(page).nth(1).click()
+        await expect(page.locator("[data-part=panel]")).to_be_visible()
+        await keep(page, "console-phone-driver")
+        width = await page.evaluate("document.documentElement.scrollWidth")
+        assert width <= PHONE["viewport"]["width"]
+
+
 # Access
 
 
@@ -348,7 +621,7 @@ async def test_rider_gets_neither_the_page_nor_the_stream(fleet_server, browser)
             "You don't have access to the live map.", timeout=DEADLINE
         )
         await keep(page, "fleet-refused")
-        answer = await page.request.get(fleet_server.http_url + MAP)
+        answer = await page.request.get(fleet_server.http_url + CONSOLE)
         assert answer.status == 403
     visits.check()
     async with Client(f"{fleet_server.websocket_url}/fleet/get-tracking") as client:

@@ -11,7 +11,7 @@ from tests import services
 
 from .visits import PHONE, Visits, keep, person
 
-DISPATCHER, DRIVER = 961, 962
+DISPATCHER, DRIVER, RIDER = 961, 962, 963
 DEADLINE = 15_000  # ms
 DAY = f"/admin/tracking/driverlocation/{DRIVER}/day/?date=2026-03-30&tz=UTC"
 # In Helsinki the clocks are set forward at 03:00 on this day, and back at 04:00 on that one.
@@ -25,7 +25,7 @@ METRE = 1 / 111_195  # degrees
 # days when the clocks change.
 STORE = f"""
 from datetime import UTC, datetime, timedelta
-from tracking.models import DriverLocation, HistoryFix
+from tracking.models import DriverLocation, HistoryFix, Trip, TripAssignment, WatchGrant
 
 fixes = []
 
@@ -50,6 +50,20 @@ for first in (datetime(2026, 3, 28, 22, tzinfo=UTC), datetime(2025, 10, 25, 21, 
     for half in range(46):
         add(first + timedelta(minutes=30 * half), 100 * half)
 HistoryFix.objects.bulk_create(fixes)
+trip = Trip.objects.create(
+    reference="T-7", status="complete", created_at=start, ends_at=start + timedelta(hours=2),
+    ended_at=start + timedelta(minutes=5),
+)
+trip.riders.add({RIDER})
+part = dict(driver_id={DRIVER}, trip=trip)
+TripAssignment.objects.create(
+    **part, since=start + timedelta(minutes=1), until=start + timedelta(minutes=5)
+)
+# The rider's permission began later, and ended earlier.
+WatchGrant.objects.create(
+    **part, watcher_id={RIDER}, starts_at=start + timedelta(minutes=2),
+    ends_at=start + timedelta(minutes=4),
+)
 last = start + timedelta(minutes=50)
 DriverLocation.objects.create(
     driver_id={DRIVER}, latitude={LATITUDE}, longitude={LONGITUDE}, recorded_at=last,
@@ -65,7 +79,11 @@ def host():
             database_url, DJANGO_SETTINGS_MODULE="tests.e2e.host_project.settings"
         )
         services.migrate(environment)
-        people = [person(DISPATCHER, "dispatcher"), person(DRIVER, "driver", name="Jonh")]
+        people = [
+            person(DISPATCHER, "dispatcher"),
+            person(DRIVER, "driver", name="Jonh"),
+            person(RIDER, "rider"),
+        ]
         services.create_users(environment, people)
         services.manage(environment, "shell", "--verbosity", "0", "--command", STORE)
         with services.Runserver(environment, "host project") as server:
@@ -176,8 +194,9 @@ async def test_before_and_after_the_fixes_is_said_so(visit):
 async def test_track_ends_at_the_gap_and_implausible_fixes_are_shown_on_demand(visit):
     async with visit(DISPATCHER, DAY) as page:
         await opened(page)
-        await expect(page.locator(".tracking-day-line")).to_have_count(2)
-        await expect(page.locator(".tracking-day-gap")).to_have_count(1)
+        line = page.locator(".tracking-day-canvas")
+        await expect(line).to_have_attribute("data-parts", "2")
+        await expect(line).to_have_attribute("data-gaps", "1")
         flagged = page.locator(".tracking-day-flagged")
         await expect(flagged).to_have_count(0)
         await page.get_by_label("Show 1 implausible fix").check()
@@ -253,6 +272,24 @@ async def test_day_of_25_hours_has_an_hour_twice(visit):
         await expect(part(page, "offset")).to_be_hidden()
 
 
+# Where the canvas has a line, in pixels of the page.
+LINE_BOX = """() => {
+    const canvas = document.querySelector(".tracking-day-canvas");
+    const { left, top, width } = canvas.getBoundingClientRect();
+    const scale = width / canvas.width;
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const drawn = [];
+    for (let i = 3; i < data.length; i += 4) if (data[i]) drawn.push((i - 3) / 4);
+    const xs = drawn.map((pixel) => pixel % canvas.width);
+    const ys = drawn.map((pixel) => Math.floor(pixel / canvas.width));
+    const least = (values) => values.reduce((a, b) => Math.min(a, b));
+    const most = (values) => values.reduce((a, b) => Math.max(a, b));
+    return {
+        left: left + least(xs) * scale, right: left + most(xs) * scale,
+        top: top + least(ys) * scale, bottom: top + most(ys) * scale,
+    };
+}"""
+
 SIZES = {"phone": PHONE, "small": {"viewport": {"width": 320, "height": 568}}, "desktop": {}}
 
 
@@ -271,11 +308,11 @@ async def test_page_fits_the_screen(visit, size, scheme):
         else:
             assert panel["y"] >= surface["y"] + surface["height"]
         # The whole track is in view, beside the panel.
-        for line in await page.locator(".tracking-day-line").all():
-            box = await line.bounding_box()
-            assert box["x"] >= (panel["x"] + panel["width"] if size == "desktop" else surface["x"])
-            assert box["y"] >= surface["y"]
-            assert box["y"] + box["height"] <= surface["y"] + surface["height"]
+        box = await page.evaluate(LINE_BOX)
+        assert box["right"] > box["left"]
+        assert box["left"] >= (panel["x"] + panel["width"] if size == "desktop" else surface["x"])
+        assert box["top"] >= surface["y"]
+        assert box["bottom"] <= surface["y"] + surface["height"]
         await keep(page, f"history-{size}-{scheme}")
 
 
@@ -310,6 +347,114 @@ async def test_theme_of_the_admin_decides_over_that_of_the_system(visit):
             async with asyncio.timeout(DEADLINE / 1000):
                 while (await brightness(page) > 128) != (colour == "rgb(255, 255, 255)"):
                     await page.wait_for_timeout(50)
+
+
+async def test_day_is_played_over_its_gap_and_drawn_once(visit):
+    async with visit(DISPATCHER, f"{DAY}#06:19:00") as page:
+        await opened(page)
+        line = page.locator(".tracking-day-canvas")
+        await part(page, "follow").click()
+        draws = await line.get_attribute("data-draws")
+        await part(page, "speed-choice").select_option("60")
+        await page.evaluate("document.activeElement.blur()")
+        await page.keyboard.press(" ")
+        await expect(part(page, "note")).to_have_text("Skipped a gap: no fixes, 06:19–06:40")
+        await expect(part(page, "time")).to_have_value(re.compile("^06:4"))
+        await expect(part(page, "play")).to_have_accessible_name("Pause")
+        await page.keyboard.press(" ")
+        await expect(part(page, "play")).to_have_accessible_name("Play")
+        # While the car moves, the line is not drawn again.
+        assert await line.get_attribute("data-draws") == draws
+        assert int(await line.get_attribute("data-strokes")) <= 7
+        await page.keyboard.press("-")
+        await expect(part(page, "speed-choice")).to_have_value("30")
+        shown = await part(page, "time").input_value()
+        await page.keyboard.press("ArrowRight")
+        await expect(part(page, "time")).not_to_have_value(shown)
+
+
+async def test_map_follows_the_car_until_it_is_dragged(visit):
+    async with visit(DISPATCHER, DAY, reduced_motion="reduce") as page:
+        await opened(page)
+        for _ in range(4):
+            await part(page, "map").press("+")
+        await part(page, "speed-choice").select_option("60")
+        await part(page, "play").click()
+        await expect(part(page, "time")).to_have_value(re.compile("^06:0[5-9]"), timeout=DEADLINE)
+        surface = await part(page, "map").bounding_box()
+        car = await page.locator(".tracking-car").bounding_box()
+        assert surface["y"] < car["y"] < surface["y"] + surface["height"]
+        await page.mouse.move(surface["x"] + 600, surface["y"] + 300)
+        await page.mouse.down()
+        await page.mouse.move(surface["x"] + 500, surface["y"] + 200, steps=5)
+        await page.mouse.up()
+        await expect(part(page, "follow")).to_have_attribute("aria-pressed", "false")
+        await part(page, "play").click()
+
+
+REPLAY = f"/driver/{DRIVER}/replay/"
+
+
+async def test_replay_of_a_day_is_in_the_time_zone_of_the_viewer(visit):
+    with_zone = f"{REPLAY}?date=2026-03-29&tz=Europe%2FHelsinki"
+    async with visit(DRIVER, f"{REPLAY}?date=2026-03-29&tz=Europe%2FHelsinki") as page:
+        await opened(page)
+        await part(page, "time").fill("04:00")
+        await expect_metres(page, 600)
+        await expect(part(page, "hours")).not_to_contain_text("03:00")
+        assert page.url.partition("#")[0].endswith(with_zone)
+    async with visit(DISPATCHER, DAY, timezone_id="America/Bogota") as page:
+        await page.goto(page.url.partition("/admin/")[0] + f"{REPLAY}?date=2026-03-30")
+        await opened(page)
+        await part(page, "time").fill("01:01")
+        await expect_metres(page, 600)
+        await expect(part(page, "battery")).to_have_text("80 %")
+        await expect(part(page, "summary")).to_have_text("18.0 km · Stops: 1 · Gaps: 1")
+        await expect(page).to_have_url(re.compile(r"date=2026-03-30&tz=America%2FBogota#01:01:00$"))
+        await part(page, "day-after").click()
+        await expect(part(page, "notice-text")).to_have_text("No fixes on this day")
+
+
+async def test_rider_replays_no_more_of_a_trip_than_was_permitted(visit):
+    async with visit(RIDER, "/trips/1/replay/", timezone_id="UTC", **PHONE) as page:
+        await opened(page)
+        await expect(page.get_by_label("Start, 06:02")).to_be_attached()
+        await expect(page.get_by_label("End, 06:03")).to_be_attached()
+        controls = await part(page, "play").bounding_box()
+        assert controls["y"] + controls["height"] <= PHONE["viewport"]["height"]
+        assert await page.evaluate(
+            "document.scrollingElement.scrollWidth <= document.scrollingElement.clientWidth"
+        )
+        await keep(page, "replay-trip-phone")
+
+
+async def test_fleet_is_shown_as_it_was_known_at_a_moment(visit):
+    path = "/fleet/replay/?time=2026-03-30T06:01:00Z&tz=UTC"
+    async with visit(DISPATCHER, path) as page:
+        await expect(part(page, "clock")).to_have_text("06:01:00")
+        await expect(part(page, "detail")).to_have_text("All recent")
+        await expect(page.locator(".tracking-past")).to_have_attribute("data-cars", "1")
+        await part(page, "slider").press("PageUp")
+        await part(page, "slider").press("PageUp")
+        await expect(part(page, "clock")).to_have_text("06:21:00")
+        await part(page, "play").click()
+        await expect(part(page, "detail")).to_have_text("0 recent, 1 older")
+        await expect(part(page, "clock")).to_have_text("06:24:00")
+        await part(page, "play").click()
+        # The link leads there, with the car in the middle of what is beside the panel.
+        await expect(page).to_have_url(re.compile(r"\?time=2026-03-30T06%3A24%3A00\.000Z&tz=UTC$"))
+        await page.reload()
+        await expect(page.locator(".tracking-past")).to_have_attribute("data-cars", "1")
+        surface = await part(page, "map").bounding_box()
+        panel = await part(page, "panel").bounding_box()
+        left = panel["x"] + panel["width"]
+        await page.mouse.click(
+            (left + surface["x"] + surface["width"]) / 2, surface["y"] + surface["height"] / 2
+        )
+        await expect(part(page, "picked-name")).to_have_text(f"Driver {DRIVER}")
+        await part(page, "open").click()
+        await opened(page)
+        await expect(part(page, "time")).to_have_value("06:19:50")
 
 
 async def test_lists_are_there_without_javascript(visit, browser, host):

@@ -11,6 +11,8 @@ from tests import services
 
 from .visits import Visits, keep, person
 
+# The map of all drivers without the console.
+WALL = "/wall/"
 DISPATCHER, RIDER, SHARING = 931, 932, 933
 FIRST, DRIVERS = 940, 12
 LONG = "Wolfeschlegelsteinhausenbergerdorff-Maximiliane Konstantinopolitanska"
@@ -111,14 +113,14 @@ async def nothing_overflows(page):
 
 
 async def test_numbers_are_unknown_until_the_drivers_are_loaded(visit):
-    async with visit(DISPATCHER, "/driver/fleet/") as page:
+    async with visit(DISPATCHER, WALL) as page:
         # A network without any answers.
         await page.add_init_script("WebSocket.prototype.send = () => {}")
         await page.reload()
         await expect(page.get_by_text("Loading drivers…")).to_be_visible()
         for status in ("live", "stale", "offline"):
             await expect(page.locator(f"[data-part=count-{status}]")).to_have_text("–")
-    async with visit(DISPATCHER, "/driver/fleet/") as page:
+    async with visit(DISPATCHER, WALL) as page:
         await loaded(page)
         await expect(page.get_by_text("Loading drivers…")).to_be_hidden()
 
@@ -127,7 +129,7 @@ async def test_numbers_are_unknown_until_the_drivers_are_loaded(visit):
     "size", [PORTRAIT, LANDSCAPE, DESKTOP], ids=["portrait", "landscape", "desktop"]
 )
 async def test_drivers_are_reached_by_keyboard_and_their_popups_are_whole(visit, size):
-    async with visit(DISPATCHER, "/driver/fleet/", viewport=size, reduced_motion="reduce") as page:
+    async with visit(DISPATCHER, WALL, viewport=size, reduced_motion="reduce") as page:
         await loaded(page)
         following = page.get_by_role("button", name="Next driver")
         await following.focus()
@@ -155,7 +157,7 @@ async def test_drivers_are_reached_by_keyboard_and_their_popups_are_whole(visit,
     "size", [PORTRAIT, LANDSCAPE, DESKTOP], ids=["portrait", "landscape", "desktop"]
 )
 async def test_every_search_result_is_within_reach(visit, size, large):
-    async with visit(DISPATCHER, "/driver/fleet/", viewport=size, reduced_motion="reduce") as page:
+    async with visit(DISPATCHER, WALL, viewport=size, reduced_motion="reduce") as page:
         await loaded(page)
         if large:
             await page.evaluate(LARGE_TEXT)
@@ -233,7 +235,8 @@ async def test_large_text_is_whole_on_the_drivers_page(visit, size):
         await keep(page, f"share-{size['width']}-large")
         assert await nothing_overflows(page)
         children = await page.evaluate(
-            """() => [...document.querySelectorAll(".tracking-share > :not(.tracking-unseen)")]
+            """() => [...document.querySelectorAll(
+                ".tracking-share :is(section, details, p, button, summary):not(.tracking-unseen)")]
                 .filter((child) => child.offsetHeight)
                 .map((child) => [child.className, child.scrollWidth <= child.clientWidth + 1,
                     child.scrollHeight <= child.clientHeight + 1])"""
@@ -248,7 +251,7 @@ async def test_large_text_is_whole_on_the_drivers_page(visit, size):
 
 
 async def test_a_name_keeps_its_own_direction(visit):
-    async with visit(DISPATCHER, "/driver/fleet/") as page:
+    async with visit(DISPATCHER, WALL) as page:
         await loaded(page)
         await page.evaluate("document.documentElement.dir = 'rtl'")
         await page.get_by_role("searchbox").fill(str(FIRST))

@@ -71,7 +71,7 @@ def eta(seconds, confidence="high"):
 class Script:
     """The server of a page's stream: it answers with the newest frames, and sends what is new."""
 
-    def __init__(self, trip_id):
+    def __init__(self, trip_id, **changes):
         self._socket = None
         self._trip = {
             "id": trip_id,
@@ -81,7 +81,7 @@ class Script:
             "waypoints": [PICKUP, AIRPORT],
             "eta": None,
             "route": None,
-        }
+        } | changes
         self._location = None
 
     def open(self, socket):
@@ -100,6 +100,11 @@ class Script:
         self._trip |= changes
         self._send({"trip": self._trip})
 
+    def driver(self, user_id, name):
+        """Give the trip to another driver."""
+        self._location = None
+        self.trip(driver={"userId": user_id, "name": name, "vehicle": ""}, eta=None)
+
     def location(self, latitude, longitude):
         now = ago(0)
         self._location = {
@@ -115,17 +120,16 @@ class Script:
         self._send(self._location)
 
 
-async def opened(host, page):
+async def opened(host, page, **changes):
     """Open the page of a new trip with a scripted stream; return the script."""
     body = {"riders": [RIDER], "waypoints": [PICKUP, AIRPORT]}
     answer = await call(host.port, "POST", "/trips/", login_token(DISPATCHER), body)
     trip = answer.json()["id"]
-    script = Script(trip)
+    script = Script(trip, **changes)
     await page.route_web_socket(re.compile("trip/get-tracking"), script.open)
     await page.goto(f"{host.http_url}/trips/{trip}/map/")
-    await expect(page.locator("[data-part=status]")).to_have_text(
-        "Mia is on the way", timeout=DEADLINE
-    )
+    headline = "Looking for a driver…" if changes else "Mia is on the way"
+    await expect(page.locator("[data-part=status]")).to_have_text(headline, timeout=DEADLINE)
     return script
 
 
@@ -151,7 +155,7 @@ async def test_rider_sees_when_the_car_arrives_and_its_way(host, visit, scheme):
 
         script.location(0.5125, 101.443)
         script.trip(eta=eta(240), route=polyline(WAY))
-        await expect(arrival).to_have_text("Arrives in 4 min")
+        await expect(arrival).to_have_text("Arriving in 4 min")
         await expect(line(page)).to_be_visible()
         whole = await length(page)
         panel = await page.locator(".tracking-panel").bounding_box()
@@ -169,7 +173,7 @@ async def test_rider_sees_when_the_car_arrives_and_its_way(host, visit, scheme):
         )
 
         script.trip(eta=eta(100, "low"))
-        await expect(arrival).to_have_text("Arrives in about 2 min")
+        await expect(arrival).to_have_text("Arriving in about 2 min")
         script.trip(eta=eta(40))
         await expect(arrival).to_have_text("Arriving now")
         script.trip(eta=None, route=None)
@@ -183,7 +187,7 @@ async def test_rider_sees_when_the_car_arrives_and_its_way(host, visit, scheme):
         await keep(page, f"trip-here-{scheme}")
 
         script.trip(status="enroute_to_dropoff", eta=eta(600))
-        await expect(arrival).to_have_text(re.compile(r"Arrives at \d+:\d\d"))
+        await expect(arrival).to_have_text(re.compile(r"Arriving at \d+:\d\d"))
         await expect(part(page, "status")).to_have_text("On the way to Airport, Departures")
         await keep(page, f"trip-eta-riding-{scheme}")
 
@@ -198,11 +202,73 @@ async def test_minutes_count_down_without_new_frames(host, visit):
         script = await opened(host, page)
         script.location(0.5125, 101.443)
         script.trip(eta=eta(240), route=polyline(WAY))
-        await expect(part(page, "eta")).to_have_text("Arrives in 4 min")
+        await expect(part(page, "eta")).to_have_text("Arriving in 4 min")
         await keep(page, "trip-eta-desktop")
         await page.clock.run_for(11_000)
         await expect(part(page, "announcement")).to_have_text(
-            "Arrives in 4 min. Mia is on the way. white Prius, BM 1234 AB"
+            "Arriving in 4 min. Mia is on the way. white Prius, BM 1234 AB"
         )
         await page.clock.run_for(54_000)
-        await expect(part(page, "eta")).to_have_text("Arrives in 3 min")
+        await expect(part(page, "eta")).to_have_text("Arriving in 3 min")
+
+
+async def test_rider_is_told_once_that_the_driver_is_late_or_another_one(host, visit):
+    async with visit(RIDER, "/driver/share/", reduced_motion="reduce") as page:
+        await page.clock.install()
+        script = await opened(host, page)
+        script.location(0.5125, 101.443)
+        notice, news = part(page, "notice"), part(page, "announcement")
+        script.trip(eta=eta(240))
+        await expect(part(page, "eta")).to_have_text("Arriving in 4 min")
+        await expect(notice).to_be_hidden()
+        await page.clock.run_for(11_000)
+
+        script.trip(eta=eta(840))
+        await expect(notice).to_have_text(re.compile(r"Running late. Now \d+:\d\d"))
+        await page.clock.run_for(11_000)
+        await expect(news).to_have_text(re.compile(r"Running late. Now .* Arriving in 14 min"))
+        script.trip(eta=eta(902))
+        await expect(part(page, "eta")).to_have_text("Arriving in 15 min")
+        await page.clock.run_for(11_000)
+        await expect(news).to_have_text(re.compile("^Arriving in 15 min"))
+
+        script.driver(777, "Jon")
+        await expect(notice).to_have_text("Your driver has changed")
+        await expect(part(page, "status")).to_have_text("Jon is on the way")
+        await page.clock.run_for(11_000)
+        await expect(news).to_have_text(re.compile("^Your driver has changed. .*Jon is on the way"))
+        await page.clock.run_for(10_000)
+        await expect(notice).to_be_hidden()
+
+        script.trip(status="arrived_at_pickup", eta=None)
+        await page.clock.run_for(125_000)
+        await expect(notice).to_have_text("Waiting for 2 min")
+
+
+async def test_rider_sees_cars_nearby_until_there_is_a_driver(host, visit):
+    frame = {"cars": [{"id": "a", "location_lat": "0.5101", "location_lon": "101.4478"}]}
+    frame["cars"].append({"id": "b", "location_lat": "0.5041", "location_lon": "101.45"})
+    sockets = []
+
+    def answer(socket):
+        sockets.append(socket)
+        socket.on_message(lambda _message: socket.send(json.dumps(frame)))
+
+    async with visit(RIDER, "/driver/share/", **PHONE) as page:
+        await page.route_web_socket(re.compile("nearby/get-tracking"), answer)
+        script = await opened(host, page, driver=None, status="new")
+        cars = page.locator(".tracking-nearby")
+        await expect(cars).to_have_count(2)
+        panel = await page.locator(".tracking-panel").bounding_box()
+        for car in await cars.all():
+            box = await car.bounding_box()
+            assert box["y"] + box["height"] <= panel["y"]
+        # One has been taken.
+        del frame["cars"][0]
+        sockets[0].send(json.dumps(frame))
+        await expect(cars).to_have_count(1)
+        await keep(page, "trip-nearby")
+        script.trip(driver={"userId": MIA, "name": "Mia", "vehicle": ""})
+        await expect(part(page, "status")).to_have_text("Mia is your driver")
+        await expect(cars).to_have_count(0)
+        assert len(sockets) == 1

@@ -39,6 +39,8 @@ def host():
             DJANGO_SETTINGS_MODULE="tests.e2e.host_project.settings",
             TRACKING_STALE_AFTER=str(STALE_AFTER),
             TRACKING_OFFLINE_AFTER=str(OFFLINE_AFTER),
+            TRACKING_HISTORY="trips",
+            TRACKING_HISTORY_DAYS="30",
         )
         services.migrate(environment)
         people = [person(RIDER, "rider"), person(STRANGER, "rider")]
@@ -72,7 +74,7 @@ class Dispatch:
         """Create a trip of the rider; return the path of its page."""
         trip = await self.post("/trips/", riders=[RIDER], waypoints=[*waypoints], **fields)
         self.trip = f"/trips/{trip['id']}/"
-        return f"{self.trip}map/"
+        return self.trip
 
     async def assign(self, driver_id, vehicle=""):
         await self.post(f"{self.trip}assign/", driver=driver_id, vehicle=vehicle)
@@ -106,6 +108,10 @@ def car_line(page):
 
 def hint(page):
     return page.locator("[data-part=detail]")
+
+
+def part(page, name):
+    return page.locator(f"[data-part={name}]")
 
 
 def cars(page):
@@ -148,14 +154,19 @@ async def test_rider_sees_a_whole_trip(host, visit, dispatch):
         await dispatch.assign(MIA, "white Prius")
         await expect(headline(page)).to_have_text("Mia is your driver", timeout=DEADLINE)
         await expect(car_line(page)).to_have_text("white Prius")
+        await expect(part(page, "plate")).to_be_hidden()
+        await expect(part(page, "todo")).to_have_text("Meet at 12 Market Street")
+        await expect(part(page, "notice")).to_be_hidden()
         await expect(car_at(page, 0.511, 101.446)).to_be_visible()
         await expect(page.get_by_label("Mia's car")).to_be_visible()
 
         await jon.send(0.503, 101.45)
         await page.evaluate(NOTE)
-        await dispatch.assign(JON, "black Corolla")
+        await dispatch.assign(JON, "black Corolla, BM 12 AB")
         await expect(headline(page)).to_have_text("Jon is your driver", timeout=DEADLINE)
+        await expect(part(page, "notice")).to_have_text("Your driver has changed")
         await expect(car_line(page)).to_have_text("black Corolla")
+        await expect(page.get_by_role("img", name="Number plate BM 12 AB")).to_be_visible()
         await expect(car_at(page, 0.503, 101.45)).to_be_visible()
         await mia.send(0.512, 101.446)
         await jon.send(0.504, 101.45)
@@ -175,13 +186,16 @@ async def test_rider_sees_a_whole_trip(host, visit, dispatch):
         await expect(headline(page)).to_have_text("Jon is here", timeout=DEADLINE)
         await expect(page.locator("[aria-current=step]")).to_have_text("12 Market Street")
         await expect(page.get_by_role("img", name="Pickup")).to_be_visible()
+        await expect(page.get_by_role("img", name="Reached")).to_have_count(0)
 
         await dispatch.set_status("enroute_to_dropoff")
         await expect(headline(page)).to_have_text(
             "On the way to Airport, Departures", timeout=DEADLINE
         )
-        await expect(car_line(page)).to_have_text("Jon · black Corolla")
+        await expect(page.locator("[data-part=name]")).to_have_text("Jon")
+        await expect(car_line(page)).to_have_text("black Corolla")
         await expect(page.locator("[aria-current=step]")).to_have_text("Airport, Departures")
+        await expect(page.get_by_role("img", name="Reached")).to_be_visible()
         await jon.send(0.49, 101.447)
         await expect(car_at(page, 0.49, 101.447)).to_be_visible()
         # The announcements are some seconds apart.
@@ -200,6 +214,19 @@ async def test_rider_sees_a_whole_trip(host, visit, dispatch):
         await page.reload()
         await expect(headline(page)).to_have_text("You've arrived. Thanks for riding!")
         await expect(page.locator("[data-part=banner]")).to_be_hidden()
+        # What was driven, from the pickup on.
+        await expect(part(page, "distance")).to_have_text("1.9 km", timeout=DEADLINE)
+        await expect(part(page, "ended")).to_have_text(re.compile(r"\d+:\d\d"))
+        await expect(page.locator(".tracking-way-line")).to_be_visible()
+        await expect(page.get_by_role("button", name="Share trip")).to_be_hidden()
+        # In a page that knows the id alone.
+        ride = dispatch.trip.replace("/trips/", "/ride/")
+        await page.goto(page.url.replace(dispatch.trip, ride))
+        await expect(headline(page)).to_have_text(
+            "You've arrived. Thanks for riding!", timeout=DEADLINE
+        )
+        await expect(part(page, "distance")).to_have_text("1.9 km", timeout=DEADLINE)
+        await expect(page.get_by_role("list", name="Places")).to_contain_text("12 Market Street")
 
 
 async def test_canceled_trip_says_so(visit, dispatch):
@@ -340,6 +367,137 @@ async def test_nothing_covers_the_car_and_where_it_goes(host, visit, dispatch, s
         await dispatch.complete()
         await expect(cars(page)).to_have_count(0, timeout=DEADLINE)
         await keep(page, f"{name}-complete")
+
+
+def height(page):
+    return page.evaluate("document.querySelector('[data-part=more]').offsetHeight")
+
+
+async def test_sheet_of_a_phone_goes_up_and_down(visit, dispatch):
+    path = await dispatch.create(PICKUP, AIRPORT)
+    await dispatch.assign(JON, "white Prius, BM 1234 AB")
+    async with visit(RIDER, path, **SIZES["phone"], reduced_motion="reduce") as page:
+        handle = page.get_by_role("button", name="Trip details")
+        places = page.get_by_role("list", name="Places")
+        sign = page.locator(".tracking-place-pickup")
+        await expect(headline(page)).to_have_text("Jon is your driver", timeout=DEADLINE)
+        await expect(handle).to_have_attribute("aria-expanded", "true")
+        await expect(places).to_be_visible()
+        opened = await height(page)
+
+        async def drag(pixels):
+            box = await handle.bounding_box()
+            x, y = box["x"] + 20, box["y"] + 10
+            await page.mouse.move(x, y)
+            await page.mouse.down()
+            await page.mouse.move(x, y + pixels / 2)
+            await page.mouse.move(x, y + pixels)
+            await page.mouse.up()
+
+        for down, up in (
+            (lambda: handle.press("Enter"), lambda: handle.press("Enter")),
+            (lambda: handle.press("ArrowDown"), lambda: handle.press("ArrowUp")),
+            (handle.tap, handle.tap),
+            (lambda: drag(120), lambda: drag(-120)),
+        ):
+            await down()
+            await expect(handle).to_have_attribute("aria-expanded", "false")
+            await expect(places).to_be_hidden()
+            await expect(part(page, "plate")).to_be_visible()
+            assert await height(page) == 0
+            # What is hidden has no focus.
+            await handle.press("Tab")
+            assert not await page.evaluate("document.activeElement.matches('[data-part=share]')")
+            await up()
+            await expect(handle).to_have_attribute("aria-expanded", "true")
+            await expect(places).to_be_visible()
+            assert await height(page) == opened
+            panel = await page.locator(".tracking-panel").bounding_box()
+            assert not covers(panel, await sign.bounding_box())
+        await dispatch.cancel()
+
+
+async def test_rider_shares_the_trip_and_stops(host, visit, dispatch):
+    path = await dispatch.create(PICKUP, AIRPORT)
+    await dispatch.assign(JON, "white Prius")
+    async with visit(RIDER, path, **SIZES["phone"], reduced_motion="reduce") as page:
+        # As in a page that is not served over HTTPS.
+        await page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+        await page.get_by_role("button", name="Share trip").click()
+        dialog = page.get_by_role("dialog", name="Share trip")
+        start = dialog.get_by_role("button", name="Share a new link")
+        await expect(start).to_be_focused()
+        await expect(dialog.get_by_role("listitem")).to_have_count(0)
+        await start.click()
+        link = dialog.get_by_role("textbox", name="Link to the trip")
+        await expect(link).to_be_focused()
+        await expect(link).to_have_value(re.compile(f"^{host.http_url}/t/.+"))
+        await expect(dialog.get_by_role("status")).to_have_text(
+            "Copy the link and send it in a message."
+        )
+        assert await page.evaluate("getSelection().toString()") == await link.input_value()
+        await expect(dialog.get_by_role("listitem")).to_contain_text("Not opened yet")
+        assert await page.evaluate(CLIPPED) == []
+
+        # Phones have a sheet of their own for it.
+        await page.evaluate(
+            "navigator.share = async (shared) => (window.shared = shared), undefined"
+        )
+        for number in range(2, 6):
+            await start.click()
+            await expect(dialog.get_by_role("listitem")).to_have_count(number)
+        await expect(dialog.get_by_role("status")).to_have_text("Your link is ready.")
+        assert await page.evaluate("window.shared.url") == await link.input_value()
+        await keep(page, "trip-share")
+
+        await dialog.get_by_role("button", name="Stop sharing").first.click()
+        await expect(dialog.get_by_role("listitem")).to_have_count(4)
+        await expect(dialog.get_by_role("status")).to_contain_text("Sharing stopped.")
+        await expect(start).to_be_focused()
+        await page.keyboard.press("Escape")
+        await expect(dialog).to_be_hidden()
+        await expect(page.get_by_role("button", name="Share trip")).to_be_focused()
+        await dispatch.cancel()
+        await expect(page.get_by_role("button", name="Share trip")).to_be_hidden(timeout=DEADLINE)
+
+
+async def test_trip_is_shared_in_a_browser_without_dialogs(host, browser, dispatch):
+    # The browser logs an error for the link that is refused.
+    visits = Visits(browser.browser, host.http_url)
+    path = await dispatch.create(PICKUP)
+    async with visits(RIDER, path, **SIZES["phone"]) as page:
+        await page.add_init_script("delete HTMLDialogElement.prototype.showModal")
+        await page.reload()
+        await page.get_by_role("button", name="Share trip").click()
+        dialog = page.get_by_role("dialog", name="Share trip")
+        start = dialog.get_by_role("button", name="Share a new link")
+        await expect(start).to_be_focused()
+        await expect(dialog).to_have_attribute("aria-modal", "true")
+        for key in ("Tab", "Tab", "Shift+Tab", "Shift+Tab", "Tab"):
+            await page.keyboard.press(key)
+            assert await page.evaluate("document.activeElement.closest('dialog') !== null")
+        for number in range(1, 6):
+            await start.click()
+            await expect(dialog.get_by_role("listitem")).to_have_count(number)
+            await expect(start).to_be_enabled()
+        await start.click()
+        await expect(dialog.get_by_role("status")).to_have_text(
+            "That's the most links for one trip. Stop one to share another."
+        )
+        await keep(page, "trip-share-plain")
+        await start.press("Escape")
+        await expect(dialog).to_be_hidden()
+        await expect(page.get_by_role("button", name="Share trip")).to_be_focused()
+        await dispatch.cancel()
+
+
+async def test_driver_cannot_share_the_trip(visit, dispatch):
+    path = await dispatch.create(PICKUP)
+    await dispatch.assign(MIA)
+    async with visit(MIA, path) as page:
+        await expect(headline(page)).to_have_text("Mia is your driver", timeout=DEADLINE)
+        await expect(part(page, "share")).to_have_count(0)
+        await dispatch.cancel()
 
 
 async def test_page_of_a_trip_of_others_does_not_exist(host, browser):

@@ -12,7 +12,7 @@ DISPATCHER, DRIVER, RIDER = 971, 972, 973
 DEADLINE = 15_000  # ms
 TRIPS = "/admin/tracking/trip/"
 STATES = "/admin/tracking/driverstate/"
-MAP = "/driver/fleet/"
+MAP = "/wall/"
 
 LOCATE = f"""
 from django.utils import timezone

@@ -118,6 +118,8 @@ export class FakeBrowser {
   sockets = [];
   states = [];
   reasons = [];
+  transports = [];
+  fetch = null;
   errors = [];
   /** The `refresh` of every call of getToken. */
   tokenRequests = [];
@@ -136,7 +138,8 @@ export class FakeBrowser {
         const name = `${this.tokenRequests.length}`;
         return makeToken(this.clock, { lifetime, name });
       },
-      onState: (state, reason) => {
+      onState: (state, reason, transport) => {
+        this.transports.push(transport);
         this.states.push(state);
         this.reasons.push(reason);
       },
@@ -152,6 +155,8 @@ export class FakeBrowser {
         random: () => this.random(),
         setTimeout: this.clock.setTimeout,
         clearTimeout: this.clock.clearTimeout,
+        // Without it, only WebSockets are tried.
+        fetch: this.fetch,
         base: "https://pages.example/driver/19/map/",
         target: this.window,
         document: this.document,

@@ -29,10 +29,16 @@ const watch = watchDriver({
   getToken,
   onLocation: (location: Location, frame) => [location.recordedAt?.toFixed(), frame.userId],
   onStatus: (status) => status === "live",
-  onState: (state: State, reason) => state === "closed" && reason?.retry,
+  onState: (state: State, reason, transport) =>
+    state === "closed" ? reason?.retry : transport === "polling",
+  httpUrl: "/live/19/",
   onError: ({ code, message }) => code + message,
 });
 watch.pause();
+// Callers from before there were other transports.
+watchDriver({ driverId: 19, getToken, onState: (_state, _reason) => {}, httpUrl: null });
+// @ts-expect-error there is no such transport
+void (watch.transport === "carrier-pigeon");
 watch.resume();
 // @ts-expect-error the state is read only
 watch.state = "open" as const;

@@ -11,6 +11,7 @@ DEVICE = "trk_q3zx5jw2mfk7b4nvh6tyedcspalogiru"
 TOKEN = jwt.encode(
     {"id": 19, "exp": 1893456000, "token_type": "access"}, "k" * 40, algorithm="HS256"
 )
+SHARE = DEVICE.replace("trk_", "trs_")
 BASE64 = base64.b64encode(f"phone:{DEVICE}".encode()).decode()
 
 AROUND = ["before {} after", "GET /?id={}&speed=3 HTTP/1.1", "'{}'", 'Authorization: "{}", ']
@@ -37,7 +38,9 @@ def quoted(text, *positions, times=1):
 @pytest.mark.parametrize("gap", GAPS)
 @pytest.mark.parametrize("around", AROUND)
 @pytest.mark.parametrize(
-    "secret", [DEVICE, DEVICE.upper(), TOKEN], ids=["device", "DEVICE", "token"]
+    "secret",
+    [DEVICE, DEVICE.upper(), SHARE, TOKEN],
+    ids=["device", "DEVICE", "share", "token"],
 )
 def test_token_broken_anywhere_is_hidden_and_the_text_around_it_is_not(secret, around, gap):
     before, after = around.split("{}")
@@ -60,7 +63,7 @@ def test_credentials_broken_anywhere_show_only_the_name(around, gap):
 
 
 @pytest.mark.parametrize("times", [1, 2, 3, 9])
-@pytest.mark.parametrize("secret", [DEVICE, DEVICE.upper(), TOKEN, BASE64])
+@pytest.mark.parametrize("secret", [DEVICE, DEVICE.upper(), SHARE, TOKEN, BASE64])
 def test_token_with_escaped_characters_is_hidden(secret, times):
     revealing = secret.partition(".")[2] or secret
     for position in range(len(secret)):

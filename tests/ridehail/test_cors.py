@@ -26,12 +26,17 @@ def preflight(client, path, origin=ORIGIN):
         "/driver/19/location/",
         "/driver/19/locations/",
         "/driver/locations/",
+        "/driver/19/location/stream/",
+        "/driver/nearby/stream/",
+        "/trips/7/stream/",
+        "/fleet/stream/",
     ],
 )
 def test_named_origin_may_use_tokens_and_locations(client, path):
     headers = preflight(client, path)
     assert headers[ALLOW] == ORIGIN
     assert "authorization" in headers["Access-Control-Allow-Headers"]
+    assert "if-none-match" in headers["Access-Control-Allow-Headers"]
     assert "Access-Control-Allow-Credentials" not in headers
 
 

@@ -100,7 +100,7 @@ def test_rider_gets_links_to_open_rides_only(client):
     trips.cancel(done)
     client.force_login(rider)
     found = links(client)
-    assert found["Follow your ride"] == f"/trips/{mine.pk}/map/"
+    assert found["Follow your ride"] == f"/trips/{mine.pk}/"
     assert list(found) == ["Follow your ride", "Watch driver"]
     assert client.get(found["Follow your ride"]).status_code == 200
 
@@ -108,7 +108,7 @@ def test_rider_gets_links_to_open_rides_only(client):
 def test_click_on_the_demos_rider_leads_to_the_ride(client, demo):
     trip = keep_trip(demo.driver, demo.rider, HOUR)
     response = client.post("/log-in-as/rider/")
-    assert response.url == f"/trips/{trip.pk}/map/"
+    assert response.url == f"/trips/{trip.pk}/"
     assert set(links(client).values()) == {response.url, "/driver/19/map/"}
 
 

@@ -19,7 +19,18 @@ from .sockets import token_for
 
 # The slash of these lists belongs to the host's own include().
 ELSEWHERE = {"trip-list", "webhook-list"}
-PAGES = {"driver-map", "share", "fleet-map", "trip-map"}
+PAGES = {
+    "app",
+    "app-manifest",
+    "app-worker",
+    "app-offline",
+    "driver-map",
+    "driver-replay",
+    "share",
+    "fleet-map",
+    "trip-map",
+    "trip-replay",
+}
 # With their namespaces.
 ROUTES = [
     (urls.app_name, route)

@@ -6,10 +6,13 @@ from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
+from tracking.access.principals import Principal, PrincipalId, user_principal
 from tracking.access.tokens import Claims, load_owners, load_users
 from tracking.engine.batching import Loader
 from tracking.ids import UserId
-from tracking.protocol import TokenInvalid
+from tracking.models import TripShare
+from tracking.protocol import TokenInvalid, TripEnded
+from tracking.shares.links import load_open
 from tracking.web_sessions import load_ended
 
 
@@ -20,6 +23,19 @@ class Identities:
         self.users: Loader[UserId, AbstractBaseUser] = Loader(partial(run, load_users))
         self._owners: Loader[str, AbstractBaseUser] = Loader(partial(run, load_owners))
         self._ended: Loader[str, bool] = Loader(partial(run, load_ended))
+        self._shares: Loader[int, TripShare] = Loader(partial(run, load_open))
+
+    async def principal_of(self, claims: Claims) -> Principal:
+        """Return the principal of a token as the database has it now.
+
+        Raise `TokenInvalid`, or `TripEnded` for a share link that shows its trip no longer.
+        """
+        if claims.share is None:
+            return user_principal(await self.user_of(claims))
+        share = await self._shares.get(claims.share)
+        if share is None:
+            raise TripEnded("this link has ended")
+        return Principal(PrincipalId("share_link", share.pk), share.created_by, share)
 
     async def user_of(self, claims: Claims) -> AbstractBaseUser:
         """Return the user of a token as the database has it now; raise `TokenInvalid`."""
@@ -32,7 +48,7 @@ class Identities:
 
     async def close(self) -> None:
         """Stop, and cancel pending requests."""
-        for loader in (self.users, self._owners, self._ended):
+        for loader in (self.users, self._owners, self._ended, self._shares):
             await loader.close()
 
 

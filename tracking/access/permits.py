@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from tracking.access.identities import Identities
+from tracking.access.principals import PrincipalId
 from tracking.access.registry import Registry
 from tracking.access.session import RECHECK_INTERVAL
 from tracking.access.tokens import may_block, verify
@@ -29,6 +30,7 @@ class Permit:
 
     # It is no connection, so it does not count as one of the user's.
     is_open = False
+    principal: PrincipalId | None = None
 
     def __init__(self, user_id: UserId) -> None:
         self.user_id = user_id

@@ -7,13 +7,16 @@ decision: the database and the policies are asked again.
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from tracking.access.principals import PrincipalId
 from tracking.engine.receiver import Receiver
 from tracking.ids import DriverId, UserId, from_plain
 from tracking.revocation import GROUP
 
 
 class Revocable(Protocol):
-    """A session that can be checked again."""
+    """A session that can be checked again. `principal` is known once it is open."""
+
+    principal: PrincipalId | None
 
     @property
     def is_open(self) -> bool:
@@ -53,12 +56,15 @@ class Registry:
         if about is not None:
             _discard(self._about, about, session)
 
-    def count(self, user_id: UserId) -> int:
-        """Return how many open sessions a user has in this process.
+    def count(self, user_id: UserId, principal: PrincipalId | None = None) -> int:
+        """Return how many open sessions a user has in this process, or another principal of it.
 
-        Sessions whose token is not verified yet do not count, as it may be forged.
+        Sessions whose token is not verified yet do not count, as it may be forged. Those of a share
+        link do not count as its rider's, who does not know how many people have it.
         """
-        return sum(session.is_open for session in self._sessions.get(user_id, ()))
+        sessions = self._sessions.get(user_id, ())
+        principal = principal or PrincipalId("user", user_id)
+        return sum(each.is_open and each.principal == principal for each in sessions)
 
     def recheck(self, user_ids: list[UserId]) -> None:
         """Check the sessions of these users again, and those that are about them."""

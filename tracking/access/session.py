@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from django.db import Error as DatabaseError
 
+from tracking.access import share_tokens
 from tracking.access.identities import Identities
-from tracking.access.principals import Principal, PrincipalId, user_principal
+from tracking.access.principals import Principal, PrincipalId
 from tracking.access.registry import Registry
 from tracking.access.tokens import Claims, may_block, verify
 from tracking.conf import conf
@@ -66,6 +67,7 @@ class Session:
         "_password",
         "_recheck_at",
         "_registry",
+        "_takes_share_tokens",
         "_task",
         "_timer",
         "_token",
@@ -83,11 +85,14 @@ class Session:
         registry: Registry,
         authorize: Callable[[Principal], Awaitable[Decision]],
         on_end: Callable[[TrackingError], None],
+        *,
+        takes_share_tokens: bool = False,
     ) -> None:
         self._identities = identities
         self._registry = registry
         self._authorize = authorize
         self._on_end = on_end
+        self._takes_share_tokens = takes_share_tokens
         # Set once a token was accepted.
         self.principal: PrincipalId | None = None
         # The account that it acts for.
@@ -128,12 +133,12 @@ class Session:
                 return
             token = token or self._token
         assert token is not None  # noqa: S101 - for the type checker
-        claims = await asyncio.to_thread(verify, token) if may_block() else verify(token)
+        claims = await self._verify(token)
         if self._claims is None:
             await self._registry.listen()
         user_id = claims.user_id
         if user_id is None:
-            user_id = (await self._identities.user_of(claims)).pk
+            user_id = (await self._identities.principal_of(claims)).user.pk
         if self._claims is None:
             self._registry.add(user_id, self, self.about)
         elif user_id != self.user_id:
@@ -142,9 +147,11 @@ class Session:
             return  # An older token that arrives late does not shorten the session.
         try:
             principal, until, password = await self._check(claims)
+            if self._claims is not None and principal != self.principal:
+                raise Forbidden("this connection has another kind of token: open one of your own")
             if self._claims is None:
                 # Only now is the token known to be the user's.
-                others = self._registry.count(user_id)
+                others = self._registry.count(user_id, principal)
                 if 0 < conf.MAX_CONNECTIONS_PER_USER <= others:
                     raise OverCapacity("too many connections of this user: close some of them")
         except BaseException:
@@ -182,15 +189,23 @@ class Session:
         if self.user_id is not None:
             self._registry.discard(self.user_id, self, self.about)
 
+    async def _verify(self, token: str) -> Claims:
+        """Return the claims of a token; raise `TokenInvalid` or `TokenExpired`."""
+        if self._takes_share_tokens and share_tokens.is_share_token(token):
+            return share_tokens.verify(token)
+        return await asyncio.to_thread(verify, token) if may_block() else verify(token)
+
     async def _check(
         self, claims: Claims, password: int | None = None
     ) -> tuple[PrincipalId, float, int]:
         """Return the principal, the end of its permission, and the hash of its password hash."""
         while True:
             changes = self._changes
-            principal = user_principal(await self._identities.user_of(claims))
+            principal = await self._identities.principal_of(claims)
             user = principal.user
-            if password not in (None, hash(user.password)):
+            # A link stays what it is when the password of its account changes.
+            is_user = principal.share is None
+            if is_user and password not in (None, hash(user.password)):
                 raise TokenInvalid("the password was changed: log in again")
             decision = await self._authorize(principal)
             if not decision:

@@ -62,6 +62,8 @@ class Claims(NamedTuple):
     password: str | None = None
     owner: str | None = None
     web_session: str | None = None
+    # The id of a share link, which the token is for: see `share_tokens`.
+    share: int | None = None
 
     def fit(self, user: AbstractBaseUser) -> bool:
         """Return True if the user's password is still the one that the token was issued for."""

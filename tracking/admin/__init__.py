@@ -2,6 +2,7 @@
 
 from tracking.admin import (
     access_log,
+    alerts,
     devices,
     events,
     grants,
@@ -16,6 +17,7 @@ from tracking.admin import (
 
 __all__ = [
     "access_log",
+    "alerts",
     "devices",
     "events",
     "grants",

@@ -198,12 +198,12 @@ class DayPage:
             "track": json_script(as_json(day, self._zone), TRACK_ID, Compact) if day.count else "",
             "widget": {
                 "track_id": TRACK_ID,
-                "length": round((self.window.until - self.window.since).total_seconds()),
-                "bars": _bars(day),
+                "zone": zone_name(self._zone) or "UTC",
                 "flagged_count": day.flagged_count,
                 "flagged_shown": len(day.flagged),
                 "map_link_url": conf.MAP_LINK_URL,
             },
+            "replay_url": self._replay_url(),
             "downloads": self._downloads() if day.count else [],
             "nearest": [] if day.count else self._nearest(),
             "days_kept": conf.HISTORY_DAYS if self._is_too_old() else 0,
@@ -231,6 +231,15 @@ class DayPage:
         """Return True if fixes of this day are not kept."""
         days: int = conf.HISTORY_DAYS
         return days > 0 and self.window.until <= timezone.now() - timedelta(days=days)
+
+    def _replay_url(self) -> str:
+        """Return the URL of the same day on a page of its own; "" without `tracking.urls`."""
+        try:
+            path = reverse("tracking:driver-replay", args=[self._driver_id])
+        except NoReverseMatch:
+            return ""
+        query = {"date": f"{self._date}", "tz": zone_name(self._zone), "purpose": self.purpose}
+        return _with_query(path, query)
 
     def _downloads(self) -> list[dict[str, str]]:
         try:
@@ -262,29 +271,6 @@ def _facts(day: Day) -> list[tuple[str, str]]:
         (_("Gaps"), number_format(len(day.gaps))),
         (_("Fixes"), number_format(day.count, force_grouping=True)),
     ]
-
-
-def _bars(day: Day) -> list[dict[str, Any]]:
-    """Return the rectangles of the timeline, in seconds from the start of the day."""
-    since = day.window.since
-    bars: list[dict[str, Any]] = []
-    if day.fixes:
-        bars.append(_bar("drive", since, day.fixes[0].recorded_at, day.fixes[-1].recorded_at))
-    bars += [_bar("stop", since, stop.since, stop.until) for stop in day.stops]
-    for gap in day.gaps:
-        bars.append(_bar("none", since, gap.since, gap.until))
-        bars.append(_bar("gap", since, gap.since, gap.until) | {"y": "0.45", "height": "0.1"})
-    return bars
-
-
-def _bar(kind: str, start: datetime, since: datetime, until: datetime) -> dict[str, Any]:
-    return {
-        "kind": kind,
-        "x": round((since - start).total_seconds()),
-        "width": max(1, round((until - since).total_seconds())),
-        "y": "0",
-        "height": "1",
-    }
 
 
 def _distance(metres: float) -> str:

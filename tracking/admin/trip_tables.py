@@ -1,4 +1,4 @@
-"""The tables of a trip's page: waypoints, drivers and changes."""
+"""The tables of a trip's page: waypoints, drivers, links and changes."""
 
 from typing import Final
 
@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 from tracking.admin.cells import map_url, minute_cell, user_cell
 from tracking.admin.tables import PAGE, Table, paged
 from tracking.admin.trip_cells import trip_status_cell
+from tracking.admin.trip_shares import shares_table
 from tracking.models import Trip
 from tracking.people import full_name
 
@@ -22,7 +23,12 @@ KINDS: Final = {
 
 def trip_tables(request: HttpRequest, trip: Trip) -> list[Table]:
     """Return the tables. Of the changes, the page that the query asks for."""
-    return [_waypoints(trip), _drivers(trip), _changes(request, trip)]
+    return [
+        _waypoints(trip),
+        _drivers(trip),
+        shares_table(request, trip),
+        _changes(request, trip),
+    ]
 
 
 def _waypoints(trip: Trip) -> Table:

@@ -5,13 +5,16 @@ from typing import Any, ClassVar, Final
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.csrf import csrf_protect
 
 from tracking.admin.read_only import ReadOnlyAdmin
 from tracking.admin.trip_columns import TripColumns, distance_of
 from tracking.admin.trip_endings import end_trips
 from tracking.admin.trip_forms import AssignForm, NewTripForm
+from tracking.admin.trip_shares import revoke_share
 from tracking.admin.trip_tables import trip_tables
 from tracking.admin.user_fields import UserFieldsAdmin
 from tracking.lookups import any_case
@@ -88,6 +91,20 @@ class TripAdmin(TripColumns, UserFieldsAdmin, ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[Trip]
     ) -> HttpResponse | None:
         return end_trips(self, request, queryset, "complete_selected", TripStatus.COMPLETE)
+
+    @method_decorator(csrf_protect)
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """End a link if its button was pressed; else do as Django does."""
+        revoked = revoke_share(self, request, object_id)
+        if revoked is not None:
+            return revoked
+        return super().changeform_view(request, object_id, form_url, extra_context)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Trip]:
         trips: QuerySet[Trip] = super().get_queryset(request)

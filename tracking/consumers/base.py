@@ -54,6 +54,8 @@ class TrackingConsumer(AsyncConsumer):
     route = ""  # In logs and metrics.
     address = ""
     driver_id: DriverId = 0  # Set from the handshake's query string.
+    # True if the route is also for share links, whose tokens no other route accepts.
+    takes_share_tokens = False
     limit_key: Hashable = None  # The key of the rate limit that connections share.
 
     async def __call__(  # type: ignore[override]
@@ -73,7 +75,11 @@ class TrackingConsumer(AsyncConsumer):
         self.task = asyncio.current_task()
         self.failure: Exception | None = None
         self.session = Session(
-            self.runtime.identities, self.runtime.registry, self.authorize, self.fail
+            self.runtime.identities,
+            self.runtime.registry,
+            self.authorize,
+            self.fail,
+            takes_share_tokens=self.takes_share_tokens,
         )
         self.bad_messages = self.received = 0
         loop = asyncio.get_running_loop()

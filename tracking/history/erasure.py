@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from tracking.arguments import id_of
 from tracking.history import erasure_log
+from tracking.history.alerts import erase_alerts
 from tracking.history.erasure_log import line_of
 from tracking.history.in_flight import wait_for_writers
 from tracking.history.matches import erase_matches
@@ -131,6 +132,7 @@ def _apply(erasure: HistoryErasure) -> Erased:
     # Last: a match that is made from now on has none of the fixes.
     erase_matches(driver_id, erasure.before, holds)
     erase_visits(driver_id, erasure.before)
+    erase_alerts(driver_id, erasure.before, holds)
     return Erased(fixes, kept, bool(deleted))
 
 

@@ -102,6 +102,11 @@ trips-you-took.csv
 changes-of-trips-you-took.csv
               How these trips went on: each status, when and why, and who drove then.
 
+trips-you-shared.csv
+              The links with which you showed a trip to others: when you made each, until when it
+              could be opened, and when it was opened first and last. Who opened it is not known.
+              The link itself is not kept. Kept for {events} days after its end.
+
 ways-of-trips-you-drove.csv
               Finished trips on the streets: the metres, and the way as an encoded polyline with
               6 decimals, which many map programs read. It is deleted with your track.
@@ -123,6 +128,11 @@ zones-you-were-in.csv
               when you had been there for a while. Kept for {events} days, or until your track is
               erased.
 
+alerts-about-you.csv
+              When a dispatcher was told to look at your trip, and where you were: your phone was
+              silent, you stood for long, or you left the route, which is given as a line. Kept for
+              {alerts} days, or until your track is erased.
+
 holds.csv     Parts of your track that are kept longer, for example because of a dispute.
 
 erasures.csv  Erasures of your track: everything recorded before that time was deleted.
@@ -143,6 +153,7 @@ def readme(driver_id: DriverId, now: datetime, days: Days) -> bytes:
         if conf.HISTORY_DAYS
         else "until your account is deleted",
         events=conf.EVENT_DAYS,
+        alerts=conf.HISTORY_DAYS or conf.EVENT_DAYS,
     )
     # The line ends that every editor shows.
     return text.replace("\n", "\r\n").encode()

@@ -9,6 +9,7 @@ from tracking.ids import DriverId
 from tracking.models import (
     AnnouncedStatus,
     Device,
+    DriverAlert,
     DriverLocation,
     DriverState,
     DriverStateChange,
@@ -22,6 +23,7 @@ from tracking.models import (
     TripChange,
     TripEta,
     TripMatch,
+    TripShare,
     WatchGrant,
     ZoneVisit,
 )
@@ -210,11 +212,22 @@ def _of_trips(user_id: DriverId) -> list[Table]:
             "changed_at",
             change | {"driver": "driver_id"},
         ),
+        Table(
+            "trips-you-shared.csv",
+            _of(TripShare, "created_by", user_id),
+            "created_at",
+            {"trip": "trip_id"}
+            | _fields("created_at", "expires_at", "ended_at", "opened_at", "last_opened_at"),
+        ),
     ]
 
 
 def _of_events(driver_id: DriverId) -> list[Table]:
     driven = _of(TripAssignment, "driver", driver_id)
+    alert: dict[str, Column] = {
+        "alert": lambda row: row.get_kind_display(),
+        "trip": "trip_id",
+    }
     return [
         Table(
             "ways-of-trips-you-drove.csv",
@@ -254,6 +267,14 @@ def _of_events(driver_id: DriverId) -> list[Table]:
             _of(ZoneVisit, "driver", driver_id).select_related("zone"),
             "entered_at",
             {"zone": lambda row: row.zone.name} | _fields("entered_at", "dwelled_at", "exited_at"),
+        ),
+        Table(
+            "alerts-about-you.csv",
+            _of(DriverAlert, "driver", driver_id),
+            "since",
+            alert
+            | _fields("since", "ended_at", "latitude", "longitude", "route")
+            | _fields("acknowledged_at", "note"),
         ),
     ]
 

@@ -34,6 +34,8 @@ _GAP: Final = timedelta(seconds=GAP_AFTER)
 
 # The properties of GeoJSON that are in step with the coordinates.
 _COLUMNS: Final = (b"datetimes", b"speed", b"heading", b"accuracy", b"flags")
+# Those as well, for a client that asks for them.
+_PHONE_COLUMNS: Final = (b"battery", b"charging")
 
 _Item = TypeVar("_Item")
 
@@ -61,6 +63,7 @@ def geojson(
     *,
     max_points: int | None = None,
     following: str | None = None,
+    with_phone: bool = False,
 ) -> Iterator[bytes]:
     """Yield a Feature with a LineString and `datetimes`, an OGC MF-JSON Trajectory.
 
@@ -70,7 +73,7 @@ def geojson(
     without a fix the geometry is null. With `max_points`, fixes that change the line's shape least
     are left out, and those with a flag; `distance`, `stops` and `gaps` are still those of all
     fixes. The begins and ends of the longest stops are kept, as at most half of the points.
-    `following` is the URL of the next page.
+    `following` is the URL of the next page. `with_phone` adds the lists `battery` and `charging`.
 
     All lists but the coordinates are kept until the end, encoded: 45 bytes for each fix.
     """
@@ -82,16 +85,17 @@ def geojson(
         pieces = _pieces(thin(whole, max_points, keep=_longest_stops(summaries, max_points)))
     first = next(pieces, [])
     kind = b'{"type":"%s","coordinates":[' % (b"LineString" if len(first) > 1 else b"MultiPoint")
-    columns: list[list[bytes]] = [[] for _ in _COLUMNS]
+    names = _COLUMNS + _PHONE_COLUMNS if with_phone else _COLUMNS
+    columns: list[list[bytes]] = [[] for _ in names]
     separator = b'{"type":"Feature","geometry":' + kind
     for piece in chain([first] if first else [], pieces):
         yield separator + _inside([(fix.longitude, fix.latitude) for fix in piece])
         separator = b","
-        for column, values in zip(columns, _columns(piece), strict=True):
+        for column, values in zip(columns, _columns(piece, with_phone=with_phone), strict=True):
             column.append(_shortened(_inside(values)))
     yield b"]}" if first else b'{"type":"Feature","geometry":null'
     yield b',"properties":' + msgspec.json.encode(properties)[:-1]
-    for name, column in zip(_COLUMNS, columns, strict=True):
+    for name, column in zip(names, columns, strict=True):
         yield b',"%s":[%s]' % (name, b",".join(column))
         column.clear()
     yield b"," + _shortened(msgspec.json.encode(_found(summaries)))[1:-1]
@@ -213,14 +217,17 @@ def _found(summaries: Iterable[Summary]) -> dict[str, Any]:
     return found | {"distance": round(found["distance"], 1)}
 
 
-def _columns(piece: Sequence[TrackFix]) -> list[list[Any]]:
-    return [
+def _columns(piece: Sequence[TrackFix], *, with_phone: bool) -> list[list[Any]]:
+    columns: list[list[Any]] = [
         [fix.recorded_at for fix in piece],
         [fix.speed for fix in piece],
         [fix.heading for fix in piece],
         [fix.accuracy for fix in piece],
         [flag_names(fix.flags) for fix in piece],
     ]
+    if with_phone:
+        columns += [[fix.battery for fix in piece], [fix.charging for fix in piece]]
+    return columns
 
 
 def _inside(values: list[Any]) -> bytes:

@@ -1,5 +1,6 @@
 """The models, one per file. Django finds them here."""
 
+from tracking.models.alert import AlertKind, DriverAlert
 from tracking.models.announced_status import AnnouncedStatus
 from tracking.models.device import Device
 from tracking.models.eta import TripEta, TripMatch
@@ -11,6 +12,7 @@ from tracking.models.history_hold import HistoryHold
 from tracking.models.history_segment import HistorySegment
 from tracking.models.location import DriverLocation
 from tracking.models.location_access import LocationAccess
+from tracking.models.share import TripShare, TripShareQuerySet
 from tracking.models.state import DriverState, DriverStateChange, State
 from tracking.models.trip import FINAL, Trip, TripAssignment, TripChange, TripStatus
 from tracking.models.web_session import EndedWebSession
@@ -20,8 +22,10 @@ from tracking.models.zone import Zone, ZoneVisit
 
 __all__ = [
     "FINAL",
+    "AlertKind",
     "AnnouncedStatus",
     "Device",
+    "DriverAlert",
     "DriverLocation",
     "DriverState",
     "DriverStateChange",
@@ -39,6 +43,8 @@ __all__ = [
     "TripChange",
     "TripEta",
     "TripMatch",
+    "TripShare",
+    "TripShareQuerySet",
     "TripStatus",
     "WatchGrant",
     "WatchGrantQuerySet",

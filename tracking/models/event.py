@@ -23,6 +23,7 @@ class EventType(models.TextChoices):
     TRIP_ETA_CHANGED = "trip.eta_changed", _("A trip's time of arrival has changed")
     DRIVER_STATE_CHANGED = "driver.state_changed", _("A driver's state has changed")
     DRIVER_STATUS_CHANGED = "driver.status_changed", _("A driver is live, stale or offline")
+    SHARE_OPENED = "share.opened", _("A shared trip was opened for the first time")
     TEST = "webhook.test", _("A test of an endpoint")
 
 

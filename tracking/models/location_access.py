@@ -26,6 +26,7 @@ class LocationAccess(models.Model):
         TRACK = "track", _("track of one driver")
         PAST = "past", _("all drivers at a past moment")
         EXPORT = "export", _("export")
+        SHARE = "share", _("live page of a shared trip")
 
     at = models.DateTimeField(_("from"))
     way = models.CharField(_("way"), max_length=10, choices=Way)

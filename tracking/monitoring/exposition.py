@@ -27,14 +27,16 @@ Answer = TypeVar("Answer")
 async def exposition(runtime: Runtime) -> bytes:
     """Return all metrics in Prometheus' text format.
 
-    Drivers are counted in the database, and waiting events are read there: while it is unavailable,
-    those lines are missing.
+    Drivers and alerts are counted in the database, and waiting events are read there: while it is
+    unavailable, those lines are missing.
     """
-    drivers, waiting = await asyncio.gather(
-        _or_nothing(runtime.health.drivers.ask()), _or_nothing(runtime.health.events.ask())
+    drivers, waiting, alerts = await asyncio.gather(
+        _or_nothing(runtime.health.drivers.ask()),
+        _or_nothing(runtime.health.events.ask()),
+        _or_nothing(runtime.health.alerts.ask()),
     )
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_ProcessMetrics(runtime, drivers, waiting))
+    registry.register(_ProcessMetrics(runtime, drivers, waiting, alerts))
     for collector in (ProcessCollector, GCCollector, PlatformCollector):
         collector(registry=registry)
     return generate_latest(registry)
@@ -49,11 +51,16 @@ async def _or_nothing(answer: Awaitable[Mapping[str, Answer]]) -> Mapping[str, A
 
 class _ProcessMetrics(Collector):
     def __init__(
-        self, runtime: Runtime, drivers: Mapping[str, int], waiting: Mapping[str, Waiting]
+        self,
+        runtime: Runtime,
+        drivers: Mapping[str, int],
+        waiting: Mapping[str, Waiting],
+        alerts: Mapping[str, int],
     ) -> None:
         self._runtime = runtime
         self._drivers = drivers
         self._waiting = waiting
+        self._alerts = alerts
 
     def collect(self) -> Iterator[Metric]:
         for instrument in metrics.INSTRUMENTS:
@@ -91,6 +98,12 @@ class _ProcessMetrics(Collector):
             f"that works, in the whole database, up to {MAX_COUNTED}.",
             ((queue, waiting.count) for queue, waiting in self._waiting.items()),
             "queue",
+        )
+        yield gauge(
+            "tracking_alerts_open",
+            "Drivers' alerts that have not ended, by kind, in the whole database.",
+            self._alerts.items(),
+            "kind",
         )
         yield gauge(
             "tracking_degraded",

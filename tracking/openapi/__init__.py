@@ -13,7 +13,9 @@ from drf_spectacular.utils import (
 )
 from drf_spectacular.utils import extend_schema_view as describe
 
+import tracking.openapi.fleet
 import tracking.openapi.history
+import tracking.openapi.streams
 import tracking.openapi.structs
 import tracking.openapi.trips
 import tracking.openapi.webhooks  # noqa: F401 - as those above, describes its views

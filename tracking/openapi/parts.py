@@ -19,6 +19,7 @@ _PROBLEMS: Final = {
     403: "This account may not do this for this driver, or there is no such driver.",
     404: "Not found.",
     409: "The present state of the driver, trip or webhook does not allow this: see `code`.",
+    410: "The trip has ended.",
     413: "The body is larger than the limit, by default 32 KiB, or 128 KiB for phone apps.",
     415: "The body is not JSON.",
     429: "Too many requests: retry after the seconds in `Retry-After`.",

@@ -38,6 +38,12 @@ class TrackLists(msgspec.Struct, kw_only=True):
         list[list[str]],
         Meta(description="Why a fix does not count: `jump`, `mock`, `inaccurate`."),
     ]
+    battery: Annotated[
+        list[int | None] | msgspec.UnsetType, Meta(description="Percent, with `with=phone`.")
+    ] = msgspec.UNSET
+    charging: Annotated[
+        list[bool | None] | msgspec.UnsetType, Meta(description="With `with=phone`.")
+    ] = msgspec.UNSET
     distance: Annotated[float, Meta(description="Metres, of all fixes of the page.")]
     stops: list[Stop]
     gaps: list[Gap]
@@ -144,6 +150,12 @@ OF_TRACKS: Final = (
         {"type": "integer", "minimum": 2, "maximum": MAX_POINTS},
         description="Thin the line to so many points and keep its shape. The distance, stops and"
         " gaps stay those of all fixes. For GeoJSON alone.",
+    ),
+    OpenApiParameter(
+        "with",
+        str,
+        enum=["phone"],
+        description="Add the lists `battery` and `charging`. For GeoJSON alone.",
     ),
     PURPOSE,
     OpenApiParameter(

@@ -15,6 +15,8 @@ from msgspec import Meta
 from tracking.openapi.parts import Address, page_parameters, responses
 from tracking.rest.grants import NewestFirst
 from tracking.rest.nearby import DEFAULT_COUNT, MAX_COUNT, ORDERS, NearbyDrivers, NearbyView
+from tracking.rest.share_token import ShareTokenView
+from tracking.rest.shares import NewShare, ShareDetails, ShareViewSet
 from tracking.rest.states import StateDetails, StateInput, StateView
 from tracking.rest.trip_input import (
     AssignInput,
@@ -55,6 +57,14 @@ class TripPage(msgspec.Struct):
     next: Address
     previous: Address
     results: list[TripDetails]
+
+
+class SharePage(msgspec.Struct):
+    """A page of live links to a trip, the newest first."""
+
+    next: Address
+    previous: Address
+    results: list[ShareDetails]
 
 
 for component, serializer in (
@@ -117,6 +127,30 @@ describe(
         responses=_CHANGED,
     ),
 )(extend_schema(tags=["trips"])(TripViewSet))
+
+describe(
+    list=extend_schema(
+        operation_id="list_trip_shares",
+        summary="List the live links to a trip, for its riders and staff",
+        parameters=page_parameters(NewestFirst),
+        responses=responses({200: SharePage}, 404),
+    ),
+    create=extend_schema(
+        operation_id="share_trip",
+        summary="Create a link that shows a trip to whoever has it",
+        description="No other answer has the URL. A trip has at most five live links.",
+        request=None,
+        responses=responses({201: NewShare}, 404, 409),
+    ),
+    destroy=extend_schema(
+        operation_id="revoke_trip_share",
+        summary="End a link to a trip",
+        responses=responses({204: None}, 404),
+    ),
+)(extend_schema(tags=["trips"])(ShareViewSet))
+
+# Only the page of a link calls it, with the link as the credential.
+describe(post=extend_schema(exclude=True))(ShareTokenView)
 
 describe(
     get=extend_schema(

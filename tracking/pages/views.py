@@ -13,8 +13,9 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
 from tracking.access.tokens import load_users
-from tracking.ids import DriverId
+from tracking.ids import INTEGERS, DriverId
 from tracking.models import Trip
+from tracking.pages.widgets import reverse_or_empty
 from tracking.people import USER_IDS, own_name
 from tracking.permissions import may_publish, may_view_fleet, may_view_trips, watches
 from tracking.rest.bridge import call_async, outside_transactions
@@ -64,6 +65,14 @@ def trip_map(request: HttpRequest, trip_id: int) -> HttpResponse:
     return render(request, "tracking/trip_map_page.html", {"trip": trip, "is_rider": is_rider})
 
 
+def trip_page(request: HttpRequest, pk: str) -> HttpResponse:
+    """Show a trip at the path of its REST resource, whose id may be anything."""
+    trip_id = INTEGERS.parse(pk)
+    if not isinstance(trip_id, int):
+        raise Http404
+    return trip_map(request, trip_id)
+
+
 @outside_transactions
 @require_safe
 @never_cache
@@ -84,8 +93,9 @@ def share(request: HttpRequest) -> HttpResponse:
 @_staff_only
 @ensure_csrf_cookie
 def fleet_map(request: HttpRequest) -> HttpResponse:
-    """Show the dispatcher's page."""
-    return render(request, "tracking/fleet_map_page.html")
+    """Show the dispatcher's page: the console, or the map alone without `tracking.urls.fleet`."""
+    has_console = bool(reverse_or_empty("tracking_fleet:drivers"))
+    return render(request, "tracking/fleet_map_page.html", {"has_console": has_console})
 
 
 def _watched_name(user: AbstractBaseUser | AnonymousUser, driver_id: DriverId) -> str:

@@ -1,6 +1,6 @@
 """Answers for programs, which are in English whatever languages the request accepts."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.utils import translation
 from rest_framework.request import Request
@@ -22,7 +22,7 @@ class InEnglish(Base):
 
     def dispatch(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
         with translation.override("en"):
-            response = super().dispatch(request, *args, **kwargs)
+            response = cast("Response", super().dispatch(request, *args, **kwargs))
         # LocaleMiddleware would name the language of the request.
         response.headers.setdefault("Content-Language", "en")
         return response

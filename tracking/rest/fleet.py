@@ -1,11 +1,12 @@
 """The locations of all drivers over HTTP, for staff: paginated, optionally in a bounding box."""
 
 from django.db.models import Q
+from django.http import HttpResponseBase
 from django.utils import timezone
 from rest_framework.pagination import CursorPagination
 from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from tracking.access_log import record
 from tracking.models import DriverLocation, LocationAccess
@@ -14,6 +15,7 @@ from tracking.permissions import may_view_fleet
 from tracking.pipeline.rows import fix_of
 from tracking.protocol import Forbidden, InvalidMessage, details
 from tracking.protocol.fleet import Bbox, to_bbox
+from tracking.rest.conditional import conditional
 from tracking.rest.throttling import ReadThrottle
 from tracking.rest.views import RestView
 from tracking.states import on_duty
@@ -44,7 +46,7 @@ class FleetView(RestView):
     permission_classes = (IsAuthenticated, MayViewLocations)
     throttle_classes = (ReadThrottle,)
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponseBase:
         locations = DriverLocation.objects.filter(active("driver"), on_duty())
         if (bbox := request.query_params.get("bbox")) is not None:
             locations = locations.filter(within(bbox))
@@ -52,9 +54,10 @@ class FleetView(RestView):
         page = pages.paginate_queryset(locations, request, view=self)
         record(request.user.pk, LocationAccess.Way.LIST)
         now = timezone.now()
-        return pages.get_paginated_response(
+        response = pages.get_paginated_response(
             [details(fix_of(location), status_of(location, now)) for location in page or ()]
         )
+        return conditional(request._request, JSONRenderer().render(response.data))
 
 
 def bbox_of(text: str) -> Bbox:

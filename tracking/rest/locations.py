@@ -1,15 +1,13 @@
 """Locations over HTTP: to report in the background, and to get a driver's location once."""
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, cast
 
 import msgspec
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpResponseBase
 from django.utils import timezone
-from django.utils.cache import get_conditional_response
 from rest_framework.exceptions import NotFound
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
@@ -39,6 +37,7 @@ from tracking.protocol import (
 from tracking.protocol.frames import Verdicts
 from tracking.rest.bodies import decode_body, read_body
 from tracking.rest.bridge import call_async
+from tracking.rest.conditional import conditional
 from tracking.rest.ingest import ingest
 from tracking.rest.refusals import count_refusals
 from tracking.rest.throttling import ReadThrottle, ReportThrottle
@@ -132,15 +131,10 @@ class LocationView(ReportingView):
             raise NotFound("this driver has no location yet", "no_location")
         record(_user(request).pk, LocationAccess.Way.REST, [driver_id])
         body = encode_details(fix, status_of(fix, timezone.now())).encode()
-        response = HttpResponse(body, content_type="application/json")
         # The hash includes the status, which changes without a new location.
-        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-        response.headers["ETag"] = etag
         # The user's browser may store the response, and must revalidate it each time.
-        response.headers["Cache-Control"] = "private, no-cache"
-        response.headers["Vary"] = "Authorization"
-        conditional = get_conditional_response(request._request, etag=etag, response=response)
-        return cast("HttpResponse", conditional)
+        headers = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
+        return conditional(request._request, body, **headers)
 
     def put(self, request: Request, driver_id: DriverId) -> Response:
         """Store a location. A late one is accepted, but does not replace a newer one."""

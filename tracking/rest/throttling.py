@@ -99,6 +99,19 @@ class TripThrottle(ByUser):
     default_rate = "100/s"
 
 
+class SharedTripThrottle(WithDefaultRate):
+    """Requests for the pages of share links and their tokens, by address.
+
+    High enough for a family behind one address and for chat programs that fetch previews.
+    """
+
+    scope = "shared-trip"
+    default_rate = "300/min"
+
+    def get_cache_key(self, request: Request, view: Any) -> str | None:
+        return _key_of_address(self, request)
+
+
 class WebhookThrottle(ByUser):
     """Requests of one user for webhooks: each new address has a name to resolve."""
 

@@ -20,7 +20,7 @@ from tracking.rest.streaming import stream
 from tracking.rest.windows import choice_of, invalid, number_of, purpose_of
 
 # The parameters that every track has, beside those of its window.
-PARAMETERS: Final = ("max_points", "format", "purpose")
+PARAMETERS: Final = ("max_points", "format", "with", "purpose")
 
 # The media types of the formats. The first one is the default.
 FORMATS: Final = {
@@ -37,6 +37,7 @@ class Asked(NamedTuple):
     kind: str
     max_points: int | None
     purpose: str
+    with_phone: bool = False
 
 
 class Track(NamedTuple):
@@ -59,7 +60,11 @@ def asked_of(query: QueryDict) -> Asked:
     if max_points is not None and kind != "geojson":
         text = _("Only GeoJSON is thinned: the other formats are complete.")
         raise invalid("max_points", text)
-    return Asked(kind, max_points, purpose_of(query))
+    # The only choice so far.
+    with_phone = "with" in query and choice_of(query, "with", ("phone",)) == "phone"
+    if with_phone and kind != "geojson":
+        raise invalid("with", _("Only GeoJSON needs this: CSV and NDJSON have it, GPX can't."))
+    return Asked(kind, max_points, purpose_of(query), with_phone)
 
 
 def answer(request: Request, track: Track, asked: Asked, now: datetime) -> HttpResponseBase:
@@ -105,7 +110,11 @@ def _chunks(track: Track, asked: Asked, following: str | None) -> Iterator[bytes
         lines = (formats.ndjson(part.driver_id, part.fixes()) for part in parts)
         return chain.from_iterable(lines)
     return formats.geojson(
-        track.properties, fixes, max_points=asked.max_points, following=following
+        track.properties,
+        fixes,
+        max_points=asked.max_points,
+        following=following,
+        with_phone=asked.with_phone,
     )
 
 
@@ -117,7 +126,8 @@ def _etag(track: Track, asked: Asked, following: str | None) -> str | None:
     parts = [_dependencies(part) for part in track.page.parts]
     if None in parts:
         return None
-    depends = (formats.VERSION, track.title, track.properties, asked[:2], parts, following)
+    shape = (asked.kind, asked.max_points, asked.with_phone)
+    depends = (formats.VERSION, track.title, track.properties, shape, parts, following)
     return f'"{hashlib.sha256(msgspec.json.encode(depends)).hexdigest()[:32]}"'
 
 

@@ -47,3 +47,9 @@ class TripListInput(serializers.Serializer[Any]):
     driver = user_id_field(required=False, max_value=MAX_ID)
     rider = user_id_field(required=False, max_value=MAX_ID)
     reference = serializers.CharField(required=False)
+    assigned = serializers.BooleanField(
+        required=False, help_text="False: only trips that wait for a driver."
+    )
+    sort = NameField(
+        ["newest", "oldest"], required=False, help_text="Which first. By default the newest."
+    )

@@ -35,7 +35,7 @@ class TripTrackView(HistoryView):
         check_names(query, PARAMETERS)
         asked = asked_of(query)
         trip = Trip.objects.filter(pk=trip_id).first()
-        windows = None if trip is None else _visible(trip, request.user, now)
+        windows = None if trip is None else visible_windows(trip, request.user, now)
         if trip is None or windows is None:
             raise Http404
         matched = _matched(trip) if windows == windows_of(trip, now) else None
@@ -60,7 +60,7 @@ class TripTrackView(HistoryView):
         return answer(request, track, asked, now)
 
 
-def _visible(trip: Trip, user: Any, now: datetime) -> list[Window] | None:
+def visible_windows(trip: Trip, user: Any, now: datetime) -> list[Window] | None:
     """Return the part of a trip that a user may see; None if the user has no part in it.
 
     A driver that had the trip before sees its own part, and riders what they were permitted to

@@ -4,16 +4,19 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.http import HttpResponseBase
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.generics import get_object_or_404
 from rest_framework.permissions import IsAuthenticated
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tracking import trips
 from tracking.models import FINAL, Trip, TripStatus
+from tracking.rest.conditional import conditional
 from tracking.rest.grants import NewestFirst
 from tracking.rest.inputs import Input, read
 from tracking.rest.parsers import SafeJSONParser
@@ -28,6 +31,13 @@ from tracking.rest.trip_input import (
 )
 from tracking.rest.trip_output import detail_of, sees_all, with_users
 from tracking.rest.views import BearerAuthentication, PageAuthentication, RestView
+
+
+class ByAge(NewestFirst):
+    """Pages of the newest trips first, or with `sort=oldest` of those that wait longest."""
+
+    def get_ordering(self, request: Request, queryset: Any, view: Any) -> tuple[str, ...]:
+        return ("id",) if request.query_params.get("sort") == "oldest" else ("-id",)
 
 
 class TripViewSet(
@@ -46,7 +56,7 @@ class TripViewSet(
     permission_classes = (IsAuthenticated,)
     throttle_classes = (TripThrottle,)
     parser_classes = (SafeJSONParser,)
-    pagination_class = NewestFirst
+    pagination_class = ByAge
     queryset = Trip.objects.all()
 
     def get_queryset(self) -> QuerySet[Trip]:
@@ -76,9 +86,10 @@ class TripViewSet(
         trip = _valid(trips.create, **read(CreateInput, request), by=request.user.pk)
         return self._answer(trip, 201)
 
-    def retrieve(self, request: Request, pk: str) -> Response:
+    def retrieve(self, request: Request, pk: str) -> HttpResponseBase:
         user: Any = request.user
-        return Response(detail_of(self.get_object(), user))
+        body = JSONRenderer().render(detail_of(self.get_object(), user))
+        return conditional(request._request, body)
 
     @action(detail=True, methods=["post"])
     def assign(self, request: Request, pk: str) -> Response:
@@ -140,11 +151,15 @@ def _filtered(
     *,
     open: bool | None = None,  # noqa: A002 - the parameter's name
     rider: Any = None,
+    assigned: bool | None = None,
+    sort: str = "",  # the pages'
     **fields: Any,
 ) -> QuerySet[Trip]:
     found = found.filter(**fields)
     if rider is not None:
         found = found.filter(riders=rider)
+    if assigned is not None:
+        found = found.filter(driver__isnull=not assigned)
     if open is None:
         return found
     return found.exclude(status__in=FINAL) if open else found.filter(status__in=FINAL)

@@ -58,7 +58,7 @@ def window_of(query: QueryDict, now: datetime) -> Window:
         for name in ("from", "to"):
             if name in query:
                 raise invalid(name, _("Give either a day, or from and to."))
-        window = day_window(_day(query.get("day", "")), zone or UTC)
+        window = day_window(date_of(query.get("day", "")), zone or UTC)
         begin = "day"
     else:
         until = time_of(query, "to", zone) or now
@@ -155,7 +155,8 @@ def number_of(query: QueryDict, name: str, least: int, most: int) -> int | None:
     raise invalid(name, message % {"least": least, "most": most})
 
 
-def _day(text: str) -> date:
+def date_of(text: str) -> date:
+    """Return the date of a text as in RFC 3339; raise InvalidParameters."""
     try:
         day = msgspec.convert(text, date)
         if day < EARLIEST.date():

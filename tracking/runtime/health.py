@@ -14,6 +14,7 @@ from django.db import OperationalError, connections, router
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from tracking.alerts.rows import count_open
 from tracking.engine.database import DatabaseThread, supported
 from tracking.engine.receiver import Receiver
 from tracking.models import DriverLocation
@@ -59,6 +60,9 @@ class Health:
         self.drivers = Probe(
             partial(self._counting.run, count_drivers), keep=COUNT_LIFETIME, timeout=TIMEOUT
         )
+        self.alerts = Probe(
+            partial(self._counting.run, count_open), keep=COUNT_LIFETIME, timeout=TIMEOUT
+        )
         self.events = Probe(
             partial(self._counting.run, waiting), keep=COUNT_LIFETIME, timeout=TIMEOUT
         )
@@ -76,6 +80,7 @@ class Health:
             await probe.close()
         await self.drivers.close()
         await self.events.close()
+        await self.alerts.close()
         self._thread.close()
         self._counting.close(within=0)
 

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from django.db.models import Prefetch, QuerySet
 from django.utils import timezone
 
 from tracking.legs import next_waypoint
 from tracking.models import Trip, TripAssignment, TripEta
-from tracking.people import own_name
+from tracking.people import first_name, own_name
 from tracking.protocol import format_time
 from tracking.protocol.frames import Eta, TripContent, TripDriver, TripWaypoint
 
@@ -40,6 +41,25 @@ def content_of(trip: Trip) -> TripContent:
         ],
         eta=None if eta is None else _eta_of(eta, timezone.now()),
         route=None if eta is None else eta.route or None,
+    )
+
+
+def shared_content_of(trip: Trip) -> TripContent:
+    """Return the content of a trip's frame for those who have a link to it.
+
+    It has the first name of the driver, no reference, and only the waypoints that are still to
+    come: where the riders were picked up is often where one of them lives.
+    """
+    content = content_of(trip)
+    next_place = next_waypoint(trip.status, trip.waypoints, _reached(trip))
+    driver = content.driver
+    if driver is not None and trip.driver is not None:
+        driver = TripDriver(trip.driver.pk, first_name(trip.driver) or None, driver.vehicle)
+    return msgspec.structs.replace(
+        content,
+        reference="",
+        driver=driver,
+        waypoints=[] if next_place is None else content.waypoints[next_place:],
     )
 
 

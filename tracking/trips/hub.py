@@ -7,6 +7,7 @@ change is read from the database, for all followers of the trip at once.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from tracking.engine.batching import Loader
@@ -32,6 +33,12 @@ class Follower(Protocol):
     """One connection that follows a trip."""
 
     outbox: Outbox
+
+    def frame_of(self, trip: TripRow) -> str:
+        """Return the frame of the trip that this connection gets."""
+
+    def since_of(self, trip: TripRow) -> datetime | None:
+        """Return the time before which it is shown nothing of the trip's driver."""
 
     def may_follow(self, trip: TripRow) -> bool:
         """Return True if the user still belongs to the trip, or may see all trips."""
@@ -167,7 +174,7 @@ class TripHub:
                 logger.exception("A trip could not be sent")
 
     def _show(self, feed: Feed, follower: Follower, trip: TripRow, *, join: bool) -> None:
-        follower.outbox.put({"type": "websocket.send", "text": trip.frame})
+        follower.outbox.put({"type": "websocket.send", "text": follower.frame_of(trip)})
         if trip.ended is not None:
             self.leave(trip.id, follower)
             follower.outbox.withdraw()
@@ -176,8 +183,9 @@ class TripHub:
             follower.driver_changed(trip)
             if trip.driver_id is not None:
                 # At once: the next change may come before a task runs.
+                since = follower.since_of(trip)
                 watched = self._hub.attach(
-                    trip.driver_id, follower.outbox, details=True, since=trip.since
+                    trip.driver_id, follower.outbox, details=True, since=since
                 )
                 if not watched.known:
                     self._spawn(self._hub.read(watched))

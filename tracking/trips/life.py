@@ -32,6 +32,7 @@ from tracking.models import (
     WatchGrant,
 )
 from tracking.permissions import NO_DRIVER, is_driver
+from tracking.shares.links import end_of_trip
 from tracking.trips.errors import (
     DriverTaken,
     DriverUnavailable,
@@ -190,6 +191,7 @@ def set_status(
             fallback = "trip_end" if done else "provider_cancellation"
             _take_back(row, now, reason=reason or fallback, by=by)
             row.ended_at = now
+            end_of_trip(row)
         _keep(row, now, previous=old, previous_driver=driver_id, reason=reason, by=by)
     return row
 

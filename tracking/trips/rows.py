@@ -9,7 +9,7 @@ from tracking.conf import conf
 from tracking.ids import DriverId, UserId
 from tracking.models import Trip, TripStatus
 from tracking.protocol import encode_trip
-from tracking.trips.content import content_of, with_content
+from tracking.trips.content import content_of, shared_content_of, with_content
 
 
 class TripRow(NamedTuple):
@@ -30,6 +30,8 @@ class TripRow(NamedTuple):
     ended: TripStatus | None
     # The frame without the seconds to the arrival, which pass.
     lasting: str = ""
+    # The encoded frame for those who have a link to the trip.
+    shared_frame: str = ""
 
     def is_for(self, user_id: UserId) -> bool:
         """Return True for the riders of the trip, and for the driver that has it now."""
@@ -39,7 +41,8 @@ class TripRow(NamedTuple):
         """Return True if nothing has changed but the time."""
         if not self.lasting:
             return self == other
-        return self._replace(frame="") == other._replace(frame="")
+        mine = self._replace(frame="", shared_frame="")
+        return mine == other._replace(frame="", shared_frame="")
 
 
 def load_trips(trip_ids: list[int]) -> Mapping[int, TripRow]:
@@ -81,4 +84,5 @@ def _row(trip: Trip, riders: frozenset[UserId]) -> TripRow:
         until,
         TripStatus(trip.status) if trip.is_over else None,
         lasting,
+        encode_trip(shared_content_of(trip)),
     )

@@ -9,7 +9,7 @@ from django.urls.converters import UUIDConverter
 from rest_framework.routers import SimpleRouter
 
 from tracking.ids import UUID_PATTERN, UUIDS
-from tracking.pages import views
+from tracking.pages import app, replay, views
 from tracking.people import USER_IDS
 from tracking.phones.views import OsmAndView, OwnTracksView
 from tracking.rest.export import ExportView
@@ -22,6 +22,7 @@ from tracking.rest.session_token import SessionTokenView
 from tracking.rest.states import StateView
 from tracking.rest.track import TrackView
 from tracking.slashes import either_slash, path
+from tracking.streams.views import DriverStreamView, NearbyStreamView
 
 
 class AnyCaseUUIDConverter(UUIDConverter):
@@ -38,11 +39,21 @@ grants.register("grants", GrantViewSet, basename="grant")
 app_name = "tracking"
 urlpatterns = [
     page(f"<{USER_IDS.converter}:driver_id>/map/", views.driver_map, name="driver-map"),
+    page(f"<{USER_IDS.converter}:driver_id>/replay/", replay.driver_replay, name="driver-replay"),
     page("share/", views.share, name="share"),
+    page("app.webmanifest", app.manifest, {"app": "driver"}, name="app-manifest"),
+    page("share/app-worker.js", app.worker, {"app": "driver"}, name="app-worker"),
+    page("share/app-offline/", app.offline, {"app": "driver"}, name="app-offline"),
     page("fleet/", views.fleet_map, name="fleet-map"),
     path("nearby/", NearbyView.as_view(), name="nearby"),
+    path("nearby/stream/", NearbyStreamView.as_view(), name="nearby-stream"),
     path("search/", SearchView.as_view(), name="search"),
     path(f"<{USER_IDS.converter}:driver_id>/location/", LocationView.as_view(), name="location"),
+    path(
+        f"<{USER_IDS.converter}:driver_id>/location/stream/",
+        DriverStreamView.as_view(),
+        name="location-stream",
+    ),
     path(f"<{USER_IDS.converter}:driver_id>/locations/", BatchView.as_view(), name="locations"),
     path(f"<{USER_IDS.converter}:driver_id>/track/", TrackView.as_view(), name="track"),
     path(f"<{USER_IDS.converter}:driver_id>/state/", StateView.as_view(), name="state"),

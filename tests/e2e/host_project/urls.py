@@ -16,5 +16,7 @@ urlpatterns = [
     *project,
     path("foreign/", login_required(TemplateView.as_view(template_name="foreign.html"))),
     path("order.css", lambda request: HttpResponse(STYLE, content_type="text/css")),
+    path("ride/<int:trip_id>/", login_required(TemplateView.as_view(template_name="ride.html"))),
     path("depot/", login_required(TemplateView.as_view(template_name="foreign_fleet.html"))),
+    path("wall/", login_required(TemplateView.as_view(template_name="wall.html"))),
 ]

@@ -17,10 +17,12 @@ from tracking.history import pages
 from tracking.history.archive import export, export_pieces
 from tracking.models import (
     Device,
+    DriverAlert,
     DriverLocation,
     HistoryErasure,
     HistoryHold,
     LocationAccess,
+    Trip,
     WatchGrant,
     Zone,
     ZoneVisit,
@@ -50,6 +52,8 @@ TABLES = {
     "status-told-about-you.csv",
     "events-about-you.csv",
     "zones-you-were-in.csv",
+    "alerts-about-you.csv",
+    "trips-you-shared.csv",
     "holds.csv",
     "erasures.csv",
 }
@@ -316,6 +320,28 @@ def test_visits_to_zones_are_exported(driver, other_driver):
             "entered_at": "2026-11-26T10:00:00Z",
             "dwelled_at": "2026-11-26T12:00:00Z",
             "exited_at": "",
+        }
+    ]
+
+
+def test_alerts_are_exported(driver, other_driver):
+    for pk in (driver, other_driver):
+        trip = Trip.objects.create(driver_id=pk, created_at=NOON)
+        DriverAlert.objects.create(
+            kind="long_stop", driver_id=pk, trip=trip, since=NOON, latitude=60.1, longitude=24.9
+        )
+    trip = Trip.objects.get(driver=driver)
+    assert table(exported(driver), "alerts-about-you.csv") == [
+        {
+            "alert": "long stop on the way",
+            "trip": str(trip.pk),
+            "since": "2026-11-26T12:00:00Z",
+            "ended_at": "",
+            "latitude": "60.1",
+            "longitude": "24.9",
+            "route": "",
+            "acknowledged_at": "",
+            "note": "",
         }
     ]
 

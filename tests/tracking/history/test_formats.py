@@ -93,6 +93,13 @@ def test_feature_is_that_of_the_contract():
     assert list(found["properties"])[:6] == ["userId", *LISTS]
 
 
+def test_battery_is_there_for_a_client_that_asks():
+    properties = feature([track_fix(0, 60.1699, 24.9384), FULL], with_phone=True)["properties"]
+    assert properties["battery"] == [None, FULL.battery]
+    assert properties["charging"] == [None, FULL.charging]
+    assert properties["flags"] == [[], ["jump", "mock"]]
+
+
 @given(tracks)
 def test_lists_are_in_step_with_the_coordinates(track):
     found = feature(track)

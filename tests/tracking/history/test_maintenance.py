@@ -75,6 +75,8 @@ def test_a_run_does_each_step_and_says_so_in_a_line():
         "Days to pack: 1 packed, 2 fixes",
         "Erasures after packing: 0 applied again, 0 fixes deleted",
         "Events: 0 rows deleted, and of visits to zones 0 rows deleted",
+        "Share links: 0 rows deleted",
+        "Alerts: 0 rows deleted",
         "Audit trail: 1 rows deleted",
     ]
     assert kept(ONE) == [*fixes_at(OLD, 5, 3700), *fixes_at(HOT, 5)]
@@ -99,6 +101,8 @@ def test_a_second_run_changes_nothing():
         "Days to pack: 0 packed, 0 fixes",
         "Erasures after packing: 0 applied again, 0 fixes deleted",
         "Events: 0 rows deleted, and of visits to zones 0 rows deleted",
+        "Share links: 0 rows deleted",
+        "Alerts: 0 rows deleted",
         "Audit trail: 0 rows deleted",
     ]
     assert kept(ONE) == fixes_at(OLD, 5, 3700)
@@ -170,7 +174,7 @@ def test_a_second_run_at_the_same_time_does_nothing():
         with running(maintain) as results:
             pass
         assert results == [["Another tracking_maintain is running. Nothing was done."]]
-    assert len(maintain()) == 10
+    assert len(maintain()) == 12
 
 
 @on_postgresql
@@ -192,7 +196,7 @@ def test_two_runs_that_start_at_once_lose_nothing(monkeypatch):
         with running(maintain) as second:
             pass
         done.set()
-    assert len(first[0]) == 10
+    assert len(first[0]) == 12
     assert len(second[0]) == 1
     assert kept(ONE) == kept(TWO) == fixes
 

@@ -10,7 +10,14 @@ from channels.testing import HttpCommunicator
 from prometheus_client.parser import text_string_to_metric_families
 
 from tracking import metrics
-from tracking.models import DriverLocation, Event, WebhookDelivery, WebhookEndpoint
+from tracking.models import (
+    DriverAlert,
+    DriverLocation,
+    Event,
+    Trip,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from tracking.routing import http_urlpatterns
 from tracking.runtime import get_runtime
 
@@ -150,6 +157,22 @@ async def test_without_events_none_waits():
     assert found['tracking_events_waiting_seconds{queue="delivery"}'] == 0
     assert found['tracking_events_waiting{queue="dispatch"}'] == 0
     assert found['tracking_events_waiting{queue="delivery"}'] == 0
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_open_alerts_are_counted_by_kind(located):
+    trip = await Trip.objects.acreate(created_at=datetime.now(UTC))
+    for ended_at in (None, datetime.now(UTC)):
+        await DriverAlert.objects.acreate(
+            kind="silent",
+            driver_id=located,
+            trip=trip,
+            since=datetime(2026, 1, 1, tzinfo=UTC),
+            ended_at=ended_at,
+        )
+    found = await values()
+    assert found['tracking_alerts_open{kind="silent"}'] == 1
+    assert found['tracking_alerts_open{kind="off_route"}'] == 0
 
 
 @pytest.mark.django_db(transaction=True)

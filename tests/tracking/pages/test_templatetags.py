@@ -53,6 +53,14 @@ def test_fleet_map_stands_in_a_foreign_template():
     assert 'role="search"' in page
 
 
+def test_console_stands_in_a_foreign_template():
+    page = render("{% load tracking %}{% dispatch_console %}")
+    assert 'data-tracking="dispatch-console"' in page
+    # Without a request, nobody is known to have permissions.
+    assert 'data-trips-url=""' in page
+    assert 'data-tab="alerts"' not in page
+
+
 @pytest.mark.parametrize("trip_id", [7, "7"])
 def test_trip_map_of_an_id_has_nothing_of_the_trip_in_the_page(trip_id):
     page = render("{% load tracking %}{% trip_map trip_id %}", trip_id=trip_id)
@@ -118,7 +126,9 @@ def test_user_without_an_id_is_refused(nobody):
         render("{% load tracking %}{% driver_map nobody %}", nobody=nobody)
 
 
-@pytest.mark.parametrize("tag", ["driver_map 19", "trip_map 7", "fleet_map", "share_location 19"])
+@pytest.mark.parametrize(
+    "tag", ["driver_map 19", "trip_map 7", "fleet_map", "dispatch_console", "share_location 19"]
+)
 @pytest.mark.parametrize("log_in", ["no-such-page", None])
 def test_widgets_do_without_a_log_in_page(settings, tag, log_in):
     text = "{% load tracking %}{% " + tag + " %}"
@@ -129,7 +139,9 @@ def test_widgets_do_without_a_log_in_page(settings, tag, log_in):
     assert 'data-part="log-in"' not in page
 
 
-@pytest.mark.parametrize("tag", ["driver_map 19", "trip_map 7", "fleet_map", "share_location 19"])
+@pytest.mark.parametrize(
+    "tag", ["driver_map 19", "trip_map 7", "fleet_map", "dispatch_console", "share_location 19"]
+)
 @pytest.mark.parametrize("url", ["/live/", "wss://live.example.com/"])
 def test_widgets_take_the_sockets_from_where_the_setting_says(settings, tag, url):
     text = "{% load tracking %}{% " + tag + " %}"

@@ -141,9 +141,10 @@ def test_rider_page_of_an_id_beyond_the_databases_names_nobody(client, rider):
 def test_rider_page_does_not_reveal_whether_the_driver_exists(client, rider, settings):
     settings.TRACKING = {"WATCH_POLICY": "tracking.permissions.granted"}
     create("driver", pk=19)
-    there, missing = (client.get(f"/driver/{pk}/map/").content.decode() for pk in (19, 20))
-    csrf = re.compile(r'data-csrf-token="\w+"')
-    assert csrf.sub("", there) == csrf.sub("", missing).replace("20", "19")
+    there, missing = (client.get(f"/driver/{pk}/map/").content.decode() for pk in (19, 7020))
+    # That of the widget, and that of the form that chooses a language.
+    csrf = re.compile(r'(?:data-csrf-token|name="csrfmiddlewaretoken" value)="\w+"')
+    assert csrf.sub("", there) == csrf.sub("", missing).replace("7020", "19")
 
 
 @pytest.mark.parametrize("driver_id", ["0", "-1", "x", "1.5"])
@@ -203,13 +204,40 @@ def test_the_fleet_is_refused_to_riders_and_to_staff_without_the_permission(clie
     assert client.get(page).status_code == 403
 
 
-def test_fleet_page_links_to_the_rows_of_the_admin(client, dispatcher):
+def test_fleet_page_has_the_addresses_of_the_console(client, dispatcher):
     text = client.get(FLEET).content.decode()
+    assert 'data-tracking="dispatch-console"' in text
+    assert 'data-drivers-url="/fleet/drivers/"' in text
+    assert 'data-filters-url="/fleet/filters/"' in text
+    assert 'data-nearby-url="/driver/nearby/"' in text
+
+
+def test_fleet_page_has_trips_and_alerts_for_staff_who_may_see_them(client, dispatcher):
+    text = client.get(FLEET).content.decode()
+    assert 'data-trips-url=""' in text
+    assert 'data-alerts-url=""' in text
+    assert 'data-tab="trips"' not in text
+    dispatcher.user_permissions.add(Permission.objects.get(codename="view_trip"))
+    text = client.get(FLEET).content.decode()
+    assert 'data-trips-url="/trips/"' in text
+    assert 'data-alerts-url="/fleet/alerts/"' in text
+    assert 'data-may-assign=""' in text
+    dispatcher.user_permissions.add(Permission.objects.get(codename="change_trip"))
+    text = client.get(FLEET).content.decode()
+    assert 'data-may-assign="true"' in text
+    assert 'data-may-acknowledge="true"' in text
+
+
+def test_fleet_page_is_the_map_alone_without_the_fleet_api(client, dispatcher, monkeypatch):
+    monkeypatch.setattr("tracking.pages.views.reverse_or_empty", lambda name: "")
+    text = client.get(FLEET).content.decode()
+    assert 'data-tracking="fleet-map"' in text
     assert 'data-row-url="/admin/tracking/driverlocation/0/change/"' in text
     assert f'data-search-url="{SEARCH}"' in text
 
 
-def test_fleet_page_links_to_trips_for_staff_who_may_see_them(client, dispatcher):
+def test_fleet_map_links_to_trips_for_staff_who_may_see_them(client, dispatcher, monkeypatch):
+    monkeypatch.setattr("tracking.pages.views.reverse_or_empty", lambda name: "")
     assert 'data-trip-url=""' in client.get(FLEET).content.decode()
     dispatcher.user_permissions.add(Permission.objects.get(codename="view_trip"))
     assert 'data-trip-url="/admin/tracking/trip/0/change/"' in client.get(FLEET).content.decode()

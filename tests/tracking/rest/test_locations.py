@@ -71,7 +71,7 @@ def test_status_is_the_servers_judgement(rest, located, rider):
 def test_unchanged_location_is_answered_304_and_a_changed_one_200(rest, located, rider):
     first = rest("GET", location(located), rider)
     assert first["Cache-Control"] == "private, no-cache"
-    assert first["Vary"] == "Authorization, origin"
+    assert first["Vary"] == "Authorization, Accept-Language, origin"
     again = rest("GET", location(located), rider, **{"If-None-Match": first["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert (again["ETag"], again["Cache-Control"]) == (first["ETag"], "private, no-cache")

@@ -134,6 +134,8 @@ def test_default_is_the_last_24_hours(track, driver):
         ("max_points=99999999999999999999999", "max_points"),
         ("max_points=", "max_points"),
         ("max_points=100&format=csv", "max_points"),
+        ("with=everything", "with"),
+        ("with=phone&format=csv", "with"),
         ("purpose=" + 201 * "x", "purpose"),
         ("purpose=a%00b", "purpose"),
     ],
@@ -149,7 +151,7 @@ def test_what_is_wrong_is_answered_400_and_named(track, query, name):
 
 def test_unknown_parameter_is_answered_400_with_the_known_ones(track):
     body = problem_members(track("form=2026-11-26T12:00:00Z"), 400)
-    assert "from, to, day, tz, max_points, format, purpose" in body["detail"]
+    assert "from, to, day, tz, max_points, format, with, purpose" in body["detail"]
     assert "form=" not in body["detail"]
     (error,) = body["errors"]
     assert list(error) == ["detail"]

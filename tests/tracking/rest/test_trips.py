@@ -329,3 +329,27 @@ def test_queries_of_the_list_do_not_grow(staff, rider, django_assert_max_num_que
         trips.create(riders=[rider.pk], reference=str(number), driver=new_caller("driver").pk)
     with django_assert_max_num_queries(8):
         assert len(staff.get("/trips/").json()["results"]) == 10
+
+
+def test_trips_that_wait_for_a_driver_are_listed_the_longest_waiting_first(staff, rider, driver):
+    first, taken, last = (
+        trips.create(riders=[rider.pk], driver=pk) for pk in (None, driver.pk, None)
+    )
+    canceled = trips.create(riders=[rider.pk])
+    trips.cancel(canceled)
+
+    def ids(**query):
+        response = staff.get("/trips/", query)
+        assert response.status_code == 200, response.content
+        return [trip["id"] for trip in response.json()["results"]]
+
+    assert ids(open="true", assigned="false", sort="oldest") == [first.pk, last.pk]
+    assert ids(open="true", assigned="false") == [last.pk, first.pk]
+    assert ids(assigned="true") == [taken.pk]
+    assert ids(sort="newest", open="false") == [canceled.pk]
+    page = staff.get("/trips/", {"sort": "oldest", "page_size": 1}).json()
+    following = staff.get(page["next"].removeprefix("http://testserver")).json()
+    assert [trip["id"] for trip in following["results"]] == [taken.pk]
+    assert staff.get("/trips/", {"sort": "x"}).status_code == 400
+    (own,) = driver.get("/trips/", {"open": "true"}).json()["results"]
+    assert own["id"] == taken.pk

@@ -26,6 +26,12 @@ class Follower:
 
         self.outbox = Outbox(send, print)
 
+    def frame_of(self, trip):
+        return trip.frame
+
+    def since_of(self, trip):
+        return trip.since
+
     def may_follow(self, trip):
         return True
 

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 
+from tracking.alerts.watch import Watch
 from tracking.arrival.sweep import sweep
 from tracking.engine.database import DatabaseThread, is_unavailable
 from tracking.events.statuses import note_statuses
@@ -33,6 +34,7 @@ Answer = TypeVar("Answer")
 Job = tuple[str, float, Callable[[], object]]
 JOBS: Final[Sequence[Job]] = (
     ("zones", 5.0, sweep),
+    ("alerts", 10.0, Watch().look),
     ("statuses", 3.0, note_statuses),
     ("matching", 60.0, match_finished),
     ("mails", 5.0, send_mail),

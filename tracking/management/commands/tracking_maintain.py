@@ -9,7 +9,10 @@ from django.db import close_old_connections
 
 from tracking import access_log
 from tracking.events import retention
+from tracking.history.alerts import BATCH_SIZE as ALERTS
+from tracking.history.alerts import purge_alerts
 from tracking.history.maintenance import STEPS, exclusive
+from tracking.shares import retention as shares
 from tracking.trips.overdue import cancel_overdue
 
 logger = logging.getLogger(__name__)
@@ -18,9 +21,9 @@ logger = logging.getLogger(__name__)
 class Command(BaseCommand):
     help = (
         "Cancels overdue trips, creates the history's partitions, applies erasures, deletes and "
-        "packs old days, and deletes old places, old events and old rows of the audit trail. Run "
-        "it once a day, for example from cron, as the user that runs the server. Any number of "
-        "machines may do so."
+        "packs old days, and deletes old places, events, share links, alerts and rows of the audit "
+        "trail. Run it once a day, for example from cron, as the user that runs the server. Any "
+        "number of machines may do so."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -32,6 +35,8 @@ class Command(BaseCommand):
                 ("Overdue trips", _cancel_overdue_trips),
                 *STEPS,
                 ("Events", _purge_events),
+                ("Share links", _purge_shares),
+                ("Alerts", _purge_alerts),
                 ("Audit trail", _purge_audit_trail),
             )
             failed = [title for title, step in steps if not self._succeeds(title, step)]
@@ -62,10 +67,18 @@ def _purge_audit_trail() -> str:
     return _purge(access_log.purge, access_log.BATCH_SIZE)
 
 
+def _purge_shares() -> str:
+    return _purge(shares.purge, shares.BATCH_SIZE)
+
+
 def _purge_events() -> str:
     events = _purge(retention.purge, retention.BATCH_SIZE)
     visits = _purge(retention.purge_visits, retention.BATCH_SIZE)
     return f"{events}, and of visits to zones {visits}"
+
+
+def _purge_alerts() -> str:
+    return _purge(purge_alerts, ALERTS)
 
 
 def _purge(batch: Callable[[], int], size: int) -> str:

@@ -119,6 +119,7 @@ export function start(element, modules) {
 
   const watch = modules.client.watchDriver({
     url: data.url,
+    httpUrl: data.httpUrl || null,
     driverId: data.driverId,
     getToken: modules.session.sessionToken(data),
     onLocation,

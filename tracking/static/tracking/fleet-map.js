@@ -1,8 +1,6 @@
 /** The dispatcher's widget: all drivers on one map. */
 
-const SETTLED_AFTER = 250; // ms without a move
 const TYPED_AFTER = 200; // ms without a key
-const CLOSE = 16; // zoom
 const SEARCH_TIMEOUT = 10_000; // ms
 
 /** @param {HTMLElement} element @param {any} modules */
@@ -10,11 +8,7 @@ export function start(element, modules) {
   const L = modules.leaflet;
   const widget = modules.mapWidget.createMapWidget(element, modules);
   const { data, part, words, announce, alarm, map } = widget;
-  const fleet = new modules.fleet.Fleet({ ...modules.mercator, smooth: widget.smooth });
-  modules.map.onReducedMotion(() => (fleet.smooth = widget.smooth));
-  const layer = modules.fleetLayer.createFleetLayer(modules, fleet).addTo(map);
-  const staleAfter = Number(data.staleAfter) * 1000;
-  const details = modules.fleetDetails.createDetails(words, data, staleAfter);
+  const details = modules.fleetDetails.createDetails(words, data, Number(data.staleAfter) * 1000);
   const popup = L.popup({
     className: "tracking-popup",
     autoPan: false,
@@ -29,93 +23,24 @@ export function start(element, modules) {
     close?.setAttribute("aria-label", words.say("close"));
   });
   let selected = null;
-  let total = 0;
-  let isConnected = false;
-  let heardAt = -Infinity; // when the server last sent something, by `performance.now()`
-  let located = false;
-  let bbox = null;
 
-  const watch = modules.client.watchFleet({
-    url: data.url,
+  const stage = modules.fleetStage.createFleetStage(element, widget, modules, {
     getToken: modules.session.sessionToken(data),
-    onSnapshot(locations) {
-      heardAt = performance.now();
-      fleet.replace(locations, performance.now(), (place) => modules.fleet.isInside(bbox, place));
-      changed();
-    },
-    onSnapshotEnd() {
-      fleet.settle();
-      if (!located) showEverybody();
-      changed();
-    },
-    onUpdate(locations) {
-      heardAt = performance.now();
-      fleet.update(locations, performance.now());
-      changed();
-    },
-    onRemove(userIds) {
-      heardAt = performance.now();
-      fleet.remove(userIds);
-      changed();
-    },
-    onCounts(counts) {
-      heardAt = performance.now();
-      total = 0;
-      for (const [status, count] of Object.entries(counts)) {
-        total += count;
-        const output = part(`count-${status}`);
-        if (output) output.textContent = words.number(count);
-      }
-    },
-    onState(state, reason) {
-      widget.showConnection(state, reason);
-      isConnected = state === "open";
-      expire();
-    },
+    padding: besidePanel,
+    onChange: changed,
+    onExpire: () => selected && details.show(stage.shown(selected)),
   });
-  part("retry").addEventListener("click", () => watch.resume());
-
-  /** Limit the shown statuses by the time since the server's last frame. */
-  function expire() {
-    const isQuiet = performance.now() - heardAt >= staleAfter;
-    const best = !isConnected ? 0 : isQuiet ? 1 : 2;
-    if (best === fleet.bestStatus) return;
-    fleet.bestStatus = best;
-    element.toggleAttribute("data-frozen", best === 0);
-    if (selected) details.show(shown(selected));
-    layer.refresh();
-  }
-
-  /** Return a location with the status that may be shown now. */
-  function shown(location) {
-    if (!isConnected) return { ...location, status: "unconnected" };
-    const known = modules.fleet.STATUSES.indexOf(location.status ?? "live");
-    return { ...location, status: modules.fleet.STATUSES[Math.min(known, fleet.bestStatus)] };
-  }
+  const { fleet, layer } = stage;
 
   function changed() {
-    expire();
     // The first snapshot is of all drivers. Until it is complete, the panel shows "loading".
-    if (located) {
+    if (stage.located) {
       part("empty").hidden = fleet.size > 0;
-      part("empty").textContent = words.say(total ? "nobody_here" : "nobody_yet");
+      part("empty").textContent = words.say(stage.total ? "nobody_here" : "nobody_yet");
       part("steps")?.toggleAttribute("hidden", fleet.size === 0);
     }
     part("busy")?.toggleAttribute("hidden", !fleet.hasBusy());
     showDetails();
-    layer.refresh();
-  }
-
-  function showEverybody() {
-    located = true;
-    element.dataset.located = "";
-    if (fleet.size) {
-      const places = fleet.locations.map(({ latitude, longitude }) => [latitude, longitude]);
-      const bounds = L.latLngBounds(places);
-      map.fitBounds(bounds.pad(0.05), { animate: false, maxZoom: CLOSE, ...besidePanel() });
-    }
-    // The first snapshot is of all drivers, so request the view only when it changes.
-    map.on("moveend", askForView);
   }
 
   /** Return the padding that keeps the map's content clear of the panel. */
@@ -131,32 +56,9 @@ export function start(element, modules) {
       : { paddingBottomRight: [whole.right - panel.left, 0] };
   }
 
-  // Stream only the drivers in view, and in a margin around it.
-  let settling;
-  function askForView() {
-    clearTimeout(settling);
-    settling = setTimeout(() => {
-      bbox = visible();
-      watch.setBbox(bbox);
-    }, SETTLED_AFTER);
-  }
-
-  function visible() {
-    const bounds = map.getBounds().pad(0.1);
-    const south = Math.max(-90, bounds.getSouth());
-    const north = Math.min(90, bounds.getNorth());
-    if (bounds.getEast() - bounds.getWest() >= 360) return [-180, south, 180, north];
-    // Across the antimeridian, east is less than west.
-    const wrap = (longitude) => L.Util.wrapNum(longitude, [-180, 180], true);
-    return [wrap(bounds.getWest()), south, wrap(bounds.getEast()), north];
-  }
-
   map.on("click", ({ containerPoint }) => {
     select(layer.driverAt(containerPoint));
     bringIntoView();
-  });
-  map.on("mousemove", ({ containerPoint }) => {
-    map.getContainer().classList.toggle("tracking-pointing", layer.driverAt(containerPoint) !== null);
   });
   popup.on("remove", () => {
     selected = null;
@@ -170,8 +72,8 @@ export function start(element, modules) {
   function select(location) {
     if (!location) return void popup.remove();
     selected = location;
-    details.show(shown(location));
-    popup.setLatLng(drawnAt(location)).openOn(map);
+    details.show(stage.shown(location));
+    popup.setLatLng(stage.drawnAt(location)).openOn(map);
     layer.select(location.userId);
   }
 
@@ -208,14 +110,9 @@ export function start(element, modules) {
   }
 
   function announceSelected() {
-    const status = words.say(shown(selected).status ?? "live");
+    const status = words.say(stage.shown(selected).status ?? "live");
     const state = modules.fleetDetails.stateText(words, selected);
     announce(`${selected.name ?? selected.userId}: ${[status, state].filter(Boolean).join(", ")}`);
-  }
-
-  /** Return a place in the copy of the world that is nearest to the middle of the map. */
-  function drawnAt({ latitude, longitude }) {
-    return [latitude, (layer.nearest(longitude / 360 + 0.5) - 0.5) * 360];
   }
 
   function showDetails() {
@@ -223,20 +120,19 @@ export function start(element, modules) {
     if (row === null || row === undefined) return;
     if (fleet.locations[row] === selected) return;
     selected = { ...selected, ...fleet.locations[row] };
-    details.show(shown(selected));
+    details.show(stage.shown(selected));
     announceSelected();
   }
 
   layer.on("drawn", ({ now }) => {
     const row = selected && fleet.row(selected.userId);
     if (row === null || row === undefined || !map.hasLayer(popup)) return;
-    const [x, y] = fleet.at(row, now);
-    popup.setLatLng(L.CRS.EPSG3857.pointToLatLng(L.point(layer.nearest(x), y).multiplyBy(256), 0));
+    popup.setLatLng(stage.drawnRow(row, now));
   });
 
   setInterval(() => {
-    expire();
-    if (selected) details.show(shown(selected));
+    stage.expire();
+    if (selected) details.show(stage.shown(selected));
   }, 1000);
 
   let typing;
@@ -321,11 +217,11 @@ export function start(element, modules) {
     showFound([], "");
     const row = fleet.row(userId);
     const newest = row === undefined ? found : fleet.locations[row];
-    const at = drawnAt(newest);
+    const at = stage.drawnAt(newest);
     select({ ...found, ...newest, userId, email });
     map.once("moveend", bringIntoView);
-    if (widget.smooth) map.flyTo(at, CLOSE, { duration: 1.2 });
-    else map.setView(at, CLOSE, { animate: false });
+    if (widget.smooth) map.flyTo(at, modules.fleetStage.CLOSE, { duration: 1.2 });
+    else map.setView(at, modules.fleetStage.CLOSE, { animate: false });
     announceSelected();
     // The focused result was removed. From the map, Tab moves into the popup, and Escape closes it.
     focusMap();

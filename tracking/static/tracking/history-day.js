@@ -5,6 +5,11 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 const E6 = 1_000_000;
+// Between the labels of a timeline.
+const STEPS = [
+  ...[1, 2, 5, 10, 15, 30].map((count) => count * MINUTE),
+  ...[1, 2, 3, 6, 12].map((count) => count * HOUR),
+];
 // hours, minutes, seconds, and the offset from UTC of a time that the day has twice
 const MOMENT = /^(\d{1,2}):(\d{2})(?::(\d{2}))?(?:([+-])(\d{2}):(\d{2}))?$/;
 
@@ -79,6 +84,29 @@ export class Clock {
       if (at !== undefined) found.push([at, text]);
     }
     return found;
+  }
+
+  /**
+   * Return at most `count` round times of the window, as pairs of the time and the text. An hour
+   * that the clocks repeat is there once.
+   */
+  ticks(count) {
+    const step = STEPS.find((length) => this.length / length <= count) ?? DAY;
+    const found = [];
+    this.offsets.forEach(([from, offset], i) => {
+      const until = this.offsets[i + 1]?.[0] ?? this.length;
+      const first = modulo(-(this.start + from + offset), step) + from;
+      for (let at = first; at < until; at += step) {
+        const text = this.shortText(at);
+        if (found[found.length - 1]?.[1] !== text) found.push([at, text]);
+      }
+    });
+    return found;
+  }
+
+  /** Return true if the window has more than one date. */
+  get crossesMidnight() {
+    return this.#local(0) + this.length > DAY + 2 * HOUR || this.#local(this.length - 1) < this.#local(0);
   }
 
   /** Return the times of this day at which the clock shows `local`, in milliseconds from 00:00. */
@@ -164,6 +192,31 @@ export class Day {
   /** Return the gap that a time is in, both ends apart; undefined outside of gaps. */
   gapAt(at) {
     return this.gaps.find(({ since, until }) => since < at && at < until);
+  }
+
+  /**
+   * Return where to draw the car at a time: between two fixes if `isSmooth` and the way is known,
+   * else at the last fix; with that fix, in a gap the last one before.
+   */
+  placeAt(at, isSmooth) {
+    const after = Math.max(1, this.after(at));
+    const fix = this.fixes[after - 1];
+    const next = this.fixes[after];
+    const isKnown = next && at > fix.at && !this.gapAt(at);
+    const share = isSmooth && isKnown ? (at - fix.at) / (next.at - fix.at) : 0;
+    const between = (name) => (share ? fix[name] + (next[name] - fix[name]) * share : fix[name]);
+    return { fix, latitude: between("latitude"), longitude: between("longitude") };
+  }
+
+  /** Return the bars of the timeline: kind, start and end, in the order in which they are drawn. */
+  bars() {
+    const { fixes, stops, gaps } = this;
+    if (!fixes.length) return [];
+    return [
+      { kind: "drive", since: fixes[0].at, until: fixes[fixes.length - 1].at },
+      ...stops.map(({ since, until }) => ({ kind: "stop", since, until })),
+      ...gaps.flatMap(({ since, until }) => ["none", "gap"].map((kind) => ({ kind, since, until }))),
+    ];
   }
 
   /** Return the fixes in parts that end at gaps. */

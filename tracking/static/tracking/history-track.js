@@ -1,27 +1,17 @@
-/** A driver's day on the map: the line, its gaps, and signs for stops, start and end. */
+/** A driver's day on the map, beside its line: signs for stops, start and end, implausible fixes. */
 
 const REASONS = ["jump", "mock", "inaccurate"]; // the bits of a fix's flags
 
 /**
- * Draw the day, and return the layer of its implausible fixes, which is not on the map yet.
+ * Draw the signs, and return the layer of implausible fixes, which is not on the map yet.
  * @param {any} L Leaflet
  * @param {any} map
  * @param {import("./history-day.js").Day} day
  * @param {import("./words.js").Words} words
  * @param {(at: number) => void} pick called with the time of a sign on a click or Enter
  */
-export function drawTrack(L, map, day, words, pick) {
+export function drawSigns(L, map, day, words, pick) {
   const { clock, fixes } = day;
-  const line = (places, name) =>
-    L.polyline(places, { className: `tracking-day-${name}`, interactive: false }).addTo(map);
-  for (const name of ["edge", "line"]) {
-    for (const part of day.parts()) line(part.map(place), name);
-  }
-  for (const { since, until } of day.gaps) {
-    const ends = [fixes[day.after(since) - 1], fixes[day.after(until - 1)]].filter(Boolean);
-    line(ends.map(place), "gap");
-  }
-
   function addSign(at, position, kind, text, title) {
     const sign = document.createElement("span");
     sign.textContent = text;
@@ -57,7 +47,9 @@ export function drawTrack(L, map, day, words, pick) {
       const reasons = REASONS.filter((_, bit) => fix.flags & (1 << bit));
       const text = reasons.map((name) => words.say(name)).join(", ");
       const options = { className: "tracking-day-flagged", radius: 5 };
-      return L.circleMarker(place(fix), options).bindTooltip(`${clock.text(fix.at)} · ${text}`);
+      const facts = [clock.text(fix.at), text];
+      if (fix.accuracy !== null) facts.push(words.say("metres", { count: words.number(fix.accuracy) }));
+      return L.circleMarker(place(fix), options).bindTooltip(facts.join(" · "));
     }),
   );
 }

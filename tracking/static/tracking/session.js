@@ -47,8 +47,9 @@ export function sessionToken({ tokenUrl, csrfToken }) {
       signal: abortAfter(REQUEST_TIMEOUT),
     });
     // The user is logged out, or has logged in again, with a CSRF token that is not this page's:
-    // only a reload helps. Any other failure may be temporary, so the client tries again.
-    if ([401, 403].includes(response.status)) return (held = null);
+    // only a reload helps; or it is a share link that has ended. Any other failure may be temporary,
+    // so the client tries again.
+    if ([401, 403, 410].includes(response.status)) return (held = null);
     if (!response.ok) throw new Error(`the token endpoint answered ${response.status}`);
     held = (await response.json()).access;
     return held;

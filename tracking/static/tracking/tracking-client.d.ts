@@ -1,9 +1,15 @@
-/** Live driver locations over WebSockets. Times are milliseconds since 1970, degrees WGS 84. */
+/** Live driver locations over WebSockets or HTTP. Times are milliseconds since 1970, degrees WGS 84. */
 
 import type * as frames from "./frames.d.ts";
 
 /** `closed` is final unless `resume()` is called; from the others, the client reconnects itself. */
 export type State = "connecting" | "open" | "reconnecting" | "closed";
+
+/**
+ * The way to the server: over HTTP if a proxy blocks WebSockets, and by polling if a proxy also
+ * collects streams. `shareLocation` uses requests ("polling") in place of a stream.
+ */
+export type Transport = "websocket" | "event-stream" | "polling";
 
 /** `live`, `stale` or `offline` by the age of the location; `unknown` if there is none yet. */
 export type Status = frames.Details["status"] | frames.Unknown["status"];
@@ -96,6 +102,8 @@ export type GetToken = (request: {
 /** The parts of the browser that the client uses; tests and other runtimes replace some of them. */
 export interface Environment {
   WebSocket: new (url: string) => WebSocket;
+  /** Without it there are WebSockets only. */
+  fetch: ((url: string, init: RequestInit) => Promise<Response>) | null | undefined;
   now: () => number;
   random: () => number;
   /** True if the device may have a network: `navigator.onLine`. */
@@ -111,10 +119,19 @@ export interface Environment {
 
 export interface ConnectionOptions {
   getToken: GetToken;
-  /** `reason` comes with `reconnecting` and `closed`. */
-  onState?: (state: State, reason: Reason | null) => void;
+  /**
+   * `reason` comes with `reconnecting` and `closed`. `transport` is the one in use, or the one that
+   * is tried next. A change of it comes as `open` again.
+   */
+  onState?: (state: State, reason: Reason | null, transport: Transport) => void;
   onError?: (error: TrackingError) => void;
   environment?: Partial<Environment>;
+  /**
+   * The address of the stream over HTTP, such as `/driver/19/location/stream/`; for `shareLocation`
+   * that of the driver, `/driver/19/`. Default: below `url`, as in this project. Null: WebSockets
+   * only.
+   */
+  httpUrl?: string | URL | null;
 }
 
 interface CommonOptions extends ConnectionOptions {
@@ -230,6 +247,8 @@ export interface ShareOptions extends CommonOptions {
 
 export interface Handle {
   readonly state: State;
+  /** The transport in use, or the one that is tried next. */
+  readonly transport: Transport;
   /** Close permanently. */
   close(): void;
 }

@@ -1,5 +1,5 @@
 /**
- * Live driver locations over WebSockets: watch a driver, a trip, the cars nearby or the fleet, and
+ * Live driver locations over WebSockets, or over HTTP where a proxy blocks them: watch a driver, a trip, the cars nearby or the fleet, and
  * share a location.
  *
  * Needs only a browser. `docs/frontend.md` shows how to use it, `tracking-client.d.ts` specifies
@@ -20,6 +20,22 @@
  * @property {number} [probeTimeout] how long to wait for its answer, in ms
  * @property {() => void} [lost] the socket has closed
  * @property {() => void} [ended] the connection is closed until the page resumes it
+ * @property {boolean} [mayBeSilent] the server may have no answer to `sendRequest`
+ */
+/**
+ * A way to the server. Over HTTP, `send` does nothing for the request that is answered already, unless
+ * `isRepeated`. If the kind `isRequested`, the first message opens it.
+ * @typedef {object} Transport
+ * @property {(message: any, isRepeated: boolean) => void} send
+ * @property {() => void} close
+ */
+/**
+ * The callbacks of a transport.
+ * @typedef {object} Events
+ * @property {() => void} opened
+ * @property {() => void} heard a sign of life
+ * @property {(frame: unknown) => void} received
+ * @property {(code: number, reason: string) => void} lost with a close code of a WebSocket
  */
 
 const SECOND = 1000;
@@ -47,6 +63,14 @@ const ACKNOWLEDGE_TIMEOUT = MINUTE;
 // When a page becomes visible again, its connection has less time to answer, unless a frame has
 // just been received.
 const WAKE_ANSWER_TIMEOUT = 5 * SECOND;
+// Without WebSockets: the server sends a comment after 15 s without a frame.
+const STREAM_SILENCE = 25 * SECOND;
+const POLL_INTERVAL = 5 * SECOND;
+// WebSockets in a row that brought nothing before HTTP is tried.
+const MAX_MISSES = 2;
+// The delay until a WebSocket is tried again beside a stream over HTTP, which doubles.
+const BETTER_FLOOR = MINUTE;
+const BETTER_CEILING = 10 * MINUTE;
 const RENEW_BEFORE = MINUTE;
 const RENEW_RETRY = 5 * SECOND;
 // Browsers fire timers with longer delays at once.
@@ -56,9 +80,18 @@ const NORMAL = 1000;
 const ABNORMAL = 1006;
 const UNAUTHORIZED = 4401;
 const FORBIDDEN = 4403;
+const TRY_LATER = 1013;
+// From here on, a close code was chosen by the server, and not by something on the way.
+const CHOSEN_CODES = 1012;
+// The close codes of the refusals over HTTP. Any other status may come from a proxy.
+/** @type {Record<number, number>} */
+const CODE_OF_STATUS = { 400: 4400, 401: 4401, 403: 4403, 410: 4403, 429: TRY_LATER };
 // Bad request, forbidden, not authenticated in time: the next attempt would fail in the same way.
 const FINAL_CODES = new Set([4400, FORBIDDEN, 4408]);
 const MAX_REFUSALS = 2;
+
+const NEARBY_ROUTES = { socket: "nearby/get-tracking", http: "driver/nearby/stream/" };
+const FLEET_ROUTES = { socket: "fleet/get-tracking", http: "fleet/stream/" };
 
 // A rider who looks for cars far from the place before waits up to 20 s.
 const MOVE_RETRY = 5 * SECOND;
@@ -81,8 +114,10 @@ export function watchDriver({ url, driverId, details = true, onLocation, onStatu
   /** @type {types.Status | null} */
   let status = null;
   let answers = false;
-  const route = `driver/get-tracking?userId=${encodeURIComponent(driverId)}`;
-  const connection = new Connection(options, url, route, {
+  const id = encodeURIComponent(driverId);
+  const routes = { socket: `driver/get-tracking?userId=${id}`, http: `driver/${id}/location/stream/` };
+  const connection = new Connection(options, url, routes, {
+    mayBeSilent: !details,
     // A server without details may be an older one, which starts a second stream.
     probeAfter: () => (details ? WATCH_PROBE_AFTER : PROBE_AFTER),
     ...(details && { probeTimeout: WATCH_PROBE_TIMEOUT }),
@@ -112,8 +147,9 @@ export function watchTrip({ url, tripId, onTrip, onLocation, onStatus, onEnd, ..
   let known = "";
   /** The status of the driver's location. @type {types.Status | null} */
   let status = null;
-  const route = `trip/get-tracking?tripId=${encodeURIComponent(tripId)}`;
-  const connection = new Connection(options, url, route, {
+  const id = encodeURIComponent(tripId);
+  const routes = { socket: `trip/get-tracking?tripId=${id}`, http: `trips/${id}/stream/` };
+  const connection = new Connection(options, url, routes, {
     probeAfter: () => WATCH_PROBE_AFTER,
     probeTimeout: WATCH_PROBE_TIMEOUT,
     sendRequest() {
@@ -161,7 +197,7 @@ export function watchNearby({ url, lat, lon, onCars, ...options }) {
   let place = { lat, lon };
   /** @type {any} */
   let timer;
-  const connection = new Connection(options, url, "nearby/get-tracking", {
+  const connection = new Connection(options, url, NEARBY_ROUTES, {
     probeAfter: () => WATCH_PROBE_AFTER,
     probeTimeout: WATCH_PROBE_TIMEOUT,
     sendRequest() {
@@ -204,7 +240,7 @@ export function watchFleet({
 }) {
   let total = 0;
   let isPartial = false;
-  const connection = new Connection(options, url, "fleet/get-tracking", {
+  const connection = new Connection(options, url, FLEET_ROUTES, {
     probeAfter: () => Math.min(PROBE_AFTER, WATCH_PROBE_AFTER + total * PROBE_AFTER_PER_DRIVER),
     probeTimeout: WATCH_PROBE_TIMEOUT,
     sendRequest() {
@@ -272,8 +308,10 @@ export function shareLocation({
   let timer;
   let ended = false;
 
-  const route = `driver/set-tracking?userId=${encodeURIComponent(driverId)}`;
-  const connection = new Connection(options, url, route, {
+  const id = encodeURIComponent(driverId);
+  const routes = { socket: `driver/set-tracking?userId=${id}`, http: `driver/${id}/`, sends: true };
+  const connection = new Connection(options, url, routes, {
+    mayBeSilent: true,
     sendRequest() {
       // Without a new fix, send the newest one again: the server recognizes it by `recorded_at`.
       // Off duty its answer shows whether the driver is on duty again.
@@ -460,6 +498,9 @@ export function shareLocation({
     get state() {
       return connection.state;
     },
+    get transport() {
+      return connection.transport;
+    },
     get waiting() {
       return countWaiting();
     },
@@ -542,7 +583,11 @@ export function geolocationSource(
   };
 }
 
-/** One WebSocket after another, until the page or the server ends it. */
+/**
+ * One transport after another, until the page or the server ends it. WebSockets come first. After
+ * two that brought nothing, each further attempt tries the others in turn; while one of these works,
+ * a better one is tried beside it from time to time.
+ */
 class Connection {
   /** @type {types.State} */
   state = "connecting";
@@ -554,9 +599,22 @@ class Connection {
   #failures = 0;
   #heardAt = 0;
   #deadline = Infinity;
-  /** @type {WebSocket | null} */
-  #socket = null;
-  /** The last frame if an error: why, if the socket closes. @type {types.TrackingError | null} */
+  /** @type {Transport | null} */
+  #transport = null;
+  /** The number of its kind. */
+  #level = 0;
+  // WebSockets in a row that brought nothing; whether this attempt did, and when it opened.
+  #misses = 0;
+  #isMute = true;
+  #openedAt = Infinity;
+  /** A better transport that is tried. @type {Transport | null} */
+  #candidate = null;
+  #betterDelay = BETTER_FLOOR;
+  #betterAt = 0;
+  /** The receiver of messages, if not the transport in use. @type {Transport | null} */
+  #target = null;
+  #isRepeated = false;
+  /** The last frame if an error: why, if the transport closes. @type {types.TrackingError | null} */
   #error = null;
   /** @type {Map<string, any>} */
   #timers = new Map();
@@ -565,18 +623,30 @@ class Connection {
   /**
    * @param {types.ConnectionOptions} options
    * @param {string | URL | undefined} url the server's root, by default of this page
-   * @param {string} route
+   * @param {{ socket: string, http: string, sends?: boolean }} routes
    * @param {Session} session
    */
-  constructor({ getToken, onState, onError, environment }, url = "/", route, session) {
+  constructor({ getToken, onState, onError, environment, httpUrl }, url = "/", routes, session) {
     this.environment = { ...browser(), ...environment };
     this.onState = onState;
     this.onError = onError;
-    this.url = resolve(url, route, this.environment.base);
     this.session = session;
+    const { base, fetch } = this.environment;
+    this.url = resolve(url, routes.socket, base, "ws");
+    this.httpUrl = httpUrl ? new URL(httpUrl, base).href : resolve(url, routes.http, base, "http");
+    /** @type {any[]} */
+    this.kinds = [SocketTransport];
+    if (fetch && httpUrl !== null) {
+      this.kinds.push(...(routes.sends ? [PostTransport] : [StreamTransport, PollTransport]));
+    }
     this.tokens = new Tokens(getToken, this.environment, (cause) => {
       if (this.#active) this.report("token_unavailable", `getToken failed: ${cause}`, cause);
     });
+  }
+
+  /** The name of the transport in use, or of the one that is tried next. @type {types.Transport} */
+  get transport() {
+    return this.kinds[this.#level].transport;
   }
 
   /** Connect now, even during a delay, unless connected or closed permanently. */
@@ -623,6 +693,9 @@ class Connection {
       get state() {
         return connection.state;
       },
+      get transport() {
+        return connection.transport;
+      },
       close: this.close,
       pause: this.pause,
       resume: this.start,
@@ -632,15 +705,16 @@ class Connection {
   /** @param {object} payload sent together with the token, which every server accepts */
   send(payload) {
     const message = { type: "authenticate", payload: { token: this.tokens.value, ...payload } };
-    this.#socket?.send(JSON.stringify(message));
+    (this.#target ?? this.#transport)?.send(message, this.#isRepeated);
   }
 
   /** Reconnect unless a frame comes in time. @param {number} milliseconds */
   expect(milliseconds) {
+    if (this.#target) return;
     const deadline = this.environment.now() + milliseconds;
     if (deadline >= this.#deadline) return;
     this.#deadline = deadline;
-    this.#after("answer", milliseconds, () => this.#lost(ABNORMAL, "the server went silent"));
+    this.#after("answer", milliseconds, () => this.#silent());
   }
 
   /**
@@ -654,8 +728,14 @@ class Connection {
     if (attempt !== this.#attempt) return;
     if (token === null) return this.#end(UNAUTHORIZED, "getToken gave none");
     // If getToken failed, use the held token a little longer.
+    this.#isRepeated = Boolean(timeout);
     this.session.sendRequest();
+    this.#isRepeated = false;
     if (timeout && this.#deadline < Infinity) this.expect(timeout);
+    this.#renewInTime();
+  }
+
+  #renewInTime() {
     const renewal = Math.max(RENEW_RETRY, this.tokens.renewAt - this.environment.now());
     if (renewal < Infinity) this.#after("renew", renewal, () => this.sendRequest());
   }
@@ -671,30 +751,55 @@ class Connection {
     if (attempt !== this.#attempt) return;
     if (token === undefined) return this.#lost(ABNORMAL, "getToken failed");
     if (token === null) return this.#end(UNAUTHORIZED, "getToken gave none");
-    let socket;
+    this.#isMute = true;
+    this.#openedAt = Infinity;
     try {
-      socket = new this.environment.WebSocket(this.url);
+      this.#transport = this.#open(this.#level, this.#eventsOf(attempt));
     } catch (cause) {
       // Mixed content: a page served by https may not use ws.
       return this.#end(ABNORMAL, String(cause));
     }
-    this.#socket = socket;
-    socket.onopen = () => attempt === this.#attempt && this.#opened();
-    socket.onmessage = ({ data }) => attempt === this.#attempt && this.#received(data);
-    socket.onclose = ({ code, reason }) => attempt === this.#attempt && this.#lost(code, reason);
-    // A close event follows. Some implementations throw errors that have no listener.
-    socket.onerror = () => {};
-    this.#after("answer", CONNECT_TIMEOUT, () => this.#lost(ABNORMAL, "connecting took too long"));
+    if (this.#isRequested) this.session.sendRequest();
+    const tooLong = () => this.#lost(ABNORMAL, "connecting took too long", MAX_MISSES);
+    this.#after("answer", CONNECT_TIMEOUT, tooLong);
   }
 
-  #opened() {
+  /** @param {number} level @param {Events} events @returns {Transport} */
+  #open(level, events) {
+    return new this.kinds[level](this, events);
+  }
+
+  /** True if the transport's first message opens it, and its first frame shows that it works. */
+  get #isRequested() {
+    return Boolean(this.kinds[this.#level].isRequested);
+  }
+
+  /** @param {number} attempt @returns {Events} */
+  #eventsOf(attempt) {
+    const isCurrent = () => attempt === this.#attempt;
+    return {
+      opened: () => isCurrent() && this.#opened(),
+      heard: () => isCurrent() && this.#heard(),
+      received: (frame) => isCurrent() && this.#received(frame),
+      lost: (code, reason) => isCurrent() && this.#lost(code, reason),
+    };
+  }
+
+  /** @param {boolean} [isAsked] the session's message was sent already */
+  #opened(isAsked = false) {
+    this.#openedAt = this.environment.now();
     this.#heard();
     this.#after("stable", STABLE_AFTER, () => {
       this.#failures = 0;
       this.tokens.accepted();
     });
+    if (this.#level) {
+      this.#betterAt ||= this.#openedAt + this.#betterDelay;
+      this.#after("better", this.#betterAt - this.#openedAt, () => this.#tryBetter());
+    }
     this.#setState("open");
-    this.sendRequest();
+    if (isAsked) this.#renewInTime();
+    else this.sendRequest();
   }
 
   #heard() {
@@ -702,6 +807,11 @@ class Connection {
     this.#deadline = Infinity;
     this.#cancel("answer");
     const { session, environment } = this;
+    if (this.#isRequested) {
+      const { silence } = this.kinds[this.#level];
+      if (silence) this.#after("answer", silence, () => this.#silent());
+      return;
+    }
     const isSeen = environment.document?.visibilityState !== "hidden";
     const delay = (isSeen && session.probeAfter?.()) || PROBE_AFTER;
     this.#after("probe", delay, () => this.sendRequest(session.probeTimeout));
@@ -710,6 +820,8 @@ class Connection {
   /** @param {unknown} data */
   #received(data) {
     this.#heard();
+    this.#isMute = false;
+    if (!this.#level) this.#misses = 0;
     const frame = parseObject(data);
     if (!frame) return this.report("invalid_frame", "the server sent no JSON object");
     if ("error" in frame) {
@@ -721,6 +833,11 @@ class Connection {
     }
     this.#error = null;
     this.tokens.accepted();
+    if (this.state !== "open") {
+      const attempt = this.#attempt;
+      this.#opened(true);
+      if (attempt !== this.#attempt) return;
+    }
     if ("token_expires_in" in frame) {
       this.tokens.expire();
       return void this.sendRequest();
@@ -728,8 +845,17 @@ class Connection {
     this.session.receive(frame);
   }
 
-  /** @param {number} code @param {string} message */
-  #lost(code, message) {
+  #silent() {
+    this.#lost(ABNORMAL, "the server went silent", this.#isMute ? 1 : 0);
+  }
+
+  /**
+   * @param {number} code @param {string} message
+   * @param {number} [misses] by how much it counts against this transport
+   */
+  #lost(code, message, misses) {
+    const isShort = this.#openedAt > this.environment.now() - CONNECT_TIMEOUT;
+    misses ??= this.#isMute && isShort && code < CHOSEN_CODES ? 1 : 0;
     const error = this.#error?.code ?? (this.environment.isOnline() ? null : "offline");
     message = this.#error?.message || message;
     const isRefused = code === UNAUTHORIZED && this.tokens.refused() >= MAX_REFUSALS;
@@ -739,20 +865,102 @@ class Connection {
     // Full jitter, so that clients do not all reconnect to a restarted server in the same instant.
     const ceiling = Math.min(RETRY_CEILING, 4 * RETRY_FLOOR * 2 ** this.#failures);
     const delay = RETRY_FLOOR + this.environment.random() * (ceiling - RETRY_FLOOR);
-    const atOnce = code === UNAUTHORIZED && this.#failures === 0;
-    this.#failures += 1;
+    const isNext = misses > 0 && error !== "offline" && this.#chooseNext(misses);
+    const atOnce = isNext || (code === UNAUTHORIZED && this.#failures === 0);
+    if (!isNext) this.#failures += 1;
     this.#after("retry", atOnce ? 0 : delay, () => this.#connect());
     this.#setState("reconnecting", { code, error, message, retry: true });
   }
 
-  /** Drop the socket and all timers; return the number of the next attempt. */
+  /**
+   * Choose the transport of the next attempt after one that brought nothing; return true if it is
+   * to be tried at once.
+   * @param {number} misses
+   */
+  #chooseNext(misses) {
+    if (this.#level) {
+      // If none of them works, the server is unavailable: begin again with WebSockets.
+      this.#level = (this.#level + 1) % this.kinds.length;
+      return this.#level > 0;
+    }
+    this.#misses += misses;
+    if (this.#misses < MAX_MISSES || this.kinds.length === 1) return false;
+    this.#level = 1;
+    this.#betterAt = 0;
+    return true;
+  }
+
+  /** Try a better transport beside the one in use; take it with its first frame. */
+  #tryBetter(level = 0) {
+    if (this.#candidate || level >= this.#level || this.state !== "open") return;
+    /** @type {Transport} */
+    let candidate;
+    const isCurrent = () => candidate && candidate === this.#candidate;
+    const failed = () => {
+      if (!isCurrent()) return;
+      this.#dropCandidate();
+      if (level + 1 < this.#level) return this.#tryBetter(level + 1);
+      this.#betterDelay = Math.min(2 * this.#betterDelay, BETTER_CEILING);
+      this.#betterAt = this.environment.now() + this.#betterDelay;
+      this.#after("better", this.#betterDelay, () => this.#tryBetter());
+    };
+    /** @param {unknown} [frame] */
+    const take = (frame) => {
+      this.#candidate = null;
+      const attempt = this.#abandon();
+      this.session.lost?.();
+      this.#transport = candidate;
+      this.#level = level;
+      this.#isMute = frame === undefined;
+      this.#betterDelay = BETTER_FLOOR;
+      this.#betterAt = 0;
+      Object.assign(events, this.#eventsOf(attempt));
+      this.#opened(!this.#isMute);
+      if (!this.#isMute) events.received(frame);
+    };
+    const ask = async () => {
+      const token = await this.tokens.obtain();
+      if (!isCurrent()) return;
+      if (!token) return failed();
+      this.#target = candidate;
+      this.session.sendRequest();
+      this.#target = null;
+    };
+    const { mayBeSilent } = this.session;
+    /** @type {Events} */
+    const events = {
+      opened: () => isCurrent() && (mayBeSilent ? take() : ask()),
+      heard() {},
+      received: (frame) => {
+        if (isCurrent()) parseObject(frame)?.error ? failed() : take(frame);
+      },
+      lost: failed,
+    };
+    try {
+      candidate = this.#candidate = this.#open(level, events);
+    } catch {
+      return; // A page served by https may not use ws.
+    }
+    this.#after("candidate", CONNECT_TIMEOUT, failed);
+    if (this.kinds[level].isRequested) ask();
+  }
+
+  #dropCandidate() {
+    const candidate = this.#candidate;
+    this.#candidate = null;
+    this.#cancel("candidate");
+    candidate?.close();
+  }
+
+  /** Drop the transports and all timers; return the number of the next attempt. */
   #abandon() {
     for (const name of [...this.#timers.keys()]) this.#cancel(name);
     this.#deadline = Infinity;
     this.#error = null;
-    this.#socket?.close();
-    this.#socket = null;
     this.#attempt += 1;
+    this.#dropCandidate();
+    this.#transport?.close();
+    this.#transport = null;
     return this.#attempt;
   }
 
@@ -762,6 +970,7 @@ class Connection {
     this.#listeners.abort();
     this.#active = false;
     this.#failures = 0;
+    this.#level = 0;
     this.session.lost?.();
     this.session.ended?.();
     this.#setState("closed", { code, error, message, retry: false });
@@ -786,12 +995,13 @@ class Connection {
     else if (type === "online" || now() - this.#heardAt >= WAKE_ANSWER_TIMEOUT) {
       this.sendRequest(WAKE_ANSWER_TIMEOUT);
     }
+    this.#tryBetter();
   };
 
   /** @param {types.State} state @param {types.Reason | null} [reason] */
   #setState(state, reason = null) {
     this.state = state;
-    call(this.onState, state, reason);
+    call(this.onState, state, reason, this.transport);
   }
 
   /** @param {string} name @param {number} milliseconds @param {() => void} action */
@@ -809,6 +1019,247 @@ class Connection {
   #cancel(name) {
     this.environment.clearTimeout(this.#timers.get(name));
     this.#timers.delete(name);
+  }
+}
+
+class SocketTransport {
+  static transport = "websocket";
+  #socket;
+
+  /** @param {Connection} connection @param {Events} events */
+  constructor({ environment, url }, events) {
+    const socket = (this.#socket = new environment.WebSocket(url));
+    socket.onopen = () => events.opened();
+    socket.onmessage = ({ data }) => events.received(data);
+    socket.onclose = ({ code, reason }) => events.lost(code, reason);
+    // A close event follows. Some implementations throw errors that have no listener.
+    socket.onerror = () => {};
+  }
+
+  /** @param {any} message */
+  send(message) {
+    this.#socket.send(JSON.stringify(message));
+  }
+
+  close() {
+    this.#socket.close();
+  }
+}
+
+/** The common base of the transports over HTTP. */
+class HttpTransport {
+  static isRequested = true;
+  /** The newest request, and the one before it, which may still stream. */
+  #controllers = [new AbortController(), new AbortController()];
+  #asked = "";
+
+  /** @param {Connection} connection @param {Events} events */
+  constructor({ environment, httpUrl }, events) {
+    this.environment = environment;
+    this.fetch = /** @type {NonNullable<types.Environment["fetch"]>} */ (environment.fetch);
+    this.url = httpUrl;
+    this.events = events;
+  }
+
+  close() {
+    for (const controller of this.#controllers) controller.abort();
+  }
+
+  /** @param {any} message @param {boolean} isRepeated */
+  send({ payload: { token, command, details, ...parameters } }, isRepeated) {
+    const url = new URL(this.url);
+    for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, `${value}`);
+    const asked = `${token} ${url}`;
+    if (asked === this.#asked && !isRepeated) return;
+    this.#asked = asked;
+    this.ask(url.href, token);
+  }
+
+  /** @type {(url: string, token: string) => void} */
+  ask = () => {};
+
+  /**
+   * Pass the response to `read`, or the refusal to `refused`. A newer request replaces this one once
+   * it is answered.
+   * @param {string} url @param {string} token @param {RequestInit} init
+   * @param {(response: Response, signal: AbortSignal) => any} read
+   */
+  async request(url, token, { headers, ...init }, read) {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const former = this.#controllers[0];
+    this.#controllers = [controller, former];
+    try {
+      const response = await this.fetch(url, {
+        ...init,
+        headers: { Authorization: `Bearer ${token}`, ...headers },
+        cache: "no-store",
+        signal,
+      });
+      former.abort();
+      if (signal.aborted) return;
+      if (response.ok || response.status === 304) await read(response, signal);
+      else await this.#refuse(response);
+    } catch (cause) {
+      if (!signal.aborted && controller === this.#controllers[0]) {
+        this.events.lost(ABNORMAL, String(cause));
+      }
+    }
+  }
+
+  /** @param {Response} response */
+  async #refuse(response) {
+    const isOurs = response.headers.get("Content-Type")?.includes("problem+json");
+    const problem = isOurs ? await response.json() : {};
+    this.refused(response.status, String(problem.code), String(problem.detail), isOurs);
+  }
+
+  /**
+   * @param {number} status @param {string} code @param {string} message
+   * @param {boolean | undefined} isOurs false if a proxy may have sent it
+   */
+  refused(status, code, message, isOurs) {
+    const closeCode = CODE_OF_STATUS[status];
+    if (!closeCode || !isOurs) return this.events.lost(ABNORMAL, `HTTP ${status}`);
+    this.fail(code, message);
+    this.events.lost(closeCode, message);
+  }
+
+  /** @param {string} code @param {string} message */
+  fail(code, message) {
+    this.receive({ error: { code, message } });
+  }
+
+  /** @param {object} frame */
+  receive(frame) {
+    this.events.received(JSON.stringify(frame));
+  }
+}
+
+/** Server-sent events, by `fetch`: an EventSource cannot send a token. */
+class StreamTransport extends HttpTransport {
+  static transport = "event-stream";
+  static silence = STREAM_SILENCE;
+
+  /** @override @param {string} url @param {string} token */
+  ask = (url, token) => {
+    const headers = { Accept: "text/event-stream" };
+    this.request(url, token, { headers }, async ({ body }, signal) => {
+      const reader = /** @type {ReadableStream<Uint8Array>} */ (body).getReader();
+      const decoder = new TextDecoder();
+      let text = "";
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (signal.aborted) return;
+        if (done) throw new Error("the stream ended");
+        const events = (text + decoder.decode(value, { stream: true })).split("\n\n");
+        text = /** @type {string} */ (events.pop());
+        for (const event of events) if (!signal.aborted) this.#take(event);
+      }
+    });
+  };
+
+  /** @param {string} event */
+  #take(event) {
+    const data = /^data: (.*)$/m.exec(event)?.[1];
+    if (data === undefined) return this.events.heard();
+    if (!event.startsWith("event: close")) return this.events.received(data);
+    const { code, reason } = JSON.parse(data);
+    this.events.lost(code, reason);
+  }
+}
+
+/** Polling of what is to be seen now. */
+class PollTransport extends HttpTransport {
+  static transport = "polling";
+  /** @type {any} */
+  #timer;
+  #etag = "";
+
+  /** @override @param {string} url @param {string} token */
+  ask = (url, token) => {
+    const { setTimeout, clearTimeout } = this.environment;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      super.close();
+      this.events.lost(ABNORMAL, "no answer in time");
+    }, CONNECT_TIMEOUT);
+    /** @type {HeadersInit} */
+    const headers = { Accept: "application/json" };
+    // Of the former address too: it would be the same only for the same answer.
+    if (this.#etag) headers["If-None-Match"] = this.#etag;
+    this.request(url, token, { headers }, async (response, signal) => {
+      const frames = response.status === 304 ? [] : await response.json();
+      if (signal.aborted) return;
+      this.#etag = response.headers.get("ETag") ?? "";
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.ask(url, token), POLL_INTERVAL);
+      this.events.heard();
+      for (const frame of frames) this.receive(frame);
+    });
+  };
+
+  /** @override */
+  close() {
+    this.environment.clearTimeout(this.#timer);
+    super.close();
+  }
+}
+
+/** A driver's messages as requests, one after another. */
+class PostTransport extends HttpTransport {
+  static transport = "polling";
+  static isRequested = false;
+  #isClosed = false;
+  /** @type {Promise<void>} */
+  #last = Promise.resolve();
+
+  /** @param {Connection} connection @param {Events} events */
+  constructor(connection, events) {
+    super(connection, events);
+    queueMicrotask(() => events.opened());
+  }
+
+  /** @override @param {any} message */
+  send({ payload: { token, command, state, fixes, sent_at, ...fix } }) {
+    const [path, method, body] = state
+      ? ["state/", "PUT", { state }]
+      : ["locations/", "POST", { fixes: fixes ?? [fix], sent_at }];
+    const headers = { "Content-Type": "application/json" };
+    const init = { method, headers, body: JSON.stringify(body) };
+    this.#last = this.#last.then(() => {
+      if (this.#isClosed) return;
+      return this.request(this.url + path, token, init, async (response) => {
+        // 201 and 204 may have no body.
+        if (state) return this.receive({ state });
+        /** @type {{ index: number, code: string, message: string }[]} */
+        const rejected = parseObject(await response.text())?.rejected ?? [];
+        const indexes = rejected.map(({ index }) => index);
+        for (let i = body.fixes.length - 1; i >= 0; i -= 1) {
+          const { lat, lon } = body.fixes[i];
+          if (!indexes.includes(i)) return this.receive({ location_lat: lat, location_lon: lon });
+        }
+        this.fail(rejected[0].code, rejected[0].message);
+      });
+    });
+  }
+
+  /**
+   * @override
+   * @param {number} status @param {string} code @param {string} message
+   * @param {boolean | undefined} isOurs
+   */
+  refused(status, code, message, isOurs) {
+    // Answers to this message, as on a WebSocket.
+    if (isOurs && status === 429) return this.fail("rate_limited", message);
+    if (isOurs && [400, 409].includes(status)) return this.fail(code, message);
+    super.refused(status, code, message, isOurs);
+  }
+
+  /** @override */
+  close() {
+    this.#isClosed = true;
+    super.close();
   }
 }
 
@@ -909,6 +1360,7 @@ class Tokens {
 function browser() {
   return {
     WebSocket: globalThis.WebSocket,
+    fetch: globalThis.fetch && ((url, init) => fetch(url, init)),
     now: () => Date.now(),
     random: () => Math.random(),
     isOnline: () => globalThis.navigator?.onLine !== false,
@@ -922,11 +1374,12 @@ function browser() {
 
 /**
  * @param {string | URL} root @param {string} route @param {string | undefined} base
- * @returns {string} the route's address below the root, with ws or wss for http or https
+ * @param {"ws" | "http"} scheme in place of the root's, secure if that is
+ * @returns {string} the route's address below the root
  */
-function resolve(root, route, base) {
+function resolve(root, route, base, scheme) {
   const url = new URL(root, base);
-  url.protocol = url.protocol.replace("http", "ws");
+  url.protocol = url.protocol.replace(/^(http|ws)/, scheme);
   if (!url.pathname.endsWith("/")) url.pathname += "/";
   return new URL(route, url).href;
 }

@@ -24,6 +24,16 @@ export class Eta {
     this.#isSure = eta?.confidence === "high";
   }
 
+  /** When the car arrives, by this device's clock; null if that is not known. */
+  get arrivesAt() {
+    return this.#arrivesAt;
+  }
+
+  /** True if the server is sure of it. */
+  get isSure() {
+    return this.#isSure;
+  }
+
   /** Return the milliseconds that are left, null if that is not known. */
   left(now) {
     const left = this.#arrivesAt === null ? null : this.#arrivesAt - now;

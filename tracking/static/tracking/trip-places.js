@@ -63,8 +63,26 @@ export function createPlaces(L, map, words, list) {
     const text = document.createElement("bdi");
     text.textContent = name || words.say(kind);
     item.append(picture(kind, name ? words.say(kind) : ""), text);
+    if (phase === "done") item.append(reachedSign(words.say("reached")));
     return item;
   }
+}
+
+/** Return a tick. @param {string} label for screen readers */
+function reachedSign(label) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const path = document.createElementNS(svg.namespaceURI, "path");
+  path.setAttribute("d", "M-6 0-2 4.500 6-4.500");
+  for (const [key, value] of Object.entries({
+    viewBox: "-12 -12 24 24",
+    class: "tracking-place-reached",
+    role: "img",
+    "aria-label": label,
+  })) {
+    svg.setAttribute(key, value);
+  }
+  svg.append(path);
+  return svg;
 }
 
 /** @param {string} kind @param {string} [label] for screen readers */

@@ -19,13 +19,20 @@ export function createView(L, map, element, panel, widget) {
   let car = null;
   let framedZoom = null;
   let isFollowing = true;
+  const banner = element.querySelector('[data-part="banner"]');
 
   /** Return the padding that keeps things off the panel and the controls. */
   function padding() {
     const { x: width, y: height } = map.getSize();
     if (element.hasAttribute("data-narrow")) {
       const sheet = Math.max(MARGIN, Math.min(panel.offsetHeight + 24, height - MIN_ROOM - MARGIN));
-      return { paddingTopLeft: [MARGIN, MARGIN], paddingBottomRight: [CONTROLS, sheet] };
+      // Hidden, it has no height.
+      const top = MARGIN + (banner?.offsetHeight ?? 0);
+      const room = height - sheet - MIN_ROOM / 2;
+      return {
+        paddingTopLeft: [MARGIN, Math.max(MARGIN, Math.min(top, room))],
+        paddingBottomRight: [CONTROLS, sheet],
+      };
     }
     const side = Math.min(panel.offsetWidth + 16 + MARGIN, width - MIN_ROOM - CONTROLS);
     const isAtRight = panel.offsetLeft > width / 2;

@@ -45,3 +45,17 @@ export function describeTrip(words, { status, driver, waypoints }) {
     car: [name, vehicle].filter(Boolean).join(" · "),
   };
 }
+
+/**
+ * Return what a rider has to do, or waits for, as the line below the headline; "" if nothing.
+ *
+ * @param {import("./words.js").Words} words
+ * @param {any} trip the content of a trip frame
+ */
+export function todoOf(words, { status, driver, waypoints }) {
+  if (!(status in BEFORE)) return "";
+  if (!driver) return words.say("looking_hint");
+  const place = waypoints.find(({ kind }) => kind === "pickup");
+  if (!place) return "";
+  return place.name ? words.say("meet_at", { place: place.name }) : words.say("meet");
+}

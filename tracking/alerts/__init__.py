@@ -1,0 +1,1 @@
+"""Alerts for dispatchers: drivers on a trip who are silent, stand too long, or left the route."""

@@ -1,0 +1,136 @@
+"""The OpenAPI description of the dispatcher's console: drivers and alerts."""
+
+from typing import Final
+
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_serializer,
+)
+from drf_spectacular.utils import extend_schema_view as describe
+
+from tracking.models import State
+from tracking.openapi.parts import responses
+from tracking.rest.alerts import (
+    AcknowledgeInput,
+    AcknowledgeView,
+    AlertDetails,
+    Alerts,
+    AlertsView,
+)
+from tracking.rest.driver_panel import DriverPanel, DriverPanelView
+from tracking.rest.driver_rows import ORDERS, STATUSES
+from tracking.rest.drivers import (
+    DEFAULT_LIMIT,
+    MAX_LIMIT,
+    Drivers,
+    DriversView,
+    Filters,
+    FiltersView,
+)
+
+_STATES: Final = list(State.values)
+
+extend_schema_serializer(component_name="AcknowledgeAlert")(AcknowledgeInput)
+
+describe(
+    get=extend_schema(
+        operation_id="list_drivers",
+        tags=["fleet"],
+        summary="List the drivers, for staff",
+        description="Also those off duty or without a location. In a state, those who have it for"
+        " the longest time are first; with `waiting` the available drivers come first.",
+        parameters=[
+            OpenApiParameter("state", {"type": "string", "enum": _STATES}),
+            OpenApiParameter("status", {"type": "string", "enum": list(STATUSES)}),
+            OpenApiParameter("vehicle_type", str),
+            OpenApiParameter("zone", int, description="Only drivers who are in this zone."),
+            OpenApiParameter(
+                "search", str, description="Part of a name or e-mail address, or an id."
+            ),
+            OpenApiParameter(
+                "sort", {"type": "string", "enum": list(ORDERS), "default": next(iter(ORDERS))}
+            ),
+            OpenApiParameter(
+                "limit",
+                {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": MAX_LIMIT,
+                    "default": DEFAULT_LIMIT,
+                },
+            ),
+            OpenApiParameter(
+                "after", str, description="The `next` of a page with the same filters and order."
+            ),
+        ],
+        responses=responses({200: Drivers}, 400),
+    )
+)(DriversView)
+
+describe(
+    get=extend_schema(
+        operation_id="list_filters",
+        tags=["fleet"],
+        summary="List what the drivers can be filtered by",
+        responses=responses({200: Filters}),
+    )
+)(FiltersView)
+
+describe(
+    get=extend_schema(
+        operation_id="get_driver",
+        tags=["fleet"],
+        summary="Get a driver and what happened today, for staff",
+        parameters=[
+            OpenApiParameter(
+                "time_zone",
+                str,
+                description="An IANA name, such as Europe/Helsinki: when today begins.",
+            )
+        ],
+        responses=responses({200: DriverPanel}, 400, 404),
+    )
+)(DriverPanelView)
+
+describe(
+    get=extend_schema(
+        operation_id="list_alerts",
+        tags=["fleet"],
+        summary="List drivers' alerts, for staff",
+        description="Those that nobody has acknowledged first, of each the newest first, at most"
+        " 200. Poll it with the ETag.",
+        parameters=[
+            OpenApiParameter(
+                "open",
+                {"type": "string", "enum": ["true", "false"], "default": "true"},
+                description="False: those that have ended.",
+            ),
+            OpenApiParameter("driver", str, description="Only those of this driver."),
+            OpenApiParameter(
+                "If-None-Match",
+                str,
+                OpenApiParameter.HEADER,
+                description="The ETag of an earlier response. If nothing has changed, the response"
+                " is 304.",
+            ),
+            OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200, 304]),
+        ],
+        responses=responses(
+            {200: Alerts, 304: OpenApiResponse(description="Nothing has changed.")}, 400
+        ),
+    )
+)(AlertsView)
+
+describe(
+    post=extend_schema(
+        operation_id="acknowledge_alert",
+        tags=["fleet"],
+        summary="Acknowledge an alert",
+        description="The first dispatcher stays; later calls change nothing, and the response says"
+        " who it is.",
+        request=AcknowledgeInput,
+        responses=responses({200: AlertDetails}, 400, 404, 415),
+    )
+)(AcknowledgeView)

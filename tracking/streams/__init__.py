@@ -1,0 +1,1 @@
+"""The sockets' streams over HTTP, for clients behind proxies that block WebSockets."""
