@@ -63,6 +63,9 @@ async def opened(
     except AssertionError as error:
         raise AssertionError(f"{state.name}: {error}, the console says {said}") from error
     await settled(page)
+    if state.act is not None:
+        await state.act(page)
+        await settled(page)
     yield page
     await context.close()
     assert said == [], (state.name, said)

@@ -61,6 +61,10 @@ HistoryHold.objects.create(
 HistoryErasure.objects.create(driver_id={OTHER}, before=start, erased_at=now)
 event = Event.objects.create(type=Event._meta.get_field("type").choices[0][0], occurred_at=now)
 WebhookDelivery.objects.create(event=event, endpoint=endpoint, created_at=now, next_attempt_at=now)
+trip = Trip.objects.create(created_at=now)
+DriverAlert.objects.create(
+    kind=DriverAlert._meta.get_field("kind").choices[0][0], driver_id={FIRST}, trip=trip, since=now
+)
 LocationAccess.objects.create(
     at=now, way=LocationAccess._meta.get_field("way").choices[0][0], viewer_id={DISPATCHER},
     driver_id={DRIVER},
@@ -132,9 +136,9 @@ class Stage:
     async def close(self) -> None:
         await self._open.aclose()
 
-    async def post(self, path: str, **body: Any) -> Any:
-        """Call the REST API as the dispatch system does."""
-        token = login_token(DISPATCHER)
+    async def post(self, path: str, user_id: int = 0, **body: Any) -> Any:
+        """Call the REST API as a user, or as the dispatch system does."""
+        token = login_token(user_id or DISPATCHER)
         answer = await call(self.server.port, "POST", path, token, body)
         assert answer.status in (200, 201, 204), (path, answer.status, answer.body)
         return answer.json() if answer.body else None
@@ -153,6 +157,11 @@ class Stage:
             else:
                 await self.post(f"{path}status/", status=status)
         return path, driver_id
+
+    async def link(self, trip: str) -> str:
+        """Return the path of a new link that shares a trip."""
+        made = await self.post(f"{trip}shares/", RIDER)
+        return "/t/" + made["url"].rpartition("/t/")[2]
 
     async def drive(self, driver_id: int, latitude: float, longitude: float) -> Driver:
         """Connect a driver's phone, which reports a location."""

@@ -3,11 +3,14 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from .stage import DISPATCHER, DRIVER, DROPOFF, FIRST, PICKUP, RIDER, STOP, Stage
+from playwright.async_api import Page
+
+from .stage import DISPATCHER, DRIVER, DROPOFF, FIRST, OTHER, PICKUP, RIDER, STOP, Stage
 
 Prepare = Callable[[Stage], Awaitable[str]]
+Act = Callable[[Page], Awaitable[Any]]
 
 
 @dataclass(frozen=True)
@@ -21,19 +24,26 @@ class State:
     ready: str
     page: bool
     status: int
+    # What a person does on the page to bring it into the state.
+    act: Act | None = None
 
 
 STATES: Final[dict[str, State]] = {}
 
 
 def state(
-    user: int | None, ready: str = "main", *, page: bool = False, status: int = 200
+    user: int | None,
+    ready: str = "main",
+    *,
+    page: bool = False,
+    status: int = 200,
+    act: Act | None = None,
 ) -> Callable[[Prepare], Prepare]:
     """Register a function that prepares a state and returns the path of its page."""
 
     def register(prepare: Prepare) -> Prepare:
         name = prepare.__name__
-        STATES[name] = State(name, user, prepare, ready, page, status)
+        STATES[name] = State(name, user, prepare, ready, page, status, act)
         return prepare
 
     return register
@@ -41,6 +51,11 @@ def state(
 
 @state(None, page=True)
 async def home(stage: Stage) -> str:
+    return "/"
+
+
+@state(None, act=lambda page: page.locator(".language-menu summary").click())
+async def home_with_languages(stage: Stage) -> str:
     return "/"
 
 
@@ -96,34 +111,54 @@ async def fleet(stage: Stage) -> str:
     return "/driver/fleet/"
 
 
+def tab(name: str) -> Act:
+    return lambda page: page.locator(f"[data-tab={name}]").click()
+
+
+@state(DISPATCHER, "[data-located]", act=tab("trips"))
+async def fleet_trips(stage: Stage) -> str:
+    await stage.trip(driver=False)
+    return "/driver/fleet/"
+
+
+@state(DISPATCHER, "[data-located]", act=tab("alerts"))
+async def fleet_alerts(stage: Stage) -> str:
+    return "/driver/fleet/"
+
+
+@state(DISPATCHER, "main", page=True)
+async def fleet_replay(stage: Stage) -> str:
+    return "/fleet/replay/"
+
+
 TRIP: Final = "[data-part=status]"
 
 
 @state(RIDER, TRIP)
 async def trip_looking(stage: Stage) -> str:
     path, _ = await stage.trip(driver=False)
-    return f"{path}map/"
+    return path
 
 
 @state(RIDER, TRIP)
 async def trip_assigned(stage: Stage) -> str:
     path, driver = await stage.trip()
     await stage.drive(driver, 51.49, -0.13)
-    return f"{path}map/"
+    return path
 
 
 @state(RIDER, TRIP, page=True)
 async def trip_on_the_way(stage: Stage) -> str:
     path, driver = await stage.trip("enroute_to_pickup")
     await stage.drive(driver, 51.49, -0.13)
-    return f"{path}map/"
+    return path
 
 
 @state(RIDER, TRIP)
 async def trip_here(stage: Stage) -> str:
     path, driver = await stage.trip("enroute_to_pickup", "arrived_at_pickup")
     await stage.drive(driver, PICKUP["lat"], PICKUP["lon"])
-    return f"{path}map/"
+    return path
 
 
 @state(RIDER, TRIP)
@@ -135,14 +170,14 @@ async def trip_to_a_stop(stage: Stage) -> str:
         waypoints=[PICKUP, STOP, DROPOFF],
     )
     await stage.drive(driver, 51.502, -0.115)
-    return f"{path}map/"
+    return path
 
 
 @state(RIDER, TRIP)
 async def trip_to_the_destination(stage: Stage) -> str:
     path, driver = await stage.trip("enroute_to_pickup", "arrived_at_pickup", "enroute_to_dropoff")
     await stage.drive(driver, 51.505, -0.11)
-    return f"{path}map/"
+    return path
 
 
 @state(RIDER, TRIP)
@@ -150,13 +185,13 @@ async def trip_complete(stage: Stage) -> str:
     path, _ = await stage.trip(
         "enroute_to_pickup", "arrived_at_pickup", "enroute_to_dropoff", "complete"
     )
-    return f"{path}map/"
+    return path
 
 
 @state(RIDER, TRIP)
 async def trip_canceled(stage: Stage) -> str:
     path, _ = await stage.trip("cancel")
-    return f"{path}map/"
+    return path
 
 
 @state(DISPATCHER, "[data-located]", page=True)
@@ -168,3 +203,59 @@ async def day(stage: Stage) -> str:
 @state(DISPATCHER)
 async def admin_home(stage: Stage) -> str:
     return "/admin/"
+
+
+@state(RIDER, TRIP, act=lambda page: page.locator("[data-part=share]").click())
+async def trip_sharing(stage: Stage) -> str:
+    path, driver = await stage.trip("enroute_to_pickup")
+    await stage.drive(driver, 51.49, -0.13)
+    return path
+
+
+@state(OTHER, page=True)
+async def no_trip(stage: Stage) -> str:
+    return "/trips/app/"
+
+
+@state(DISPATCHER, page=True)
+async def trip_replay(stage: Stage) -> str:
+    path, _ = await stage.trip(
+        "enroute_to_pickup", "arrived_at_pickup", "enroute_to_dropoff", "complete"
+    )
+    return f"{path}replay/"
+
+
+@state(DISPATCHER, page=True)
+async def driver_replay(stage: Stage) -> str:
+    date = (datetime.now(UTC) - timedelta(days=1)).date()
+    return f"/driver/{FIRST}/replay/?date={date}"
+
+
+@state(None, TRIP, page=True)
+async def shared_trip(stage: Stage) -> str:
+    path, driver = await stage.trip("enroute_to_pickup")
+    await stage.drive(driver, 51.49, -0.13)
+    return await stage.link(path)
+
+
+@state(None)
+async def shared_trip_ended(stage: Stage) -> str:
+    path, _ = await stage.trip("enroute_to_pickup")
+    link = await stage.link(path)
+    await stage.post(f"{path}cancel/")
+    return link
+
+
+@state(None, status=404)
+async def shared_trip_unknown(stage: Stage) -> str:
+    return f"/t/{'x' * 22}"
+
+
+@state(None, page=True)
+async def offline_of_a_driver(stage: Stage) -> str:
+    return "/driver/share/app-offline/"
+
+
+@state(None)
+async def offline_of_a_trip(stage: Stage) -> str:
+    return "/trips/app-offline/"
