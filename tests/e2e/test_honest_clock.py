@@ -59,14 +59,9 @@ async def test_rider_reads_how_old_a_place_is_and_that_the_phone_is_online(visit
 async def test_dispatcher_reads_it_in_the_drivers_panel(visit):
     async with visit(DISPATCHER, "/driver/fleet/") as page:
         await expect(page.locator("[data-part=count-stale]")).to_have_text("1", timeout=DEADLINE)
-<<<<<<< HEAD
         await page.locator(".console-list [role=option]").first.click()
         panel = page.locator("[data-part=panel]")
-        await expect(panel).to_contain_text("Here 4 h ago, phone online", timeout=DEADLINE)
-=======
-        await page.get_by_role("button", name="Next driver").click()
-        await expect(page.locator(".leaflet-popup")).to_contain_text("Here 4 hr ago, phone online")
->>>>>>> a1f1bcc
+        await expect(panel).to_contain_text("Here 4 hr ago, phone online", timeout=DEADLINE)
 
 
 @pytest.mark.parametrize(
