@@ -173,6 +173,10 @@ async def is_the_first_frame_of_a_trip(stack, driver_id, frame):
     for name in ("arrives_at", "computed_at"):
         assert re.sub("[0-9]", "0", sent["trip"]["eta"][name]) == "0000-00-00T00:00:00.000Z"
         sent["trip"]["eta"][name] = frame["trip"]["eta"][name]
+    # They count down from the moment when the situation was made.
+    shown = frame["trip"]["eta"]["seconds"]
+    assert shown - 30 <= sent["trip"]["eta"]["seconds"] <= shown
+    sent["trip"]["eta"]["seconds"] = shown
     assert json.dumps(sent) == json.dumps(frame)
 
 
