@@ -5,6 +5,7 @@ const TRANSLATED = /[^\x00-\x7f]|[[\]~]/;
 /** Data, or words of Intl in English: numbers with their units, clock times, addresses, ids. */
 const DATA = [
   /^[\s\d.,:;/()+–−-]*((km|mi|m|km\/h|mph|min|sec|s|hr|h|d|day|days|mo|yr|AM|PM|UTC|GMT|ago|in)\b[\s\d.,:+-]*)+$/,
+  /^([A-Z][a-z]+day, )?[A-Z][a-z]+ \d{1,2}, \d{4}( at [\d:]+ [AP]M)?$/,
   /^\S+@\S+$/,
   /^(https?|wss?):\S+$/,
   /^[\w-]+([./_:-][\w-]+)+$/,

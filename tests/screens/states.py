@@ -238,7 +238,7 @@ async def shared_trip(stage: Stage) -> str:
     return await stage.link(path)
 
 
-@state(None)
+@state(None, status=410)
 async def shared_trip_ended(stage: Stage) -> str:
     path, _ = await stage.trip("enroute_to_pickup")
     link = await stage.link(path)

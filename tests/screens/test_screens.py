@@ -21,8 +21,8 @@ async def test_pages_are_accessible_on_a_phone(stage):
         state = STATES[name]
         path = await state.prepare(stage)
         async with opened(stage, state, path, "en", **SIZES["phone"]) as page:
-            found[name] = await faults(page, exclude=DJANGO if "/admin/" in path else ())
-    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+            found[name] = await faults(page, exclude=excluded(path))
+    report(found)
 
 
 @pytest.mark.long
@@ -37,11 +37,23 @@ async def test_every_state_in_every_look(stage, language):
         for size, options in SIZES.items():
             for scheme in ("light", "dark"):
                 look = f"{name}-{size}-{scheme}-{language}"
-                async with opened(
-                    stage, state, path, language, color_scheme=scheme, **options
-                ) as page:
-                    await page.screenshot(path=folder / f"{look}.png")
-                    direction = await page.evaluate("document.documentElement.dir")
-                    assert (direction == "rtl") == (language == "ar")
-                    found[look] = await faults(page, exclude=DJANGO if "/admin/" in path else ())
-    assert {look: wrong for look, wrong in found.items() if wrong} == {}
+                try:
+                    async with opened(
+                        stage, state, path, language, color_scheme=scheme, **options
+                    ) as page:
+                        await page.screenshot(path=folder / f"{look}.png")
+                        direction = await page.evaluate("document.documentElement.dir")
+                        assert (direction == "rtl") == (language == "ar")
+                        found[look] = await faults(page, exclude=excluded(path))
+                except AssertionError as error:
+                    found[look] = [str(error)]
+    report(found)
+
+
+def excluded(path):
+    return DJANGO if "/admin/" in path else ()
+
+
+def report(found):
+    lines = [f"{look}: {wrong}" for look, all_wrong in found.items() for wrong in all_wrong]
+    assert not lines, "\n".join(lines)

@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tracking.models.fields import by_user
@@ -78,4 +79,5 @@ class DriverAlert(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind}: driver {self.driver_id} on trip {self.trip_id}"
+        driver = gettext("driver %(id)s") % {"id": self.driver_id}
+        return f"{self.get_kind_display()}: {driver}"
