@@ -101,7 +101,8 @@ export function createCard(element, modules, { words, part, getToken, say, onCha
       if (next.status === "new") {
         const place = trips.nextPlace(next, 0).waypoint?.name;
         tell(place ? words.say("new_trip_at", { place }) : words.say("new_trip"), false);
-        navigator.vibrate?.([200, 100, 200]);
+        // Chrome complains about a page that vibrates before it was touched.
+        if (navigator.userActivation?.hasBeenActive ?? true) navigator.vibrate?.([200, 100, 200]);
       }
     }
     show();
