@@ -124,7 +124,7 @@ class Screens(services.Runserver):
 
 
 class Stage:
-    """What prepares a page's state. Drivers that report stay connected until `close`."""
+    """The preparation of a page's state. Drivers that report stay connected until `close`."""
 
     def __init__(self, running: Screens, browser: Browser) -> None:
         self.server = running

@@ -45,7 +45,7 @@ _ENROUTE: Final = (
 
 
 class Place(NamedTuple):
-    """Where a driver was when, by the newest fix: degrees, metres, aware UTC."""
+    """A driver's place at a time, by the newest fix: degrees, metres, aware UTC."""
 
     latitude: float
     longitude: float
@@ -68,7 +68,7 @@ class Drive(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Whether a condition is met: True, False once it is over, None in between. Since when."""
+    """A condition: True if it is met, False once it is over, None in between. And since when."""
 
     is_met: bool | None
     since: datetime | None = None
@@ -79,7 +79,7 @@ _UNCHANGED: Final = Verdict(is_met=None)
 
 
 class Condition:
-    """What a process knows of one driver on one trip."""
+    """The memory of a process about one driver on one trip."""
 
     __slots__ = ("_fixes_off", "_leg", "_line", "_off_since", "_place", "_stood_at", "_stood_since")
 

@@ -61,7 +61,7 @@ class Drivers(msgspec.Struct):
 
 
 class Filters(msgspec.Struct):
-    """What the drivers can be filtered by."""
+    """The values by which drivers can be filtered."""
 
     vehicle_types: list[str]
     zones: list[ZoneName]

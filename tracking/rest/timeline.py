@@ -1,4 +1,4 @@
-"""What happened to a driver in a window: codes and names, which a page puts into words."""
+"""The events of a driver's day or other window: codes and names, which a page puts into words."""
 
 from collections.abc import Iterator
 from datetime import datetime

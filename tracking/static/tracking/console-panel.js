@@ -523,7 +523,7 @@ export function createPanel(modules, desk) {
     openTrip,
     openNearest,
     close,
-    /** What is shown, or null. */
+    /** The subject that is shown, or null. */
     get view() {
       return view;
     },

@@ -1,4 +1,4 @@
-/** Whether a driver comes later than the rider was told. Times are milliseconds of one clock. */
+/** Lateness: the driver comes later than the rider was told. Times are milliseconds of one clock. */
 
 const MINUTE = 60_000;
 const LATE = 5 * MINUTE; // later than promised, by the newest estimate

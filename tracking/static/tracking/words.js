@@ -56,7 +56,7 @@ export class Words {
     this.region = this.language ? new Intl.Locale(this.language).region : undefined;
   }
 
-  /** Whether roads are measured in miles where the reader is. */
+  /** True if roads are measured in miles where the reader is. */
   get usesMiles() {
     return this.region in MILES;
   }
