@@ -162,7 +162,12 @@ export function createList(element, { id, createRow, onOpen, onNearEnd }) {
     },
     /** @param {any[]} next @param {number} all how many there are, loaded or not */
     set(next, all = next.length) {
+      const at = indexOf(active);
       items = next;
+      // Its row is gone, as the order or a filter is another one: the arrow keys go on from there.
+      if (at >= 0 && indexOf(active) < 0) {
+        active = items.length ? keyOf(items[Math.min(at, items.length - 1)]) : null;
+      }
       total = all;
       refresh();
     },
