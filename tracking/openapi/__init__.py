@@ -22,13 +22,16 @@ import tracking.openapi.webhooks  # noqa: F401 - as those above, describes its v
 from tracking.openapi.parts import (
     BATCH,
     BBOX,
+    ETAG,
     FIX,
+    IF_NONE_MATCH,
     OSMAND_ANSWER,
     OSMAND_BODIES,
     OSMAND_PARAMETERS,
     OWNTRACKS_BODY,
     STORED,
     STORED_BATCH,
+    UNCHANGED,
     GrantProblem,
     Location,
     LocationPage,
@@ -56,18 +59,10 @@ describe(
         tags=["locations"],
         summary="Get a driver's location",
         parameters=[
-            OpenApiParameter(
-                "If-None-Match",
-                str,
-                OpenApiParameter.HEADER,
-                description="The ETag of an earlier response. If nothing has changed, the response"
-                " is 304.",
-            ),
-            OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200, 304]),
+            IF_NONE_MATCH,
+            ETAG,
         ],
-        responses=responses(
-            {200: Location, 304: OpenApiResponse(description="Nothing has changed.")}, 404
-        ),
+        responses=responses({200: Location, 304: UNCHANGED}, 404),
     ),
     put=extend_schema(
         operation_id="report_location",

@@ -4,14 +4,13 @@ from typing import Final
 
 from drf_spectacular.utils import (
     OpenApiParameter,
-    OpenApiResponse,
     extend_schema,
     extend_schema_serializer,
 )
 from drf_spectacular.utils import extend_schema_view as describe
 
 from tracking.models import State
-from tracking.openapi.parts import responses
+from tracking.openapi.parts import ETAG, IF_NONE_MATCH, UNCHANGED, responses
 from tracking.rest.alerts import (
     AcknowledgeInput,
     AcknowledgeView,
@@ -108,18 +107,10 @@ describe(
                 description="False: those that have ended.",
             ),
             OpenApiParameter("driver", str, description="Only those of this driver."),
-            OpenApiParameter(
-                "If-None-Match",
-                str,
-                OpenApiParameter.HEADER,
-                description="The ETag of an earlier response. If nothing has changed, the response"
-                " is 304.",
-            ),
-            OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200, 304]),
+            IF_NONE_MATCH,
+            ETAG,
         ],
-        responses=responses(
-            {200: Alerts, 304: OpenApiResponse(description="Nothing has changed.")}, 400
-        ),
+        responses=responses({200: Alerts, 304: UNCHANGED}, 400),
     )
 )(AlertsView)
 

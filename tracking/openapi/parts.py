@@ -235,6 +235,17 @@ def page_parameters(pagination: type[CursorPagination]) -> list[OpenApiParameter
     ]
 
 
+# Of views that answer 304 if nothing has changed.
+IF_NONE_MATCH: Final = OpenApiParameter(
+    "If-None-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="The ETag of an earlier response. If nothing has changed, the response is 304.",
+)
+ETAG: Final = OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200, 304])
+UNCHANGED: Final = OpenApiResponse(description="Nothing has changed.")
+
+
 def responses(
     good: dict[Any, Any], *problems: int, body: type[Problem] = Problem
 ) -> dict[Any, Any]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from drf_spectacular.utils import extend_schema_view as describe
 
-from tracking.openapi.parts import BBOX, responses
+from tracking.openapi.parts import BBOX, ETAG, UNCHANGED, responses
 from tracking.streams.views import (
     EVENT_STREAM,
     DriverStreamView,
@@ -41,13 +41,13 @@ def _stream(
                     description="With JSON: the ETag of an earlier response. If nothing has"
                     " changed, the response is 304.",
                 ),
-                OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200, 304]),
+                ETAG,
             ],
             responses=responses(
                 {
                     (200, EVENT_STREAM): OpenApiResponse({"type": "string"}, "The stream."),
                     (200, "application/json"): OpenApiResponse(_FRAMES, "The present frames."),
-                    304: OpenApiResponse(description="Nothing has changed."),
+                    304: UNCHANGED,
                 },
                 *problems,
             ),

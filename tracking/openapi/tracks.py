@@ -10,7 +10,7 @@ from msgspec import Meta
 from tracking.history.formats import CSV_HEADER, Point
 from tracking.history.pages import MAX_POINTS
 from tracking.history.summary import Gap, Stop
-from tracking.openapi.parts import Address
+from tracking.openapi.parts import IF_NONE_MATCH, UNCHANGED, Address
 from tracking.protocol import frames
 from tracking.rest.tracks import FORMATS
 from tracking.rest.windows import MAX_PURPOSE
@@ -139,7 +139,7 @@ def tracks(geojson: type[msgspec.Struct]) -> dict[Any, Any]:
         (200, _media_type("gpx")): _file("GPX 1.1."),
         (200, _media_type("csv")): _file(f"The columns {CSV_HEADER}."),
         (200, _media_type("ndjson")): OpenApiResponse(TrackPoint, "One such object in each line."),
-        304: OpenApiResponse(description="Nothing has changed."),
+        304: UNCHANGED,
     }
 
 
@@ -158,12 +158,7 @@ OF_TRACKS: Final = (
         description="Add the lists `battery` and `charging`. For GeoJSON alone.",
     ),
     PURPOSE,
-    OpenApiParameter(
-        "If-None-Match",
-        str,
-        OpenApiParameter.HEADER,
-        description="The ETag of an earlier response. If nothing has changed, the response is 304.",
-    ),
+    IF_NONE_MATCH,
     OpenApiParameter(
         "ETag",
         str,
