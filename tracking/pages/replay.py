@@ -6,9 +6,7 @@ So it also records each look.
 from datetime import datetime
 from typing import Any
 
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -21,6 +19,7 @@ from django.views.decorators.http import require_safe
 from tracking.access.tokens import load_users
 from tracking.ids import DriverId
 from tracking.models import DriverLocation, Trip
+from tracking.pages.trips import is_rider
 from tracking.people import USER_IDS, own_name
 from tracking.rest.history import may_use_history
 from tracking.rest.problems import InvalidParameters
@@ -61,7 +60,7 @@ def trip_replay(request: HttpRequest, trip_id: int) -> HttpResponse:
         raise Http404
     context = {
         "trip": trip,
-        "is_rider": _is_rider(trip, request.user),
+        "is_rider": is_rider(trip.pk, request.user),
         "since": windows[0].since if windows else None,
         "until": windows[-1].until if windows else None,
     }
@@ -78,11 +77,6 @@ def fleet_replay(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     context = {"time": _time_of(request), **_day_of(request)}
     return render(request, "tracking/fleet_replay_page.html", context)
-
-
-def _is_rider(trip: Trip, user: AbstractBaseUser | AnonymousUser) -> bool:
-    found: bool = trip.riders.filter(pk=user.pk).exists()
-    return found
 
 
 def _day_of(request: HttpRequest) -> dict[str, Any]:

@@ -11,6 +11,11 @@ from tracking.pages.widgets import reverse_or_empty
 from tracking.shares import may_share
 
 
+def is_rider(trip_id: int, user: Any) -> bool:
+    """Return True if the user rides on the trip."""
+    return Trip.objects.filter(pk=trip_id, riders=user.pk).exists()
+
+
 def trip_page_data(trip_id: int, user: Any) -> dict[str, Any]:
     """Return what the widget may use of the REST API, for the page's user: paths, "" for none.
 
@@ -18,17 +23,17 @@ def trip_page_data(trip_id: int, user: Any) -> dict[str, Any]:
     """
     if user is None or not user.is_authenticated:
         return {"is_rider": False, "detail_url": "", "track_url": "", "shares_url": ""}
-    is_rider = Trip.objects.filter(pk=trip_id, riders=user.pk).exists()
+    rides = is_rider(trip_id, user)
     detail = reverse_or_empty("tracking_trips:trip-detail", trip_id)
-    has_track = is_rider and conf.HISTORY != "off"
+    has_track = rides and conf.HISTORY != "off"
     # Without its page, a link leads nowhere.
     has_links = bool(reverse_or_empty("tracking_shares:page", "x"))
     shares = reverse_or_empty("tracking_trips:shares", trip_id) if has_links else ""
     return {
-        "is_rider": is_rider,
-        "detail_url": detail if is_rider else "",
+        "is_rider": rides,
+        "detail_url": detail if rides else "",
         "track_url": reverse_or_empty("tracking_trips:track", trip_id) if has_track else "",
-        "shares_url": shares if may_share(user, Trip(pk=trip_id)) else "",
+        "shares_url": shares if rides or may_share(user, Trip(pk=trip_id)) else "",
     }
 
 

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 from tracking.access.tokens import load_users
 from tracking.ids import INTEGERS, DriverId
 from tracking.models import Trip
+from tracking.pages.trips import is_rider
 from tracking.pages.widgets import reverse_or_empty
 from tracking.people import USER_IDS, own_name
 from tracking.permissions import may_publish, may_view_fleet, may_view_trips, watches
@@ -59,10 +60,10 @@ def trip_map(request: HttpRequest, trip_id: int) -> HttpResponse:
     trip = Trip.objects.select_related("driver").filter(pk=trip_id).first()
     if trip is None:
         raise Http404
-    is_rider = trip.riders.filter(pk=user.pk).exists()
-    if not (is_rider or trip.driver_id == user.pk or may_view_trips(user)):
+    rides = is_rider(trip.pk, user)
+    if not (rides or trip.driver_id == user.pk or may_view_trips(user)):
         raise Http404
-    return render(request, "tracking/trip_map_page.html", {"trip": trip, "is_rider": is_rider})
+    return render(request, "tracking/trip_map_page.html", {"trip": trip, "is_rider": rides})
 
 
 def trip_page(request: HttpRequest, pk: str) -> HttpResponse:
