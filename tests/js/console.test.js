@@ -7,7 +7,6 @@ import * as phrases from "../../tracking/static/tracking/console-words.js";
 const words = {
   say: (name, values) => [name, ...Object.values(values ?? {})].join(" "),
   number: String,
-  decimal: (value, decimals) => value.toFixed(decimals),
 };
 const MINUTE = 60_000;
 
@@ -17,18 +16,6 @@ test("durations are in minutes, and from an hour on in hours and minutes", () =>
   assert.equal(say(59_999), "under_a_minute");
   assert.equal(say(59 * MINUTE), "minutes 59");
   assert.equal(say(125 * MINUTE), "hours 2 5");
-});
-
-test("distances are rounded to ten metres, and are kilometres from 1 km on", () => {
-  const say = (metres) => phrases.distance(words, metres);
-  assert.deepEqual([0, 317, 994, 996, 9_940, 12_400].map(say), [
-    "metres 0",
-    "metres 320",
-    "metres 990",
-    "kilometres 1.0",
-    "kilometres 9.9",
-    "kilometres 12",
-  ]);
 });
 
 test("an arrival is rounded up, and about so if it is not from a routing engine", () => {

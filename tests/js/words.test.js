@@ -78,10 +78,10 @@ test("the region is the reader's only in the page's own language", () => {
 });
 
 test("roads are measured in miles where signs are", () => {
-  const distances = (words) => [40, 350, 994, 1200, 12_300].map((metres) => plain(words.distance(metres)));
-  assert.deepEqual(distances(wordsOf("en")), ["40 m", "350 m", "990 m", "1.2 km", "12 km"]);
+  const distances = (words) => [40, 317, 994, 1200, 9_940, 12_300].map((metres) => plain(words.distance(metres)));
+  assert.deepEqual(distances(wordsOf("en")), ["40 m", "320 m", "990 m", "1.2 km", "9.9 km", "12 km"]);
   const american = wordsOf("en", TEXTS, ["en-US"]);
-  assert.deepEqual(distances(american), ["130 ft", "0.2 mi", "0.6 mi", "0.7 mi", "7.6 mi"]);
+  assert.deepEqual(distances(american), ["130 ft", "0.2 mi", "0.6 mi", "0.7 mi", "6.2 mi", "7.6 mi"]);
   assert.equal(american.speed(11.7), "26 mph");
   assert.equal(wordsOf("en", TEXTS, ["en-GB"]).distance(40), "40 yd");
 });

@@ -99,7 +99,8 @@ MODULES: Final[dict[str, Mapping[str, str]]] = {
         "widget": "share.js",
     },
     # Without the client: the page has what this device remembers.
-    "offline": WORDS | {"memory": "trip-memory.js", "widget": "offline.js"},
+    "offline": WORDS
+    | {"memory": "trip-memory.js", "tripWords": "trip-words.js", "widget": "offline.js"},
     # Without the client: the page has the data, or they come over HTTP.
     "driver-day": WORDS
     | MAP
@@ -241,7 +242,6 @@ TEXTS: Final[dict[str, dict[str, Text]]] = {
         "plate": _("Number plate %(plate)s"),
         "reached": _("Reached"),
         "minutes": _("%(count)s min"),
-        "kilometres": _("%(count)s km"),
         "share_title": _("Follow my trip"),
         "share_ready": _("Your link is ready."),
         "share_copied": _("Link copied. Paste it into a message."),
@@ -302,7 +302,6 @@ TEXTS: Final[dict[str, dict[str, Text]]] = {
         "nobody_here": _("No drivers in this part of the map."),
         "nobody_yet": _("No drivers have shared a location yet."),
         "nobody_further": _("No more drivers in this part of the map."),
-        "kmh": _("%(count)s km/h"),
     },
     "dispatch-console": {
         **AGES,
@@ -323,10 +322,7 @@ TEXTS: Final[dict[str, dict[str, Text]]] = {
         "minutes": _("%(count)s min"),
         "minutes_about": _("about %(count)s min"),
         "hours": _("%(hours)s h %(minutes)s min"),
-        "metres": _("%(count)s m"),
         "about_metres": _("± %(count)s m"),
-        "kilometres": _("%(count)s km"),
-        "kmh": _("%(count)s km/h"),
         "percent": _("%(count)s %"),
         "charging": _("%(count)s %, charging"),
         "status_live": _("Live"),
@@ -520,8 +516,6 @@ TEXTS: Final[dict[str, dict[str, Text]]] = {
         "stop_number": _("Stop %(number)s"),
         "you_are_here": _("You're here"),
         "minutes_left": _("%(count)s min"),
-        "length_metres": _("%(count)s m"),
-        "length_kilometres": _("%(count)s km"),
         "straight": _("%(distance)s in a straight line"),
         "step_pickup": _("Drive to the pickup"),
         "step_arrived": _("I've arrived"),
@@ -636,7 +630,6 @@ TEXTS: Final[dict[str, dict[str, Text]]] = {
         "all_recent": _("All recent"),
         "loading": _("Loading…"),
         "measured_ago": _("Measured at %(time)s, %(ago)s"),
-        "kmh": _("%(count)s km/h"),
         "metres": _("± %(count)s m"),
         "utc": _("UTC%(offset)s"),
         "end": _("That's all until now"),

@@ -226,7 +226,7 @@ export function createPanel(modules, desk) {
       const known = (value, text) => (value === null || value === undefined ? "–" : text(value));
       row.append(
         make("td", "", words.time(Date.parse(at))),
-        make("td", "", known(speed, (value) => words.say("kmh", { count: Math.round(value * 3.6) }))),
+        make("td", "", known(speed, (value) => words.speed(value))),
         make("td", "", known(accuracy, (value) => words.say("about_metres", { count: Math.round(value) }))),
       );
       rows.append(row);
@@ -343,7 +343,7 @@ export function createPanel(modules, desk) {
   }
 
   const etaText = ({ eta }) => (eta ? phrases.arrival(words, eta) : "");
-  const metres = (car) => phrases.distance(words, car.eta?.distance ?? car.distance);
+  const metres = (car) => words.distance(car.eta?.distance ?? car.distance);
 
   function carLine(car, number) {
     const item = make("li", "console-car");

@@ -12,13 +12,6 @@ export function duration(words, milliseconds) {
   return words.say("hours", { hours: words.number(hours), minutes: words.number(rest) });
 }
 
-/** Return a distance in metres to ten, or in kilometres. */
-export function distance(words, metres) {
-  return metres < 995
-    ? words.say("metres", { count: words.number(Math.round(metres / 10) * 10) })
-    : words.say("kilometres", { count: words.decimal(metres / 1000, metres < 9950 ? 1 : 0) });
-}
-
 /** Return in how many minutes a car would arrive, rounded up, as riders count them. */
 export function arrival(words, { seconds, confidence }) {
   const minutes = Math.max(1, Math.ceil(seconds / 60));

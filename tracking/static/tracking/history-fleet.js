@@ -110,8 +110,9 @@ export function start(element, modules) {
     const time = isToday ? clock.text(at) : new Date(driver.at).toLocaleString(words.language, { timeZone: zone });
     const age = pasts.Past.moment(begin + moment) - driver.at;
     part("picked-detail").textContent = words.say("measured_ago", { time, ago: words.ago(age) });
-    fact("speed", driver.speed === null ? null : Math.round(driver.speed * 3.6), "kmh");
-    fact("accuracy", driver.accuracy === null ? null : Math.round(driver.accuracy), "metres");
+    const { speed, accuracy } = driver;
+    fact("speed", speed === null ? "" : words.speed(speed));
+    fact("accuracy", accuracy === null ? "" : words.say("metres", { count: words.number(Math.round(accuracy)) }));
     const link = part("open");
     link.hidden = !data.replayUrl;
     const query = new URLSearchParams({ date: zones.dateAt(driver.at, zone), tz: zone });
@@ -120,9 +121,9 @@ export function start(element, modules) {
     link.href = `${path}?${query}${isToday ? `#${clock.moment(at)}` : ""}`;
   }
 
-  function fact(name, value, text) {
-    part(name).textContent = value === null ? "" : words.say(text, { count: words.number(value) });
-    part(name).closest("[data-fact]").hidden = value === null;
+  function fact(name, text) {
+    part(name).textContent = text;
+    part(name).closest("[data-fact]").hidden = !text;
   }
 
   function drawClock() {

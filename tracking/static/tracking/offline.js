@@ -2,17 +2,9 @@
 
 const CHECK_INTERVAL = 10_000; // ms
 const CHECK_TIMEOUT = 8_000; // ms
-const KINDS = {
-  new: "pickup",
-  enroute_to_pickup: "pickup",
-  arrived_at_pickup: "pickup",
-  enroute_to_intermediate_destination: "stop",
-  arrived_at_intermediate_destination: "stop",
-  enroute_to_dropoff: "dropoff",
-};
 
 /** @param {HTMLElement} element @param {any} modules */
-export function start(element, { memory, words: { Words } }) {
+export function start(element, { memory, tripWords: { nextKind }, words: { Words } }) {
   const part = (name) => element.querySelector(`[data-part="${name}"]`);
   const words = new Words(JSON.parse(element.dataset.texts));
   const isDriver = element.dataset.role === "driver";
@@ -59,7 +51,7 @@ export function start(element, { memory, words: { Words } }) {
       text.dir = "auto";
       text.textContent = name ?? "";
       item.append(label, text);
-      if (KINDS[trip.status] === kind) item.dataset.next = "";
+      if (nextKind(trip.status) === kind) item.dataset.next = "";
       return item;
     });
     part("places").replaceChildren(...places);
@@ -68,7 +60,7 @@ export function start(element, { memory, words: { Words } }) {
 
   /** Return the driver, unless the headline has the name, and the car. */
   function carText({ status, driver }) {
-    const isNamed = KINDS[status] === "pickup";
+    const isNamed = nextKind(status) === "pickup";
     return [isNamed ? "" : driver?.name, driver?.vehicle].filter(Boolean).join(" · ");
   }
 
@@ -87,7 +79,7 @@ export function start(element, { memory, words: { Words } }) {
 
   function headline({ status, driver }) {
     if (isDriver) return `driver_${status}`;
-    if (!driver && status in KINDS) return "looking";
+    if (!driver && nextKind(status)) return "looking";
     if (["new", "enroute_to_pickup", "arrived_at_pickup"].includes(status) && !driver.name) {
       return `${status}_unnamed`;
     }

@@ -147,19 +147,11 @@ export function createCard(element, modules, { words, part, getToken, say, onCha
       const minutes = Math.max(1, Math.round((arrivesAt - Date.now()) / 60_000));
       found.push(words.say("minutes_left", { count: words.number(minutes) }));
     }
-    if (metres != null) found.push(length(metres));
+    if (metres != null) found.push(words.distance(metres));
     else if (here && waypoint) {
-      found.push(words.say("straight", { distance: length(trips.distance(here, waypoint)) }));
+      found.push(words.say("straight", { distance: words.distance(trips.distance(here, waypoint)) }));
     }
     return found.join(" · ");
-  }
-
-  function length(metres) {
-    if (metres < 950) {
-      return words.say("length_metres", { count: words.number(Math.round(metres / 10) * 10) });
-    }
-    const decimals = metres < 9_950 ? 1 : 0;
-    return words.say("length_kilometres", { count: words.decimal(metres / 1000, decimals) });
   }
 
   function placeText({ kind, number, count, waypoint }) {

@@ -95,9 +95,7 @@ export function createSummary(L, map, { data, part, words }, getJSON) {
       draw(ride.line, "ride");
       const minutes = Math.max(1, Math.round((ride.until - ride.since) / 60_000));
       setFact("duration", words.say("minutes", { count: words.number(minutes) }));
-      const kilometres = ride.metres / 1000;
-      const shown = kilometres < 10 ? words.decimal(kilometres, 1) : words.number(Math.round(kilometres));
-      setFact("distance", words.say("kilometres", { count: shown }));
+      setFact("distance", words.distance(ride.metres));
       onShown(ride.line);
     },
   };
