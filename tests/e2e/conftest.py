@@ -10,6 +10,7 @@ from . import neighbours, stubborn
 from .phone_queues import issue
 from .shared_browser import SharedBrowser
 from .stack import Stack, create_people
+from .visits import Visits
 
 # For tests that find in the production set-up all but the rarest faults.
 DEVELOPMENT_IS_LONG = [pytest.param("runserver", marks=pytest.mark.long), "cluster"]
@@ -189,6 +190,17 @@ async def browser(shared_browser, request):
         yield await browser.new_context()
     finally:
         await shared_browser.take_back(failed=request.node.stash.get(FAILED, False))
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def visit(host, browser):
+    """Return a function that opens a page of the module's `host` as a user.
+
+    At the end, no page may have had an error.
+    """
+    visits = Visits(browser.browser, host.http_url)
+    yield visits
+    visits.check()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

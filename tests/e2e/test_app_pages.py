@@ -11,7 +11,7 @@ from tests import services
 
 from .http import call
 from .tokens import login_token
-from .visits import PASSWORD, Visits, keep, person
+from .visits import PASSWORD, keep, person
 
 DRIVER, RIDER, DISPATCHER, OTHER = 961, 962, 963, 964
 DEADLINE = 15_000  # ms
@@ -46,13 +46,6 @@ def host():
         services.create_users(environment, people)
         with services.Runserver(environment, "host project") as server:
             yield server
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def visit(host, browser):
-    visits = Visits(browser.browser, host.http_url)
-    yield visits
-    visits.check()
 
 
 async def post(host, path, **body):

@@ -3,14 +3,13 @@
 from contextlib import asynccontextmanager
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import expect
 
 from tests import services
 
 from .http import call
 from .tokens import login_token
-from .visits import PHONE, Visits, keep, person
+from .visits import PHONE, keep, person
 
 DRIVER, DISPATCHER, RIDER = 975, 976, 977
 DEADLINE = 15_000  # ms
@@ -29,13 +28,6 @@ def host():
         services.create_users(environment, [*people, person(RIDER, "rider")])
         with services.Runserver(environment, "host project") as server:
             yield server
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def visit(host, browser):
-    visits = Visits(browser.browser, host.http_url)
-    yield visits
-    visits.check()
 
 
 @pytest.fixture

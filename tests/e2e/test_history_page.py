@@ -4,12 +4,11 @@ import asyncio
 import re
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import expect
 
 from tests import services
 
-from .visits import PHONE, Visits, keep, person
+from .visits import PHONE, keep, person
 
 DISPATCHER, DRIVER, RIDER = 961, 962, 963
 DEADLINE = 15_000  # ms
@@ -88,13 +87,6 @@ def host():
         services.manage(environment, "shell", "--verbosity", "0", "--command", STORE)
         with services.Runserver(environment, "host project") as server:
             yield server
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def visit(host, browser):
-    visits = Visits(browser.browser, host.http_url)
-    yield visits
-    visits.check()
 
 
 def part(page, name):

@@ -4,12 +4,11 @@ import asyncio
 import re
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import expect
 
 from tests import services
 
-from .visits import Visits, keep, person
+from .visits import keep, person
 
 # The map of all drivers without the console.
 WALL = "/wall/"
@@ -63,13 +62,6 @@ def host():
         services.manage(environment, "shell", "--verbosity", "0", "--command", PLACE)
         with services.Runserver(environment, "host project") as server:
             yield server
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def visit(host, browser):
-    visits = Visits(browser.browser, host.http_url)
-    yield visits
-    visits.check()
 
 
 async def rectangle(locator):

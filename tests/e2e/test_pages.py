@@ -5,7 +5,6 @@ import re
 from contextlib import asynccontextmanager
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import expect
 
 from tests import services
@@ -54,14 +53,6 @@ def host():
 
 def drive(host, driver_id):
     return Driver(host.websocket_url, driver_id, login_token(driver_id))
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def visit(host, browser):
-    """Return a function that opens a page as a user; at the end, no page may have had an error."""
-    visits = Visits(browser.browser, host.http_url)
-    yield visits
-    visits.check()
 
 
 def status(page):

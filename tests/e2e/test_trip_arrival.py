@@ -4,7 +4,6 @@ import json
 import re
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import expect
 
 from tests import services
@@ -12,7 +11,7 @@ from tests import services
 from .frames import ago
 from .http import call
 from .tokens import login_token
-from .visits import Visits, keep, person
+from .visits import keep, person
 
 RIDER, DISPATCHER, MIA = 961, 962, 963
 DEADLINE = 15_000  # ms
@@ -36,13 +35,6 @@ def host():
         services.create_users(environment, people)
         with services.Runserver(environment, "host project") as server:
             yield server
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def visit(host, browser):
-    visits = Visits(browser.browser, host.http_url)
-    yield visits
-    visits.check()
 
 
 def polyline(places):

@@ -1,12 +1,11 @@
 """Trips in the admin and on the fleet map, in a real browser."""
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import expect
 
 from tests import services
 
-from .visits import PHONE, Visits, keep, person
+from .visits import PHONE, keep, person
 
 DISPATCHER, DRIVER, RIDER = 971, 972, 973
 DEADLINE = 15_000  # ms
@@ -42,13 +41,6 @@ def host():
         services.manage(environment, "shell", "--verbosity", "0", "--command", LOCATE)
         with services.Runserver(environment, "host project") as server:
             yield server
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def visit(host, browser):
-    visits = Visits(browser.browser, host.http_url)
-    yield visits
-    visits.check()
 
 
 async def choose(page, field, name):

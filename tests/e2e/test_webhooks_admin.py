@@ -3,12 +3,11 @@
 import re
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import expect
 
 from tests import services
 
-from .visits import PHONE, Visits, keep, person
+from .visits import PHONE, keep, person
 
 STAFF, DRIVER = 991, 992
 DEADLINE = 15_000  # ms
@@ -62,13 +61,6 @@ def host():
         services.manage(environment, "shell", "--verbosity", "0", "--command", ROWS)
         with services.Runserver(environment, "host project", delivers=True) as server:
             yield server
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def visit(host, browser):
-    visits = Visits(browser.browser, host.http_url)
-    yield visits
-    visits.check()
 
 
 async def test_endpoint_is_added_its_secret_copied_rotated_and_tested(visit):

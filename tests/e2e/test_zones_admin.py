@@ -3,12 +3,11 @@
 import re
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import expect
 
 from tests import services
 
-from .visits import PHONE, Visits, keep, person
+from .visits import PHONE, keep, person
 
 DISPATCHER, DRIVER = 951, 952
 DEADLINE = 15_000  # ms
@@ -38,13 +37,6 @@ def host():
         services.manage(environment, "shell", "--verbosity", "0", "--command", SET_UP)
         with services.Runserver(environment, "host project") as server:
             yield server
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def visit(host, browser):
-    visits = Visits(browser.browser, host.http_url)
-    yield visits
-    visits.check()
 
 
 def corners(page):
