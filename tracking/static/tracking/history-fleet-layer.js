@@ -1,37 +1,23 @@
 /** A Leaflet layer with the cars of a past moment on one canvas. */
 
 const WORLD = 256; // pixels at zoom 0
-const PADDING = 0.25; // of the map's size, drawn beyond each edge
 const CLICK_RADIUS = 18; // px
 const RADIUS = 7; // px
 const MIN_ARROW_ZOOM = 13; // below, directions cannot be seen
 // Drawn in this order, so that what is recent lies on top.
 const STATUSES = ["unconnected", "offline", "stale", "live"];
 
-/** @param {any} L Leaflet @param {{ mercator: (x: number, y: number) => [number, number] }} projection */
-export function createPastLayer(L, { mercator }) {
+/**
+ * @param {any} L Leaflet
+ * @param {{ mercator: (x: number, y: number) => [number, number] }} projection
+ * @param {{ createCanvasLayer: Function }} canvas
+ */
+export function createPastLayer(L, { mercator }, { createCanvasLayer }) {
   let cars = [];
   let picked = null;
-  const Layer = L.Layer.extend({
-    onAdd(map) {
-      this._canvas = L.DomUtil.create("canvas", "tracking-past leaflet-zoom-animated");
-      this._canvas.setAttribute("aria-hidden", "true");
-      this._context = this._canvas.getContext("2d");
-      map.getPane("overlayPane").append(this._canvas);
-      this._scheme = matchMedia("(prefers-color-scheme: dark)");
-      this._scheme.addEventListener("change", this._recolour);
-      this._draw();
-    },
-
-    onRemove() {
-      this._scheme.removeEventListener("change", this._recolour);
-      cancelAnimationFrame(this._frame);
-      this._canvas.remove();
-    },
-
-    getEvents() {
-      return { moveend: this._refresh, resize: this._refresh, viewreset: this._refresh, zoomanim: this._zoom };
-    },
+  return createCanvasLayer(L, {
+    className: "tracking-past",
+    readColours,
 
     /** Draw these drivers instead. */
     setDrivers(drivers) {
@@ -39,12 +25,12 @@ export function createPastLayer(L, { mercator }) {
         const [x, y] = mercator(driver.longitude, driver.latitude);
         return { x, y, driver };
       });
-      this._refresh();
+      this.refresh();
     },
 
     pick(id) {
       picked = id;
-      this._refresh();
+      this.refresh();
     },
 
     /** Return the driver at a point of the map's container, undefined if there is none. */
@@ -54,46 +40,14 @@ export function createPastLayer(L, { mercator }) {
       const scale = WORLD * 2 ** this._map.getZoom();
       const { min } = this._map.getPixelBounds();
       for (const car of cars) {
-        const [left, top] = this._place(car, scale, min, this._map.getSize().x);
+        const [left, top] = place(car, scale, min, this._map.getSize().x);
         const distance = Math.hypot(left - x, top - y);
         if (distance <= best) [best, found] = [distance, car.driver];
       }
       return found;
     },
 
-    _refresh() {
-      this._frame ||= requestAnimationFrame(() => this._draw());
-    },
-
-    /** Return the pixels from `min`, in the copy of the world that is in view. */
-    _place({ x, y }, scale, min, width) {
-      const middle = (min.x + width / 2) / scale;
-      return [(x + Math.round(middle - x)) * scale - min.x, y * scale - min.y];
-    },
-
-    _draw() {
-      this._frame = 0;
-      const map = this._map;
-      if (!map || map._animatingZoom) return;
-      const size = map.getSize();
-      const margin = size.multiplyBy(PADDING).round();
-      const { x: width, y: height } = size.add(margin).add(margin);
-      const ratio = Math.min(2, globalThis.devicePixelRatio || 1);
-      const canvas = this._canvas;
-      canvas.width = Math.round(width * ratio);
-      canvas.height = Math.round(height * ratio);
-      L.extend(canvas.style, { width: `${width}px`, height: `${height}px` });
-      const corner = [-margin.x, -margin.y];
-      L.DomUtil.setPosition(canvas, map.containerPointToLayerPoint(corner));
-      this._bounds = L.latLngBounds(
-        map.containerPointToLatLng(corner),
-        map.containerPointToLatLng(size.add(margin)),
-      );
-      const context = this._context;
-      context.setTransform(ratio, 0, 0, ratio, 0, 0);
-      const colours = (this._colours ??= readColours(map.getContainer()));
-      const scale = WORLD * 2 ** map.getZoom();
-      const origin = map.getPixelBounds().min.subtract(margin);
+    paint(context, { colours, zoom, scale, origin, width, height }) {
       let drawn = 0;
       for (const status of STATUSES) {
         context.fillStyle = colours[status];
@@ -101,10 +55,10 @@ export function createPastLayer(L, { mercator }) {
         context.lineWidth = 2;
         for (const car of cars) {
           if (car.driver.status !== status) continue;
-          const [x, y] = this._place(car, scale, origin, width);
+          const [x, y] = place(car, scale, origin, width);
           if (x < -RADIUS || y < -RADIUS || x > width + RADIUS || y > height + RADIUS) continue;
           drawn += 1;
-          drawCar(context, x, y, map.getZoom() >= MIN_ARROW_ZOOM ? car.driver.heading : null);
+          drawCar(context, x, y, zoom >= MIN_ARROW_ZOOM ? car.driver.heading : null);
           if (car.driver.id !== picked) continue;
           context.beginPath();
           context.arc(x, y, RADIUS + 6, 0, 2 * Math.PI);
@@ -115,21 +69,15 @@ export function createPastLayer(L, { mercator }) {
           context.lineWidth = 2;
         }
       }
-      canvas.dataset.cars = String(drawn);
-    },
-
-    _zoom({ zoom, center }) {
-      if (!this._bounds) return;
-      const offset = this._map._latLngBoundsToNewLayerBounds(this._bounds, zoom, center).min;
-      L.DomUtil.setTransform(this._canvas, offset, this._map.getZoomScale(zoom));
+      this._canvas.dataset.cars = String(drawn);
     },
   });
-  const layer = new Layer();
-  layer._recolour = () => {
-    layer._colours = undefined;
-    layer._refresh();
-  };
-  return layer;
+}
+
+/** Return the pixels from `min`, in the copy of the world that is in view. */
+function place({ x, y }, scale, min, width) {
+  const middle = (min.x + width / 2) / scale;
+  return [(x + Math.round(middle - x)) * scale - min.x, y * scale - min.y];
 }
 
 function drawCar(context, x, y, heading) {

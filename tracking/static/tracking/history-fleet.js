@@ -24,7 +24,7 @@ export function start(element, modules) {
   // The last moment that is past.
   const newest = Math.max(0, Math.min(whole - 1, opened - begin));
   const past = new pasts.Past(data.fleetAtUrl);
-  const layer = modules.layer.createPastLayer(L, modules.mercator).addTo(map);
+  const layer = modules.layer.createPastLayer(L, modules.mercator, modules.canvas).addTo(map);
   const slider = part("slider");
   let moment = clamp(pasts.Past.moment((asked || (date === zones.dateAt(opened - HOUR, zone) ? opened - HOUR : begin + 12 * HOUR)) - begin));
   let shown = []; // the drivers

@@ -4,7 +4,6 @@
  */
 
 const WORLD = 256; // pixels at zoom 0
-const PADDING = 0.35; // of the map's size, drawn beyond each edge
 const SPACING = 2; // px between the points of the line at a zoom level
 export const LIMITS = [20, 40, 70]; // km/h, between the colours
 export const STOP = LIMITS.length + 1;
@@ -115,79 +114,17 @@ function rangeOf(speed) {
   return range < 0 ? LIMITS.length : range;
 }
 
-/** Return a Leaflet layer that draws the line. @param {any} L @param {Line} line */
-export function createLineLayer(L, line) {
-  const Layer = L.Layer.extend({
-    onAdd(map) {
-      this._canvas = L.DomUtil.create("canvas", "tracking-day-canvas leaflet-zoom-animated");
-      this._canvas.setAttribute("aria-hidden", "true");
-      this._context = this._canvas.getContext("2d");
-      map.getPane("overlayPane").prepend(this._canvas);
-      this._scheme = matchMedia("(prefers-color-scheme: dark)");
-      this._scheme.addEventListener("change", this._recolour);
-      // A page such as Django's admin has a theme of its own.
-      this._theme = new MutationObserver(this._recolour);
-      this._theme.observe(document.documentElement, { attributeFilter: ["data-theme"] });
-      this._draw();
-    },
-
-    onRemove() {
-      this._scheme.removeEventListener("change", this._recolour);
-      this._theme.disconnect();
-      cancelAnimationFrame(this._frame);
-      this._canvas.remove();
-    },
-
-    getEvents() {
-      return {
-        move: this._moved,
-        ...{ moveend: this._refresh, zoomend: this._refresh, viewreset: this._refresh },
-        ...{ resize: this._refresh, zoomanim: this._zoom },
-      };
-    },
-
-    _refresh() {
-      this._frame ||= requestAnimationFrame(() => this._draw());
-    },
-
-    /** A long drag needs more of the line than was drawn beyond the edges. */
-    _moved() {
-      if (!this._bounds?.contains(this._map.getBounds()) && !this._map._animatingZoom) this._refresh();
-    },
-
-    _draw() {
-      this._frame = 0;
-      const map = this._map;
-      if (!map || map._animatingZoom) return;
-      const size = map.getSize();
-      const margin = size.multiplyBy(PADDING).round();
-      const { x: width, y: height } = size.add(margin).add(margin);
-      const ratio = Math.min(2, globalThis.devicePixelRatio || 1);
-      const canvas = this._canvas;
-      if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
-        canvas.width = Math.round(width * ratio);
-        canvas.height = Math.round(height * ratio);
-        L.extend(canvas.style, { width: `${width}px`, height: `${height}px` });
-      }
-      const corner = [-margin.x, -margin.y];
-      L.DomUtil.setPosition(canvas, map.containerPointToLayerPoint(corner));
-      this._bounds = L.latLngBounds(
-        map.containerPointToLatLng(corner),
-        map.containerPointToLatLng(size.add(margin)),
-      );
-      const zoom = map.getZoom();
-      const scale = WORLD * 2 ** zoom;
-      const origin = map.getPixelBounds().min.subtract(margin);
-      const context = this._context;
-      context.setTransform(1, 0, 0, 1, 0, 0);
-      context.clearRect(0, 0, canvas.width, canvas.height);
-      context.setTransform(ratio, 0, 0, ratio, 0, 0);
-      this._paint(context, scale, origin, width, height, zoom);
-    },
-
-    _paint(context, scale, origin, width, height, zoom) {
+/**
+ * Return a Leaflet layer that draws the line.
+ * @param {any} L @param {Line} line @param {{ createCanvasLayer: Function }} canvas
+ */
+export function createLineLayer(L, line, { createCanvasLayer }) {
+  return createCanvasLayer(L, {
+    className: "tracking-day-canvas",
+    isBelow: true,
+    readColours,
+    paint(context, { colours, zoom, scale, origin, width, height }) {
       const { x, y, kind } = line;
-      const colours = (this._colours ??= readColours(this._map.getContainer()));
       const edge = 8 / scale; // half of the widest line
       const { from, to, count } = line.pieces(zoom, {
         ...{ left: origin.x / scale - edge, top: origin.y / scale - edge },
@@ -236,20 +173,7 @@ export function createLineLayer(L, line) {
         ...{ points: count, strokes, draws: this._draws, parts: line.parts, gaps: line.gaps.length },
       });
     },
-
-    _zoom({ zoom, center }) {
-      if (!this._bounds) return;
-      const scale = this._map.getZoomScale(zoom);
-      const offset = this._map._latLngBoundsToNewLayerBounds(this._bounds, zoom, center).min;
-      L.DomUtil.setTransform(this._canvas, offset, scale);
-    },
   });
-  const layer = new Layer();
-  layer._recolour = () => {
-    layer._colours = undefined;
-    layer._refresh();
-  };
-  return layer;
 }
 
 function readColours(element) {

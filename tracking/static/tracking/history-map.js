@@ -108,7 +108,7 @@ function run(element, modules, widget, day, found) {
   let isFollowing = true;
 
   const line = new modules.line.Line(day, modules.mercator);
-  modules.line.createLineLayer(L, line).addTo(map);
+  modules.line.createLineLayer(L, line, modules.canvas).addTo(map);
   const flagged = modules.track.drawSigns(L, map, day, words, (at) => announce(show(at)));
   const circle = L.circle(place(first), {
     ...{ className: "tracking-accuracy", interactive: false, radius: 1 },
