@@ -100,7 +100,7 @@ MODULES: Final[dict[str, Mapping[str, str]]] = {
     },
     # Without the client: the page has what this device remembers.
     "offline": WORDS
-    | {"memory": "trip-memory.js", "tripWords": "trip-words.js", "widget": "offline.js"},
+    | {"memory": "trip-memory.js", "trips": "share-trip.js", "widget": "offline.js"},
     # Without the client: the page has the data, or they come over HTTP.
     "driver-day": WORDS
     | MAP

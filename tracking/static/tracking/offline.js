@@ -4,7 +4,7 @@ const CHECK_INTERVAL = 10_000; // ms
 const CHECK_TIMEOUT = 8_000; // ms
 
 /** @param {HTMLElement} element @param {any} modules */
-export function start(element, { memory, tripWords: { nextKind }, words: { Words } }) {
+export function start(element, { memory, trips: { nextKind }, words: { Words } }) {
   const part = (name) => element.querySelector(`[data-part="${name}"]`);
   const words = new Words(JSON.parse(element.dataset.texts));
   const isDriver = element.dataset.role === "driver";

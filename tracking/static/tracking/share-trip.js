@@ -2,7 +2,6 @@
 
 const EARTH_RADIUS = 6_371_000; // m
 
-/** The kind of the waypoint that the car drives to or waits at, by the trip's status. */
 const KINDS = {
   new: "pickup",
   enroute_to_pickup: "pickup",
@@ -14,6 +13,11 @@ const KINDS = {
 
 const TO_STOP = "enroute_to_intermediate_destination";
 const AT_STOP = "arrived_at_intermediate_destination";
+
+/** Return the kind of the waypoint that the car drives to or waits at; "" once the trip has ended. */
+export function nextKind(status) {
+  return KINDS[status] ?? "";
+}
 
 /** Return whether a trip with this status is still driven. */
 export function isOpen(status) {
@@ -33,7 +37,7 @@ export function isWaiting(status) {
  * @param {number} stopsDone
  */
 export function nextPlace({ status, waypoints }, stopsDone) {
-  const kind = KINDS[status] ?? "";
+  const kind = nextKind(status);
   const places = waypoints.filter((waypoint) => waypoint.kind === kind);
   const number = kind === "stop" ? Math.min(stopsDone, places.length - 1) : 0;
   return { kind, number, count: places.length, waypoint: places[Math.max(0, number)] ?? null };
