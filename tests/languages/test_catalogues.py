@@ -49,6 +49,14 @@ def test_translations_keep_placeholders_and_forms(app, language):
     assert {key: wrong for key, wrong in found.items() if wrong} == {}
 
 
+@pytest.mark.parametrize(("app", "language"), CATALOGUES)
+def test_every_text_is_translated(app, language):
+    """`python -m scripts.messages untranslated` lists what is missing."""
+    known = entries(po_path(app, language))
+    missing = [text for text in messages(app) if not all(texts(known[text].string))]
+    assert missing == []
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_plural_forms_have_a_rule(language):
     rule = PLURAL_FORMS[language]
