@@ -609,8 +609,10 @@ async def test_driver_page_without_a_token_says_that_it_sends_later(host, browse
     # The browser logs errors for the token requests.
     visits = Visits(browser.browser, host.http_url)
     options = {"geolocation": {"latitude": 1, "longitude": 2}, "permissions": ["geolocation"]}
-    async with visits(901, "/driver/share/", **options) as page:
+    async with visits(901, "/", **options) as page:
+        # Before the page asks for one.
         await page.route("**/token/session/", lambda route: route.abort())
+        await page.goto(f"{host.http_url}/driver/share/")
         await page.get_by_role("button", name="Start sharing").click()
         await expect(status(page)).to_have_text("No connection. Sending later", timeout=DEADLINE)
         await expect(page.locator("[data-part=problem]")).to_be_hidden()
