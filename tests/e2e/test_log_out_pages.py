@@ -33,7 +33,8 @@ def server():
     ("user_id", "path", "shown"),
     [
         (RIDER, f"/driver/{DRIVER}/map/", "[data-part=status]:has-text('Live')"),
-        (DISPATCHER, "/driver/fleet/", "[data-part=count-live]:text-is('1')"),
+        # On a phone the counts are among the filters.
+        (DISPATCHER, "/driver/fleet/", "[data-part=drivers] [role=option]:has-text('Live')"),
         (DRIVER, "/driver/share/", "[data-part=status]:has-text('Sharing your location')"),
     ],
     ids=["rider", "dispatcher", "driver"],
