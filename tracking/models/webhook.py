@@ -60,9 +60,18 @@ class WebhookDelivery(models.Model):
         DELIVERED = "delivered", _("delivered")
         FAILED = "failed", _("failed")
 
-    event = models.ForeignKey("tracking.Event", on_delete=models.CASCADE, related_name="deliveries")
+    event = models.ForeignKey(
+        "tracking.Event",
+        on_delete=models.CASCADE,
+        related_name="deliveries",
+        verbose_name=_("event"),
+    )
     endpoint = models.ForeignKey(
-        WebhookEndpoint, on_delete=models.CASCADE, db_index=False, related_name="deliveries"
+        WebhookEndpoint,
+        on_delete=models.CASCADE,
+        db_index=False,
+        related_name="deliveries",
+        verbose_name=_("endpoint"),
     )
     status = models.CharField(
         _("status"), max_length=10, choices=Status.choices, default=Status.PENDING
