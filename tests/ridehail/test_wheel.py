@@ -12,6 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from scripts.messages.catalogues import LANGUAGES
 from tests.wheel import build_wheel
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -41,7 +42,13 @@ def test_wheel_has_every_file_of_the_package_and_nothing_else(wheel):
 
 def test_wheel_has_what_is_no_code(wheel):
     kinds = {PurePosixPath(name).parts[1] for name in wheel.namelist()}
-    assert kinds >= {"py.typed", "templates", "static", "migrations"}
+    assert kinds >= {"py.typed", "templates", "static", "migrations", "locale"}
+
+
+def test_wheel_has_the_compiled_catalogue_of_every_language(wheel):
+    names = wheel.namelist()
+    for language in LANGUAGES:
+        assert f"tracking/locale/{language}/LC_MESSAGES/django.mo" in names
 
 
 def test_dependencies_have_lower_bounds_and_no_upper_ones():
