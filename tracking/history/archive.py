@@ -10,7 +10,7 @@ from typing import IO, Any, Final
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from django.db.models import Q, QuerySet
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from tracking.history import formats
 from tracking.history.export_readme import readme
@@ -29,21 +29,25 @@ BATCH_SIZE: Final = 1_000
 
 
 def export(driver_id: DriverId, file: IO[bytes]) -> None:
-    """Write a zip with everything that is kept about a person to a binary file."""
+    """Write a zip with everything that is kept about a person to a binary file.
+
+    Its README is in the active language.
+    """
     for piece in export_pieces(driver_id):
         file.write(piece)
 
 
-def export_pieces(driver_id: DriverId) -> Iterator[bytes]:
+def export_pieces(driver_id: DriverId, language: str | None = None) -> Iterator[bytes]:
     """Yield the zip in pieces, each made when the one before was taken.
 
+    The README is in `language`, or in the one that is active when the first piece is made.
     No query or transaction is open between two pieces. A day is in memory as an hour's fixes, or
     `pages.READ_AT_ONCE`.
     """
     drain = _Drain()
     now = timezone.now()
     with ZipFile(drain, "w", ZIP_DEFLATED) as archive:  # type: ignore[call-overload]
-        for name, content in _files(driver_id, now):
+        for name, content in _files(driver_id, now, language):
             entry = ZipInfo(name, now.timetuple()[:6])
             entry.compress_type = ZIP_DEFLATED
             entry.external_attr = 0o600 << 16
@@ -78,11 +82,15 @@ class _Drain:
         return taken
 
 
-def _files(driver_id: DriverId, now: datetime) -> Iterator[tuple[str, Iterable[bytes]]]:
+def _files(
+    driver_id: DriverId, now: datetime, language: str | None
+) -> Iterator[tuple[str, Iterable[bytes]]]:
     """Yield the names of the files and their contents, to be read one after another."""
     counts = count_by_hour(driver_id, EARLIEST, now)
     days = [(day, list(hours)) for day, hours in groupby(counts, lambda count: day_of(count.hour))]
-    yield "README.txt", [readme(driver_id, now, days)]
+    with translation.override(language or translation.get_language()):
+        text = readme(driver_id, now, days)
+    yield "README.txt", [text]
     for table in tables(driver_id):
         yield table.name, _table_csv(table)
     for day, hours in days:

@@ -17,10 +17,13 @@ class InEnglish(Base):
     """A view whose texts, such as the details of problems, are the same in every language.
 
     They are for developers and their logs. Programs read the `code`, and have texts of their own
-    for people.
+    for people. `requested_language` is for what a person reads all the same.
     """
 
+    requested_language: str | None = None
+
     def dispatch(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
+        self.requested_language = translation.get_language()
         with translation.override("en"):
             response = cast("Response", super().dispatch(request, *args, **kwargs))
         # LocaleMiddleware would name the language of the request.

@@ -1,5 +1,6 @@
 """Everything that is kept about one person, as a zip."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.http import HttpResponseBase
@@ -42,7 +43,9 @@ class ExportView(HistoryView):
         check_names(query, ("purpose",))
         purpose = purpose_of(query)
         record_past(request.user.pk, LocationAccess.Way.EXPORT, driver_id, purpose=purpose)
-        pieces = iter(()) if request.method == "HEAD" else export_pieces(driver_id)
+        pieces: Iterator[bytes] = iter(())
+        if request.method != "HEAD":
+            pieces = export_pieces(driver_id, self.requested_language)
         response = stream(request._request, pieces, "application/zip")
         name = f"location-data-{driver_id}.zip"
         response.headers["Content-Disposition"] = f'attachment; filename="{name}"'

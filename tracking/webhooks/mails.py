@@ -1,6 +1,7 @@
 """Mails to the project's ADMINS about endpoints that were disabled, each at least once.
 
-The transaction that disables an endpoint makes the mail due, so a killed process loses none.
+The transaction that disables an endpoint makes the mail due, so a killed process loses none. ADMINS
+have no language of their own, so the mails are in LANGUAGE_CODE.
 """
 
 import logging
@@ -10,7 +11,8 @@ from typing import Final
 from django.conf import settings
 from django.core.mail import get_connection, mail_admins
 from django.db import router
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
 
 from tracking.models import WebhookEndpoint
 from tracking.throttled_log import Throttle, reason
@@ -49,15 +51,25 @@ def _send(endpoint: WebhookEndpoint) -> bool:
     """Return True if the mail was sent, or if there is nobody to send it to."""
     if not settings.ADMINS:
         return True
-    name = endpoint.url.partition("?")[0]
+    with translation.override(settings.LANGUAGE_CODE):
+        subject, text = _words(endpoint)
     try:
-        mail_admins(
-            f"Webhook endpoint {endpoint.pk} was disabled",
-            f"Nothing is delivered to {name} any more: {endpoint.get_disabled_reason_display()}.\n"
-            "Its failed deliveries are in the admin. Enable it there when it works again.",
-            connection=get_connection(timeout=TIMEOUT),
-        )
+        mail_admins(subject, text, connection=get_connection(timeout=TIMEOUT))
     except Exception as error:
         logger.error("The mail about a disabled webhook endpoint failed: %s", reason(error))
         return False
     return True
+
+
+def _words(endpoint: WebhookEndpoint) -> tuple[str, str]:
+    """Return the subject and the text, in the active language."""
+    subject = _("Webhook endpoint %(number)s was disabled") % {"number": endpoint.pk}
+    lines = (
+        _("Nothing is delivered to %(url)s any more: %(reason)s.")
+        % {
+            "url": endpoint.url.partition("?")[0],
+            "reason": endpoint.get_disabled_reason_display(),
+        },
+        _("Its failed deliveries are in the admin. Enable it there when it works again."),
+    )
+    return subject, "\n".join(lines)

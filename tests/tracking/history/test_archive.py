@@ -1,6 +1,7 @@
 """Everything that is kept about one person, as a zip."""
 
 import csv
+from codecs import BOM_UTF8
 from datetime import timedelta
 from io import BytesIO, StringIO
 from xml.etree import ElementTree
@@ -8,7 +9,7 @@ from zipfile import ZipFile
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from tracking import states, trips
 from tracking.access_log import Way
@@ -103,18 +104,29 @@ def test_tracks_have_a_table_and_a_map_for_each_day(driver, other_driver):
 
 def test_readme_says_in_words_what_is_there_and_for_how_long(driver, settings):
     keep_hot(driver, drive(1_234, seconds=1))
-    text = exported(driver).read("README.txt").decode()
+    content = exported(driver).read("README.txt").decode()
+    assert max(map(len, content.splitlines())) <= 100
+    text = " ".join(content.split())
     assert f"account has the number {driver}." in text
     assert "1,234 locations, from 2026-11-26 to 2026-11-26" in text
-    assert "Kept for 60 days; longer only" in text
+    assert "Kept for 60 days. Only what is listed in holds.csv is kept longer." in text
     assert "Kept for 90 days." in text
     for name in TABLES:
         assert name in text
-    assert "{" not in text
-    assert max(map(len, text.splitlines())) <= 100
+    assert "%" not in text
     settings.TRACKING = settings.TRACKING | {"HISTORY": "off", "ACCESS_LOG_DAYS": 0}
-    text = exported(driver).read("README.txt").decode()
-    assert text.count("not at all: nothing new is kept") == 3
+    text = " ".join(exported(driver).read("README.txt").decode().split())
+    assert text.count("Nothing new is kept.") == 3
+
+
+def test_readme_is_in_the_active_language(driver):
+    with translation.override("de"):
+        content = exported(driver).read("README.txt")
+    text = content.decode("utf-8-sig")
+    assert text.startswith("Deine Standortdaten\r\n")
+    # Editors that guess would take it for the code page of the system.
+    assert content.startswith(BOM_UTF8)
+    assert max(map(len, text.splitlines())) <= 100
 
 
 def test_tables_have_everything_about_this_person_and_nothing_about_others(

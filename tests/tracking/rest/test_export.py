@@ -42,6 +42,13 @@ def test_export_is_a_zip_with_a_name(rest, driver):
     assert {"tracks/2026-11-23.gpx", "tracks/2026-11-26.csv"} < set(found)
 
 
+def test_readme_is_in_the_language_of_the_request(rest, driver):
+    language = {"Accept-Language": "de"}
+    response = rest("GET", f"/driver/{driver}/export/", driver, **language)
+    archive = ZipFile(BytesIO(response.getvalue()))
+    assert archive.read("README.txt").decode("utf-8-sig").startswith("Deine Standortdaten")
+
+
 def test_only_staff_with_the_permission_and_the_person_get_it(
     rest, staff, driver, other_driver, rider
 ):

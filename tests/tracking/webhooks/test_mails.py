@@ -7,7 +7,7 @@ import django
 import pytest
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from tracking.models import WebhookEndpoint
 from tracking.webhooks import endpoints
@@ -87,6 +87,20 @@ def test_mail_is_sent_once(endpoint):
     assert "hush" not in message.body
     endpoint.refresh_from_db()
     assert endpoint.mail_due_at is None
+
+
+def test_mail_is_in_the_language_of_the_project(endpoint, settings):
+    settings.LANGUAGE_CODE = "de"
+    with translation.override("ar"):
+        send_mail()
+    (message,) = mail.outbox
+    assert message.subject.endswith(f"Webhook-Endpunkt {endpoint.pk} wurde deaktiviert")
+    first, second = message.body.splitlines()
+    assert first == (
+        "An https://partner.example.org/hooks wird nichts mehr zugestellt: "
+        "er hat mit 410 Gone geantwortet."
+    )
+    assert second.startswith("Die fehlgeschlagenen Zustellungen stehen in der Verwaltung.")
 
 
 def test_mail_of_a_killed_process_is_sent_by_another(endpoint, server, monkeypatch):
