@@ -242,6 +242,26 @@ async def test_large_text_is_whole_on_the_drivers_page(visit, size):
         assert await degrees.evaluate("(element) => getComputedStyle(element).direction") == "ltr"
 
 
+@WIDE
+async def test_controls_and_panel_change_sides_in_languages_from_right_to_left(visit, size):
+    async with visit(RIDER, f"/driver/{FIRST}/map/", viewport=size) as page:
+        await located(page)
+        parts = [".leaflet-control-zoom", ".leaflet-control-scale", ".tracking-panel"]
+
+        async def places():
+            return [await rectangle(page.locator(part)) for part in parts]
+
+        zoom, scale, _ = await places()
+        assert scale["x"] < size["width"] / 2 < zoom["x"]
+        await page.evaluate("document.documentElement.dir = 'rtl'")
+        zoom, scale, panel = await places()
+        assert zoom["x"] + zoom["width"] < size["width"] / 2 < scale["x"] + scale["width"]
+        assert apart(zoom, panel)
+        assert apart(scale, panel)
+        assert apart(zoom, scale)
+        assert await nothing_overflows(page)
+
+
 async def test_a_name_keeps_its_own_direction(visit):
     async with visit(DISPATCHER, WALL) as page:
         await loaded(page)
