@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv6Address
 from threading import BoundedSemaphore, Thread
 from typing import Any, Final, TypeAlias
 
+from django.utils.translation import gettext as _
 from yarl import URL
 
 from tracking.conf import conf
@@ -109,17 +110,22 @@ def check_url(url: str) -> None:
         found = lookup(host, port).result(LOOKUP_TIMEOUT)
     except TimeoutError:
         raise InvalidTarget(
-            f"The host {host} was not found within {LOOKUP_TIMEOUT:g} seconds. Try again later."
+            _("The host %(host)s was not found within %(seconds)g seconds. Try again later.")
+            % {"host": host, "seconds": LOOKUP_TIMEOUT}
         ) from None
     except (OSError, UnicodeError):
         raise InvalidTarget(
-            f"The host {host} was not found. Check its spelling: it must be a public name."
+            _("The host %(host)s was not found. Check its spelling: it must be a public name.")
+            % {"host": host}
         ) from None
-    for _, _, _, _, address in found:
+    for *_others, address in found:
         if not is_permitted(address[0]):
             raise InvalidTarget(
-                f"The host {host} has the address {address[0]}, which is not public. Use a host "
-                "whose addresses all are."
+                _(
+                    "The host %(host)s has the address %(address)s, which is not public. Use a"
+                    " host whose addresses all are."
+                )
+                % {"host": host, "address": address[0]}
             )
 
 
@@ -187,53 +193,74 @@ def check_form(url: str) -> tuple[str, int]:
     Nothing is looked up.
     """
     if len(url) > MAX_LENGTH:
-        raise InvalidTarget(f"The URL has {len(url)} characters. At most {MAX_LENGTH} fit.")
+        raise InvalidTarget(
+            _("The URL has %(count)d characters. At most %(most)d fit.")
+            % {"count": len(url), "most": MAX_LENGTH}
+        )
     if any(character.isspace() or not character.isprintable() for character in url):
-        raise InvalidTarget("The URL contains a space or a control character. Remove or encode it.")
+        raise InvalidTarget(
+            _("The URL contains a space or a control character. Remove or encode it.")
+        )
     if "\\" in url:
-        raise InvalidTarget("The URL contains a backslash. Use / instead.")
+        raise InvalidTarget(_("The URL contains a backslash. Use / instead."))
     try:
         # The parser that the sender uses, so that both mean the same host.
         parsed = URL(url)
         host, port = parsed.raw_host, parsed.port
     except (ValueError, TypeError):
-        raise InvalidTarget(f"This is not a URL. {_EXAMPLE}") from None
-    schemes = ("https", "http") if conf.WEBHOOK_ALLOW_PRIVATE else ("https",)
-    if parsed.scheme not in schemes:
-        raise InvalidTarget(f"The URL must begin with {' or '.join(schemes)}://. {_EXAMPLE}")
+        raise InvalidTarget(_with_example(_("This is not a URL."))) from None
+    if conf.WEBHOOK_ALLOW_PRIVATE:
+        if parsed.scheme not in ("https", "http"):
+            text = _("The URL must begin with https:// or http://.")
+            raise InvalidTarget(_with_example(text))
+    elif parsed.scheme != "https":
+        raise InvalidTarget(_with_example(_("The URL must begin with https://.")))
     if parsed.raw_fragment or url.endswith("#"):
-        raise InvalidTarget("The URL contains a fragment, which is never sent. Remove # and after.")
+        raise InvalidTarget(
+            _("The URL contains a fragment, which is never sent. Remove # and after.")
+        )
     if "@" in parsed.raw_authority or "@" in url.partition("//")[2].partition("/")[0]:
         raise InvalidTarget(
-            "The URL contains a user name or password. Remove them: the signature proves who sends."
+            _(
+                "The URL contains a user name or password. Remove them: the signature proves who"
+                " sends."
+            )
         )
     if not host:
-        raise InvalidTarget(f"The URL has no host. {_EXAMPLE}")
+        raise InvalidTarget(_with_example(_("The URL has no host.")))
     if not port:
-        raise InvalidTarget("The URL's port must be between 1 and 65535.")
+        raise InvalidTarget(_("The URL's port must be between 1 and 65535."))
     _check_host(host, is_bracketed="[" in url.partition("//")[2].partition("/")[0])
     return host, port
 
 
-_EXAMPLE: Final = "Enter one such as https://example.com/webhooks."
+def _with_example(text: str) -> str:
+    example = _("Enter one such as https://example.com/webhooks.")
+    return f"{text} {example}"
 
 
 def _check_host(host: str, *, is_bracketed: bool) -> None:
     """Raise `InvalidTarget` for a host in a form that programs read differently."""
     if is_bracketed or _is_v4(host):
         if "%" in host or (is_bracketed and not _is_v6(host)):
-            raise InvalidTarget(f"[{host}] is not an IPv6 address without a zone.")
+            raise InvalidTarget(
+                _("[%(host)s] is not an IPv6 address without a zone.") % {"host": host}
+            )
         return
     if host.endswith("."):
-        raise InvalidTarget("The host ends with a dot. Remove it.")
+        raise InvalidTarget(_("The host ends with a dot. Remove it."))
     if _NUMBER.fullmatch(host.rpartition(".")[2]):
         raise InvalidTarget(
-            f"The host {host} is an unusual form of an IPv4 address. Use a name, or four decimal "
-            "numbers."
+            _(
+                "The host %(host)s is an unusual form of an IPv4 address. Use a name, or four"
+                " decimal numbers."
+            )
+            % {"host": host}
         )
     if not _NAME.fullmatch(host.lower()):
         raise InvalidTarget(
-            f"The host {host} is not a valid name. Use letters, digits, hyphens and dots."
+            _("The host %(host)s is not a valid name. Use letters, digits, hyphens and dots.")
+            % {"host": host}
         )
 
 
