@@ -13,7 +13,7 @@ const DATA = [
 ];
 /** Code, data in an element of its own, and what Django's admin builds by its own scripts. */
 const OTHER =
-  "script, style, code, pre, kbd, bdi, svg, .language-menu form, option, [translate=no], " +
+  "script, style, code, pre, kbd, bdi, svg, .language-menu form, [translate=no], " +
   ".datetimeshortcuts, .timezonewarning, .calendarbox, .clockbox, .selector, .fv-help, " +
   ".action-counter, #changelist-search label, .app-token_blacklist, img[src*='admin/img/']";
 
@@ -36,6 +36,13 @@ window.unmarkedTexts = () => {
     if (parentElement.closest(OTHER) || !isVisible(parentElement)) continue;
     // A text with markup has several nodes, of which each may be as short as "or".
     if (isUnmarked(data) && isUnmarked(parentElement.textContent)) found.push(`text: ${data.trim()}`);
+  }
+  // An option has no place of its own on the page. Those of the browser's time zones are in a datalist.
+  for (const option of document.querySelectorAll("select option")) {
+    const { parentElement } = option;
+    if (isVisible(parentElement.closest("select")) && !option.closest(OTHER) && isUnmarked(option.text)) {
+      found.push(`option: ${option.text}`);
+    }
   }
   for (const name of ["aria-label", "title", "placeholder", "alt", "aria-description"]) {
     for (const element of document.querySelectorAll(`[${name}]`)) {
