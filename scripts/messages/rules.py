@@ -9,6 +9,8 @@ from scripts.messages.catalogues import PLURAL_FORMS
 PLACEHOLDER: Final = re.compile(r"%\(\w+\)[a-z]|%[sd]|\{\w*\}|</?\w+[^>]*>")
 # A form of these numbers may say the number in a word: "one", "two".
 NUMBERS: Final = frozenset({"%(count)s", "%(counter)s", "%s", "%d", "{}", "{count}"})
+# Marks that French puts a no-break space before, with none or with one that breaks.
+FRENCH_MARKS: Final = re.compile(r"[^\s\u00a0\u202f:/][;!?](?=\s|$)|\w:(?=\s|$)|[ ][:;!?»]|«[ \w]")
 
 
 def placeholders(text: str) -> list[str]:
@@ -36,6 +38,10 @@ def problems(language: str, text: str, plural: str, forms: list[str]) -> list[st
         for name, part in (("start", slice(None, 1)), ("end", slice(-1, None))):
             if form[part].isspace() != text[part].isspace():
                 found.append(f"white space at the {name}: {form!r}")
+        if language == "fr" and FRENCH_MARKS.search(form):
+            found.append(f"no no-break space at a mark: {form!r}")
+        if language == "es" and any(form.count(a) != form.count(b) for a, b in ("¿?", "¡!")):
+            found.append(f"no inverted mark: {form!r}")
         if text.count("\n") != form.count("\n"):
             found.append(f"another number of lines: {form!r}")
     return found

@@ -89,7 +89,9 @@ window.brokenLayouts = () => {
       found.push(`text is wider than its button: ${describe(element)}`);
     }
   }
-  const controls = [...document.querySelectorAll("button, a.button, summary")].filter(
+  // What is below an open dialog cannot be clicked.
+  const top = document.querySelector("dialog[open], [aria-modal=true]:not([hidden])") ?? document;
+  const controls = [...top.querySelectorAll("button, a.button, summary")].filter(
     (element) => !isAdmin && isVisible(element) && !element.closest(".leaflet-map-pane, .language-menu form"),
   );
   for (const [number, one] of controls.entries()) {
