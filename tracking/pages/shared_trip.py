@@ -20,7 +20,7 @@ from django.views.decorators.http import require_safe
 from tracking import shares
 from tracking.models import Trip
 from tracking.pages.trip_words import headline_of
-from tracking.pages.widgets import module_urls, shared_texts, widget_context
+from tracking.pages.widgets import module_urls, reverse_or_empty, shared_texts, widget_context
 from tracking.protocol import encode_trip
 from tracking.rest.throttling import SharedTripThrottle
 from tracking.trips.content import shared_content_of
@@ -70,6 +70,7 @@ def shared_trip_context(trip: Trip, token_url: str) -> dict[str, Any]:
         "trip-map",
         trip_id=trip.pk,
         trip_frame=encode_trip(content),
+        http_url=reverse_or_empty("tracking_trips:stream", trip.pk),
         # The page has no session, so there is nothing to log in to and no form to protect.
         token_url=token_url,
         log_in_url="",
