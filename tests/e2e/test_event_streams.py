@@ -139,3 +139,18 @@ async def test_a_reader_that_stops_reading_costs_one_buffer_and_is_cut_off(clust
         # By SEND_TIMEOUT or, if the buffers of the kernel are not full before, by its own timeout.
         line = next(line for line in server.log().splitlines() if connection in line)
         assert "not_reading" in line or "client_left" in line
+
+
+async def test_polls_are_not_logged_one_by_one(cluster_stack):
+    driver_id = cluster_stack.new_driver()
+    server, token = cluster_stack.watcher_server, cluster_stack.tokens[RIDER]
+    for _ in range(3):
+        await call(server.port, "GET", path_of(driver_id), token, Accept="application/json")
+    async with stream(server.port, path_of(driver_id), token) as events:
+        await events.begin()
+    async with asyncio.timeout(DEADLINE):
+        while not (  # noqa: ASYNC110 - a file has no event
+            lines := [x for x in server.log().splitlines() if f'"driver": {driver_id}' in x]
+        ):
+            await asyncio.sleep(0.05)
+    assert len(lines) == 1

@@ -88,6 +88,7 @@ class StreamView(RestView):
         accepts = request.headers.get("Accept", "")
         try:
             if "application/json" in accepts and EVENT_STREAM not in accepts:
+                scope["extensions"]["tracking.is_poll"] = True
                 frames = call_async(self._read_all, scope, message)
                 body = f"[{','.join(frames)}]".encode()
                 return conditional(django_request, body)
