@@ -19,6 +19,7 @@ from django.views.decorators.http import require_safe
 
 from tracking import shares
 from tracking.models import Trip
+from tracking.pages.languages import in_chosen_language
 from tracking.pages.trip_words import headline_of
 from tracking.pages.widgets import module_urls, reverse_or_empty, shared_texts, widget_context
 from tracking.protocol import encode_trip
@@ -41,6 +42,7 @@ PREVIEW_IMAGE: Final = "tracking/share-preview.png"
 @require_safe
 @gzip_page
 @sensitive_variables("secret")
+@in_chosen_language
 def shared_trip(request: HttpRequest, secret: str) -> HttpResponse:
     """Show the trip of a link; 410 once the link or the trip has ended, 404 for an unknown link."""
     throttle: Any = SharedTripThrottle()

@@ -129,6 +129,17 @@ def test_link_with_capitals_or_a_slash_works(link):
         assert Client().get(path).status_code == 200
 
 
+@pytest.mark.parametrize("secret", ["", "trs_aaaa"])
+def test_language_is_chosen_in_the_address(link, secret):
+    path = f"/t/{secret or link.secret}"
+    page = Client(headers={"Accept-Language": "de"}).get(f"{path}?language=ar")
+    assert '<html lang="ar" dir="rtl"' in page.content.decode()
+    assert page["Content-Language"] == "ar"
+    for other in ("", "?language=xx", "?language=../x"):
+        page = Client(headers={"Accept-Language": "de"}).get(path + other)
+        assert '<html lang="de"' in page.content.decode()
+
+
 def test_too_many_requests_are_refused(link, monkeypatch):
     monkeypatch.setattr(
         "tracking.rest.throttling.SharedTripThrottle.get_rate", lambda throttle: "2/min"
