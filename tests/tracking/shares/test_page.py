@@ -135,6 +135,7 @@ def test_language_is_chosen_in_the_address(link, secret):
     page = Client(headers={"Accept-Language": "de"}).get(f"{path}?language=ar")
     assert '<html lang="ar" dir="rtl"' in page.content.decode()
     assert page["Content-Language"] == "ar"
+    assert "English" in page.content.decode()
     for other in ("", "?language=xx", "?language=../x"):
         page = Client(headers={"Accept-Language": "de"}).get(path + other)
         assert '<html lang="de"' in page.content.decode()
