@@ -239,6 +239,10 @@ async def test_page_follows_the_trip_where_websockets_are_blocked(shared, new_pa
 @pytest.fixture(scope="module")
 def nginx(workers):
     """Start nginx with TLS and HTTP/2, as recommended."""
+    try:
+        services.find_nginx()
+    except services.ServiceError as error:
+        pytest.skip(str(error))
     with services.Nginx([worker.port for worker in workers], tls=True) as nginx:
         yield nginx
 
