@@ -1,5 +1,7 @@
 """The driver's page where drivers have states, in a real browser."""
 
+import asyncio
+import time
 from contextlib import asynccontextmanager
 
 import pytest
@@ -107,6 +109,28 @@ async def test_driver_whom_dispatch_sets_off_duty_reads_so(visit, dispatch):
         await set_state(dispatch, "non_operational")
         await expect(status).to_have_text(OFF_DUTY, timeout=30_000)
         await expect(page.get_by_role("button", name="Go on duty")).to_be_visible()
+
+
+@pytest.mark.long
+async def test_page_asks_a_busy_server_for_trips_when_that_permits(visit, dispatch):
+    await set_state(dispatch, "non_operational")
+    asked = asyncio.Queue()
+
+    async def refuse(route):
+        asked.put_nowait(time.monotonic())
+        await route.fulfill(status=429, headers={"Retry-After": "9"})
+
+    async with visit(DRIVER, "/", **PHONE) as page:
+        await page.add_init_script(GEOLOCATION)
+        await page.route("**/trips/?driver=*", refuse)
+        await page.goto(page.url.removesuffix("/") + PAGE)
+        await go_on_duty(page)
+        # When the page was opened, and when the shift began.
+        await asked.get()
+        before = await asked.get()
+        async with asyncio.timeout(15):
+            assert await asked.get() - before >= 9
+    visit.leave_out("status of 429")
 
 
 SMALL = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}

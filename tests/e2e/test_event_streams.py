@@ -1,10 +1,7 @@
 """Streams over HTTP, as `text/event-stream` and by polling, on real servers."""
 
 import asyncio
-import json
-import socket
 import time
-from contextlib import asynccontextmanager
 from itertools import count, islice
 
 import pytest
@@ -12,66 +9,12 @@ import pytest
 from tests import services
 from tests.services import create_users
 
+from .event_stream import stream
 from .http import call
 from .stack import RIDER, Stack, person
 from .tokens import login_token
 
 DEADLINE = 10.0
-
-
-class EventStream:
-    """An open response: its status and headers, and its events one by one."""
-
-    def __init__(self, reader, writer):
-        self._reader, self._writer = reader, writer
-
-    async def begin(self):
-        head = (await self._reader.readuntil(b"\r\n\r\n")).decode()
-        first, *lines = head.strip().split("\r\n")
-        self.status = int(first.split()[1])
-        self.headers = {
-            name.lower(): value.strip()
-            for name, _, value in (line.partition(":") for line in lines)
-        }
-        return self
-
-    async def event(self):
-        """Return the next event as its name and data."""
-        name, data, line = "message", None, b""
-        async with asyncio.timeout(DEADLINE):
-            while data is None or line != b"\n":
-                line = await self._reader.readline()
-                assert line, "the stream ended"
-                if line.startswith(b"event: "):
-                    name = line[7:].decode().strip()
-                elif line.startswith(b"data: "):
-                    data = json.loads(line[6:])
-        return name, data
-
-    async def frame(self):
-        name, data = await self.event()
-        assert name == "message"
-        return data
-
-
-@asynccontextmanager
-async def stream(port, path, token, *, narrow=False, **headers):
-    """Open a stream. With `narrow`, little fits into the buffers of this side."""
-    options = {}
-    if narrow:
-        options["sock"] = connection = socket.socket()
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.connect(("127.0.0.1", port))
-    else:
-        options |= {"host": "127.0.0.1", "port": port}
-    reader, writer = await asyncio.open_connection(**options, limit=4096)
-    lines = [f"GET {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {token}"]
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    writer.write("\r\n".join([*lines, "", ""]).encode())
-    try:
-        yield EventStream(reader, writer)
-    finally:
-        writer.close()
 
 
 def path_of(driver_id):
@@ -196,3 +139,18 @@ async def test_a_reader_that_stops_reading_costs_one_buffer_and_is_cut_off(clust
         # By SEND_TIMEOUT or, if the buffers of the kernel are not full before, by its own timeout.
         line = next(line for line in server.log().splitlines() if connection in line)
         assert "not_reading" in line or "client_left" in line
+
+
+async def test_polls_are_not_logged_one_by_one(cluster_stack):
+    driver_id = cluster_stack.new_driver()
+    server, token = cluster_stack.watcher_server, cluster_stack.tokens[RIDER]
+    for _ in range(3):
+        await call(server.port, "GET", path_of(driver_id), token, Accept="application/json")
+    async with stream(server.port, path_of(driver_id), token) as events:
+        await events.begin()
+    async with asyncio.timeout(DEADLINE):
+        while not (  # noqa: ASYNC110 - a file has no event
+            lines := [x for x in server.log().splitlines() if f'"driver": {driver_id}' in x]
+        ):
+            await asyncio.sleep(0.05)
+    assert len(lines) == 1

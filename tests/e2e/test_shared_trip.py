@@ -12,6 +12,7 @@ from playwright.async_api import expect
 from tests import services
 
 from .client import Driver
+from .event_stream import stream
 from .http import call
 from .tokens import login_token
 from .visits import Visits, keep, person
@@ -33,6 +34,33 @@ NETWORK = {
     "uploadThroughput": 750_000 / 8,
 }
 CPU_SLOWDOWN = 4
+# In ms since the navigation began: the first paint with text, the first time that the map has the
+# trip, and the end of the last task that keeps the page from answering (50 ms and more).
+TIMES = """
+globalThis.times = { text: 0, map: 0, interactive: 0 };
+const observe = (type, take) =>
+    new PerformanceObserver((list) => list.getEntries().forEach(take)).observe({ type });
+observe("paint", ({ name, startTime }) => {
+    if (name === "first-contentful-paint") times.text = Math.round(startTime);
+});
+observe("longtask", (task) => (times.interactive = Math.round(task.startTime + task.duration)));
+new MutationObserver(() => {
+    if (!times.map && document.querySelector("[data-located]")) {
+        times.map = Math.round(performance.now());
+    }
+}).observe(document, { subtree: true, childList: true, attributes: true });
+"""
+# A proxy that blocks WebSockets answers none, or closes them at once.
+NO_WEBSOCKETS = """
+globalThis.WebSocket = class extends EventTarget {
+    constructor() {
+        super();
+        setTimeout(() => this.onclose?.(new CloseEvent("close", { code: 1006 })));
+    }
+    send() {}
+    close() {}
+};
+"""
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +77,7 @@ def workers(postgres_service, redis_service, tmp_path_factory):
     )
     services.migrate(environment)
     people = [person(RIDER, "rider", name="Ama Boateng"), person(DISPATCHER, "dispatcher")]
-    people += [person(pk, "driver", name="Kofi Mensah") for pk in range(963, 968)]
+    people += [person(pk, "driver", name="Kofi Mensah") for pk in range(963, 975)]
     services.create_users(environment, people)
     services.manage(environment, "collectstatic", "--no-input", "--verbosity", "0")
     with services.cluster(environment) as workers:
@@ -103,22 +131,23 @@ async def shared(workers):
 @pytest_asyncio.fixture(loop_scope="session")
 async def new_page(workers, browser):
     """Return a function that makes a page in a context without an account."""
-    visits = Visits(browser.browser, workers[-1].http_url)
-    contexts = []
+    visits, contexts = [], []
 
-    async def new_page(**options):
+    async def new_page(server=workers[-1], **options):
         contexts.append(await browser.browser.new_context(**options))
         page = await contexts[-1].new_page()
-        visits.listen(page)
+        visits.append(Visits(browser.browser, server.http_url))
+        visits[-1].listen(page)
         await page.route("**/tiles/**", lambda route: route.fulfill(body=TILE, content_type=SVG))
         return page
 
     yield new_page
     for context in contexts:
         await context.close()
-    # A browser reports the status of each page that has ended.
-    visits.leave_out("status of 410")
-    visits.check()
+    for visit in visits:
+        # A browser reports the status of each page that has ended.
+        visit.leave_out("status of 410")
+        visit.check()
 
 
 async def opened(shared):
@@ -167,43 +196,83 @@ async def test_revoked_link_ends_on_the_other_worker(shared, new_page):
     )
 
 
-async def test_page_is_light_and_quick_on_a_slow_phone(shared, new_page):
-    """Assert the bytes, and print the times, which depend on the machine."""
+async def test_stream_over_http_shows_the_trip_of_the_link_until_it_is_revoked(workers, shared):
+    port = workers[-1].port
+    token = (await call(port, "POST", f"{shared.path}/token/")).json()["access"]
+    now = await call(port, "GET", f"{shared.trip}stream/", token, Accept="application/json")
+    shown = now.json()[0]["trip"]
+    assert (shown["driver"]["name"], shown["reference"]) == ("Kofi", "")
+    async with stream(port, f"{shared.trip}stream/", token) as events:
+        assert (await events.begin()).status == 200
+        assert (await events.frame())["trip"] == shown
+        assert await opened(shared) is not None
+        await shared.revoke()
+        while (event := await events.event())[0] != "close":
+            pass
+        assert event[1]["code"] == 4403
+    answer = await call(port, "GET", f"{shared.trip}stream/", token)
+    assert (answer.status, answer.json()["code"]) == (410, "trip_ended")
+
+
+@pytest.mark.parametrize(("bad", "status"), [(False, 403), (True, 401)])
+async def test_stream_over_http_refuses_other_trips_and_bad_tokens(workers, shared, bad, status):
+    port = workers[-1].port
+    token = (await call(port, "POST", f"{shared.path}/token/")).json()["access"]
+    other = await Shared(workers).create()
+    answer = await call(port, "GET", f"{other.trip}stream/", token[:-3] if bad else token)
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_page_follows_the_trip_where_websockets_are_blocked(shared, new_page):
     page = await new_page(**PHONE)
+    await page.add_init_script(NO_WEBSOCKETS)
+    await page.goto(shared.url)
+    async with shared.driver() as driver:
+        await driver.send("0.512", "101.4478")
+        await expect(page.locator(".tracking-car")).to_have_count(1, timeout=2 * DEADLINE)
+        await expect(page.locator("[data-part=banner]")).to_be_hidden()
+        await shared.post(f"{shared.trip}complete/")
+        await expect(page.get_by_role("heading", name="This trip has ended")).to_be_visible()
+
+
+@pytest.fixture(scope="module")
+def nginx(workers):
+    """Start nginx with TLS and HTTP/2, as recommended."""
+    try:
+        services.find_nginx()
+    except services.ServiceError as error:
+        pytest.skip(str(error))
+    with services.Nginx([worker.port for worker in workers], tls=True) as nginx:
+        yield nginx
+
+
+async def test_page_is_light_and_quick_on_a_slow_phone(nginx, shared, new_page):
+    """Assert the bytes, and print the times, which depend on the machine."""
+    page = await new_page(nginx, **PHONE, ignore_https_errors=True)
+    visited = f"{nginx.http_url}{shared.path}"
     session = await page.context.new_cdp_session(page)
     await session.send("Network.enable")
     await session.send("Network.emulateNetworkConditions", NETWORK)
     await session.send("Emulation.setCPUThrottlingRate", {"rate": CPU_SLOWDOWN})
-    urls, sizes, whole = {}, Counter(), Counter()
+    urls, sizes = {}, Counter()
     session.on(
         "Network.requestWillBeSent",
         lambda event: urls.update({event["requestId"]: event["request"]["url"]}),
     )
-    # Compressed bodies. The headers are a tenth more over HTTP/1, as here, and next to nothing over
-    # HTTP/2, as behind nginx.
-    session.on(
-        "Network.dataReceived",
-        lambda event: sizes.update({event["requestId"]: event["encodedDataLength"]}),
-    )
     session.on(
         "Network.loadingFinished",
-        lambda event: whole.update({event["requestId"]: event["encodedDataLength"]}),
+        lambda event: sizes.update({event["requestId"]: event["encodedDataLength"]}),
     )
-    began = time.monotonic()
-    await page.goto(shared.url, wait_until="commit")
-    await page.locator("[data-part=status]", has_text="Kofi").wait_for()
-    text = time.monotonic() - began
+    await page.add_init_script(TIMES)
+    await page.goto(visited, wait_until="commit")
     await page.locator("[data-located]").wait_for(state="attached")
-    interactive = time.monotonic() - began
     await page.wait_for_load_state("networkidle")
     await asyncio.sleep(0.5)
-    # Of the page itself Chromium tells the end alone.
-    sizes = {key: sizes[key] or size for key, size in whole.items()}
     ours = [key for key, url in urls.items() if key in sizes and "/tiles/" not in url]
     for key in sorted(ours, key=lambda key: -sizes[key]):
         print(f"{sizes[key]:>7} {urls[key].replace(shared.path, '/t/…')[:100]}")
     total = sum(sizes[key] for key in ours)
-    with_headers = sum(whole[key] for key in ours)
-    print(f"{total} bytes, {with_headers} with headers; {text:.1f} s to the text, ", end="")
-    print(f"{interactive:.1f} s until interactive")
+    times = await page.evaluate("times")
+    print(f"{total} bytes; ms since the navigation began: {times}")
     assert 0 < total <= MAX_BYTES

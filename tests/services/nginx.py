@@ -7,7 +7,14 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from .process import Process, ServiceError
 from .program import PROJECT, Program
@@ -42,22 +49,39 @@ def find_nginx() -> Program:
     )
 
 
-class Nginx(Process):
-    """Runs `deploy/nginx.conf` in front of servers on these ports of 127.0.0.1, without TLS."""
+def write_certificate(certificate: Path, key: Path) -> None:
+    """Write a certificate that nobody trusts, valid for a day, and its key."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(
+        name, name, private.public_key(), x509.random_serial_number(), now, now + timedelta(days=1)
+    )
+    pem = Encoding.PEM
+    certificate.write_bytes(builder.sign(private, SHA256()).public_bytes(pem))
+    key.write_bytes(private.private_bytes(pem, PrivateFormat.PKCS8, NoEncryption()))
 
-    def __init__(self, ports: Sequence[int]) -> None:
+
+class Nginx(Process):
+    """Runs `deploy/nginx.conf` in front of servers on these ports of 127.0.0.1.
+
+    It serves without TLS, or with a certificate of its own and HTTP/2 if `tls` is true.
+    """
+
+    def __init__(self, ports: Sequence[int], *, tls: bool = False) -> None:
         super().__init__("nginx")
         self._ports = ports
+        self._tls = tls
         self._folder = tempfile.TemporaryDirectory(prefix="ridehail-nginx-")
         self._program = find_nginx()
 
     @property
     def websocket_url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}"
+        return f"{'wss' if self._tls else 'ws'}://127.0.0.1:{self.port}"
 
     @property
     def http_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def redirect_socket(self) -> Path:
@@ -74,9 +98,15 @@ class Nginx(Process):
         text = (PROJECT / "deploy" / "nginx.conf").read_text()
         for address, port in zip(("127.0.0.1:3002", "127.0.0.1:3003"), self._ports, strict=True):
             text = text.replace(address, f"127.0.0.1:{port}")
-        text = re.sub(r"\n *ssl_.*", "", text)
-        text = text.replace("listen 443 ssl http2;", f"listen 127.0.0.1:{self.port};")
-        both = f"listen [::1]:{self.port};" if has_ipv6() else ""
+        options = ""
+        if self._tls:
+            text = text.replace("/etc/ssl/", f"{folder}/")
+            write_certificate(folder / "ride.example.com.pem", folder / "ride.example.com.key")
+            options = " ssl http2"
+        else:
+            text = re.sub(r"\n *ssl_.*", "", text)
+        text = text.replace("listen 443 ssl http2;", f"listen 127.0.0.1:{self.port}{options};")
+        both = f"listen [::1]:{self.port}{options};" if has_ipv6() else ""
         text = text.replace("listen [::]:443 ssl http2;", both)
         text = text.replace("listen [::]:80;", "")
         text = text.replace("listen 80;", f"listen unix:{self.redirect_socket};")

@@ -65,11 +65,11 @@ class TrackingConsumer(AsyncConsumer):
         send: Callable[[Event], Any],
     ) -> None:
         event = await receive()  # websocket.connect
-        self.record = ConnectionRecord(self.route)
+        extensions = scope.get("extensions", {})
+        self.record = ConnectionRecord(self.route, is_poll="tracking.is_poll" in extensions)
         # Always accepted: a refusal before that reaches a browser as a bare 1006.
         await send({"type": "websocket.accept", "headers": self.record.headers})
         self.runtime = get_runtime()
-        extensions = scope.get("extensions", {})
         self.outbox = Outbox(send, self.connection_failed, extensions.get("tracking.send_now"))
         self.is_lost = extensions.get("tracking.is_lost", _unknown)
         self.task = asyncio.current_task()

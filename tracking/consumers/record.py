@@ -1,4 +1,7 @@
-"""The record of a connection, which is logged in one line when the connection ends."""
+"""The record of a connection, which is logged in one line when the connection ends.
+
+Polls are connections too, whose lines have the level DEBUG.
+"""
 
 import logging
 import secrets
@@ -26,11 +29,13 @@ class ConnectionRecord:
     It holds no token, no location and no address.
     """
 
-    __slots__ = ("_code", "_opened_at", "_reason", "id", "route")
+    __slots__ = ("_code", "_level", "_opened_at", "_reason", "id", "route")
 
-    def __init__(self, route: str) -> None:
+    def __init__(self, route: str, *, is_poll: bool = False) -> None:
         self.id = secrets.token_hex(6)
         self.route = route
+        # A client without WebSockets polls every 5 s: a line for each poll would hide all others.
+        self._level = logging.DEBUG if is_poll else logging.INFO
         self._opened_at = time.monotonic()
         self._code: int | None = None
         self._reason = ""
@@ -53,7 +58,8 @@ class ConnectionRecord:
             self._reason = LEFT if self._code in LEAVING_CODES else LOST
         counted = str(self._code) if self._code in COUNTED_CODES else "other"
         metrics.connections_ended.add(self.route, counted)
-        logger.info(
+        logger.log(
+            self._level,
             "Connection ended",
             extra={
                 "connection": self.id,

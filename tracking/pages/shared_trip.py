@@ -19,8 +19,9 @@ from django.views.decorators.http import require_safe
 
 from tracking import shares
 from tracking.models import Trip
+from tracking.pages.languages import in_chosen_language
 from tracking.pages.trip_words import headline_of
-from tracking.pages.widgets import module_urls, shared_texts, widget_context
+from tracking.pages.widgets import module_urls, reverse_or_empty, shared_texts, widget_context
 from tracking.protocol import encode_trip
 from tracking.rest.throttling import SharedTripThrottle
 from tracking.trips.content import shared_content_of
@@ -41,6 +42,7 @@ PREVIEW_IMAGE: Final = "tracking/share-preview.png"
 @require_safe
 @gzip_page
 @sensitive_variables("secret")
+@in_chosen_language
 def shared_trip(request: HttpRequest, secret: str) -> HttpResponse:
     """Show the trip of a link; 410 once the link or the trip has ended, 404 for an unknown link."""
     throttle: Any = SharedTripThrottle()
@@ -70,6 +72,7 @@ def shared_trip_context(trip: Trip, token_url: str) -> dict[str, Any]:
         "trip-map",
         trip_id=trip.pk,
         trip_frame=encode_trip(content),
+        http_url=reverse_or_empty("tracking_trips:stream", trip.pk),
         # The page has no session, so there is nothing to log in to and no form to protect.
         token_url=token_url,
         log_in_url="",

@@ -24,6 +24,7 @@ from tracking.rest.views import RestView
 from tracking.runtime import get_runtime
 from tracking.streams.events import EventStream
 from tracking.streams.exchange import Exchange, Refused, scope_of
+from tracking.streams.links import HasToken, LinkAuthentication
 
 EVENT_STREAM: Final = "text/event-stream"
 
@@ -87,6 +88,7 @@ class StreamView(RestView):
         accepts = request.headers.get("Accept", "")
         try:
             if "application/json" in accepts and EVENT_STREAM not in accepts:
+                scope["extensions"]["tracking.is_poll"] = True
                 frames = call_async(self._read_all, scope, message)
                 body = f"[{','.join(frames)}]".encode()
                 return conditional(django_request, body)
@@ -145,8 +147,10 @@ class DriverStreamView(StreamView):
 
 
 class TripStreamView(StreamView):
-    """A trip, and the locations of its driver."""
+    """A trip, and the locations of its driver: for its people, and for those who have a link."""
 
+    authentication_classes = (LinkAuthentication,)
+    permission_classes = (HasToken,)
     consumer = TripConsumer
 
     def query(self, trip_id: int) -> str:  # type: ignore[override]

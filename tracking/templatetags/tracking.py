@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import Model
@@ -191,6 +192,12 @@ def share_location(driver_id: DriverId | str | AbstractBaseUser, state: str = ""
         http_url=http_url,
         trips_url=reverse_or_empty("tracking_trips:trip-list"),
     )
+
+
+@register.simple_tag
+def language_names() -> list[tuple[str, str]]:
+    """Return LANGUAGES with their names as they are: Django's own tag translates "English"."""
+    return [(code, str(name)) for code, name in settings.LANGUAGES]
 
 
 @register.simple_tag

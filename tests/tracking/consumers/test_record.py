@@ -75,6 +75,14 @@ def test_codes_that_a_client_made_up_are_counted_as_one_and_logged_as_they_are(c
     assert counted == {"4400", "4401", "4403", "4408", "4429", "other"}
 
 
+@pytest.mark.parametrize(("is_poll", "level"), [(False, "INFO"), (True, "DEBUG")])
+def test_end_of_a_poll_is_a_detail(caplog, is_poll, level):
+    caplog.set_level("DEBUG")
+    ConnectionRecord("trip", is_poll=is_poll).end(1001)
+    (line,) = [record for record in caplog.records if record.message == "Connection ended"]
+    assert line.levelname == level
+
+
 @pytest.mark.django_db(transaction=True)
 async def test_handshake_tells_the_client_the_id_that_is_logged(app_layer, driver, caplog):
     server = Server("get", driver)

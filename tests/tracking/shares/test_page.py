@@ -129,6 +129,18 @@ def test_link_with_capitals_or_a_slash_works(link):
         assert Client().get(path).status_code == 200
 
 
+@pytest.mark.parametrize("secret", ["", "trs_aaaa"])
+def test_language_is_chosen_in_the_address(link, secret):
+    path = f"/t/{secret or link.secret}"
+    page = Client(headers={"Accept-Language": "de"}).get(f"{path}?language=ar")
+    assert '<html lang="ar" dir="rtl"' in page.content.decode()
+    assert page["Content-Language"] == "ar"
+    assert "English" in page.content.decode()
+    for other in ("", "?language=xx", "?language=../x"):
+        page = Client(headers={"Accept-Language": "de"}).get(path + other)
+        assert '<html lang="de"' in page.content.decode()
+
+
 def test_too_many_requests_are_refused(link, monkeypatch):
     monkeypatch.setattr(
         "tracking.rest.throttling.SharedTripThrottle.get_rate", lambda throttle: "2/min"
@@ -184,6 +196,7 @@ def test_rest_api_refuses_the_token(link, trip, rider, driver):
         f"/trips/{trip.pk}/shares/",
         f"/trips/{trip.pk}/track/",
         f"/driver/{driver.pk}/location/",
+        f"/driver/{driver.pk}/location/stream/",
         f"/driver/{driver.pk}/track/",
         f"/driver/{driver.pk}/state/",
         f"/driver/{driver.pk}/export/",
@@ -191,6 +204,8 @@ def test_rest_api_refuses_the_token(link, trip, rider, driver):
         "/driver/locations/",
         "/driver/search/?q=K",
         "/driver/nearby/?lat=5.6&lon=-0.18",
+        "/driver/nearby/stream/?lat=5.6&lon=-0.18",
+        "/fleet/stream/",
         "/driver/grants/",
         "/fleet/at/?time=2026-01-01T00:00:00Z",
         "/webhooks/",

@@ -20,7 +20,7 @@ export function createCard(element, modules, { words, part, getToken, say, onCha
   let watch = null;
   let isActive = false;
   let isAsking = false;
-  let askedAt = -Infinity;
+  let askAt = -Infinity;
   let arrivesAt = null;
   let message = "";
   let messageUntil = 0;
@@ -64,7 +64,7 @@ export function createCard(element, modules, { words, part, getToken, say, onCha
   async function ask() {
     if (isAsking) return;
     isAsking = true;
-    askedAt = Date.now();
+    askAt = Date.now() + POLL_INTERVAL;
     try {
       const token = await getToken({ refresh: false });
       if (!token) return;
@@ -75,6 +75,9 @@ export function createCard(element, modules, { words, part, getToken, say, onCha
         signal: session.abortAfter(REQUEST_TIMEOUT),
       });
       if (response.status === 401) await getToken({ refresh: true });
+      // A busy server says when, in seconds.
+      const later = Number(response.headers.get("Retry-After")) * 1000;
+      if (later) askAt = Math.max(askAt, Date.now() + later);
       if (!response.ok) return;
       const { results } = await response.json();
       // Another answer may have come meanwhile, over the stream.
@@ -279,7 +282,7 @@ export function createCard(element, modules, { words, part, getToken, say, onCha
 
     tick() {
       const isSeen = document.visibilityState !== "hidden";
-      if (isActive && isSeen && !trip && Date.now() - askedAt >= POLL_INTERVAL) ask();
+      if (isActive && isSeen && !trip && Date.now() >= askAt) ask();
       show();
     },
 

@@ -36,6 +36,9 @@ function isTag(tag) {
 }
 
 export class Words {
+  /** Formats of Intl's by their kind and options. */
+  #formats = {};
+
   /**
    * @param {Record<string, string>} texts texts by name, with %(name)s for values. A text with
    *   plural forms has names such as `stops_one` and `stops_other`, by CLDR's categories.
@@ -46,14 +49,12 @@ export class Words {
     const preferred = globalThis.navigator?.languages ?? [];
     this.language = localeFor(lang || undefined, preferred);
     this.isRightToLeft = dir === "rtl";
-    this.numbers = new Intl.NumberFormat(this.language);
-    this.plurals = new Intl.PluralRules(this.language);
-    this.clock = new Intl.DateTimeFormat(this.language, { timeStyle: "medium" });
-    this.shortClock = new Intl.DateTimeFormat(this.language, { timeStyle: "short" });
-    // American English would write "4 min. ago".
-    const ages = /^en\b/.test(this.language ?? "") ? "en-GB" : this.language;
-    this.ages = new Intl.RelativeTimeFormat(ages, { style: "short" });
     this.region = this.language ? new Intl.Locale(this.language).region : undefined;
+  }
+
+  /** Return a format, made when it is first needed: on an old phone each takes several ms. */
+  #format(kind, options = {}, language = this.language) {
+    return (this.#formats[kind + JSON.stringify(options)] ??= new Intl[kind](language, options));
   }
 
   /** True if roads are measured in miles where the reader is. */
@@ -75,7 +76,7 @@ export class Words {
    * @param {Record<string, unknown>} values
    */
   plural(name, count, values = {}) {
-    const form = `${name}_${this.plurals.select(count)}`;
+    const form = `${name}_${this.#format("PluralRules").select(count)}`;
     const key = form in this.texts ? form : `${name}_other`;
     return this.say(key, { count: this.number(count), ...values });
   }
@@ -99,7 +100,10 @@ export class Words {
           : age < DAY
             ? ["hour", HOUR]
             : ["day", DAY];
-    return this.ages.format(-Math.floor(age / size), unit);
+    // American English would write "4 min. ago".
+    const language = /^en\b/.test(this.language ?? "") ? "en-GB" : this.language;
+    const ages = this.#format("RelativeTimeFormat", { style: "short" }, language);
+    return ages.format(-Math.floor(age / size), unit);
   }
 
   /** Return a length of time in hours and minutes: "1 hr 5 min". @param {number} milliseconds */
@@ -109,7 +113,7 @@ export class Words {
     const parts = [];
     if (hours) parts.push(this.unit(hours, "hour"));
     if (minutes % 60 || !hours) parts.push(this.unit(minutes % 60, "minute"));
-    return new Intl.ListFormat(this.language, { type: "unit", style: "narrow" }).format(parts);
+    return this.#format("ListFormat", { type: "unit", style: "narrow" }).format(parts);
   }
 
   /** Return a distance on a road: "350 m", "1.2 km", "0.8 mi". @param {number} metres */
@@ -135,26 +139,26 @@ export class Words {
   /** Return a value with its unit, one of ECMAScript's, in short. */
   unit(value, unit, decimals = 0) {
     const style = { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: decimals };
-    return new Intl.NumberFormat(this.language, /** @type {any} */ (style)).format(value);
+    return this.#format("NumberFormat", style).format(value);
   }
 
   number(value) {
-    return this.numbers.format(value);
+    return this.#format("NumberFormat").format(value);
   }
 
   /** Return a number with exactly `decimals` decimals. */
   decimal(value, decimals) {
     const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
-    return value.toLocaleString(this.language, digits);
+    return this.#format("NumberFormat", digits).format(value);
   }
 
   time(milliseconds) {
-    return this.clock.format(milliseconds);
+    return this.#format("DateTimeFormat", { timeStyle: "medium" }).format(milliseconds);
   }
 
   /** Return a time without its seconds. */
   minute(milliseconds) {
-    return this.shortClock.format(milliseconds);
+    return this.#format("DateTimeFormat", { timeStyle: "short" }).format(milliseconds);
   }
 
   /** Return the text for a connection that is not open. @param {any} reason the client's */

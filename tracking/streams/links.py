@@ -1,0 +1,31 @@
+"""The tokens of share links over HTTP: the trip's stream takes them, as its socket does."""
+
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from tracking.access import share_tokens
+from tracking.access.tokens import Claims
+from tracking.rest.views import BearerAuthentication
+
+
+class LinkAuthentication(BearerAuthentication):
+    """Authenticates as the base class does, and accepts the tokens of share links.
+
+    These have no user. The consumer finds out whether the link is open, and to which trip.
+    """
+
+    def authenticate(self, request: Request) -> tuple[Any, Claims] | None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and share_tokens.is_share_token(token.strip()):
+            return AnonymousUser(), share_tokens.verify(token.strip())
+        return super().authenticate(request)
+
+
+class HasToken(BasePermission):
+    """Permits requests whose token was accepted."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return request.auth is not None
