@@ -4,9 +4,12 @@ import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tracking.geo import METRES_PER_DEGREE
 
 from .client import DEADLINE, Client
+from .conftest import DEVELOPMENT_IS_LONG
 from .stack import RIDER
 
 PICKUP, DROPOFF = (60.17, 24.94), (60.20, 24.94)
@@ -73,6 +76,7 @@ async def test_drive_to_the_pickup_and_away_makes_each_event_once(stack):
     ]
 
 
+@pytest.mark.parametrize("stack", DEVELOPMENT_IS_LONG, indirect=True)
 async def test_zone_is_entered_and_left_once(stack):
     driver = stack.new_driver()
     zone = await stack.host(ZONE, place=PICKUP)

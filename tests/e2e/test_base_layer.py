@@ -198,6 +198,7 @@ async def test_development_draws_the_demos_town_on_the_base_layer(tmp_path, brow
         visits.check()
 
 
+@pytest.mark.long
 async def test_base_layer_that_fails_leaves_the_map_as_it_is_without(tmp_path, browser):
     variables = {"TRACKING_BASE_LAYER": "tracking/mark.svg"}
     with running(services.Runserver, tmp_path, **variables) as server:

@@ -2,7 +2,10 @@
 
 import json
 
+import pytest
+
 from .client import Client
+from .conftest import DEVELOPMENT_IS_LONG
 from .stack import RIDER
 
 CREATE = """
@@ -32,6 +35,7 @@ async def trip_frame(rider, fits):
         number += 1
 
 
+@pytest.mark.parametrize("stack", DEVELOPMENT_IS_LONG, indirect=True)
 async def test_rider_on_another_server_sees_when_the_driver_arrives(stack):
     driver = stack.new_driver()
     trip = await stack.host(CREATE, rider=RIDER, driver=driver)

@@ -13,6 +13,7 @@ import pytest
 from tests import services
 
 from .client import DEADLINE
+from .conftest import DEVELOPMENT_IS_LONG
 from .http import call, exchange
 from .stack import DRIVERS, MISSING, OTHER_DRIVER, RIDER
 
@@ -158,6 +159,7 @@ def database_that_writes_nothing(environment):
             yield
 
 
+@pytest.mark.parametrize("stack", DEVELOPMENT_IS_LONG, indirect=True)
 async def test_report_that_cannot_be_stored_in_time_is_answered_503_and_may_be_sent_again(
     stack, driver_id, rest
 ):

@@ -11,11 +11,13 @@ from tests import services
 from tests.services.program import PROJECT
 
 from .client import Driver, Watcher
+from .conftest import DEVELOPMENT_IS_LONG
 from .stack import DRIVER
 
 DEADLINE = 120
 
 
+@pytest.mark.parametrize("stack", DEVELOPMENT_IS_LONG, indirect=True)
 def test_every_location_of_the_simulator_is_acknowledged(stack):
     said = services.manage(
         stack.environment,

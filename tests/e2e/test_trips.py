@@ -8,6 +8,7 @@ from tests.faults.load import Load
 from tests.services import create_users
 
 from .client import DEADLINE
+from .conftest import DEVELOPMENT_IS_LONG
 from .stack import person
 
 TRIPS, SPARE_DRIVERS = 20, 5
@@ -21,6 +22,7 @@ def riders(stack):
     return create_users(stack.environment, [person(id_, "rider") for id_ in RIDERS])
 
 
+@pytest.mark.parametrize("stack", DEVELOPMENT_IS_LONG, indirect=True)
 async def test_riders_see_the_driver_of_their_trip_alone(stack, riders):
     drivers = [stack.new_driver() for _ in range(TRIPS + SPARE_DRIVERS)]
     urls = [server.websocket_url for server in stack.servers]

@@ -92,7 +92,7 @@ async def test_two_workers_on_one_redis_are_ready_and_stay_so(start, database, r
         assert "do not arrive through the channel layer" not in worker.log()
 
 
-@pytest.mark.parametrize("difference", ["redis", "prefix"])
+@pytest.mark.parametrize("difference", ["redis", pytest.param("prefix", marks=pytest.mark.long)])
 async def test_two_workers_that_do_not_receive_each_other_report_it_until_they_do(
     start, redises, difference
 ):
