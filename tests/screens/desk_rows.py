@@ -47,14 +47,14 @@ from tracking.models import DriverStateChange, TripAssignment, TripChange
 
 PICKUP = {{"kind": "pickup", "lat": 51.502, "lon": -0.115, "name": "Πλατεία Ελευθερίας 4"}}
 STOP = {{"kind": "stop", "lat": 51.506, "lon": -0.108, "name": "Αγορά"}}
-DROPOFF = {{"kind": "dropoff", "lat": 51.511, "lon": -0.094, "name": "Λιμάνι, πύλη Ε3"}}
+DROPOFF = {{"kind": "dropoff", "lat": 51.511, "lon": -0.094, "name": "Λιμάνι, πύλη 3"}}
 minutes = lambda count: timedelta(minutes=count)
 
 Zone.objects.create(
     pk={POLYGON}, name="Αεροδρόμιο", kind="polygon",
     polygon=[[51.49, -0.13], [51.498, -0.135], [51.502, -0.122], [51.494, -0.116]],
 )
-kinds = ["Βαν", "Σεντάν", "Ηλεκτρικό"]
+kinds = ["Φορτηγάκι", "Σεντάν", "Ηλεκτρικό"]
 for number in range({len(NAMES)}):
     pk = {FIRST} + number
     if pk != {UNLOCATED}:

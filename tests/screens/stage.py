@@ -22,7 +22,7 @@ FIRST, DRIVERS = 610, 40
 # Drivers who log in, one for each state of the shift, and one whose location nobody knows.
 SHIFT, SHIFTS, UNSEEN = 700, 20, 730
 # Names and places are in Greek: a test can tell them from texts that are not translated.
-NAME, VEHICLE = "Μυρτώ", "Λευκό Πριους, ΧΚΗ 4711"
+NAME, VEHICLE = "Μυρτώ", "Λευκό 4711"
 PICKUP = {"kind": "pickup", "lat": 51.5, "lon": -0.12, "name": "Οδός 12"}
 STOP = {"kind": "stop", "lat": 51.505, "lon": -0.11, "name": "Αγορά"}
 DROPOFF = {"kind": "dropoff", "lat": 51.51, "lon": -0.1, "name": "Λιμάνι"}
