@@ -86,11 +86,7 @@ async def on_the_map(page: Page) -> None:
     """Click beside the cars: who is near?"""
     box = await page.locator("[data-part=map]").bounding_box()
     assert box is not None
-    for share in (0.42, 0.46, 0.5, 0.54):
-        await page.mouse.click(box["x"] + box["width"] * share, box["y"] + box["height"] * 0.3)
-        if await page.locator(".console-car").count():
-            break
-        await page.wait_for_timeout(700)
+    await page.mouse.click(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.3)
     await seen(".console-car")(page)
 
 

@@ -64,6 +64,10 @@ export function createPanel(modules, desk) {
     event.stopPropagation();
     close();
   });
+  for (const name of ["pointerdown", "keydown"]) {
+    const note = () => desk.element.toggleAttribute("data-pointing", name === "pointerdown");
+    desk.element.addEventListener(name, note, { capture: true });
+  }
   modules.consoleApi.whileVisible(() => view && refresh(), REFRESH);
 
   /** Show a view, and move the focus to its title. */
