@@ -174,7 +174,7 @@ async def desk_reassign(stage: Stage) -> str:
 
 async def assign(page: Page) -> None:
     await page.locator(".console-car .console-action:enabled").first.click()
-    note, ask = page.locator("[data-part=panel-note]"), page.locator(".console-ask")
+    note, ask = page.locator("[data-part=panel-note]:not([hidden])"), page.locator(".console-ask")
     await expect(note.or_(ask)).to_be_visible(timeout=DEADLINE)
     if await ask.count():  # the picture before has assigned it
         await ask.locator(".console-main").click()

@@ -25,6 +25,36 @@ async def test_pages_are_accessible_on_a_phone(stage):
     report(found)
 
 
+FREE = """() => {
+    const box = (part) => document.querySelector(`[data-part=${part}]`).getBoundingClientRect();
+    const [map, panel] = [box("map"), box("panel")];
+    const side = document.querySelector(".console-side");
+    const covered = Math.min(map.right, panel.right) - Math.max(map.left, panel.left);
+    return { free: map.width - Math.max(0, covered), overflow: side.scrollWidth - side.clientWidth };
+}"""
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+async def test_panel_of_the_console_leaves_room_for_the_map(stage, language):
+    state = STATES["desk_drivers"]
+    path = await prepared(stage, state)
+    options = {"viewport": {"width": 1280, "height": 800}}
+    async with opened(stage, state, path, language, **options) as page:
+        await page.locator(".console-list [role=option]").first.click()
+        for width in (561, 700, 959, 960, 1101, 1280):
+            await page.set_viewport_size({"width": width, "height": 800})
+            await page.wait_for_function(f"innerWidth === {width}")
+            await page.evaluate(
+                "new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
+            )
+            found = await page.evaluate(FREE)
+            assert found["free"] >= 260, width
+        await page.locator("[data-part=panel-close]").click()
+        await page.set_viewport_size(SIZES["phone"]["viewport"])
+        await page.locator("[data-part=more]").click()
+        assert (await page.evaluate(FREE))["overflow"] == 0
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("language", ["en", "ar"])
 @pytest.mark.parametrize("name", STATES)
