@@ -30,7 +30,8 @@ FREE = """() => {
     const [map, panel] = [box("map"), box("panel")];
     const side = document.querySelector(".console-side");
     const covered = Math.min(map.right, panel.right) - Math.max(map.left, panel.left);
-    return { free: map.width - Math.max(0, covered), overflow: side.scrollWidth - side.clientWidth };
+    const overflow = side.scrollWidth - side.clientWidth;
+    return { free: map.width - Math.max(0, covered), overflow };
 }"""
 
 
