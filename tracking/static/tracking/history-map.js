@@ -5,7 +5,7 @@
 
 const CLOSE_ZOOM = 17;
 const CLICK_RADIUS = 16; // px
-const MARGIN = 32; // px, between the track and the edges of the map or the panel
+const MARGIN = 24; // px, between the track and the edges of the map or the panel
 const SHARED_AFTER = 250; // ms; Safari permits 100 changes of the URL in 30 s
 const STEP = 60; // seconds, of the slider's arrow keys
 const FINE_STEP = 10; // the same, of a window of up to two hours
