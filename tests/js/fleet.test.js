@@ -96,6 +96,23 @@ test("drivers are busy while they are reserved or on a trip, wherever their row 
   assert.ok(!fleet.hasBusy());
 });
 
+test("drivers that a filter does not want are faint, also after they change", () => {
+  const fleet = new Fleet({ mercator, smooth: false });
+  const at = (userId, state) => ({ userId, latitude: 0, longitude: 0, state, receivedAt: null, heading: null });
+  fleet.replace([at(1, "available"), at(2, "on_trip")], 0, () => true);
+  fleet.filter(({ state }) => state === "available");
+  const faint = (id) => fleet.faint[fleet.row(id)];
+  assert.deepEqual([faint(1), faint(2)], [0, 1]);
+  // A click is for the one that is looked for.
+  assert.equal(fleet.nearest(0.5, 0.5, 1, 0).userId, 1);
+  fleet.update([at(1, "reserved"), at(2, "available")], 0);
+  assert.deepEqual([faint(1), faint(2)], [1, 0]);
+  fleet.remove([1]);
+  assert.equal(faint(2), 0);
+  fleet.filter(null);
+  assert.equal(faint(2), 0);
+});
+
 test("a removed busy driver leaves none behind", () => {
   const fleet = three();
   fleet.update([at(3, 3, 1, { state: "on_trip" })], 100);

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Page, expect
 
+from tests.e2e.visits import UNREACHABLE
+
 from .stage import Stage
 from .states import State
 
@@ -43,7 +45,9 @@ async def opened(
     stage: Stage, state: State, path: str, language: str, **options: Any
 ) -> AsyncIterator[Page]:
     """Open a state's page. Fail if it logs to the console, or requests from another host."""
-    context = await stage.context(state.user, language, **options)
+    context = await stage.context(state.user, language, **state.options, **options)
+    if state.script:
+        await context.add_init_script(state.script)
     page = await context.new_page()
     said: list[str] = []
     here = urlsplit(stage.server.http_url).netloc
@@ -63,9 +67,10 @@ async def opened(
     except AssertionError as error:
         raise AssertionError(f"{state.name}: {error}, the console says {said}") from error
     await settled(page)
-    if state.act is not None:
-        await state.act(page)
-        await settled(page)
+    for act in (state.act, stage.act):
+        if act is not None:
+            await act(page)
+            await settled(page)
     yield page
     await context.close()
     assert said == [], (state.name, said)
@@ -88,7 +93,8 @@ def is_bad(message: Any, state: State) -> bool:
     """Return whether a line of the console is a fault, such as a violation of the policy."""
     # Chromium says so about the page itself.
     expected = state.status != 200 and f"status of {state.status}" in message.text
-    return message.type in ("error", "warning") and not expected
+    unreachable = state.offline and UNREACHABLE.search(message.text)
+    return message.type in ("error", "warning") and not (expected or unreachable)
 
 
 async def faults(page: Page, *, exclude: tuple[str, ...] = ()) -> list[str]:

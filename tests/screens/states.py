@@ -1,7 +1,7 @@
 """The pages and their states. A new one is a function here, with the decorator."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -24,8 +24,16 @@ class State:
     ready: str
     page: bool
     status: int
-    # What a person does on the page to bring it into the state.
+    # What a person does on the page to bring it into the state. `prepare` may give one, too.
     act: Act | None = None
+    # Of the browser's context, such as a permission.
+    options: dict[str, Any] = field(default_factory=dict)
+    # Runs in the page before its own scripts.
+    script: str = ""
+    # True if the browser may log that it reaches no server.
+    offline: bool = False
+    # Of the pictures: "desktop-light".
+    looks: tuple[str, ...] = ("phone-light", "phone-dark", "desktop-light", "desktop-dark")
 
 
 STATES: Final[dict[str, State]] = {}
@@ -37,13 +45,13 @@ def state(
     *,
     page: bool = False,
     status: int = 200,
-    act: Act | None = None,
+    **more: Any,
 ) -> Callable[[Prepare], Prepare]:
     """Register a function that prepares a state and returns the path of its page."""
 
     def register(prepare: Prepare) -> Prepare:
         name = prepare.__name__
-        STATES[name] = State(name, user, prepare, ready, page, status, act)
+        STATES[name] = State(name, user, prepare, ready, page, status, **more)
         return prepare
 
     return register
@@ -84,7 +92,6 @@ async def second_factor(stage: Stage) -> str:
     return "/accounts/second-factor/set-up/"
 
 
-# The page of a missing page looks the same; a development server has one of Django's.
 @state(RIDER, page=True, status=403)
 async def not_permitted(stage: Stage) -> str:
     return "/driver/fleet/"
@@ -132,6 +139,8 @@ async def fleet_replay(stage: Stage) -> str:
 
 
 TRIP: Final = "[data-part=status]"
+# A trip whose car is on the map.
+CAR: Final = ".tracking-car"
 
 
 @state(RIDER, TRIP)
@@ -140,28 +149,28 @@ async def trip_looking(stage: Stage) -> str:
     return path
 
 
-@state(RIDER, TRIP)
+@state(RIDER, CAR)
 async def trip_assigned(stage: Stage) -> str:
     path, driver = await stage.trip()
     await stage.drive(driver, 51.49, -0.13)
     return path
 
 
-@state(RIDER, TRIP, page=True)
+@state(RIDER, CAR, page=True)
 async def trip_on_the_way(stage: Stage) -> str:
     path, driver = await stage.trip("enroute_to_pickup")
     await stage.drive(driver, 51.49, -0.13)
     return path
 
 
-@state(RIDER, TRIP)
+@state(RIDER, CAR)
 async def trip_here(stage: Stage) -> str:
     path, driver = await stage.trip("enroute_to_pickup", "arrived_at_pickup")
     await stage.drive(driver, PICKUP["lat"], PICKUP["lon"])
     return path
 
 
-@state(RIDER, TRIP)
+@state(RIDER, CAR)
 async def trip_to_a_stop(stage: Stage) -> str:
     path, driver = await stage.trip(
         "enroute_to_pickup",
@@ -173,7 +182,7 @@ async def trip_to_a_stop(stage: Stage) -> str:
     return path
 
 
-@state(RIDER, TRIP)
+@state(RIDER, CAR)
 async def trip_to_the_destination(stage: Stage) -> str:
     path, driver = await stage.trip("enroute_to_pickup", "arrived_at_pickup", "enroute_to_dropoff")
     await stage.drive(driver, 51.505, -0.11)
@@ -205,7 +214,7 @@ async def admin_home(stage: Stage) -> str:
     return "/admin/"
 
 
-@state(RIDER, TRIP, act=lambda page: page.locator("[data-part=share]").click())
+@state(RIDER, CAR, act=lambda page: page.locator("[data-part=share]").click())
 async def trip_sharing(stage: Stage) -> str:
     path, driver = await stage.trip("enroute_to_pickup")
     await stage.drive(driver, 51.49, -0.13)
@@ -231,7 +240,7 @@ async def driver_replay(stage: Stage) -> str:
     return f"/driver/{FIRST}/replay/?date={date}"
 
 
-@state(None, TRIP, page=True)
+@state(None, CAR, page=True)
 async def shared_trip(stage: Stage) -> str:
     path, driver = await stage.trip("enroute_to_pickup")
     await stage.drive(driver, 51.49, -0.13)
@@ -259,3 +268,6 @@ async def offline_of_a_driver(stage: Stage) -> str:
 @state(None)
 async def offline_of_a_trip(stage: Stage) -> str:
     return "/trips/app-offline/"
+
+
+from . import desk_states  # noqa: E402, F401

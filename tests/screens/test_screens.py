@@ -1,6 +1,6 @@
 """Each page and state on a phone and a desktop: no console error, no fault that axe finds.
 
-`make screens` keeps the pictures in artefacts/screens/.
+`make screens` keeps the pictures in artefacts/screens/. For some states alone: `-k trip_here`.
 """
 
 import pytest
@@ -19,35 +19,73 @@ async def test_pages_are_accessible_on_a_phone(stage):
     found = {}
     for name in PAGES:
         state = STATES[name]
-        path = await state.prepare(stage)
+        path = await prepared(stage, state)
         async with opened(stage, state, path, "en", **SIZES["phone"]) as page:
             found[name] = await faults(page, exclude=excluded(path))
     report(found)
 
 
-@pytest.mark.long
-@pytest.mark.timeout(900)
+FREE = """() => {
+    const box = (part) => document.querySelector(`[data-part=${part}]`).getBoundingClientRect();
+    const [map, panel] = [box("map"), box("panel")];
+    const side = document.querySelector(".console-side");
+    const covered = Math.min(map.right, panel.right) - Math.max(map.left, panel.left);
+    const overflow = side.scrollWidth - side.clientWidth;
+    return { free: map.width - Math.max(0, covered), overflow };
+}"""
+
+
 @pytest.mark.parametrize("language", ["en", "ar"])
-async def test_every_state_in_every_look(stage, language):
+async def test_panel_of_the_console_leaves_room_for_the_map(stage, language):
+    state = STATES["desk_drivers"]
+    path = await prepared(stage, state)
+    options = {"viewport": {"width": 1280, "height": 800}}
+    async with opened(stage, state, path, language, **options) as page:
+        await page.locator(".console-list [role=option]").first.click()
+        for width in (561, 700, 959, 960, 1101, 1280):
+            await page.set_viewport_size({"width": width, "height": 800})
+            await page.wait_for_function(f"innerWidth === {width}")
+            await page.evaluate(
+                "new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
+            )
+            found = await page.evaluate(FREE)
+            assert found["free"] >= 260, width
+        await page.locator("[data-part=panel-close]").click()
+        await page.set_viewport_size(SIZES["phone"]["viewport"])
+        await page.locator("[data-part=more]").click()
+        assert (await page.evaluate(FREE))["overflow"] == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("language", ["en", "ar"])
+@pytest.mark.parametrize("name", STATES)
+async def test_every_state_in_every_look(stage, name, language):
     folder = ARTEFACTS / "screens"
     folder.mkdir(parents=True, exist_ok=True)
     found = {}
-    for name, state in STATES.items():
-        path = await state.prepare(stage)
-        for size, options in SIZES.items():
-            for scheme in ("light", "dark"):
-                look = f"{name}-{size}-{scheme}-{language}"
-                try:
-                    async with opened(
-                        stage, state, path, language, color_scheme=scheme, **options
-                    ) as page:
-                        await page.screenshot(path=folder / f"{look}.png")
-                        direction = await page.evaluate("document.documentElement.dir")
-                        assert (direction == "rtl") == (language == "ar")
-                        found[look] = await faults(page, exclude=excluded(path))
-                except AssertionError as error:
-                    found[look] = [str(error)]
+    state = STATES[name]
+    path = await prepared(stage, state)
+    for size, options in SIZES.items():
+        for scheme in ("light", "dark"):
+            if f"{size}-{scheme}" not in state.looks:
+                continue
+            look = f"{name}-{size}-{scheme}-{language}"
+            try:
+                async with opened(
+                    stage, state, path, language, color_scheme=scheme, **options
+                ) as page:
+                    await page.screenshot(path=folder / f"{look}.png")
+                    direction = await page.evaluate("document.documentElement.dir")
+                    assert (direction == "rtl") == (language == "ar")
+                    found[look] = await faults(page, exclude=excluded(path))
+            except AssertionError as error:
+                found[look] = [str(error)]
     report(found)
+
+
+async def prepared(stage, state):
+    stage.act = None
+    return await state.prepare(stage)
 
 
 def excluded(path):

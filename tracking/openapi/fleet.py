@@ -27,11 +27,21 @@ from tracking.rest.drivers import (
     DriversView,
     Filters,
     FiltersView,
+    Matches,
+    MatchesView,
 )
 
 _STATES: Final = list(State.values)
 
 extend_schema_serializer(component_name="AcknowledgeAlert")(AcknowledgeInput)
+
+_FILTERS: Final = [
+    OpenApiParameter("state", {"type": "string", "enum": _STATES}),
+    OpenApiParameter("status", {"type": "string", "enum": list(STATUSES)}),
+    OpenApiParameter("vehicle_type", str),
+    OpenApiParameter("zone", int, description="Only drivers who are in this zone."),
+    OpenApiParameter("search", str, description="Part of a name or e-mail address, or an id."),
+]
 
 describe(
     get=extend_schema(
@@ -41,13 +51,7 @@ describe(
         description="Also those off duty or without a location. In a state, those who have it for"
         " the longest time are first; with `waiting` the available drivers come first.",
         parameters=[
-            OpenApiParameter("state", {"type": "string", "enum": _STATES}),
-            OpenApiParameter("status", {"type": "string", "enum": list(STATUSES)}),
-            OpenApiParameter("vehicle_type", str),
-            OpenApiParameter("zone", int, description="Only drivers who are in this zone."),
-            OpenApiParameter(
-                "search", str, description="Part of a name or e-mail address, or an id."
-            ),
+            *_FILTERS,
             OpenApiParameter(
                 "sort", {"type": "string", "enum": list(ORDERS), "default": next(iter(ORDERS))}
             ),
@@ -76,6 +80,17 @@ describe(
         responses=responses({200: Filters}),
     )
 )(FiltersView)
+
+describe(
+    get=extend_schema(
+        operation_id="list_matches",
+        tags=["fleet"],
+        summary="List the ids of the drivers that match filters, for staff",
+        description="For a map that has the drivers from a stream. Poll it with the ETag.",
+        parameters=[*_FILTERS, IF_NONE_MATCH, ETAG],
+        responses=responses({200: Matches, 304: UNCHANGED}, 400),
+    )
+)(MatchesView)
 
 describe(
     get=extend_schema(

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 import msgspec
+from django.http import HttpResponseBase
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from msgspec import Meta
@@ -18,6 +19,8 @@ from tracking.ids import MAX_ID
 from tracking.models import DriverState, LocationAccess, State, Zone
 from tracking.people import USER_IDS
 from tracking.permissions import may_view_trips
+from tracking.protocol.frames import Id
+from tracking.rest.conditional import conditional
 from tracking.rest.driver_rows import (
     ORDERS,
     STATUSES,
@@ -40,16 +43,8 @@ from tracking.rest.windows import check_names, choice_of, invalid, number_of
 
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 500
-PARAMETERS: Final = (
-    "state",
-    "status",
-    "vehicle_type",
-    "zone",
-    "search",
-    "sort",
-    "limit",
-    "after",
-)
+FILTERS: Final = ("state", "status", "vehicle_type", "zone", "search")
+PARAMETERS: Final = (*FILTERS, "sort", "limit", "after")
 
 
 class Drivers(msgspec.Struct):
@@ -58,6 +53,12 @@ class Drivers(msgspec.Struct):
     results: list[DriverRow]
     total: Annotated[int, Meta(description="The number of all that match.")]
     next: Annotated[str | None, Meta(description="The `after` of the next page.")]
+
+
+class Matches(msgspec.Struct):
+    """The ids of the drivers that match, in no order."""
+
+    ids: list[Id]
 
 
 class Filters(msgspec.Struct):
@@ -97,6 +98,18 @@ class DriversView(FleetPageView):
         results = rows_of(rows, now, with_trips=may_view_trips(request.user))
         following_page = _encoded(keys_of(rows[-1], order)) if more else None
         return Response(msgspec.to_builtins(Drivers(results, total, following_page)))
+
+
+class MatchesView(FleetPageView):
+    """Lists the ids of the drivers that match filters: those that a map draws and others not."""
+
+    def get(self, request: Request) -> HttpResponseBase:
+        query = request.query_params
+        check_names(query, FILTERS)
+        ids = list(_filtered(query, timezone.now()).order_by("pk").values_list("pk", flat=True))
+        if ids:  # a zone's are in it
+            record(request.user.pk, LocationAccess.Way.LIST)
+        return conditional(request._request, msgspec.json.encode(Matches(ids)))
 
 
 def _filtered(query: Any, now: datetime) -> Any:

@@ -29,6 +29,11 @@ class CreateInput(Input):
 class AssignInput(Input):
     driver = user_id_field(min_value=1, max_value=MAX_ID, allow_null=True)
     vehicle = serializers.CharField(required=False, allow_blank=True)
+    version = serializers.IntegerField(
+        min_value=1,
+        required=False,
+        help_text="The trip's version that you have seen: 409 `trip_changed` if it has another.",
+    )
     reason = serializers.CharField(required=False, allow_blank=True)
 
 

@@ -189,5 +189,9 @@ def _valid(function: Callable[..., Trip], *args: Any, **kwargs: Any) -> Trip:
         raise Conflict(
             str(error), code=error.code, driver=error.driver_id, state=error.state
         ) from error
+    except trips.TripChanged as error:
+        raise Conflict(
+            str(error), code=error.code, version=error.trip.version, driver=error.trip.driver_id
+        ) from error
     except trips.TripConflict as error:
         raise Conflict(str(error), code=error.code) from error

@@ -102,6 +102,7 @@ def dispatch_console(context: template.Context) -> dict[str, Any]:
         http_url=reverse_or_empty("tracking_fleet:stream"),
         drivers_url=reverse_or_empty("tracking_fleet:drivers"),
         filters_url=reverse_or_empty("tracking_fleet:filters"),
+        matches_url=reverse_or_empty("tracking_fleet:matches"),
         alerts_url=reverse_or_empty("tracking_fleet:alerts") if sees_alerts else "",
         trips_url=reverse_or_empty("tracking_trips:trip-list") if sees_trips else "",
         nearby_url=reverse_or_empty("tracking:nearby"),

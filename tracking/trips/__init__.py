@@ -11,6 +11,7 @@ from tracking.trips.errors import (
     InvalidTrip,
     InvalidWaypoint,
     StatusConflict,
+    TripChanged,
     TripConflict,
     TripOver,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "InvalidTrip",
     "InvalidWaypoint",
     "StatusConflict",
+    "TripChanged",
     "TripConflict",
     "TripOver",
     "TripStatus",

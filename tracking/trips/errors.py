@@ -5,6 +5,7 @@ ValueError
     └── InvalidWaypoint     one waypoint is invalid
 TripConflict                the trip, or the driver, is not in a state for this
 ├── TripOver                the trip is complete or canceled
+├── TripChanged             the trip has another version than the caller has seen
 ├── StatusConflict          the status cannot follow the present one
 ├── DriverTaken             the driver has another trip
 └── DriverUnavailable       the driver is off duty, or reserved by the host
@@ -43,6 +44,16 @@ class TripOver(TripConflict):
 
     def __init__(self, trip: Trip) -> None:
         super().__init__(_("This trip has ended: create another one."))
+        self.trip = trip
+
+
+class TripChanged(TripConflict):
+    """`trip` is the trip as it is now."""
+
+    code = "trip_changed"
+
+    def __init__(self, trip: Trip) -> None:
+        super().__init__(_("This trip has changed meanwhile: look at it again."))
         self.trip = trip
 
 

@@ -38,6 +38,7 @@ from tracking.trips.errors import (
     DriverUnavailable,
     InvalidTrip,
     StatusConflict,
+    TripChanged,
     TripOver,
 )
 from tracking.trips.waypoints import Given, checked
@@ -102,6 +103,7 @@ def assign(
     driver: AbstractBaseUser | DriverId | None,
     *,
     vehicle: str | None = None,
+    version: int | None = None,
     reason: str = "",
     by: AbstractBaseUser | UserId | None = None,
 ) -> Trip:
@@ -110,21 +112,23 @@ def assign(
     The former driver becomes available, and its watch grants end; new ones open for the riders. The
     status is `new` again. With None for the driver, the trip waits for another one. `vehicle`
     replaces the description; without it, that of a former driver is dropped. Assigning the same
-    driver again is no change.
+    driver again is no change. `version` is the one that the dispatcher has seen: of two who assign
+    the trip at the same time, the second one gets an error, and sees what the first one did.
 
-    Raise InvalidTrip for a user who is no driver, or a rider of the trip; TripOver; DriverTaken if
-    the driver has another trip; DriverUnavailable if the driver is off duty, or reserved by the
-    host.
+    Raise InvalidTrip for a user who is no driver, or a rider of the trip; TripOver; TripChanged if
+    the trip has another version by now; DriverTaken if the driver has another trip;
+    DriverUnavailable if the driver is off duty, or reserved by the host.
     """
     if reasons := text_reasons(vehicle=(vehicle or "", MAX_VEHICLE), reason=(reason, MAX_REASON)):
         raise InvalidTrip(reasons)
     driver_id = id_of(driver)
     with _atomic():
         row = _lock(trip)
-        if driver_id == row.driver_id:
-            if vehicle is None or vehicle == row.vehicle:
-                return row
-        elif driver_id is not None and row.riders.filter(pk=driver_id).exists():
+        if driver_id == row.driver_id and vehicle in (None, row.vehicle):
+            return row
+        if version is not None and version != row.version:
+            raise TripChanged(row)
+        if driver_id not in (None, row.driver_id) and row.riders.filter(pk=driver_id).exists():
             raise InvalidTrip({"driver": [_("This driver is a rider of the trip.")]})
         now = timezone.now()
         status, former = row.status, row.driver_id

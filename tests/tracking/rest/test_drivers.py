@@ -319,3 +319,19 @@ def test_whoever_got_a_trip_has_a_panel_and_others_have_none(staff):
     trips.create(riders=[rider.pk], driver=driver.pk)
     panel = staff.get(f"/fleet/drivers/{driver.pk}/").json()
     assert (panel["state"], panel["status"]) == ("reserved", "unknown")
+
+
+def test_matches_are_the_ids_of_the_same_filters(staff, fleet, rates):
+    rates(location_read="100/s")
+    for query, found in LISTS:
+        if "sort" in query:
+            continue
+        answer = staff.get("/fleet/matches/", query)
+        assert set(answer.json()["ids"]) == {fleet[name].pk for name in found.split()}, query
+    again = staff.client.get("/fleet/matches/", query, headers={"If-None-Match": answer["ETag"]})
+    assert again.status_code == 304
+    assert staff.get("/fleet/matches/", {"limit": 2}).status_code == 400
+
+
+def test_matches_are_for_staff(database):
+    assert new_caller("rider").get("/fleet/matches/").status_code == 403

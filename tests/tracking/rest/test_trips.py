@@ -115,6 +115,20 @@ def test_driver_of_another_trip_is_taken(staff, trip, rider, driver):
     )
 
 
+def test_of_two_dispatchers_who_saw_the_same_trip_the_second_is_told(staff, trip, driver):
+    seen = staff.get(f"/trips/{trip.pk}/").json()["version"]
+    path, other = f"/trips/{trip.pk}/assign/", new_caller("driver")
+    assert staff.post(path, {"driver": driver.pk, "version": seen}).status_code == 200
+    late = staff.post(path, {"driver": other.pk, "version": seen})
+    assert late.status_code == 409
+    members = late.json()
+    assert (members["code"], members["version"]) == ("trip_changed", seen + 1)
+    assert members["driver"] == driver.pk
+    # What both wanted is no conflict.
+    assert staff.post(path, {"driver": driver.pk, "version": seen}).status_code == 200
+    assert staff.post(path, {"driver": other.pk, "version": seen + 1}).status_code == 200
+
+
 def test_driver_off_duty_is_unavailable(staff, trip, driver):
     states.set_state(driver.pk, "non_operational")
     response = staff.post(f"/trips/{trip.pk}/assign/", {"driver": driver.pk})

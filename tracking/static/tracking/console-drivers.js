@@ -20,6 +20,7 @@ export function createDrivers(modules, desk) {
   let number = 0; // of the newest request
   let loading = false;
   let loaded = false;
+  let wantedIds = null; // those of the filters that the stream does not know; null without such
   const query = { search: "", state: "", status: "", vehicle_type: "", zone: "", sort: "state" };
 
   const list = modules.consoleList.createList(part("drivers"), {
@@ -36,13 +37,15 @@ export function createDrivers(modules, desk) {
     name.dir = "auto";
     const state = make("span", "console-chip");
     const facts = make("span", "console-facts-line");
-    facts.dir = "auto";
     const side = make("span", "console-side-facts");
     const waiting = make("span", "");
     const battery = make("span", "console-battery");
     side.append(waiting, battery);
     const unseen = make("span", "tracking-unseen");
-    element.append(dot, name, state, facts, side, unseen);
+    const [first, second] = [make("span", "console-row-line"), make("span", "console-row-line")];
+    first.append(name, state);
+    second.append(facts, side);
+    element.append(dot, first, second, unseen);
     return {
       element,
       fill(row) {
@@ -59,7 +62,8 @@ export function createDrivers(modules, desk) {
         set(dot, "", location.status);
         set(name, phrases.nameOf(words, row));
         set(state, words.say(`state_${row.state ?? "none"}`), row.state ?? "none");
-        set(facts, [trip, row.vehicle_type, location.status === "live" ? "" : status].filter(Boolean).join(" · "));
+        const known = [trip, row.vehicle_type].filter(Boolean).map((text) => words.isolate(text));
+        set(facts, [...known, location.status === "live" ? "" : status].filter(Boolean).join(" · "));
         set(waiting, row.since ? phrases.duration(words, now - Date.parse(row.since)) : "");
         set(battery, charge, isLow ? "low" : "");
         // The dot says it to the eye; `facts` has any other status.
@@ -83,6 +87,7 @@ export function createDrivers(modules, desk) {
       if (asked !== number) return;
       take(answer.results, answer.next, answer.total);
       desk.clearProblem("drivers");
+      filterMap();
     } catch (error) {
       if (asked === number) desk.problem("drivers", error);
     } finally {
@@ -127,14 +132,40 @@ export function createDrivers(modules, desk) {
     }
   }
 
+  const isFiltered = () => Object.entries(query).some(([name, value]) => name !== "sort" && value);
+
+  /** Draw the cars faint that the filters leave out. The stream says their state and status. */
+  async function filterMap() {
+    const { search: text, vehicle_type: type, zone } = query;
+    const asked = number;
+    let ids = null;
+    if (data.matchesUrl && (text || type || zone)) {
+      try {
+        const answer = await api.get(data.matchesUrl, { search: text, vehicle_type: type, zone });
+        ids = new Set(answer.ids);
+      } catch {
+        ids = wantedIds; // the list says that the server can't be reached
+      }
+    }
+    if (asked !== number || desk.tab !== "drivers") return;
+    wantedIds = ids;
+    desk.stage.filter(isFiltered() ? isWanted : null);
+  }
+
+  function isWanted({ userId, state, status }) {
+    if (query.state && state !== query.state) return false;
+    if (query.status && status !== query.status) return false;
+    return wantedIds === null || wantedIds.has(userId);
+  }
+
   function showTotal() {
-    const isFiltered = Object.entries(query).some(([name, value]) => name !== "sort" && value);
+    const some = isFiltered();
     part("drivers-empty").hidden = total > 0;
-    part("drivers-empty").textContent = words.say(isFiltered ? "no_match" : "no_drivers");
+    part("drivers-empty").textContent = words.say(some ? "no_match" : "no_drivers");
     const text = words.say("drivers_found", { count: words.number(total) });
     part("drivers-total").textContent = text;
-    part("clear-filters").hidden = !isFiltered;
-    return isFiltered ? (total ? text : words.say("no_match")) : text;
+    part("clear-filters").hidden = !some;
+    return some ? (total ? text : words.say("no_match")) : text;
   }
 
   async function filter() {

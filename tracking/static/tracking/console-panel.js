@@ -2,6 +2,7 @@
 
 const REFRESH = 10_000; // ms
 const NEAREST = 8; // cars
+const BESIDE = 960; // px of the widget, from which lists, map and panel stand beside each other
 
 /** Return an element. @param {string} tag @param {string} className @param {string} [text] */
 export function make(tag, className, text) {
@@ -44,6 +45,11 @@ export function createPanel(modules, desk) {
   const phrases = modules.consoleWords;
   const { below } = modules.consoleApi;
   const panel = part("panel");
+  // Narrower, the map would have no room beside the lists and the panel.
+  new ResizeObserver(() => {
+    desk.element.toggleAttribute("data-tight", desk.element.clientWidth < BESIDE);
+    markPanel();
+  }).observe(desk.element);
   const body = part("panel-body");
   const title = part("panel-title");
   let view = null; // { kind, … }
@@ -58,6 +64,10 @@ export function createPanel(modules, desk) {
     event.stopPropagation();
     close();
   });
+  for (const name of ["pointerdown", "keydown"]) {
+    const note = () => desk.element.toggleAttribute("data-pointing", name === "pointerdown");
+    desk.element.addEventListener(name, note, { capture: true });
+  }
   modules.consoleApi.whileVisible(() => view && refresh(), REFRESH);
 
   /** Show a view, and move the focus to its title. */
@@ -66,7 +76,7 @@ export function createPanel(modules, desk) {
     previous = next.back ?? null;
     view = next;
     panel.hidden = false;
-    desk.element.dataset.panel = next.kind;
+    markPanel();
     part("panel-back").hidden = !previous;
     note("");
     body.shows = undefined;
@@ -82,11 +92,19 @@ export function createPanel(modules, desk) {
     if (!view) return;
     view = null;
     panel.hidden = true;
-    delete desk.element.dataset.panel;
+    markPanel();
     desk.pins.clear();
     desk.showSelection(null);
     const target = opener?.isConnected && opener !== document.body ? opener : part("map");
     target.focus({ preventScroll: true });
+  }
+
+  /** Say in `data-panel` where the panel is, for the map's controls. */
+  function markPanel() {
+    const { element } = desk;
+    const covers = element.hasAttribute("data-narrow") || element.hasAttribute("data-tight");
+    if (view) element.dataset.panel = covers ? "over" : "beside";
+    else delete element.dataset.panel;
   }
 
   /** Show a problem or news above the content. */
@@ -339,7 +357,9 @@ export function createPanel(modules, desk) {
     const text = trip
       ? words.say("for_trip", { trip: phrases.titleOf(words, trip) })
       : words.say("nearest_hint");
-    return make("p", "console-quiet", place.name ? `${text} ${place.name}` : text);
+    const found = make("p", "console-quiet", text);
+    if (place.name) found.prepend(make("strong", "console-place", place.name));
+    return found;
   }
 
   const etaText = ({ eta }) => (eta ? phrases.arrival(words, eta) : "");
@@ -347,6 +367,7 @@ export function createPanel(modules, desk) {
 
   function carLine(car, number) {
     const item = make("li", "console-car");
+    item.dataset.car = car.userId;
     const name = phrases.nameOf(words, car);
     const show = button("console-car-name", "", () => openDriver(car, { back: view }));
     const called = make("bdi", "", name);
@@ -381,7 +402,7 @@ export function createPanel(modules, desk) {
     view.trip = newest;
     if (isOver(newest)) return fail(words.say("trip_is_over"));
     const has = newest.driver?.userId;
-    if (has === undefined) return assign(newest, car);
+    if (has === undefined) return assign(newest, car, item);
     if (has === car.userId) return done(newest);
     // Another dispatcher was quicker.
     const isNews = has !== trip.driver?.userId;
@@ -389,7 +410,9 @@ export function createPanel(modules, desk) {
   }
 
   function ask(trip, car, item, isNews) {
-    item.parentElement.querySelector(".console-ask")?.remove();
+    // The list may have been drawn again.
+    if (!item.isConnected) item = body.querySelector(`[data-car="${CSS.escape(car.userId)}"]`) ?? body;
+    body.querySelector(".console-ask")?.remove();
     view.asking = true;
     const box = make("div", "console-ask");
     box.setAttribute("role", "alertdialog");
@@ -410,7 +433,7 @@ export function createPanel(modules, desk) {
     const keep = button("console-action", words.say("keep", values), end);
     const yes = button("console-action console-main", words.say("reassign_yes"), () => {
       end();
-      assign(trip, car);
+      assign(trip, car, item);
     });
     box.append(text, actions(yes, keep));
     box.addEventListener("keydown", (event) => {
@@ -423,17 +446,23 @@ export function createPanel(modules, desk) {
     keep.focus();
   }
 
-  async function assign(trip, car) {
+  async function assign(trip, car, item) {
     if (view.busy) return;
     view.busy = true;
     const current = view;
     try {
-      const answer = await api.post(below(data.tripsUrl, trip.id, "assign"), { driver: car.userId });
+      const wanted = { driver: car.userId, version: trip.version };
+      const answer = await api.post(below(data.tripsUrl, trip.id, "assign"), wanted);
       desk.refreshTrips();
       done(answer);
     } catch (error) {
       const { status, problem = {} } = error;
       const name = phrases.nameOf(words, car);
+      if (status === 409 && problem.code === "trip_changed") {
+        // Another dispatcher was quicker by less than a second: look again, and ask.
+        current.busy = false;
+        return void (view === current && choose(trip, car, item));
+      }
       if (status === 409 && problem.code === "driver_taken") {
         const other = phrases.titleOf(words, { id: problem.trip, reference: problem.reference });
         fail(words.say("driver_taken", { name, trip: other }));
@@ -506,7 +535,7 @@ export function createPanel(modules, desk) {
   }
 
   function section(name, lines, none) {
-    const found = make("section", "console-section");
+    const found = make("section", `console-section console-${name}`);
     found.append(make("h3", "", words.say(name)));
     if (!lines.length) {
       found.append(make("p", "console-quiet", words.say(none)));

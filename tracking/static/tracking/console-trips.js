@@ -22,9 +22,11 @@ export function createTrips(modules, desk) {
     const name = make("strong", "console-name");
     name.dir = "auto";
     const chip = make("span", "console-chip");
+    const [first, second] = [make("span", "console-row-line"), make("span", "console-row-line")];
     const facts = make("span", "console-facts-line");
-    facts.dir = "auto";
-    element.append(dot, name, chip, facts);
+    first.append(name, chip);
+    second.append(facts);
+    element.append(dot, first, second);
     return {
       element,
       fill(trip) {
@@ -36,10 +38,10 @@ export function createTrips(modules, desk) {
         chip.textContent = trip.driver
           ? phrases.progress(words, trip, true)
           : words.say("waiting_for", { duration: waiting });
-        const driver = trip.driver ? phrases.nameOf(words, trip.driver) : "";
+        const driver = trip.driver ? words.isolate(phrases.nameOf(words, trip.driver)) : "";
         const eta = trip.eta ? words.say("arrives_in_minutes", { minutes: phrases.arrival(words, trip.eta) }) : "";
-        const place = phrases.pickupOf(trip)?.name ?? "";
-        facts.textContent = [driver, eta, place].filter(Boolean).join(" · ") || words.say("nobody");
+        const place = words.isolate(phrases.pickupOf(trip)?.name ?? "");
+        facts.textContent = [eta, driver, place].filter(Boolean).join(" · ") || words.say("nobody");
       },
     };
   }

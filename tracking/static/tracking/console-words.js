@@ -1,23 +1,20 @@
 /** The console's phrases and orders: functions of the server's answers, without the page. */
 
 const MINUTE = 60_000;
-const HOUR = 60 * MINUTE;
 
-/** Return a duration in minutes or hours: "4 min", "2 h 5 min". @param {any} words */
+/** Return a duration in minutes or hours: "4 min", "2 hr 5 min". @param {any} words */
 export function duration(words, milliseconds) {
   const minutes = Math.max(0, Math.floor(milliseconds / MINUTE));
   if (minutes < 1) return words.say("under_a_minute");
-  if (milliseconds < HOUR) return words.say("minutes", { count: words.number(minutes) });
-  const [hours, rest] = [Math.floor(minutes / 60), minutes % 60];
-  return words.say("hours", { hours: words.number(hours), minutes: words.number(rest) });
+  return words.duration(minutes * MINUTE);
 }
 
 /** Return in how many minutes a car would arrive, rounded up, as riders count them. */
 export function arrival(words, { seconds, confidence }) {
   const minutes = Math.max(1, Math.ceil(seconds / 60));
   if (minutes >= 60) return duration(words, minutes * MINUTE);
-  const count = words.number(minutes);
-  return words.say(confidence === "low" ? "minutes_about" : "minutes", { count });
+  if (confidence === "low") return words.say("minutes_about", { count: words.number(minutes) });
+  return duration(words, minutes * MINUTE);
 }
 
 /** Return a driver's name, or "Driver 19". */

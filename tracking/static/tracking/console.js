@@ -142,6 +142,8 @@ export function start(element, modules) {
   const tabs = modules.consoleTabs.createTabs(element, (name) => {
     desk.tab = name;
     pages[name]?.show();
+    // The filters are in this tab: elsewhere nobody would know why cars are faint.
+    if (name !== "drivers") stage.filter(null);
   });
   const pages = {};
   if (data.driversUrl) pages.drivers = drivers = modules.consoleDrivers.createDrivers(modules, desk);

@@ -58,6 +58,12 @@ export function createFleetStage(element, widget, modules, options) {
       return L.CRS.EPSG3857.pointToLatLng(L.point(layer.nearest(x), y).multiplyBy(256), 0);
     },
 
+    /** Draw the drivers faint that a filter does not want; with null, none. */
+    filter(wanted) {
+      fleet.filter(wanted);
+      layer.refresh();
+    },
+
     /** Limit the shown statuses by the time since the server's last frame. */
     expire() {
       const isQuiet = performance.now() - heardAt >= staleAfter;

@@ -20,6 +20,8 @@ export class Fleet {
   /** The freshest status that any driver may be drawn with, as an index of STATUSES. */
   bestStatus = STATUSES.length - 1;
 
+  /** Which drivers are looked for, the others are faint; null: all are. @type {Function | null} */
+  #wanted = null;
   #rows = new Map();
   /** The drivers from before the newest snapshot, without a location since. */
   #unconfirmed = new Set();
@@ -75,6 +77,19 @@ export class Fleet {
     this.locations.length = this.size;
   }
 
+  /**
+   * Mark the drivers that a filter does not want, now and when they change.
+   * @param {((location: any) => boolean) | null} wanted null: all are wanted
+   */
+  filter(wanted) {
+    this.#wanted = wanted;
+    for (let row = 0; row < this.size; row += 1) this.#mark(row);
+  }
+
+  #mark(row) {
+    this.faint[row] = Number(this.#wanted !== null && !this.#wanted(this.locations[row]));
+  }
+
   /** Return the driver's row, or undefined. */
   row(id) {
     return this.#rows.get(id);
@@ -101,16 +116,20 @@ export class Fleet {
   }
 
   /**
-   * Return the driver nearest to a place, or null if none is within `reach`. Iterating over ten
+   * Return the driver nearest to a place, or null if none is within `reach`; a faint one only if
+   * there is no other. Iterating over ten
    * thousand drivers takes some 50 µs, less than maintaining an index of moving drivers.
    */
   nearest(x, y, reach, now) {
     let best = null;
+    let isFaint = true;
     let least = reach * reach;
     for (let row = 0; row < this.size; row += 1) {
       const [atX, atY] = this.at(row, now);
       const off = shortest(atX - x) ** 2 + (atY - y) ** 2;
-      if (off > least) continue;
+      if (off > reach * reach || (this.faint[row] && !isFaint)) continue;
+      if (off > least && Boolean(this.faint[row]) === isFaint) continue;
+      isFaint = Boolean(this.faint[row]);
       least = off;
       best = this.locations[row];
     }
@@ -135,6 +154,7 @@ export class Fleet {
       this.status[row] = status;
       this.busy[row] = Number(BUSY.has(location.state));
       this.locations[row] = { ...location, name: location.name ?? this.locations[row].name };
+      this.#mark(row);
       return;
     } else {
       this.#glide(row, x, y, now);
@@ -151,6 +171,7 @@ export class Fleet {
     this.busy[row] = Number(BUSY.has(location.state));
     // The server omits names that it has already sent.
     this.locations[row] = { ...location, name: location.name ?? this.locations[row]?.name ?? null };
+    this.#mark(row);
   }
 
   #isRepeat(row, { receivedAt, latitude, longitude }) {
@@ -184,9 +205,10 @@ export class Fleet {
     }
     this.status = grown(Uint8Array, this.status, capacity);
     this.busy = grown(Uint8Array, this.busy, capacity);
+    this.faint = grown(Uint8Array, this.faint, capacity);
     this.locations ??= [];
-    const { x, y, fromX, fromY, startedAt, glide, heading, status, busy } = this;
-    this.columns = [x, y, fromX, fromY, startedAt, glide, heading, status, busy];
+    const { x, y, fromX, fromY, startedAt, glide, heading, status, busy, faint } = this;
+    this.columns = [x, y, fromX, fromY, startedAt, glide, heading, status, busy, faint];
   }
 }
 

@@ -191,12 +191,16 @@ function run(element, modules, widget, day, found) {
 
   function showFacts({ speed, heading, accuracy, battery, charging, ...fix }, isKnown) {
     const fact = (name, value, text, values = {}) => {
-      part(name).textContent =
-        value === null ? "" : words.say(text, { count: words.number(value), ...values });
+      const count = value === null ? "" : words.number(value);
+      put(name, value, words.say(text, { count, ...values }));
+    };
+    const put = (name, value, text) => {
+      part(name).textContent = value === null ? "" : text;
       part(name).closest("[data-fact]").hidden = value === null;
     };
     const point = words.say(COMPASS[Math.round(heading / 45) % 8]);
-    fact("speed", isKnown ? speed : null, "kmh");
+    // The day has km/h.
+    put("speed", isKnown ? speed : null, words.speed(speed / 3.6));
     fact("heading", isKnown ? heading : null, "heading", { point });
     fact("accuracy", accuracy, "metres");
     fact("battery", battery, charging ? "charging" : "percent");

@@ -12,14 +12,19 @@ const DOT_SIZE = 10;
 
 /** A sheet of pixels, and a stamp for every status and direction. */
 export class Sheet {
-  /** @param {{ fills: string[], edge: string }} colours one fill per status, and more */
-  constructor(width, height, ratio, { fills, edge }) {
-    Object.assign(this, { width, height, ratio });
+  /**
+   * @param {{ fills: string[], edge: string, faint: number }} colours one fill per status, and more;
+   * the last fill is drawn with the opacity `faint`
+   */
+  constructor(width, height, ratio, colours) {
+    const { fills, edge, faint } = colours;
+    Object.assign(this, { width, height, ratio, madeOf: colours });
     this.image = new ImageData(width, height);
     this.pixels = new Uint32Array(this.image.data.buffer);
-    this.stamps = fills.map((fill) =>
-      Array.from({ length: DOT + 1 }, (_, kind) => this.#cut(kind, fill, edge)),
-    );
+    this.stamps = fills.map((fill, i) => {
+      const opacity = i === fills.length - 1 ? faint : 1;
+      return Array.from({ length: DOT + 1 }, (_, kind) => this.#cut(kind, fill, edge, opacity));
+    });
   }
 
   clear() {
@@ -45,13 +50,14 @@ export class Sheet {
   }
 
   /** Draw a stamp once, and return its pixels that are not empty. */
-  #cut(kind, fill, edge) {
+  #cut(kind, fill, edge, opacity) {
     const side = Math.ceil((kind === DOT ? DOT_SIZE : ARROW_SIZE) * this.ratio) | 1;
     const canvas = document.createElement("canvas");
     canvas.width = canvas.height = side;
     const context = canvas.getContext("2d", { willReadFrequently: true });
     context.translate(side / 2, side / 2);
     context.scale(this.ratio, this.ratio);
+    context.globalAlpha = opacity;
     context.fillStyle = fill;
     context.strokeStyle = edge;
     context.lineJoin = "round";

@@ -1,19 +1,24 @@
-/** A Leaflet layer with one canvas, larger than the map by a margin: what a replay draws. */
+/** A Leaflet layer with one canvas: what a replay draws, and all cars of the fleet. */
 
 const WORLD = 256; // pixels at zoom 0
-const PADDING = 0.35; // of the map's size, drawn beyond each edge
+// Of the map's size, drawn beyond each edge, so that a short drag draws nothing again.
+const PADDING = 0.35;
 
 /**
  * @param {any} L Leaflet
  * @param {object} options methods of the layer, and:
  * @param {string} options.className of the canvas
  * @param {boolean} [options.isBelow] whether other drawings of the map lie above it
+ * @param {number} [options.padding] of the map's size; 0 for what is drawn on every frame anyway
+ * @param {() => void} [options.onDrawn] called after each frame, also while nothing is painted
  * @param {(element: Element) => any} options.readColours
  * @param {(context: CanvasRenderingContext2D, view: { colours: any, zoom: number, scale: number,
- *   origin: { x: number, y: number }, width: number, height: number }) => void} options.paint
+ *   origin: { x: number, y: number }, width: number, height: number, ratio: number }) => void}
+ *   options.paint
  *   draws places of the world's square, times `scale` and less `origin`, on an empty canvas
  */
-export function createCanvasLayer(L, { className, isBelow = false, readColours, paint, ...methods }) {
+export function createCanvasLayer(L, options) {
+  const { className, isBelow = false, padding = PADDING, readColours, paint, onDrawn, ...methods } = options;
   const Layer = L.Layer.extend({
     ...methods,
 
@@ -58,11 +63,15 @@ export function createCanvasLayer(L, { className, isBelow = false, readColours, 
 
     _draw() {
       this._frame = 0;
-      const map = this._map;
+      if (!this._map) return;
       // During a zoom animation, Leaflet scales the existing picture.
-      if (!map || map._animatingZoom) return;
+      if (!this._map._animatingZoom) this._paint(this._map);
+      onDrawn?.call(this);
+    },
+
+    _paint(map) {
       const size = map.getSize();
-      const margin = size.multiplyBy(PADDING).round();
+      const margin = size.multiplyBy(padding).round();
       const { x: width, y: height } = size.add(margin).add(margin);
       const ratio = Math.min(2, globalThis.devicePixelRatio || 1);
       const canvas = this._canvas;
@@ -84,7 +93,7 @@ export function createCanvasLayer(L, { className, isBelow = false, readColours, 
       this._colours ??= readColours(map.getContainer());
       const zoom = map.getZoom();
       const origin = map.getPixelBounds().min.subtract(margin);
-      const view = { zoom, scale: WORLD * 2 ** zoom, origin, width, height };
+      const view = { zoom, scale: WORLD * 2 ** zoom, origin, width, height, ratio };
       paint.call(this, context, { colours: this._colours, ...view });
     },
 
