@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.utils import translation
 
 from tests import services
 from tests.services import osrm, valhalla
@@ -50,6 +51,12 @@ def valhalla_engine():
 def _fast_passwords(settings):
     """Hash passwords fast: the real hash is slow on purpose, and no test is about that."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def _no_language_is_left():
+    """Reset the language that the last request of an earlier test activated."""
+    translation.deactivate()
 
 
 @pytest.fixture(autouse=True)
