@@ -38,12 +38,22 @@ RUN: Final = """async ([tags, exclude]) => {
 }"""
 
 
+async def prepared(stage: Stage, state: State) -> str:
+    """Prepare a state, and return the path of its page."""
+    stage.before = stage.act = None
+    return await state.prepare(stage)
+
+
 @asynccontextmanager
 async def opened(
     stage: Stage, state: State, path: str, language: str, **options: Any
 ) -> AsyncIterator[Page]:
     """Open a state's page. Fail if it logs to the console, or requests from another host."""
-    context = await stage.context(state.user, language, **options)
+    context = await stage.context(state.user, language, **state.options, **options)
+    if state.script:
+        await context.add_init_script(state.script)
+    if stage.before is not None:
+        await stage.before(context)
     page = await context.new_page()
     said: list[str] = []
     here = urlsplit(stage.server.http_url).netloc
@@ -63,9 +73,10 @@ async def opened(
     except AssertionError as error:
         raise AssertionError(f"{state.name}: {error}, the console says {said}") from error
     await settled(page)
-    if state.act is not None:
-        await state.act(page)
-        await settled(page)
+    for act in (state.act, stage.act):
+        if act is not None:
+            await act(page)
+            await settled(page)
     yield page
     await context.close()
     assert said == [], (state.name, said)
@@ -88,6 +99,7 @@ def is_bad(message: Any, state: State) -> bool:
     """Return whether a line of the console is a fault, such as a violation of the policy."""
     # Chromium says so about the page itself.
     expected = state.status != 200 and f"status of {state.status}" in message.text
+    expected |= state.logs is not None and state.logs.search(message.text) is not None
     return message.type in ("error", "warning") and not expected
 
 

@@ -1,11 +1,13 @@
 """A server with people and data, for the functions that prepare a page's state."""
 
+import asyncio
 import json
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
-from playwright.async_api import Browser, BrowserContext
+from playwright.async_api import Browser, BrowserContext, Page
 
 from tests import services
 from tests.e2e.client import Driver
@@ -16,8 +18,12 @@ from tests.e2e.visits import PASSWORD, person
 RIDER, DRIVER, DISPATCHER, OTHER = 601, 602, 603, 604
 # The drivers of the trips, one for each state.
 FIRST, DRIVERS = 610, 40
+# Drivers who log in, one for each state of the shift, and one whose location nobody knows.
+SHIFT, SHIFTS, UNSEEN = 700, 20, 730
+# Drivers in the demo's town, who are on duty during a trip only, and on no fleet's map after it.
+TOWN, TOWNS = 740, 8
 # Names and places are in Greek: a test can tell them from texts that are not translated.
-NAME, VEHICLE = "Μυρτώ", "Λευκό 4711"
+NAME, VEHICLE = "Μυρτώ", "Λευκό Πριους, ΔΞΨ 4711"
 PICKUP = {"kind": "pickup", "lat": 51.5, "lon": -0.12, "name": "Οδός 12"}
 STOP = {"kind": "stop", "lat": 51.505, "lon": -0.11, "name": "Αγορά"}
 DROPOFF = {"kind": "dropoff", "lat": 51.51, "lon": -0.1, "name": "Λιμάνι"}
@@ -36,7 +42,9 @@ for number in range({DRIVERS}):
         speed=9.0, heading=40.0, accuracy=8.0, recorded_at=now - age, received_at=now - age,
     )
     DriverState.objects.get_or_create(
-        driver_id={FIRST} + number, defaults=dict(state="available", since=now)
+        driver_id={FIRST} + number,
+        # Riders see no car near where its shift began.
+        defaults=dict(state="available", since=now, shift_began_at=[52.0, 0.0]),
     )
 start = now.replace(hour=0, minute=0, second=0) - timedelta(days=1) + timedelta(hours=6)
 HistoryFix.objects.bulk_create(
@@ -109,6 +117,12 @@ def server(settings: str, **environment: str) -> Iterator["Screens"]:
         people += [person(DISPATCHER, "dispatcher", name="Δέλτα")]
         drivers = range(FIRST, FIRST + DRIVERS)
         people += [person(pk, "driver", name=f"{NAME} {pk}", password=None) for pk in drivers]
+        people += [person(SHIFT + number, "driver", name=NAME) for number in range(SHIFTS)]
+        people += [
+            person(TOWN + number, "driver", name=f"{NAME} {TOWN + number}", password=None)
+            for number in range(TOWNS)
+        ]
+        people += [person(UNSEEN, "driver", name=NAME)]
         services.create_users(variables, people)
         services.manage(variables, "shell", "--verbosity", "0", "--command", ROWS)
         with Screens(variables, "screens") as running:
@@ -120,7 +134,18 @@ class Screens(services.Runserver):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.free_drivers = iter(range(FIRST, FIRST + DRIVERS - 2))
+        self.free_drivers = deque(range(FIRST, FIRST + DRIVERS - 2))
+        self.town_drivers = deque(range(TOWN, TOWN + TOWNS))
+        # The cookies of the users who have logged in.
+        self.sessions: dict[int, Any] = {}
+
+
+class Phone(Driver):
+    """A driver's phone."""
+
+    def __init__(self, server_url: str, driver_id: int, token: str) -> None:
+        super().__init__(server_url, driver_id, token)
+        self.driver_id = driver_id
 
 
 class Stage:
@@ -130,16 +155,29 @@ class Stage:
         self.server = running
         self._browser = browser
         self._open = AsyncExitStack()
-        self._sessions: dict[int, Any] = {}
+        self._trips: list[tuple[str, int]] = []
+        self._town_drivers: list[int] = []
         self._paths: dict[str, str] = {}
+        # What happens before a page is opened, and after. `prepare` of a state may set them.
+        self.before: Callable[[BrowserContext], Awaitable[Any]] | None = None
+        self.act: Callable[[Page], Awaitable[Any]] | None = None
 
     async def close(self) -> None:
+        """End the trips. Their drivers are free again."""
         await self._open.aclose()
+        for path, driver in self._trips:
+            # Refused if it has ended.
+            await call(self.server.port, "POST", f"{path}cancel/", login_token(DISPATCHER), {})
+            if driver:
+                self.server.free_drivers.append(driver)
+        for driver in self._town_drivers:
+            await self.set_state(driver, "non_operational")
+        self.server.town_drivers.extend(self._town_drivers)
 
-    async def post(self, path: str, user_id: int = 0, **body: Any) -> Any:
+    async def post(self, path: str, user_id: int = 0, *, method: str = "POST", **body: Any) -> Any:
         """Call the REST API as a user, or as the dispatch system does."""
         token = login_token(user_id or DISPATCHER)
-        answer = await call(self.server.port, "POST", path, token, body)
+        answer = await call(self.server.port, method, path, token, body)
         assert answer.status in (200, 201, 204), (path, answer.status, answer.body)
         return answer.json() if answer.body else None
 
@@ -149,8 +187,9 @@ class Stage:
         made = await self.post("/trips/", riders=[RIDER], waypoints=waypoints, **fields)
         path, driver_id = f"/trips/{made['id']}/", 0
         if driver:
-            driver_id = next(self.server.free_drivers)
+            driver_id = self.server.free_drivers.popleft()
             await self.post(f"{path}assign/", driver=driver_id, vehicle=VEHICLE)
+        self._trips.append((path, driver_id))
         for status in statuses:
             if status in ("complete", "cancel"):
                 await self.post(f"{path}{status}/")
@@ -158,17 +197,38 @@ class Stage:
                 await self.post(f"{path}status/", status=status)
         return path, driver_id
 
+    async def town_driver(self) -> int:
+        """Return a driver in the demo's town, who is on duty until `close`."""
+        driver = self.server.town_drivers.popleft()
+        self._town_drivers.append(driver)
+        await self.set_state(driver, "available")
+        return driver
+
+    async def set_state(self, driver: int, state: str) -> None:
+        await self.post(f"/driver/{driver}/state/", method="PUT", state=state)
+
     async def link(self, trip: str) -> str:
         """Return the path of a new link that shares a trip."""
         made = await self.post(f"{trip}shares/", RIDER)
         return "/t/" + made["url"].rpartition("/t/")[2]
 
-    async def drive(self, driver_id: int, latitude: float, longitude: float) -> Driver:
+    async def drive(self, driver_id: int, latitude: float, longitude: float) -> "Phone":
         """Connect a driver's phone, which reports a location."""
         url = self.server.websocket_url
-        phone = await self._open.enter_async_context(Driver(url, driver_id, login_token(driver_id)))
+        phone = await self._open.enter_async_context(Phone(url, driver_id, login_token(driver_id)))
         await phone.send(latitude, longitude)
         return phone
+
+    def keep_sending(self, phone: "Phone", latitude: float, longitude: float) -> None:
+        """Let a phone report a location each second until `close`."""
+
+        async def send() -> None:
+            while True:
+                await phone.send(latitude, longitude)
+                await asyncio.sleep(1)
+
+        task = asyncio.create_task(send())
+        self._open.callback(task.cancel)
 
     def admin(self) -> dict[str, str]:
         """Return the paths of the admin's lists and forms of our models."""
@@ -180,9 +240,9 @@ class Stage:
 
     async def context(self, user_id: int | None, language: str, **options: Any) -> BrowserContext:
         """Return a browser context in which the user is logged in, with the language's cookie."""
-        if user_id is not None and user_id not in self._sessions:
-            self._sessions[user_id] = await self._log_in(user_id)
-        state = self._sessions.get(user_id) if user_id is not None else None
+        if user_id is not None and user_id not in self.server.sessions:
+            self.server.sessions[user_id] = await self._log_in(user_id)
+        state = self.server.sessions.get(user_id) if user_id is not None else None
         context = await self._browser.new_context(storage_state=state, **options)
         cookie = {"name": "django_language", "value": language, "url": self.server.http_url}
         await context.add_cookies([cookie])  # type: ignore[list-item]

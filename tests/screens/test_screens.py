@@ -1,13 +1,13 @@
 """Each page and state on a phone and a desktop: no console error, no fault that axe finds.
 
-`make screens` keeps the pictures in artefacts/screens/.
+`make screens` keeps the pictures in artefacts/screens/. For some states alone: `-k trip_here`.
 """
 
 import pytest
 
 from tests.e2e.visits import ARTEFACTS
 
-from .looking import SIZES, faults, opened
+from .looking import SIZES, faults, opened, prepared
 from .states import STATES
 
 PAGES = [name for name, state in STATES.items() if state.page]
@@ -15,38 +15,36 @@ PAGES = [name for name, state in STATES.items() if state.page]
 DJANGO = ("#nav-sidebar", "#changelist-filter", ".breadcrumbs")
 
 
-async def test_pages_are_accessible_on_a_phone(stage):
-    found = {}
-    for name in PAGES:
-        state = STATES[name]
-        path = await state.prepare(stage)
-        async with opened(stage, state, path, "en", **SIZES["phone"]) as page:
-            found[name] = await faults(page, exclude=excluded(path))
-    report(found)
+@pytest.mark.parametrize("name", PAGES)
+async def test_page_is_accessible_on_a_phone(stage, name):
+    state = STATES[name]
+    path = await prepared(stage, state)
+    async with opened(stage, state, path, "en", **SIZES["phone"]) as page:
+        assert await faults(page, exclude=excluded(path)) == []
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("language", ["en", "ar"])
-async def test_every_state_in_every_look(stage, language):
+@pytest.mark.parametrize("name", STATES)
+async def test_every_state_in_every_look(stage, name, language):
     folder = ARTEFACTS / "screens"
     folder.mkdir(parents=True, exist_ok=True)
     found = {}
-    for name, state in STATES.items():
-        path = await state.prepare(stage)
-        for size, options in SIZES.items():
-            for scheme in ("light", "dark"):
-                look = f"{name}-{size}-{scheme}-{language}"
-                try:
-                    async with opened(
-                        stage, state, path, language, color_scheme=scheme, **options
-                    ) as page:
-                        await page.screenshot(path=folder / f"{look}.png")
-                        direction = await page.evaluate("document.documentElement.dir")
-                        assert (direction == "rtl") == (language == "ar")
-                        found[look] = await faults(page, exclude=excluded(path))
-                except AssertionError as error:
-                    found[look] = [str(error)]
+    state = STATES[name]
+    path = await prepared(stage, state)
+    for size, options in SIZES.items():
+        for scheme in ("light", "dark"):
+            look = f"{name}-{size}-{scheme}-{language}"
+            try:
+                async with opened(
+                    stage, state, path, language, color_scheme=scheme, **options
+                ) as page:
+                    await page.screenshot(path=folder / f"{look}.png")
+                    direction = await page.evaluate("document.documentElement.dir")
+                    assert (direction == "rtl") == (language == "ar")
+                    found[look] = await faults(page, exclude=excluded(path))
+            except AssertionError as error:
+                found[look] = [str(error)]
     report(found)
 
 
