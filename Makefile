@@ -65,7 +65,7 @@ long: services  ## Run the tests that take long and rarely break
 
 screens: services  ## Take pictures of every page in every state into artefacts/screens/, and check them with axe
 	cd tests/js && npm ci --no-audit --no-fund --silent
-	$(BIN)/python -m pytest tests/screens
+	$(BIN)/python -m pytest tests/screens --numprocesses 2 --dist load
 
 faults: services  ## Make services fail, and write the figures into docs/reliability.md
 	$(BIN)/python -m pytest tests/faults --faults

@@ -272,6 +272,72 @@ async def test_a_name_keeps_its_own_direction(visit):
         assert await name.evaluate("(element) => getComputedStyle(element).direction") == "ltr"
 
 
+# Whether the first letter of an element is left of its last one.
+FROM_THE_LEFT = """(element) => {
+    const text = document.createTreeWalker(element, NodeFilter.SHOW_TEXT).nextNode();
+    const place = (index) => {
+        const range = document.createRange();
+        range.setStart(text, index);
+        range.setEnd(text, index + 1);
+        return range.getBoundingClientRect().x;
+    };
+    return place(0) < place(text.length - 1);
+}"""
+
+
+async def test_an_address_is_not_turned_round_in_arabic(visit):
+    async with visit(RIDER, "/driver/share/", viewport=PORTRAIT) as page:
+        address = page.locator(".notice strong")
+        await expect(address).to_have_text(f"{RIDER}@example.org")
+        await page.evaluate("document.documentElement.dir = 'rtl'")
+        assert await address.evaluate(FROM_THE_LEFT)
+
+
+async def test_name_in_the_bar_is_whole_or_not_there(visit):
+    async with visit(RIDER, "/driver/share/", viewport=PORTRAIT) as page:
+        heading, name = page.locator(".bar h1"), page.locator(".who bdi")
+        await heading.evaluate("(heading) => { heading.textContent = 'Share your location'; }")
+        for text in ("Person", "Person of a name", "Person of a longer name than that"):
+            await name.evaluate("(name, text) => { name.textContent = text; }", text)
+            assert await heading.evaluate("(it) => it.scrollWidth <= it.clientWidth")
+            bar, box = await rectangle(page.locator(".who")), await rectangle(name)
+            assert within(box, bar) or apart(box, bar), text
+            assert apart(box, await rectangle(page.locator(".language-menu summary"))), text
+
+
+async def test_controls_of_the_map_are_at_the_left_in_arabic(visit):
+    """The panel is at the right then, and the buttons belong together."""
+    for size in (PORTRAIT, DESKTOP):
+        async with visit(RIDER, f"/driver/{FIRST}/map/", viewport=size) as page:
+            await located(page)
+            await page.evaluate("document.documentElement.dir = 'rtl'")
+            zoom = await rectangle(page.locator(".leaflet-control-zoom"))
+            follow = await rectangle(page.locator("[data-part=follow]"))
+            scale = await rectangle(page.locator(".leaflet-control-scale"))
+            assert zoom["x"] == follow["x"] == 14
+            assert follow["y"] + follow["height"] <= zoom["y"]
+            assert scale["x"] > size["width"] / 2
+            assert apart(scale, await rectangle(page.locator(".tracking-panel")))
+
+
+async def test_banner_with_two_buttons_fits_a_small_phone(visit):
+    async with visit(RIDER, f"/driver/{FIRST}/map/", viewport=SMALL) as page:
+        await located(page)
+        text = "Your session has ended. Reload the page or log in again."
+        await page.evaluate(
+            """(text) => {
+                const part = (name) => document.querySelector(`[data-part="${name}"]`);
+                part("connection").textContent = text;
+                for (const name of ["banner", "reload", "log-in"]) part(name).hidden = false;
+            }""",
+            text,
+        )
+        banner = await rectangle(page.locator("[data-part=banner]"))
+        for name in ("connection", "reload", "log-in"):
+            assert within(await rectangle(page.locator(f"[data-part={name}]")), banner), name
+        assert (await rectangle(page.locator("[data-part=connection]")))["height"] < 80
+
+
 async def test_problems_are_announced_at_once(visit):
     async with visit(RIDER, f"/driver/{FIRST}/map/") as page:
         await located(page)

@@ -159,7 +159,8 @@ async def test_rider_sees_a_whole_trip(host, visit, dispatch):
         await expect(part(page, "notice")).to_have_text("Your driver has changed")
         await expect(car_line(page)).to_have_text("black Corolla")
         await expect(page.get_by_role("img", name="Number plate BM 12 AB")).to_be_visible()
-        await expect(car_at(page, 0.503, 101.45)).to_be_visible()
+        # In view too, though the map moved for the former car's end just before.
+        await expect(car_at(page, 0.503, 101.45)).to_be_in_viewport(ratio=1)
         await mia.send(0.512, 101.446)
         await jon.send(0.504, 101.45)
         await expect(car_at(page, 0.504, 101.45)).to_be_visible()
@@ -210,6 +211,9 @@ async def test_rider_sees_a_whole_trip(host, visit, dispatch):
         await expect(part(page, "distance")).to_have_text("1.9 km", timeout=DEADLINE)
         await expect(part(page, "ended")).to_have_text(re.compile(r"\d+:\d\d"))
         await expect(page.locator(".tracking-way-line")).to_be_visible()
+        for kind in ("pickup", "dropoff"):
+            place = page.locator(f".tracking-place-{kind}")
+            await expect(place).to_be_in_viewport(ratio=1)
         await expect(page.get_by_role("button", name="Share trip")).to_be_hidden()
         # In a page that knows the id alone.
         ride = dispatch.trip.replace("/trips/", "/ride/")

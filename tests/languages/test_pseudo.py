@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from tests.e2e.visits import ARTEFACTS
 from tests.screens import stage as stages
-from tests.screens.looking import SIZES, opened
+from tests.screens.looking import SIZES, opened, prepared
 from tests.screens.states import STATES, State
 
 from .pseudo import catalogue
@@ -54,32 +54,30 @@ async def scanned(stage, state, path, **options):
         return found
 
 
-PAGES = [state for state in STATES.values() if state.page]
-OTHERS = [state for state in STATES.values() if not state.page]
+PAGES = [name for name, state in STATES.items() if state.page]
 
 
-async def expect_marked_and_roomy(stage, states, *sizes):
-    found = {}
-    for state in states:
-        for size in sizes:
-            try:
-                path = await state.prepare(stage)
-                found[state.name, size] = await scanned(stage, state, path, **SIZES[size])
-            except AssertionError as error:
-                found[state.name, size] = [str(error)]
+async def expect_marked_and_roomy(stage, name, *sizes):
+    found, state = {}, STATES[name]
+    path = await prepared(stage, state)
+    for size in sizes:
+        try:
+            found[name, size] = await scanned(stage, state, path, **SIZES[size])
+        except AssertionError as error:
+            found[name, size] = [str(error)]
     expect_nothing(found)
 
 
-async def test_pages_have_only_marked_texts_and_room_for_longer_ones(stage):
+@pytest.mark.parametrize("name", PAGES)
+async def test_page_has_only_marked_texts_and_room_for_longer_ones(stage, name):
     # Longer texts break small screens first.
-    await expect_marked_and_roomy(stage, PAGES, "phone")
+    await expect_marked_and_roomy(stage, name, "phone")
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
-async def test_states_of_pages_have_only_marked_texts_and_room_for_longer_ones(stage):
-    await expect_marked_and_roomy(stage, PAGES, "desktop")
-    await expect_marked_and_roomy(stage, OTHERS, "phone", "desktop")
+@pytest.mark.parametrize("name", STATES)
+async def test_state_of_a_page_has_only_marked_texts_and_room_for_longer_ones(stage, name):
+    await expect_marked_and_roomy(stage, name, *(["desktop"] if name in PAGES else SIZES))
 
 
 @pytest.mark.long

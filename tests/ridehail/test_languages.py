@@ -55,6 +55,14 @@ def test_menu_of_languages_sets_a_cookie_that_counts_more_than_the_browser():
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_menu_names_each_language_in_itself(client, language):
+    page = client.get(PAGE, headers={"Accept-Language": language}).content.decode()
+    names = re.findall(r'<button name="language"[^>]*>([^<]+)<', page)
+    assert names == [name for _, name in settings.LANGUAGES]
+
+
+@pytest.mark.django_db
 def test_menu_leads_to_no_other_site(client):
     form = {"language": "de", "next": "https://evil.example/"}
     assert client.post("/i18n/setlang/", form)["Location"] == "/"

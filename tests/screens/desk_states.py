@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from playwright.async_api import Page, WebSocketRoute, expect
 
+from tests.e2e.visits import UNREACHABLE
+
 from .desk_rows import BUSY, LIVE, POLYGON, REPLAYED, WAITING
 from .stage import DISPATCHER, Stage
 from .states import Act, state
@@ -224,7 +226,7 @@ async def unplugged(page: Page) -> None:
     await seen("[data-part=banner]")(page)
 
 
-@desk(unplugged, offline=True)
+@desk(unplugged, logs=UNREACHABLE)
 async def desk_without_connection(stage: Stage) -> str:
     return await console(stage)
 

@@ -11,8 +11,6 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.e2e.visits import UNREACHABLE
-
 from .stage import Stage
 from .states import State
 
@@ -40,6 +38,12 @@ RUN: Final = """async ([tags, exclude]) => {
 }"""
 
 
+async def prepared(stage: Stage, state: State) -> str:
+    """Prepare a state, and return the path of its page."""
+    stage.before = stage.act = None
+    return await state.prepare(stage)
+
+
 @asynccontextmanager
 async def opened(
     stage: Stage, state: State, path: str, language: str, **options: Any
@@ -48,6 +52,8 @@ async def opened(
     context = await stage.context(state.user, language, **state.options, **options)
     if state.script:
         await context.add_init_script(state.script)
+    if stage.before is not None:
+        await stage.before(context)
     page = await context.new_page()
     said: list[str] = []
     here = urlsplit(stage.server.http_url).netloc
@@ -93,8 +99,8 @@ def is_bad(message: Any, state: State) -> bool:
     """Return whether a line of the console is a fault, such as a violation of the policy."""
     # Chromium says so about the page itself.
     expected = state.status != 200 and f"status of {state.status}" in message.text
-    unreachable = state.offline and UNREACHABLE.search(message.text)
-    return message.type in ("error", "warning") and not (expected or unreachable)
+    expected |= state.logs is not None and state.logs.search(message.text) is not None
+    return message.type in ("error", "warning") and not expected
 
 
 async def faults(page: Page, *, exclude: tuple[str, ...] = ()) -> list[str]:

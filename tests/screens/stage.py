@@ -1,5 +1,6 @@
 """A server with people and data, for the functions that prepare a page's state."""
 
+import asyncio
 import json
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
@@ -21,8 +22,10 @@ RIDER, DRIVER, DISPATCHER, OTHER = 601, 602, 603, 604
 FIRST, DRIVERS = 610, 40
 # Drivers who log in, one for each state of the shift, and one whose location nobody knows.
 SHIFT, SHIFTS, UNSEEN = 700, 20, 730
+# Drivers in the demo's town, who are on duty during a trip only, and on no fleet's map after it.
+TOWN, TOWNS = 740, 8
 # Names and places are in Greek: a test can tell them from texts that are not translated.
-NAME, VEHICLE = "Μυρτώ", "Λευκό 4711"
+NAME, VEHICLE = "Μυρτώ", "Λευκό Πριους, ΔΞΨ 4711"
 PICKUP = {"kind": "pickup", "lat": 51.5, "lon": -0.12, "name": "Οδός 12"}
 STOP = {"kind": "stop", "lat": 51.505, "lon": -0.11, "name": "Αγορά"}
 DROPOFF = {"kind": "dropoff", "lat": 51.51, "lon": -0.1, "name": "Λιμάνι"}
@@ -41,7 +44,9 @@ for number in range({DRIVERS}):
         speed=9.0, heading=40.0, accuracy=8.0, recorded_at=now - age, received_at=now - age,
     )
     DriverState.objects.get_or_create(
-        driver_id={FIRST} + number, defaults=dict(state="available", since=now)
+        driver_id={FIRST} + number,
+        # Riders see no car near where its shift began.
+        defaults=dict(state="available", since=now, shift_began_at=[52.0, 0.0]),
     )
 start = now.replace(hour=0, minute=0, second=0) - timedelta(days=1) + timedelta(hours=6)
 HistoryFix.objects.bulk_create(
@@ -117,6 +122,10 @@ def server(settings: str, **environment: str) -> Iterator["Screens"]:
         drivers = range(FIRST, FIRST + DRIVERS)
         people += [person(pk, "driver", name=f"{NAME} {pk}", password=None) for pk in drivers]
         people += [person(SHIFT + number, "driver", name=NAME) for number in range(SHIFTS)]
+        people += [
+            person(TOWN + number, "driver", name=f"{NAME} {TOWN + number}", password=None)
+            for number in range(TOWNS)
+        ]
         people += [person(UNSEEN, "driver", name=NAME)]
         people += [person(pk, "driver", name=name, password=None) for pk, name in desk_rows.NAMES]
         services.create_users(variables, people)
@@ -134,6 +143,7 @@ class Screens(services.Runserver):
         self.free_drivers = deque(range(FIRST, FIRST + DRIVERS - 2))
         # What a state has made and can use again, by a name.
         self.made: dict[str, Any] = {}
+        self.town_drivers = deque(range(TOWN, TOWN + TOWNS))
         # The cookies of the users who have logged in.
         self.sessions: dict[int, Any] = {}
 
@@ -154,8 +164,10 @@ class Stage:
         self._browser = browser
         self._open = AsyncExitStack()
         self._trips: list[tuple[str, int]] = []
+        self._town_drivers: list[int] = []
         self._paths: dict[str, str] = {}
-        # What happens once the page is open. `prepare` of a state may set it.
+        # What happens before a page is opened, and after. `prepare` of a state may set them.
+        self.before: Callable[[BrowserContext], Awaitable[Any]] | None = None
         self.act: Callable[[Page], Awaitable[Any]] | None = None
 
     async def close(self) -> None:
@@ -166,6 +178,9 @@ class Stage:
             await call(self.server.port, "POST", f"{path}cancel/", login_token(DISPATCHER), {})
             if driver:
                 self.server.free_drivers.append(driver)
+        for driver in self._town_drivers:
+            await self.set_state(driver, "non_operational")
+        self.server.town_drivers.extend(self._town_drivers)
 
     async def post(self, path: str, user_id: int = 0, *, method: str = "POST", **body: Any) -> Any:
         """Call the REST API as a user, or as the dispatch system does."""
@@ -190,6 +205,16 @@ class Stage:
                 await self.post(f"{path}status/", status=status)
         return path, driver_id
 
+    async def town_driver(self) -> int:
+        """Return a driver in the demo's town, who is on duty until `close`."""
+        driver = self.server.town_drivers.popleft()
+        self._town_drivers.append(driver)
+        await self.set_state(driver, "available")
+        return driver
+
+    async def set_state(self, driver: int, state: str) -> None:
+        await self.post(f"/driver/{driver}/state/", method="PUT", state=state)
+
     async def link(self, trip: str) -> str:
         """Return the path of a new link that shares a trip."""
         made = await self.post(f"{trip}shares/", RIDER)
@@ -201,6 +226,17 @@ class Stage:
         phone = await self._open.enter_async_context(Phone(url, driver_id, login_token(driver_id)))
         await phone.send(latitude, longitude)
         return phone
+
+    def keep_sending(self, phone: "Phone", latitude: float, longitude: float) -> None:
+        """Let a phone report a location each second until `close`."""
+
+        async def send() -> None:
+            while True:
+                await phone.send(latitude, longitude)
+                await asyncio.sleep(1)
+
+        task = asyncio.create_task(send())
+        self._open.callback(task.cancel)
 
     def admin(self) -> dict[str, str]:
         """Return the paths of the admin's lists and forms of our models."""

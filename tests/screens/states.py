@@ -1,5 +1,6 @@
 """The pages and their states. A new one is a function here, with the decorator."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -7,7 +8,7 @@ from typing import Any, Final
 
 from playwright.async_api import Page
 
-from .stage import DISPATCHER, DRIVER, DROPOFF, FIRST, OTHER, PICKUP, RIDER, STOP, Stage
+from .stage import DISPATCHER, DRIVER, FIRST, OTHER, RIDER, Stage
 
 Prepare = Callable[[Stage], Awaitable[str]]
 Act = Callable[[Page], Awaitable[Any]]
@@ -30,8 +31,8 @@ class State:
     options: dict[str, Any] = field(default_factory=dict)
     # Runs in the page before its own scripts.
     script: str = ""
-    # True if the browser may log that it reaches no server.
-    offline: bool = False
+    # What the browser may log.
+    logs: re.Pattern[str] | None = None
     # Of the pictures: "desktop-light".
     looks: tuple[str, ...] = ("phone-light", "phone-dark", "desktop-light", "desktop-dark")
 
@@ -138,71 +139,6 @@ async def fleet_replay(stage: Stage) -> str:
     return "/fleet/replay/"
 
 
-TRIP: Final = "[data-part=status]"
-# A trip whose car is on the map.
-CAR: Final = ".tracking-car"
-
-
-@state(RIDER, TRIP)
-async def trip_looking(stage: Stage) -> str:
-    path, _ = await stage.trip(driver=False)
-    return path
-
-
-@state(RIDER, CAR)
-async def trip_assigned(stage: Stage) -> str:
-    path, driver = await stage.trip()
-    await stage.drive(driver, 51.49, -0.13)
-    return path
-
-
-@state(RIDER, CAR, page=True)
-async def trip_on_the_way(stage: Stage) -> str:
-    path, driver = await stage.trip("enroute_to_pickup")
-    await stage.drive(driver, 51.49, -0.13)
-    return path
-
-
-@state(RIDER, CAR)
-async def trip_here(stage: Stage) -> str:
-    path, driver = await stage.trip("enroute_to_pickup", "arrived_at_pickup")
-    await stage.drive(driver, PICKUP["lat"], PICKUP["lon"])
-    return path
-
-
-@state(RIDER, CAR)
-async def trip_to_a_stop(stage: Stage) -> str:
-    path, driver = await stage.trip(
-        "enroute_to_pickup",
-        "arrived_at_pickup",
-        "enroute_to_intermediate_destination",
-        waypoints=[PICKUP, STOP, DROPOFF],
-    )
-    await stage.drive(driver, 51.502, -0.115)
-    return path
-
-
-@state(RIDER, CAR)
-async def trip_to_the_destination(stage: Stage) -> str:
-    path, driver = await stage.trip("enroute_to_pickup", "arrived_at_pickup", "enroute_to_dropoff")
-    await stage.drive(driver, 51.505, -0.11)
-    return path
-
-
-@state(RIDER, TRIP)
-async def trip_complete(stage: Stage) -> str:
-    path, _ = await stage.trip(
-        "enroute_to_pickup", "arrived_at_pickup", "enroute_to_dropoff", "complete"
-    )
-    return path
-
-
-@state(RIDER, TRIP)
-async def trip_canceled(stage: Stage) -> str:
-    path, _ = await stage.trip("cancel")
-    return path
-
-
 @state(DISPATCHER, "[data-located]", page=True)
 async def day(stage: Stage) -> str:
     date = (datetime.now(UTC) - timedelta(days=1)).date()
@@ -212,13 +148,6 @@ async def day(stage: Stage) -> str:
 @state(DISPATCHER)
 async def admin_home(stage: Stage) -> str:
     return "/admin/"
-
-
-@state(RIDER, CAR, act=lambda page: page.locator("[data-part=share]").click())
-async def trip_sharing(stage: Stage) -> str:
-    path, driver = await stage.trip("enroute_to_pickup")
-    await stage.drive(driver, 51.49, -0.13)
-    return path
 
 
 @state(OTHER, page=True)
@@ -240,34 +169,4 @@ async def driver_replay(stage: Stage) -> str:
     return f"/driver/{FIRST}/replay/?date={date}"
 
 
-@state(None, CAR, page=True)
-async def shared_trip(stage: Stage) -> str:
-    path, driver = await stage.trip("enroute_to_pickup")
-    await stage.drive(driver, 51.49, -0.13)
-    return await stage.link(path)
-
-
-@state(None, status=410)
-async def shared_trip_ended(stage: Stage) -> str:
-    path, _ = await stage.trip("enroute_to_pickup")
-    link = await stage.link(path)
-    await stage.post(f"{path}cancel/")
-    return link
-
-
-@state(None, status=404)
-async def shared_trip_unknown(stage: Stage) -> str:
-    return f"/t/{'x' * 22}"
-
-
-@state(None, page=True)
-async def offline_of_a_driver(stage: Stage) -> str:
-    return "/driver/share/app-offline/"
-
-
-@state(None)
-async def offline_of_a_trip(stage: Stage) -> str:
-    return "/trips/app-offline/"
-
-
-from . import desk_states  # noqa: E402, F401
+from . import desk_states, rider_states  # noqa: E402, F401

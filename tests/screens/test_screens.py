@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.visits import ARTEFACTS
 
-from .looking import SIZES, faults, opened
+from .looking import SIZES, faults, opened, prepared
 from .states import STATES
 
 PAGES = [name for name, state in STATES.items() if state.page]
@@ -15,14 +15,12 @@ PAGES = [name for name, state in STATES.items() if state.page]
 DJANGO = ("#nav-sidebar", "#changelist-filter", ".breadcrumbs")
 
 
-async def test_pages_are_accessible_on_a_phone(stage):
-    found = {}
-    for name in PAGES:
-        state = STATES[name]
-        path = await prepared(stage, state)
-        async with opened(stage, state, path, "en", **SIZES["phone"]) as page:
-            found[name] = await faults(page, exclude=excluded(path))
-    report(found)
+@pytest.mark.parametrize("name", PAGES)
+async def test_page_is_accessible_on_a_phone(stage, name):
+    state = STATES[name]
+    path = await prepared(stage, state)
+    async with opened(stage, state, path, "en", **SIZES["phone"]) as page:
+        assert await faults(page, exclude=excluded(path)) == []
 
 
 FREE = """() => {
@@ -81,11 +79,6 @@ async def test_every_state_in_every_look(stage, name, language):
             except AssertionError as error:
                 found[look] = [str(error)]
     report(found)
-
-
-async def prepared(stage, state):
-    stage.act = None
-    return await state.prepare(stage)
 
 
 def excluded(path):

@@ -113,7 +113,8 @@ export function start(element, modules) {
     lookAround();
     show();
     if (phase() === "complete" && trip.waypoints.length) {
-      summary?.show(trip, (line) => view.aim(line));
+      // A ride may begin, or end, away from the place that was agreed on.
+      summary?.show(trip, (line) => view.aim([...line, ...aims("")]));
     }
   }
 

@@ -19,25 +19,30 @@ export function createView(L, map, element, panel, widget) {
   let car = null;
   let framedZoom = null;
   let isFollowing = true;
+  let isLate = false;
   const banner = element.querySelector('[data-part="banner"]');
 
   /** Return the padding that keeps things off the panel and the controls. */
   function padding() {
     const { x: width, y: height } = map.getSize();
     if (element.hasAttribute("data-narrow")) {
-      const sheet = Math.max(MARGIN, Math.min(panel.offsetHeight + 24, height - MIN_ROOM - MARGIN));
+      // Above it is the scale.
+      const covered = panel.offsetHeight + MARGIN;
+      const sheet = Math.max(MARGIN, Math.min(covered, height - MIN_ROOM - MARGIN));
       // Hidden, it has no height.
       const top = MARGIN + (banner?.offsetHeight ?? 0);
       const room = height - sheet - MIN_ROOM / 2;
+      const isMirrored = getComputedStyle(element).direction === "rtl";
+      const [left, right] = isMirrored ? [CONTROLS, MARGIN] : [MARGIN, CONTROLS];
       return {
-        paddingTopLeft: [MARGIN, Math.max(MARGIN, Math.min(top, room))],
-        paddingBottomRight: [CONTROLS, sheet],
+        paddingTopLeft: [left, Math.max(MARGIN, Math.min(top, room))],
+        paddingBottomRight: [right, sheet],
       };
     }
     const side = Math.min(panel.offsetWidth + 16 + MARGIN, width - MIN_ROOM - CONTROLS);
     const isAtRight = panel.offsetLeft > width / 2;
     return {
-      paddingTopLeft: [isAtRight ? MARGIN : side, MARGIN],
+      paddingTopLeft: [isAtRight ? CONTROLS : side, MARGIN],
       paddingBottomRight: [isAtRight ? side : CONTROLS, MARGIN],
     };
   }
@@ -50,11 +55,16 @@ export function createView(L, map, element, panel, widget) {
 
   function frame({ animate = widget.smooth } = {}) {
     if (!isFollowing || (!car && !places.length)) return;
+    // Leaflet ignores what comes during the animation of a zoom.
+    isLate = Boolean(map._animatingZoom);
+    if (isLate) return;
     const { bounds, options, zoom } = ideal();
     const isFirst = framedZoom === null;
     framedZoom = zoom;
     map.fitBounds(bounds, { ...options, animate: animate && !isFirst, duration: 0.8 });
   }
+
+  map.on("zoomend", () => isLate && frame());
 
   /** Return whether the car is where the panel and the controls do not cover it. */
   function isInView(at) {
