@@ -359,7 +359,6 @@ ADMIN: Final = (
     "accounts_user",
     "tracking_driverlocation",
     "tracking_driverstate",
-    "tracking_driverstatechange",
     "tracking_trip",
     "tracking_watchgrant",
     "tracking_device",
