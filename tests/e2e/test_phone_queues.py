@@ -127,17 +127,21 @@ async def test_phones_that_catch_up_faster_than_allowed_lose_nothing(stack, phon
     assert {429, 503} <= set().union(*answered)
 
 
-@pytest.mark.parametrize("app", [*TRACCAR, OwnTracksAndroid], ids=name)
-async def test_phone_whose_token_was_revoked_sends_all_with_a_new_one(stack, driver_id, token, app):
-    phone = app(token)
-    phone.queue = [fix(5, 5), fix(6, 4)]
-    in_shell(stack, f"revoke(Device.objects.filter(driver={driver_id}))")
+async def test_phone_whose_token_was_revoked_sends_all_with_a_new_one(stack, phones):
     port = stack.driver_server.port
-    assert await phone.flush(port) == [401]
-    assert len(phone.queue) == 2
-    (phone.token,) = issue(stack, driver_id)
-    assert set(await phone.flush(port)) == {200}
-    assert stack.stored(driver_id).latitude == 6
+    used = [(app, *next(phones)) for app in [*TRACCAR, OwnTracksAndroid]]
+    ids = [driver_id for _, driver_id, _ in used]
+    queues = [app(token) for app, _, token in used]
+    in_shell(stack, f"revoke(Device.objects.filter(driver__in={ids}))")
+    for phone in queues:
+        phone.queue = [fix(5, 5), fix(6, 4)]
+        assert await phone.flush(port) == [401], name(type(phone))
+        assert len(phone.queue) == 2, name(type(phone))
+    tokens = issue(stack, *ids)
+    for phone, driver_id, token in zip(queues, ids, tokens, strict=True):
+        phone.token = token
+        assert set(await phone.flush(port)) == {200}, name(type(phone))
+        assert stack.stored(driver_id).latitude == 6, name(type(phone))
 
 
 async def test_owntracks_is_answered_that_encryption_is_not_supported(stack, driver_id, token):
