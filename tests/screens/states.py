@@ -33,6 +33,8 @@ class State:
     script: str = ""
     # What the browser may log.
     logs: re.Pattern[str] | None = None
+    # False if axe does not look at it.
+    axe: bool = True
     # Of the pictures: "desktop-light".
     looks: tuple[str, ...] = ("phone-light", "phone-dark", "desktop-light", "desktop-dark")
 
