@@ -101,13 +101,14 @@ class DriversView(FleetPageView):
 
 
 class MatchesView(FleetPageView):
-    """Lists the ids of the drivers that match filters: those that a map draws and others not."""
+    """Lists the ids of all drivers that match the filters, for a map that dims the others."""
 
     def get(self, request: Request) -> HttpResponseBase:
         query = request.query_params
         check_names(query, FILTERS)
         ids = list(_filtered(query, timezone.now()).order_by("pk").values_list("pk", flat=True))
-        if ids:  # a zone's are in it
+        # With the filter by zone the list says where drivers are.
+        if ids:
             record(request.user.pk, LocationAccess.Way.LIST)
         return conditional(request._request, msgspec.json.encode(Matches(ids)))
 
