@@ -236,6 +236,19 @@ async def test_page_follows_the_trip_where_websockets_are_blocked(shared, new_pa
         await expect(page.get_by_role("heading", name="This trip has ended")).to_be_visible()
 
 
+async def test_banner_of_a_lost_connection_is_below_the_menu_of_languages(shared, new_page):
+    page = await new_page(**PHONE)
+    await page.goto(shared.url)
+    await expect(page.locator("[data-located]")).to_be_attached(timeout=DEADLINE)
+    await page.context.set_offline(True)
+    banner, menu = page.locator("[data-part=banner]"), page.locator(".language-menu")
+    await expect(banner).to_be_visible(timeout=DEADLINE)
+    for width in (360, 1280):
+        await page.set_viewport_size({"width": width, "height": 740})
+        above, below = await menu.bounding_box(), await banner.bounding_box()
+        assert above["y"] + above["height"] <= below["y"]
+
+
 @pytest.fixture(scope="module")
 def nginx(workers):
     """Start nginx with TLS and HTTP/2, as recommended."""

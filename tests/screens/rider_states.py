@@ -466,7 +466,7 @@ async def trip_sharing_stopped(stage: Stage) -> str:
     return path
 
 
-@state(RIDER, CAR)
+@state(RIDER, CAR, logs=re.compile("status of 409"))
 async def trip_sharing_too_many(stage: Stage) -> str:
     path, _ = await coming(stage, *COMING)
     for _ in range(5):
