@@ -264,6 +264,7 @@ def responses(
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "tracking.rest.views.BearerAuthentication"
+    match_subclasses = True
     name = "accessToken"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
