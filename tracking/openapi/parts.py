@@ -264,11 +264,19 @@ def responses(
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "tracking.rest.views.BearerAuthentication"
-    match_subclasses = True
     name = "accessToken"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+
+class LinkScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "tracking.streams.links.LinkAuthentication"
+    name = "linkToken"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        description = "From `POST /t/<secret>/token/`, for the trip of the link alone."
+        return {"type": "http", "scheme": "bearer", "description": description}
 
 
 class PageScheme(SessionScheme):  # type: ignore[no-untyped-call]

@@ -20,7 +20,7 @@ from tracking.rest.conditional import conditional
 from tracking.rest.fleet import bbox_of
 from tracking.rest.problems import InvalidParameters
 from tracking.rest.throttling import ReadThrottle
-from tracking.rest.views import RestView
+from tracking.rest.views import BearerAuthentication, RestView
 from tracking.runtime import get_runtime
 from tracking.streams.events import EventStream
 from tracking.streams.exchange import Exchange, Refused, scope_of
@@ -149,7 +149,7 @@ class DriverStreamView(StreamView):
 class TripStreamView(StreamView):
     """A trip, and the locations of its driver: for its people, and for those who have a link."""
 
-    authentication_classes = (LinkAuthentication,)
+    authentication_classes = (LinkAuthentication, BearerAuthentication)
     permission_classes = (HasToken,)
     consumer = TripConsumer
 
