@@ -98,6 +98,7 @@ def test_every_conflict_is_in_the_table():
         "DriverTaken": ["driver_id", "trip"],
         "DriverUnavailable": ["driver_id", "state"],
         "TripOver": ["trip"],
+        "TripChanged": ["trip"],
         "StatusConflict": [],
     }
     # Over HTTP.
