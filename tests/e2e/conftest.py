@@ -198,7 +198,7 @@ async def visit(host, browser):
 
     At the end, no page may have had an error.
     """
-    visits = Visits(browser.browser, host.http_url)
+    visits = Visits(browser.browser, host.http_url, getattr(host, "sessions", None))
     yield visits
     visits.check()
 

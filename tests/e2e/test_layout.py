@@ -61,6 +61,7 @@ def host():
         services.create_users(environment, people)
         services.manage(environment, "shell", "--verbosity", "0", "--command", PLACE)
         with services.Runserver(environment, "host project") as server:
+            server.sessions = {}
             yield server
 
 

@@ -34,17 +34,31 @@ def person(pk: int, role: str, **fields: Any) -> dict[str, Any]:
 class Visits:
     """Opens pages of the server at `url`, and records their errors for `check`."""
 
-    def __init__(self, browser: Browser, url: str) -> None:
+    def __init__(self, browser: Browser, url: str, sessions: dict[int, Any] | None = None) -> None:
         self._browser = browser
         self._url = url
+        # Of users who have logged in, for further visits: a server limits log-ins, and each takes
+        # a second. Without it, each visit begins with a log-in.
+        self._sessions = sessions
         self._complaints: list[str] = []
 
     @asynccontextmanager
     async def __call__(self, user_id: int, path: str, **options: Any) -> AsyncIterator[Page]:
-        """Log in as a user and open the path, in a browser context with these options."""
-        context = await self._browser.new_context(**options)
+        """Open the path as a user, in a browser context with these options."""
+        session = None if self._sessions is None else self._sessions.get(user_id)
+        context = await self._browser.new_context(storage_state=session, **options)
         page = await context.new_page()
         self.listen(page)
+        if session is None:
+            await self._log_in(page, user_id, path)
+            if self._sessions is not None:
+                self._sessions[user_id] = await context.storage_state()
+        else:
+            await page.goto(f"{self._url}{path}")
+        yield page
+        await context.close()
+
+    async def _log_in(self, page: Page, user_id: int, path: str) -> None:
         log_in = await page.goto(f"{self._url}/accounts/login/?next={quote(path)}")
         assert log_in is not None
         assert "default-src 'none'" in log_in.headers["content-security-policy"]
@@ -52,8 +66,6 @@ class Visits:
         await page.get_by_label("Password").fill(PASSWORD)
         await page.get_by_role("button", name="Log in").click()
         await page.wait_for_url(f"{self._url}{path}")
-        yield page
-        await context.close()
 
     def leave_out(self, text: str) -> None:
         """Leave out what has been said so far with this text in it."""

@@ -1,4 +1,4 @@
-"""What the dispatchers' pages show: a fleet at work, its day, and the one before."""
+"""Rows for the dispatchers' pages: a fleet at work, its day, and the one before."""
 
 from typing import Any, Final
 

@@ -20,7 +20,7 @@ export class Fleet {
   /** The freshest status that any driver may be drawn with, as an index of STATUSES. */
   bestStatus = STATUSES.length - 1;
 
-  /** Which drivers are looked for, the others are faint; null: all are. @type {Function | null} */
+  /** Tells whether a driver is looked for: others are faint. Null if all are. @type {Function | null} */
   #wanted = null;
   #rows = new Map();
   /** The drivers from before the newest snapshot, without a location since. */
