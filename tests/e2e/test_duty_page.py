@@ -29,6 +29,7 @@ def host():
         people = [person(DRIVER, "driver"), person(DISPATCHER, "dispatcher")]
         services.create_users(environment, [*people, person(RIDER, "rider")])
         with services.Runserver(environment, "host project") as server:
+            server.sessions = {}
             yield server
 
 

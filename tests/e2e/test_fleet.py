@@ -83,6 +83,7 @@ def fleet_server(redis_service):
             services.Runserver(environment, "host project") as server,
             moving_fleet(environment, FIRST, DRIVERS, rate=UPDATES),
         ):
+            server.sessions = {}
             yield server
 
 

@@ -86,6 +86,7 @@ def host():
         services.create_users(environment, people)
         services.manage(environment, "shell", "--verbosity", "0", "--command", STORE)
         with services.Runserver(environment, "host project") as server:
+            server.sessions = {}
             yield server
 
 

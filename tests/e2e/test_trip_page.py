@@ -48,6 +48,7 @@ def host():
         people += [person(pk, "driver", name="Mia", password=None) for pk in OTHERS.values()]
         services.create_users(environment, people)
         with services.Runserver(environment, "host project") as server:
+            server.sessions = {}
             yield server
 
 
