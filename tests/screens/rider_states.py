@@ -34,7 +34,7 @@ AT_PICKUP, AT_STOP, AT_DROPOFF = (-1.43564, 0.98691), (-1.4302, 0.9895), (-1.423
 # Before the pickup, just before it, and between the stop and the destination.
 FAR, NEAR, ON_THE_WAY = (-1.44291, 0.97996), (-1.4362, 0.9862), (-1.4267, 0.9911)
 NAMES: Final = {"pickup": "Οδός 12", "stop": "Αγορά", "dropoff": "Λιμάνι"}
-TRIP: Final = "[data-part=status]"
+TRIP: Final = "[data-located] [data-part=status]"
 # A trip whose car is on the map.
 CAR: Final = ".tracking-car"
 # A trip whose time of arrival is known.
