@@ -17,6 +17,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from tests import services
+from tests.programs import skip_without
 from tests.services.program import PROJECT
 
 from .client import DEADLINE, Client, Driver, Watcher, read_error
@@ -29,10 +30,7 @@ SECRETS = {"SECRET_KEY": "s" * 50, "JWT_SIGNING_KEY": "j" * 50}
 
 @pytest.fixture(scope="module")
 def nginx(cluster):
-    try:
-        services.find_nginx()
-    except services.ServiceError as error:
-        pytest.skip(str(error))
+    skip_without(services.find_nginx)
     with services.Nginx([server.port for server in cluster]) as nginx:
         yield nginx
 

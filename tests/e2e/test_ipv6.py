@@ -11,6 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tests import services
+from tests.programs import skip_without
 from tests.services.nginx import has_ipv6
 from tests.services.program import PROJECT
 
@@ -36,10 +37,7 @@ def environment(cluster_stack):
 
 @pytest.fixture(scope="module")
 def nginx(environment):
-    try:
-        services.find_nginx()
-    except services.ServiceError as error:
-        pytest.skip(str(error))
+    skip_without(services.find_nginx)
     behind = {**environment, "TRUSTED_PROXIES": "127.0.0.1"}
     with (
         services.Uvicorn(behind, "behind nginx") as server,

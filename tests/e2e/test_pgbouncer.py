@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from tests import services
+from tests.programs import skip_without
 from tests.services import ServiceError
 
 from .client import Driver, Watcher
@@ -22,10 +23,7 @@ FRAME = '{"location_lat": "-1.4354", "location_lon": "0.9871"}'
 @pytest.fixture(scope="module")
 def bouncer():
     """Start a PgBouncer with a single connection for all clients, and its PostgreSQL."""
-    try:
-        services.find_pgbouncer()
-    except ServiceError as error:
-        pytest.skip(str(error))
+    skip_without(services.find_pgbouncer)
     with (
         services.Postgres(services.find_postgres()) as postgres,
         services.PgBouncer(postgres, pool_size=1) as bouncer,

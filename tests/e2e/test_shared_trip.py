@@ -10,6 +10,7 @@ import pytest_asyncio
 from playwright.async_api import expect
 
 from tests import services
+from tests.programs import skip_without
 
 from .client import Driver
 from .event_stream import stream
@@ -252,10 +253,7 @@ async def test_banner_of_a_lost_connection_is_below_the_menu_of_languages(shared
 @pytest.fixture(scope="module")
 def nginx(workers):
     """Start nginx with TLS and HTTP/2, as recommended."""
-    try:
-        services.find_nginx()
-    except services.ServiceError as error:
-        pytest.skip(str(error))
+    skip_without(services.find_nginx)
     with services.Nginx([worker.port for worker in workers], tls=True) as nginx:
         yield nginx
 

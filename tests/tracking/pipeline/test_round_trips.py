@@ -11,6 +11,7 @@ from django.db import OperationalError, connections, transaction
 
 from tests import services
 from tests.faults.proxy import Proxy
+from tests.programs import skip_without
 from tracking.engine import database as database_module
 from tracking.engine.database import DatabaseThread
 from tracking.models import DriverLocation
@@ -58,10 +59,7 @@ async def test_a_batch_and_a_look_cost_one_round_trip_each(database, monkeypatch
 @pytest.fixture
 def bouncer():
     """Yield a PostgreSQL, and a PgBouncer that gives each transaction one of two connections."""
-    try:
-        services.find_pgbouncer()
-    except services.ServiceError as error:
-        pytest.skip(str(error))
+    skip_without(services.find_pgbouncer)
     with (
         services.Postgres(services.find_postgres()) as postgres,
         services.PgBouncer(postgres, pool_size=2) as bouncer,
