@@ -76,6 +76,7 @@ async def test_a_refusal_is_a_problem_before_the_stream(stack, driver_id):
         assert answer.json()["code"] == code
 
 
+@pytest.mark.alone
 async def test_a_stream_ends_within_a_second_of_the_revocation(cluster_stack):
     driver_id = cluster_stack.new_driver()
     user_id = 7001 + driver_id

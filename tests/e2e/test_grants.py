@@ -54,6 +54,7 @@ async def open_grant(stack, tokens, watchers, **times):
     return answer.json()
 
 
+@pytest.mark.alone
 async def test_a_grant_permits_watching_from_its_start_to_its_end(granted_stack, tokens, watchers):
     async with AsyncExitStack() as everybody:
         for watcher in watchers:
@@ -82,6 +83,7 @@ async def test_a_grant_permits_watching_from_its_start_to_its_end(granted_stack,
         assert 0 <= end - ends_at < AT_ONCE
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("method", "path"), [("POST", "{}/end/"), ("DELETE", "{}/")])
 async def test_ending_a_grant_over_http_ends_the_stream(
     granted_stack, tokens, watchers, method, path
@@ -105,6 +107,7 @@ async def test_ending_a_grant_over_http_ends_the_stream(
         assert {end.answer for end in watcher.ends} == {("forbidden", 4403)}
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("driver_id", "change", "end"),
     [

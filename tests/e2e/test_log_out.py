@@ -6,6 +6,8 @@ import pytest
 
 from .client import Driver, Watcher, read_error
 
+pytestmark = pytest.mark.alone
+
 AT_ONCE = 1.0  # seconds
 
 LOG_IN = """

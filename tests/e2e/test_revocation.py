@@ -16,6 +16,8 @@ from .client import Watcher
 from .stack import person
 from .stubborn import StubbornDriver, StubbornWatcher
 
+pytestmark = pytest.mark.alone
+
 DRIVER, NEXT_DRIVER, PASSENGER = 1900, 1901, 2900
 AT_ONCE = 1.0  # seconds within which a revocation takes effect
 AFTERWARDS = 3.0  # seconds for which leaks are then counted

@@ -74,6 +74,7 @@ async def test_a_curious_rider_receives_nothing_about_any_driver(granted_stack):
     assert {end.answer for watcher in watchers for end in watcher.ends} == {("forbidden", 4403)}
 
 
+@pytest.mark.alone
 async def test_a_stolen_token_is_refused_once_it_has_expired(cluster_stack):
     stack, driver_id = cluster_stack, cluster_stack.new_driver()
     expires_at = int(time.time()) + 3
