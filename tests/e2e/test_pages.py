@@ -29,7 +29,7 @@ ROLES = {
 # five seconds after it began at the earliest.
 TOKEN_SECONDS = 8
 STALE_AFTER, OFFLINE_AFTER = 2, 4
-# The driver's page once a position is confirmed, and STALE_AFTER later, as the browser has only one.
+# The driver's page once a position is confirmed, and STALE_AFTER later: the browser has only one.
 SHARING = re.compile("^(Sharing your location|Last position)")
 DEADLINE = 15_000  # ms
 METRES_PER_PIXEL = 2.388  # at zoom 16, on the equator
