@@ -165,7 +165,9 @@ def test_document_has_one_spelling_of_each_path(schema):
     assert [path for path in schema["paths"] if not path.endswith("/")] == []
 
 
-def test_document_is_throttled(client):
+def test_document_is_throttled(client, monkeypatch):
+    # Each document takes more than half a second.
+    monkeypatch.setattr(SchemaGenerator, "get_schema", lambda *_args, **_options: {})
     answers = [client.get("/api/schema/").status_code for _ in range(31)]
     assert answers == [200] * 30 + [429]
 

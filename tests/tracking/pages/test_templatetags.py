@@ -204,7 +204,10 @@ def test_vendored_files_are_those_of_the_checksums(library):
     "storage",
     [
         "django.contrib.staticfiles.storage.ManifestStaticFilesStorage",
-        "whitenoise.storage.CompressedManifestStaticFilesStorage",
+        # That of `make serve`, which tests/e2e/test_deploy.py collects with and serves from.
+        pytest.param(
+            "whitenoise.storage.CompressedManifestStaticFilesStorage", marks=pytest.mark.long
+        ),
     ],
 )
 def test_hashed_static_files_are_what_the_widgets_name(storage, tmp_path, settings):
