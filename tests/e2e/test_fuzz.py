@@ -18,6 +18,8 @@ from .neighbours import GAP, Neighbours
 from .raw import CLOSE, TEXT, Raw, frame
 from .stack import person
 
+pytestmark = pytest.mark.alone
+
 ROUTES = [f"/{route.pattern}" for route in websocket_urlpatterns]
 ATTACKER = 2990
 QUERY = f"?userId={ATTACKER}&tripId=1"

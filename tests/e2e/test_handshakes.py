@@ -29,8 +29,9 @@ SLOW = {
 
 async def seconds_until_cut(port, first, again):
     """Return the seconds until the server closes the connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    # Before the server's time begins.
     began = time.monotonic()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(first)
     answer = asyncio.ensure_future(reader.read())
     try:
