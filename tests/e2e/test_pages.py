@@ -29,8 +29,6 @@ ROLES = {
 # five seconds after it began at the earliest.
 TOKEN_SECONDS = 8
 STALE_AFTER, OFFLINE_AFTER = 2, 4
-# The driver's page once a position is confirmed, and STALE_AFTER later: the browser has only one.
-SHARING = re.compile("^(Sharing your location|Last position)")
 DEADLINE = 15_000  # ms
 METRES_PER_PIXEL = 2.388  # at zoom 16, on the equator
 LATITUDE, LONGITUDE = -1.4354, 0.9871
@@ -357,60 +355,6 @@ async def test_page_is_no_wider_than_a_phone(visit, path):
         assert await page.evaluate(CLIPPED) == []
 
 
-LOCKS = "locks.map(({ type, released }) => ({ type, released }))"
-
-
-async def test_driver_page_shares_the_phone_s_position(host, visit):
-    position = {"latitude": -1.25, "longitude": 2.5, "accuracy": 7}
-    options = {**PHONE, "geolocation": position, "permissions": ["geolocation"]}
-    async with visit(901, "/", **options) as page:
-        await page.add_init_script(
-            """window.locks = [];
-            Object.defineProperty(navigator, "wakeLock", { value: { async request(type) {
-                const lock = { type, released: false, async release() { this.released = true; } };
-                locks.push(lock);
-                return lock;
-            } } });"""
-        )
-        await page.goto(page.url.removesuffix("/") + "/driver/share/")
-        await page.get_by_role("button", name="Start sharing").click()
-        acknowledged = page.locator("[data-part=acknowledged]")
-        await expect(acknowledged).to_contain_text("-1.25000, 2.50000", timeout=DEADLINE)
-        await expect(page.locator("[data-part=sent]")).to_contain_text("-1.25000, 2.50000")
-        await expect(page.locator("[data-part=waiting]")).to_have_text("0")
-        await expect(status(page)).to_have_text(SHARING)
-        await keep(page, "share-on")
-        stored = services.locations(host.environment)[901]
-        assert (stored.latitude, stored.longitude) == (-1.25, 2.5)
-        await page.context.set_geolocation({**position, "latitude": -1.26})
-        await expect(acknowledged).to_contain_text("-1.26000, 2.50000", timeout=DEADLINE)
-        assert await page.evaluate(LOCKS) == [{"type": "screen", "released": False}]
-        await page.get_by_role("button", name="Stop sharing").click()
-        await expect(status(page)).to_have_text("Not sharing")
-        assert await page.evaluate(LOCKS) == [{"type": "screen", "released": True}]
-
-
-async def test_driver_page_that_is_reloaded_warns_and_goes_on_sharing(host, visit):
-    options = {"geolocation": {"latitude": 1, "longitude": 2}, "permissions": ["geolocation"]}
-    async with visit(903, "/driver/share/", **PHONE, **options) as page:
-        warnings = []
-
-        async def accept(dialog):
-            warnings.append(dialog.type)
-            await dialog.accept()
-
-        page.on("dialog", accept)
-        await page.get_by_role("button", name="Start sharing").click()
-        await expect(status(page)).to_have_text(SHARING, timeout=DEADLINE)
-        await page.reload()
-        assert warnings == ["beforeunload"]
-        await expect(status(page)).to_have_text(SHARING, timeout=DEADLINE)
-        await page.get_by_role("button", name="Stop sharing").click()
-        await page.reload()
-        assert warnings == ["beforeunload"]
-        await expect(status(page)).to_have_text("Not sharing")
-
-
 async def test_driver_page_is_amber_once_its_confirmed_position_is_old(host, visit):
     options = {"geolocation": {"latitude": 1, "longitude": 2}, "permissions": ["geolocation"]}
     async with visit(904, "/driver/share/", **PHONE, **options) as page:
@@ -618,41 +562,6 @@ async def test_driver_page_without_a_token_says_that_it_sends_later(host, browse
         await page.get_by_role("button", name="Start sharing").click()
         await expect(status(page)).to_have_text("No connection. Sending later", timeout=DEADLINE)
         await expect(page.locator("[data-part=problem]")).to_be_hidden()
-
-
-async def test_driver_page_does_not_show_the_server_s_texts(host, visit):
-    options = {"geolocation": {"latitude": 1, "longitude": 2}, "permissions": ["geolocation"]}
-    async with visit(901, "/driver/share/", **options) as page:
-        opened = await sockets(page, "set-tracking")
-        await page.get_by_role("button", name="Start sharing").click()
-        await expect(status(page)).to_have_text(SHARING, timeout=DEADLINE)
-        opened[-1].send('{"error": {"code": "brand_new", "message": "raw English"}}')
-        await expect(page.locator("[data-part=problem]")).to_have_text(
-            "Something went wrong. Retrying…"
-        )
-
-
-async def test_driver_page_that_starts_again_claims_nothing_before_it_is_confirmed(host, visit):
-    options = {"geolocation": {"latitude": 1, "longitude": 2}, "permissions": ["geolocation"]}
-    async with visit(902, "/driver/share/", **options) as page:
-        await page.get_by_role("button", name="Start sharing").click()
-        await expect(status(page)).to_have_text(SHARING, timeout=DEADLINE)
-        await page.get_by_role("button", name="Stop sharing").click()
-        await expect(status(page)).to_have_text("Not sharing")
-        await page.evaluate(
-            """() => {
-                const status = document.querySelector("[data-part=status]");
-                window.said = [];
-                const note = () => said.push(status.textContent);
-                new MutationObserver(note).observe(status, { childList: true });
-            }"""
-        )
-        await page.get_by_role("button", name="Start sharing").click()
-        await expect(status(page)).to_have_text(SHARING, timeout=DEADLINE)
-        said = await page.evaluate("said")
-        assert "Connected, sending…" in said
-        confirmed = next(text for text in said if SHARING.match(text))
-        assert said.index("Connected, sending…") < said.index(confirmed)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
